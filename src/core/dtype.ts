@@ -1,0 +1,118 @@
+// The floating-point dtypes of safetensors weights: exact decoding to double, and rounding to nearest even on the way back.
+
+/** Bits an element of every dtype that the format names (safetensors, `Dtype` in tensor.rs). */
+export const dtypeBits: Readonly<Record<string, number>> = {
+  BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8,
+  F4: 4, F6_E2M3: 6, F6_E3M2: 6,
+  I16: 16, U16: 16, F16: 16, BF16: 16,
+  I32: 32, U32: 32, F32: 32,
+  I64: 64, U64: 64, F64: 64, C64: 64,
+}; // prettier-ignore
+
+export const floatDtypes = ['F64', 'F32', 'F16', 'BF16'] as const;
+export type FloatDtype = (typeof floatDtypes)[number];
+
+export function isFloatDtype(dtype: string): dtype is FloatDtype {
+  return (floatDtypes as readonly string[]).includes(dtype);
+}
+
+export function bytesPerElement(dtype: FloatDtype): number {
+  return dtypeBits[dtype]! / 8;
+}
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+function float32FromBits(bits: number): number {
+  scratch.setUint32(0, bits);
+  return scratch.getFloat32(0);
+}
+
+function bitsFromFloat32(value: number): number {
+  scratch.setFloat32(0, value);
+  return scratch.getUint32(0);
+}
+
+// F16 has 5 exponent bits with bias 15, F32 8 with bias 127: shifted into F32's fields, a finite F16 reads 2^112 too small.
+const F16_REBIAS = 2 ** 112;
+
+function f16ToNumber(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const magnitude = half & 0x7fff;
+  if (magnitude >= 0x7c00) return magnitude === 0x7c00 ? sign * Infinity : NaN;
+  return sign * float32FromBits(magnitude << 13) * F16_REBIAS;
+}
+
+/**
+ * Decodes little-endian safetensors bytes exactly.
+ * @returns one double an element, in storage order
+ */
+export function decode(bytes: Uint8Array, dtype: FloatDtype): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float64Array(bytes.byteLength / bytesPerElement(dtype));
+  for (let i = 0; i < values.length; i++) {
+    switch (dtype) {
+      case 'F64':
+        values[i] = view.getFloat64(8 * i, true);
+        break;
+      case 'F32':
+        values[i] = view.getFloat32(4 * i, true);
+        break;
+      case 'F16':
+        values[i] = f16ToNumber(view.getUint16(2 * i, true));
+        break;
+      case 'BF16':
+        values[i] = float32FromBits(view.getUint16(2 * i, true) << 16);
+        break;
+    }
+  }
+  return values;
+}
+
+// Significand bits (without the implied one) and the exponent of the smallest normal number.
+const formats = { F32: [23, -126], F16: [10, -14], BF16: [7, -126] } as const;
+
+/** The nearest value of the dtype, ties to even, in one rounding from double; overflow gives an infinity (IEEE 754 §4.3.1). */
+export function roundTo(value: number, dtype: FloatDtype): number {
+  if (dtype === 'F64' || !Number.isFinite(value) || value === 0) return value;
+  if (dtype === 'F32') return Math.fround(value);
+  const [significandBits, minExponent] = formats[dtype];
+  scratch.setFloat64(0, value);
+  const exponent = ((scratch.getUint16(0) >> 4) & 0x7ff) - 1023;
+  const quantum = 2 ** (Math.max(exponent, minExponent) - significandBits);
+  const steps = Math.abs(value) / quantum;
+  const floor = Math.floor(steps);
+  const up = steps - floor > 0.5 || (steps - floor === 0.5 && floor % 2 === 1);
+  const rounded = (up ? floor + 1 : floor) * quantum;
+  const largest = dtype === 'F16' ? 65504 : float32FromBits(0x7f7f0000);
+  return Math.sign(value) * (rounded > largest ? Infinity : rounded);
+}
+
+/**
+ * Encodes doubles as little-endian safetensors bytes, rounding to nearest even.
+ * @returns the bytes; an element beyond the dtype's range is stored as an infinity, for the caller to refuse
+ */
+export function encode(values: Float64Array, dtype: FloatDtype): Uint8Array {
+  const bytes = new Uint8Array(values.length * bytesPerElement(dtype));
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => {
+    const rounded = roundTo(value, dtype);
+    switch (dtype) {
+      case 'F64':
+        view.setFloat64(8 * i, rounded, true);
+        break;
+      case 'F32':
+        view.setFloat32(4 * i, rounded, true);
+        break;
+      case 'F16': {
+        const sign = rounded < 0 || Object.is(rounded, -0) ? 0x8000 : 0;
+        const magnitude = Number.isFinite(rounded) ? bitsFromFloat32(Math.abs(rounded) / F16_REBIAS) >>> 13 : 0x7c00;
+        view.setUint16(2 * i, sign | magnitude, true);
+        break;
+      }
+      case 'BF16':
+        view.setUint16(2 * i, bitsFromFloat32(rounded) >>> 16, true);
+        break;
+    }
+  });
+  return bytes;
+}

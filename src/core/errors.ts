@@ -1,0 +1,97 @@
+// Every error and notice that a user can meet: one code, one sentence with the file, the cause and the next step.
+
+/** Why a job cannot be done as asked: bad input or environment (exit status 1) or a failed engine (exit status 3). */
+export const errorCodes = [
+  'adapter-config',
+  'adapter-empty',
+  'adapter-layout',
+  'already-projected',
+  'alignment-missing',
+  'device-unavailable',
+  'engine-failed',
+  'file-access',
+  'format-pickle',
+  'lfs-pointer',
+  'model-ambiguous',
+  'model-config',
+  'model-index',
+  'model-missing-target',
+  'model-shape',
+  'model-unlisted',
+  'not-lora',
+  'non-finite',
+  'orientation',
+  'output-exists',
+  'output-overlaps',
+  'overflow',
+  'quantised',
+  'safetensors-format',
+  'unsupported-adapter',
+  'unsupported-dtype',
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** What a report says beside its numbers: something not covered, left out, or to be read with care. */
+export const noticeCodes = [
+  'adapter-not-covered',
+  'aligned-mismatch',
+  'already-projected',
+  'config-differs',
+  'count-capped',
+  'files-left-out',
+  'no-alignment',
+  'no-update',
+  'orthogonal-update',
+  'rounding-loss',
+  'trained-on-base',
+  'vocabulary-differs',
+] as const;
+export type NoticeCode = (typeof noticeCodes)[number];
+
+export interface Notice {
+  code: NoticeCode;
+  message: string;
+  /** Names of the modules concerned; empty where the notice is about the adapter as a whole. */
+  modules: string[];
+}
+
+/** A failure that the user can act on. The message is one line: what is wrong, in which file, what to do. */
+export class SafeLoraError extends Error {
+  override readonly name = 'SafeLoraError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message.replace(/\s*\n\s*/g, ' '), options);
+  }
+}
+
+/** Up to five names, then how many more there are. */
+export function someNames(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(', ');
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}
+
+/** The system's reason for a failed file operation, in words that say what to do. */
+export function fileError(path: string, cause: unknown, doing: 'read' | 'write' = 'read'): SafeLoraError {
+  if (cause instanceof SafeLoraError) return cause;
+  const code = (cause as NodeJS.ErrnoException).code ?? '';
+  const reasons: Record<string, string> = {
+    ENOENT: 'it does not exist; check the path',
+    ENOTDIR: 'a part of the path is a file, not a folder; check the path',
+    EISDIR: 'it is a folder where a file was expected; check the path',
+    EACCES: `this user may not ${doing} it; change its permissions`,
+    EPERM: `this user may not ${doing} it; change its permissions`,
+    EROFS: 'it is on a read-only file system; choose another folder',
+    ELOOP: 'its symbolic links lead in a circle; check the path',
+    ENAMETOOLONG: 'its name is too long; choose a shorter one',
+    ENOSPC: 'there is no room on its disk; free some or choose another folder',
+    EDQUOT: 'the disk quota is used up; free some room or choose another folder',
+    EFBIG: 'the file would be larger than this system allows; raise the limit or choose another folder',
+    EMFILE: 'too many files are open; raise the limit of open files',
+  };
+  const reason = reasons[code] ?? `${(cause as Error).message || code}; check the disk`;
+  return new SafeLoraError('file-access', `${path}: cannot ${doing} it: ${reason}.`, { cause });
+}

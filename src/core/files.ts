@@ -1,0 +1,91 @@
+// Bytes from disk: regular files only, read by range, with errors that name the file.
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { fileError, SafeLoraError } from './errors';
+
+/** A file opened for reading byte ranges. */
+export class ReadableFile {
+  private constructor(
+    readonly path: string,
+    readonly size: number,
+    /** Permission bits, e.g. 0o644. */
+    readonly mode: number,
+    private readonly handle: FileHandle,
+  ) {}
+
+  /** @throws SafeLoraError where the path is missing, unreadable or not a regular file (a pipe or a device would block or never end) */
+  static async open(path: string): Promise<ReadableFile> {
+    try {
+      const found = await stat(path);
+      if (found.isDirectory()) throw new SafeLoraError('file-access', `${path}: cannot read it: it is a folder where a file was expected; check the path.`);
+      if (!found.isFile()) throw new SafeLoraError('file-access', `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`);
+      const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      return new ReadableFile(path, found.size, found.mode & 0o777, handle);
+    } catch (error) {
+      throw fileError(path, error);
+    }
+  }
+
+  /** Opens, hands over, and closes whatever happens. */
+  static async with<T>(path: string, use: (file: ReadableFile) => Promise<T>): Promise<T> {
+    const file = await ReadableFile.open(path);
+    try {
+      return await use(file);
+    } finally {
+      await file.handle.close();
+    }
+  }
+
+  /** @throws SafeLoraError where fewer bytes are there than asked for */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await this.handle.read(bytes, done, length - done, offset + done).catch((error: unknown) => {
+        throw fileError(this.path, error);
+      });
+      if (bytesRead === 0) throw truncated(this.path, offset + length, offset + done);
+      done += bytesRead;
+    }
+    return bytes;
+  }
+}
+
+export function truncated(path: string, needed: number, found: number): SafeLoraError {
+  return new SafeLoraError('safetensors-format', `${path}: the file is cut off: ${needed} bytes are needed, ${found} are there; download or copy it again.`);
+}
+
+/** Largest JSON text read whole (a configuration or an index): the largest index of a public model is about 10 MB. */
+const MAX_JSON_BYTES = 100_000_000;
+
+/** Reads a JSON file whose top must be an object. */
+export async function readJsonObject(path: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
+  const text = await ReadableFile.with(path, async (file) => {
+    if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
+    return Buffer.from(await file.read(0, file.size)).toString('utf8');
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw refuse(`is not valid JSON (${(error as Error).message.slice(0, 120)})`);
+  }
+  if (!isObject(value)) throw refuse('is not a JSON object');
+  return value;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What is at the path, following symbolic links, or null where nothing is. */
+export async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | null> {
+  try {
+    const found = await stat(path);
+    return found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw fileError(path, error);
+  }
+}

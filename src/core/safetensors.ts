@@ -1,0 +1,277 @@
+// The safetensors container: a strict reader of untrusted headers and a writer that keeps order.
+// Format: https://github.com/huggingface/safetensors#format — u64 header length, JSON header, then the tensors' bytes without holes.
+import { createHash } from 'node:crypto';
+import { dtypeBits } from './dtype';
+import { SafeLoraError } from './errors';
+import { ReadableFile, truncated } from './files';
+
+/** One tensor's place in a file. */
+export interface TensorInfo {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  /** Position of the first byte in the file. */
+  offset: number;
+  /** Length in bytes. */
+  length: number;
+}
+
+export interface Header {
+  /** In the order in which the header names them. */
+  tensors: ReadonlyMap<string, TensorInfo>;
+  metadata: ReadonlyMap<string, string>;
+  /** Length of the file's start before the tensors' bytes: 8 + the header. */
+  dataStart: number;
+}
+
+export interface SafetensorsFile extends Header {
+  path: string;
+  size: number;
+  /** SHA-256 of the header's bytes, in hexadecimal. */
+  headerHash: string;
+}
+
+/** The format's own cap (`MAX_HEADER_SIZE` in tensor.rs). */
+export const MAX_HEADER_BYTES = 100_000_000;
+/** More dimensions than any weight has; keeps one entry from being a list without end. */
+const MAX_DIMENSIONS = 32;
+
+const LFS_SIGNATURE = 'version https://git-lfs';
+
+/** Reads and checks a file's header; the tensors' bytes are not touched. */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  return ReadableFile.with(path, async (file) => {
+    const start = await file.read(0, Math.min(file.size, 128));
+    if (Buffer.from(start).toString('latin1').startsWith(LFS_SIGNATURE)) {
+      throw new SafeLoraError('lfs-pointer', `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`);
+    }
+    if (file.size < 8) throw truncated(path, 8, file.size);
+    const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
+    if (headerBytes > MAX_HEADER_BYTES) {
+      throw malformed(path, `the header would be ${headerBytes} bytes, the format allows ${MAX_HEADER_BYTES}`);
+    }
+    if (8 + headerBytes > file.size) throw truncated(path, 8 + headerBytes, file.size);
+    const header = await file.read(8, headerBytes);
+    return {
+      path,
+      size: file.size,
+      headerHash: createHash('sha256').update(header).digest('hex'),
+      ...parseHeader(header, file.size, path),
+    };
+  });
+}
+
+/** A tensor's raw little-endian bytes. */
+export async function readTensor(file: { path: string }, tensor: TensorInfo): Promise<Uint8Array> {
+  return ReadableFile.with(file.path, (source) => source.read(tensor.offset, tensor.length));
+}
+
+/**
+ * Parses a header strictly: anything that another reader could take differently is refused.
+ * @param bytes the JSON header without its length prefix
+ * @param fileSize bytes in the whole file, which the tensors must fill without holes
+ */
+export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): Header {
+  const dataStart = 8 + bytes.length;
+  const parsed = new HeaderParser(bytes, path).parse();
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, entry] of parsed.tensors) {
+    const [begin, end] = entry.dataOffsets;
+    if (begin > end) throw malformed(path, `tensor ${quote(name)} ends before it begins`);
+    if (dataStart + end > fileSize) throw truncated(path, dataStart + end, fileSize);
+    const bits = dtypeBits[entry.dtype];
+    const elements = entry.shape.reduce((product, size) => product * size, 1);
+    if (bits !== undefined && elements * bits !== (end - begin) * 8) {
+      throw malformed(path, `tensor ${quote(name)} (${entry.dtype} [${entry.shape.join(', ')}]) does not fit its ${end - begin} bytes`);
+    }
+    tensors.set(name, { name, dtype: entry.dtype, shape: entry.shape, offset: dataStart + begin, length: end - begin });
+  }
+  checkCoverage([...tensors.values()], dataStart, fileSize, path);
+  return { tensors, metadata: parsed.metadata, dataStart };
+}
+
+/** The format wants the tensors to follow each other without overlap or hole, up to the end of the file. */
+function checkCoverage(tensors: TensorInfo[], dataStart: number, fileSize: number, path: string): void {
+  let position = dataStart;
+  for (const tensor of tensors.sort((a, b) => a.offset - b.offset || a.length - b.length)) {
+    if (tensor.offset < position) throw malformed(path, `tensor ${quote(tensor.name)} overlaps another`);
+    if (tensor.offset > position) throw malformed(path, `a hole lies before tensor ${quote(tensor.name)}`);
+    position += tensor.length;
+  }
+  if (position !== fileSize) throw malformed(path, `${fileSize - position} bytes at its end belong to no tensor`);
+}
+
+function malformed(path: string, reason: string): SafeLoraError {
+  return new SafeLoraError('safetensors-format', `${path}: is not a valid safetensors file: ${reason}; download or save it again.`);
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
+}
+
+interface HeaderEntry {
+  dtype: string;
+  shape: number[];
+  dataOffsets: [number, number];
+}
+
+/**
+ * A parser for the header's own grammar instead of JSON.parse, which hides duplicate keys, moves keys that look like numbers
+ * to the front, and builds whatever depth it is given.
+ */
+class HeaderParser {
+  private readonly text: string;
+  private at = 0;
+
+  constructor(
+    bytes: Uint8Array,
+    private readonly path: string,
+  ) {
+    try {
+      this.text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      throw malformed(path, 'its header is not UTF-8');
+    }
+  }
+
+  parse(): { tensors: Map<string, HeaderEntry>; metadata: Map<string, string> } {
+    const tensors = new Map<string, HeaderEntry>();
+    let metadata: Map<string, string> | undefined;
+    if (!this.text.startsWith('{')) this.fail('does not begin with "{"');
+    this.object((key) => {
+      if (key === '__metadata__') {
+        metadata = this.metadata();
+      } else {
+        tensors.set(key, this.entry(key));
+      }
+    });
+    this.space();
+    if (this.at < this.text.length) this.fail('goes on after its end');
+    return { tensors, metadata: metadata ?? new Map() };
+  }
+
+  private metadata(): Map<string, string> {
+    const values = new Map<string, string>();
+    this.object((key) => {
+      if (this.peek() !== '"') this.fail(`holds a __metadata__ value that is not a string (${quote(key)})`);
+      values.set(key, this.string());
+    });
+    return values;
+  }
+
+  private entry(name: string): HeaderEntry {
+    let dtype: string | undefined;
+    let shape: number[] | undefined;
+    let offsets: number[] | undefined;
+    this.object((key) => {
+      if (key === 'dtype') dtype = this.string();
+      else if (key === 'shape') shape = this.integers(MAX_DIMENSIONS);
+      else if (key === 'data_offsets') offsets = this.integers(2);
+      else this.fail(`has an unknown field ${quote(key)} in tensor ${quote(name)}`);
+    });
+    if (dtype === undefined || shape === undefined || offsets?.length !== 2) {
+      this.fail(`does not give dtype, shape and data_offsets of tensor ${quote(name)}`);
+    }
+    return { dtype: dtype!, shape: shape!, dataOffsets: offsets as [number, number] };
+  }
+
+  private object(member: (key: string) => void): void {
+    const seen = new Set<string>();
+    this.list('{', '}', () => {
+      const key = this.string();
+      if (seen.has(key)) this.fail(`names ${quote(key)} twice`);
+      seen.add(key);
+      this.expect(':');
+      member(key);
+    });
+  }
+
+  private integers(limit: number): number[] {
+    const values: number[] = [];
+    this.list('[', ']', () => {
+      if (values.length === limit) this.fail(`has a list of more than ${limit} numbers`);
+      values.push(this.integer());
+    });
+    return values;
+  }
+
+  private list(open: string, close: string, item: () => void): void {
+    this.expect(open);
+    if (this.peek() === close) {
+      this.at++;
+      return;
+    }
+    for (;;) {
+      item();
+      if (this.peek() === close) break;
+      this.expect(',');
+    }
+    this.at++;
+  }
+
+  private integer(): number {
+    this.space();
+    const digits = this.match(/(?:0|[1-9]\d*)(?![\d.eE])/y);
+    const value = Number(digits);
+    if (digits === undefined || !Number.isSafeInteger(value)) this.fail('has a shape or offset that is not a whole number ≥ 0');
+    return value;
+  }
+
+  private string(): string {
+    this.space();
+    const literal = this.match(/"(?:[^"\\]|\\.)*"/sy);
+    if (literal === undefined) this.fail(`is not the JSON of tensors that was expected`);
+    try {
+      return JSON.parse(literal!) as string;
+    } catch {
+      return this.fail('has a malformed string');
+    }
+  }
+
+  private match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.text)?.[0];
+    if (found !== undefined) this.at += found.length;
+    return found;
+  }
+
+  private peek(): string | undefined {
+    this.space();
+    return this.text[this.at];
+  }
+
+  private expect(character: string): void {
+    if (this.peek() !== character) this.fail(`is not the JSON of tensors that was expected (no ${JSON.stringify(character)})`);
+    this.at++;
+  }
+
+  private space(): void {
+    this.match(/[ \t\n\r]+/y);
+  }
+
+  private fail(reason: string): never {
+    throw malformed(this.path, `its header ${reason} (at character ${this.at})`);
+  }
+}
+
+/**
+ * The first bytes of a file with these tensors: length prefix and header, padded with spaces to a multiple of eight as the
+ * reference writer does.
+ */
+export function encodeHeader(tensors: Iterable<TensorInfo>, metadata: ReadonlyMap<string, string>, dataStart: number): Uint8Array {
+  const members: string[] = [];
+  if (metadata.size > 0) {
+    const entries = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    members.push(`"__metadata__":{${entries.join(',')}}`);
+  }
+  for (const tensor of tensors) {
+    const begin = tensor.offset - dataStart;
+    const info = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, begin + tensor.length] };
+    members.push(`${JSON.stringify(tensor.name)}:${JSON.stringify(info)}`);
+  }
+  const json = Buffer.from(`{${members.join(',')}}`, 'utf8');
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  header.writeBigUInt64LE(BigInt(header.length - 8), 0);
+  json.copy(header, 8);
+  return header;
+}
