@@ -2,7 +2,7 @@
 import { build } from 'esbuild';
 import { readFileSync, rmSync } from 'node:fs';
 
-const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+const versionOf = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
 
 rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
 await build({
@@ -13,7 +13,10 @@ await build({
   target: 'node20',
   format: 'cjs',
   external: ['onnxruntime-node'],
-  define: { SAFE_LORA_VERSION: JSON.stringify(version) },
+  define: {
+    SAFE_LORA_VERSION: JSON.stringify(versionOf('package.json')),
+    ONNXRUNTIME_VERSION: JSON.stringify(versionOf('node_modules/onnxruntime-node/package.json')),
+  },
   sourcemap: true,
   logLevel: 'warning',
 });

@@ -8,8 +8,6 @@ export class ReadableFile {
   private constructor(
     readonly path: string,
     readonly size: number,
-    /** Permission bits, e.g. 0o644. */
-    readonly mode: number,
     private readonly handle: FileHandle,
   ) {}
 
@@ -17,10 +15,18 @@ export class ReadableFile {
   static async open(path: string): Promise<ReadableFile> {
     try {
       const found = await stat(path);
-      if (found.isDirectory()) throw new SafeLoraError('file-access', `${path}: cannot read it: it is a folder where a file was expected; check the path.`);
-      if (!found.isFile()) throw new SafeLoraError('file-access', `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`);
+      if (found.isDirectory())
+        throw new SafeLoraError(
+          'file-access',
+          `${path}: cannot read it: it is a folder where a file was expected; check the path.`,
+        );
+      if (!found.isFile())
+        throw new SafeLoraError(
+          'file-access',
+          `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
+        );
       const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-      return new ReadableFile(path, found.size, found.mode & 0o777, handle);
+      return new ReadableFile(path, found.size, handle);
     } catch (error) {
       throw fileError(path, error);
     }
@@ -41,9 +47,11 @@ export class ReadableFile {
     const bytes = new Uint8Array(length);
     let done = 0;
     while (done < length) {
-      const { bytesRead } = await this.handle.read(bytes, done, length - done, offset + done).catch((error: unknown) => {
-        throw fileError(this.path, error);
-      });
+      const { bytesRead } = await this.handle
+        .read(bytes, done, length - done, offset + done)
+        .catch((error: unknown) => {
+          throw fileError(this.path, error);
+        });
       if (bytesRead === 0) throw truncated(this.path, offset + length, offset + done);
       done += bytesRead;
     }
@@ -52,14 +60,20 @@ export class ReadableFile {
 }
 
 export function truncated(path: string, needed: number, found: number): SafeLoraError {
-  return new SafeLoraError('safetensors-format', `${path}: the file is cut off: ${needed} bytes are needed, ${found} are there; download or copy it again.`);
+  return new SafeLoraError(
+    'safetensors-format',
+    `${path}: the file is cut off: ${needed} bytes are needed, ${found} are there; download or copy it again.`,
+  );
 }
 
 /** Largest JSON text read whole (a configuration or an index): the largest index of a public model is about 10 MB. */
 const MAX_JSON_BYTES = 100_000_000;
 
 /** Reads a JSON file whose top must be an object. */
-export async function readJsonObject(path: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
+export async function readJsonObject(
+  path: string,
+  refuse: (reason: string) => SafeLoraError,
+): Promise<Record<string, unknown>> {
   const text = await ReadableFile.with(path, async (file) => {
     if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
     return Buffer.from(await file.read(0, file.size)).toString('utf8');

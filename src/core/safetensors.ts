@@ -7,6 +7,8 @@ import { ReadableFile, truncated } from './files';
 
 /** One tensor's place in a file. */
 export interface TensorInfo {
+  /** The file that holds it. */
+  path: string;
   name: string;
   dtype: string;
   shape: readonly number[];
@@ -43,7 +45,10 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   return ReadableFile.with(path, async (file) => {
     const start = await file.read(0, Math.min(file.size, 128));
     if (Buffer.from(start).toString('latin1').startsWith(LFS_SIGNATURE)) {
-      throw new SafeLoraError('lfs-pointer', `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`);
+      throw new SafeLoraError(
+        'lfs-pointer',
+        `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,
+      );
     }
     if (file.size < 8) throw truncated(path, 8, file.size);
     const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
@@ -62,8 +67,8 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 }
 
 /** A tensor's raw little-endian bytes. */
-export async function readTensor(file: { path: string }, tensor: TensorInfo): Promise<Uint8Array> {
-  return ReadableFile.with(file.path, (source) => source.read(tensor.offset, tensor.length));
+export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
+  return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
 }
 
 /**
@@ -82,9 +87,19 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
     const bits = dtypeBits[entry.dtype];
     const elements = entry.shape.reduce((product, size) => product * size, 1);
     if (bits !== undefined && elements * bits !== (end - begin) * 8) {
-      throw malformed(path, `tensor ${quote(name)} (${entry.dtype} [${entry.shape.join(', ')}]) does not fit its ${end - begin} bytes`);
+      throw malformed(
+        path,
+        `tensor ${quote(name)} (${entry.dtype} [${entry.shape.join(', ')}]) does not fit its ${end - begin} bytes`,
+      );
     }
-    tensors.set(name, { name, dtype: entry.dtype, shape: entry.shape, offset: dataStart + begin, length: end - begin });
+    tensors.set(name, {
+      path,
+      name,
+      dtype: entry.dtype,
+      shape: entry.shape,
+      offset: dataStart + begin,
+      length: end - begin,
+    });
   }
   checkCoverage([...tensors.values()], dataStart, fileSize, path);
   return { tensors, metadata: parsed.metadata, dataStart };
@@ -102,7 +117,10 @@ function checkCoverage(tensors: TensorInfo[], dataStart: number, fileSize: numbe
 }
 
 function malformed(path: string, reason: string): SafeLoraError {
-  return new SafeLoraError('safetensors-format', `${path}: is not a valid safetensors file: ${reason}; download or save it again.`);
+  return new SafeLoraError(
+    'safetensors-format',
+    `${path}: is not a valid safetensors file: ${reason}; download or save it again.`,
+  );
 }
 
 function quote(name: string): string {
@@ -213,19 +231,32 @@ class HeaderParser {
     this.space();
     const digits = this.match(/(?:0|[1-9]\d*)(?![\d.eE])/y);
     const value = Number(digits);
-    if (digits === undefined || !Number.isSafeInteger(value)) this.fail('has a shape or offset that is not a whole number ≥ 0');
+    if (digits === undefined || !Number.isSafeInteger(value))
+      this.fail('has a shape or offset that is not a whole number ≥ 0');
     return value;
   }
 
   private string(): string {
-    this.space();
-    const literal = this.match(/"(?:[^"\\]|\\.)*"/sy);
-    if (literal === undefined) this.fail(`is not the JSON of tensors that was expected`);
+    if (this.peek() !== '"') this.fail('is not the JSON of tensors that was expected (no string)');
+    let end = this.at;
+    do {
+      end = this.text.indexOf('"', end + 1);
+      if (end < 0) this.fail('has a string without an end');
+    } while (this.isEscaped(end));
+    const literal = this.text.slice(this.at, end + 1);
     try {
-      return JSON.parse(literal!) as string;
+      const value = JSON.parse(literal) as string;
+      this.at = end + 1;
+      return value;
     } catch {
       return this.fail('has a malformed string');
     }
+  }
+
+  private isEscaped(position: number): boolean {
+    let backslashes = 0;
+    while (this.text[position - 1 - backslashes] === '\\') backslashes++;
+    return backslashes % 2 === 1;
   }
 
   private match(pattern: RegExp): string | undefined {
@@ -241,7 +272,8 @@ class HeaderParser {
   }
 
   private expect(character: string): void {
-    if (this.peek() !== character) this.fail(`is not the JSON of tensors that was expected (no ${JSON.stringify(character)})`);
+    if (this.peek() !== character)
+      this.fail(`is not the JSON of tensors that was expected (no ${JSON.stringify(character)})`);
     this.at++;
   }
 
@@ -258,7 +290,11 @@ class HeaderParser {
  * The first bytes of a file with these tensors: length prefix and header, padded with spaces to a multiple of eight as the
  * reference writer does.
  */
-export function encodeHeader(tensors: Iterable<TensorInfo>, metadata: ReadonlyMap<string, string>, dataStart: number): Uint8Array {
+export function encodeHeader(
+  tensors: Iterable<TensorInfo>,
+  metadata: ReadonlyMap<string, string>,
+  dataStart: number,
+): Uint8Array {
   const members: string[] = [];
   if (metadata.size > 0) {
     const entries = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);

@@ -1,0 +1,191 @@
+// The command line's words: parsed strictly, so that a misspelt option never runs as something else.
+import { parseArgs } from 'node:util';
+import { DEFAULT_THRESHOLD, type Selection } from '../core/selection';
+import { type Device, devices } from '../engine/providers';
+
+/** The call itself is wrong: exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export interface InspectArguments {
+  command: 'inspect';
+  adapter: string;
+  base: string;
+  aligned: string;
+  selection: Selection;
+  /** Neither --threshold nor --count was given. */
+  selectionIsDefault: boolean;
+  device: Device;
+  /** Bytes for the engine. */
+  memory: number;
+  json: string | undefined;
+  quiet: boolean;
+}
+
+export interface ProjectArguments extends Omit<InspectArguments, 'command'> {
+  command: 'project';
+  out: string;
+  force: boolean;
+  again: boolean;
+}
+
+export type Arguments =
+  | InspectArguments
+  | ProjectArguments
+  | { command: 'doctor'; json: string | undefined }
+  | { command: 'help' }
+  | { command: 'version' };
+
+export const HELP = `Usage:
+  safe-lora inspect ADAPTER --base MODEL --aligned MODEL [options]
+  safe-lora project ADAPTER --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
+  safe-lora doctor [--json FILE|-]
+
+Measures how each LoRA update lies to the difference between an aligned model and its base (Safe LoRA,
+arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
+
+  ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors
+  --base MODEL     folder of the pretrained model
+  --aligned MODEL  folder of the chat or instruct model that the adapter was trained on
+
+Selection (default: --threshold ${DEFAULT_THRESHOLD}, the paper's for Llama-2)
+  --threshold T    modules whose similarity is at or below T, from 0 to 1
+  --count K        the K modules of lowest similarity
+
+Output
+  --out DIR        folder for the projected adapter; the source is never changed
+  --force          replace DIR if it holds an earlier result
+  --again          go on from an adapter that was projected before: what was projected stays as it is
+  --json FILE|-    write the report as JSON, to standard output with -
+  --quiet          print errors only
+
+Engine
+  --device NAME    ${devices.join(', ')} (default: auto)
+  --memory MIB     memory for the engine (default: 1024)
+
+Exit status: 0 done, 1 input or environment, 2 usage, 3 engine failed, 130 interrupted.
+`;
+
+const DEFAULT_MEMORY_MIB = 1024;
+/** Below this not even onnxruntime and one row fit. */
+const MIN_MEMORY_MIB = 256;
+
+const common = {
+  base: { type: 'string' },
+  aligned: { type: 'string' },
+  threshold: { type: 'string' },
+  count: { type: 'string' },
+  device: { type: 'string' },
+  memory: { type: 'string' },
+  json: { type: 'string' },
+  quiet: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** @throws UsageError */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'inspect': {
+      const { values, positionals } = parse(rest, common);
+      if (values.help) return { command: 'help' };
+      return { command, ...commonArguments(values, positionals) };
+    }
+    case 'project': {
+      const { values, positionals } = parse(rest, {
+        ...common,
+        out: { type: 'string' },
+        force: { type: 'boolean' },
+        again: { type: 'boolean' },
+      } as const);
+      if (values.help) return { command: 'help' };
+      if (!values.out) throw new UsageError('project needs --out DIR, the folder for the projected adapter');
+      return {
+        command,
+        ...commonArguments(values, positionals),
+        out: values.out,
+        force: values.force ?? false,
+        again: values.again ?? false,
+      };
+    }
+    case 'doctor': {
+      const { values, positionals } = parse(rest, { json: common.json, help: common.help });
+      if (values.help) return { command: 'help' };
+      if (positionals.length > 0) throw new UsageError(`doctor takes no argument, not ${positionals[0]!}`);
+      return { command, json: values.json };
+    }
+    case '--help':
+    case '-h':
+    case 'help':
+      return { command: 'help' };
+    case '--version':
+      return { command: 'version' };
+    case undefined:
+      throw new UsageError('a command is missing: inspect, project or doctor');
+    default:
+      throw new UsageError(`there is no command ${command}: inspect, project or doctor`);
+  }
+}
+
+type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
+
+function parse<T extends Options>(args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(/\. To specify|\n/)[0]!);
+  }
+}
+
+interface CommonValues {
+  base?: string | undefined;
+  aligned?: string | undefined;
+  threshold?: string | undefined;
+  count?: string | undefined;
+  device?: string | undefined;
+  memory?: string | undefined;
+  json?: string | undefined;
+  quiet?: boolean | undefined;
+}
+
+function commonArguments(values: CommonValues, positionals: readonly string[]): Omit<InspectArguments, 'command'> {
+  const [adapter, ...more] = positionals;
+  if (!adapter) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
+  if (more.length > 0) throw new UsageError(`one ADAPTER at a time, not also ${more.join(', ')}`);
+  if (!values.base) throw new UsageError('--base MODEL is missing: the folder of the pretrained model');
+  if (!values.aligned)
+    throw new UsageError('--aligned MODEL is missing: the folder of the model that the adapter was trained on');
+  if (values.json === '') throw new UsageError('--json wants a file, or - for standard output');
+  const device = devices.find((name) => name === (values.device ?? 'auto'));
+  if (!device) throw new UsageError(`--device ${values.device!} is none of ${devices.join(', ')}`);
+  const memory = Number(values.memory ?? DEFAULT_MEMORY_MIB);
+  if (!Number.isInteger(memory) || memory < MIN_MEMORY_MIB)
+    throw new UsageError(`--memory ${values.memory!} is not a whole number of MiB from ${MIN_MEMORY_MIB}`);
+  return {
+    adapter,
+    base: values.base,
+    aligned: values.aligned,
+    selection: selectionOf(values),
+    selectionIsDefault: values.threshold === undefined && values.count === undefined,
+    device,
+    memory: memory * 2 ** 20,
+    json: values.json,
+    quiet: values.quiet ?? false,
+  };
+}
+
+function selectionOf({ threshold, count }: CommonValues): Selection {
+  const overrides = { added: [], removed: [] };
+  if (threshold !== undefined && count !== undefined)
+    throw new UsageError('--threshold and --count exclude each other');
+  if (count !== undefined) {
+    if (!/^\d+$/.test(count) || Number(count) < 1)
+      throw new UsageError(`--count ${count} is not a whole number from 1`);
+    return { mode: 'count', count: Number(count), overrides };
+  }
+  const value = threshold === undefined ? DEFAULT_THRESHOLD : Number(threshold);
+  if (threshold?.trim() === '' || !(value >= 0 && value <= 1))
+    throw new UsageError(`--threshold ${threshold!} is not a number from 0 to 1`);
+  return { mode: 'threshold', threshold: value, overrides };
+}

@@ -1,0 +1,47 @@
+// Where --json goes: standard output, or a file that is checked before the work and never replaces anything but a report.
+import { constants } from 'node:fs';
+import { access, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileError, SafeLoraError } from '../core/errors';
+import { kindOf, ReadableFile } from '../core/files';
+import { reportText } from '../core/report';
+
+/** @throws SafeLoraError where the file could not be written, or holds something else than a report of this tool */
+export async function checkJsonTarget(path: string | undefined): Promise<void> {
+  if (path === undefined || path === '-') return;
+  await access(dirname(path), constants.W_OK).catch((error: unknown) => {
+    throw fileError(dirname(path), error, 'write');
+  });
+  const kind = await kindOf(path);
+  if (kind === null) return;
+  const start =
+    kind === 'file' ? await ReadableFile.with(path, (file) => file.read(0, Math.min(file.size, 64))) : new Uint8Array();
+  if (!/^\s*\{\s*"schema":\s*"safe-lora\//.test(Buffer.from(start).toString('utf8'))) {
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: exists and is not a report of safe-lora; choose another file for --json.`,
+    );
+  }
+}
+
+export async function writeJson(path: string | undefined, value: object): Promise<void> {
+  if (path === undefined) return;
+  if (path === '-') {
+    process.stdout.write(reportText(value));
+    return;
+  }
+  const temporary = join(dirname(path), `.${basename(path)}.safe-lora-new-${process.pid}`);
+  try {
+    const file = await open(temporary, 'w');
+    try {
+      await file.writeFile(reportText(value));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fileError(path, error, 'write');
+  }
+}

@@ -1,0 +1,206 @@
+// Places a finished adapter folder: written beside its destination, synced, then renamed, so that a kill leaves nothing or the whole.
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFile, lstat, mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { type Adapter, ADAPTER_FILE, PROVENANCE_KEY } from './adapter';
+import { fileError, type Notice, SafeLoraError, someNames } from './errors';
+import { kindOf } from './files';
+import { openSafetensors } from './safetensors';
+
+/** The report saved in the adapter's folder. */
+export const REPORT_FILE = 'safe_lora_report.json';
+
+/** A checked destination; nothing has been written yet. */
+export interface Destination {
+  path: string;
+  /** The tool's own earlier result lies there and is to be replaced. */
+  replaces: boolean;
+}
+
+// State of an unfinished training run, and files about the old weights that would be wrong beside the new ones.
+const LEFT_OUT = /^(?:optimizer\.pt|scheduler\.pt|rng_state.*|trainer_state\.json|training_args\.bin|safe_lora_.*)$/;
+
+/** @throws SafeLoraError where the destination overlaps the adapter, or holds something that this tool may not replace */
+export async function checkDestination(path: string, adapter: Adapter, force: boolean): Promise<Destination> {
+  const real = await realDestination(path);
+  if (inside(real, adapter.realPath) || inside(adapter.realPath, real)) {
+    throw new SafeLoraError(
+      'output-overlaps',
+      `${path}: the output would lie in, around or at the adapter ${adapter.path}; choose a folder apart from it.`,
+    );
+  }
+  await recover(real);
+  const found = await lstat(real).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw fileError(path, error, 'write');
+  });
+  if (!found) return { path: real, replaces: false };
+  if (!found.isDirectory())
+    throw new SafeLoraError('output-exists', `${path}: is not a folder; choose another output.`);
+  if (!force)
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: the output folder exists; choose another or give --force to replace an earlier result.`,
+    );
+  await refuseForeign(path, real, adapter);
+  return { path: real, replaces: true };
+}
+
+/** Resolves links in the part of the path that exists. */
+async function realDestination(path: string): Promise<string> {
+  const missing: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    try {
+      // The last part is not followed: a link there is refused, not written through.
+      const head =
+        missing.length === 0 && (await lstat(at)).isSymbolicLink()
+          ? join(await realpath(dirname(at)), basename(at))
+          : await realpath(at);
+      return join(head, ...missing);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== 'ENOENT') throw fileError(path, error, 'write');
+      missing.unshift(basename(at));
+    }
+  }
+}
+
+function inside(inner: string, outer: string): boolean {
+  const path = relative(outer, inner);
+  return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && resolve(outer, path) === inner);
+}
+
+/** Only a folder that this tool wrote, and that would lose nothing, is replaced. */
+async function refuseForeign(path: string, real: string, adapter: Adapter): Promise<void> {
+  const file = join(real, ADAPTER_FILE);
+  const ours = (await kindOf(file)) === 'file' && (await openSafetensors(file)).metadata.has(PROVENANCE_KEY);
+  if (!ours)
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: this folder is not a result of safe-lora, so --force does not replace it; choose another output.`,
+    );
+  const { copied } = await companions(adapter);
+  const written = new Set([ADAPTER_FILE, REPORT_FILE, ...copied]);
+  const lost = (await readdir(real)).filter((name) => !written.has(name));
+  if (lost.length > 0) {
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
+    );
+  }
+}
+
+/** The adapter's other files: which go along, and which stay behind. */
+export async function companions(adapter: Adapter): Promise<{ copied: string[]; notices: Notice[] }> {
+  const copied: string[] = [];
+  const left: string[] = [];
+  for (const name of (await readdir(adapter.path)).sort()) {
+    if (name === ADAPTER_FILE) continue;
+    const regular = await stat(join(adapter.path, name)).then((found) => found.isFile(), () => false); // prettier-ignore
+    (regular && !LEFT_OUT.test(name) ? copied : left).push(name);
+  }
+  const notices: Notice[] =
+    left.length === 0
+      ? []
+      : [{ code: 'files-left-out', message: `Not copied from the adapter's folder: ${someNames(left)}.`, modules: [] }];
+  return { copied, notices };
+}
+
+const unfinished = new Set<string>();
+
+/** Removes what an interrupted `writeFolder` has written so far; for a signal handler, hence synchronous. */
+export function removeUnfinished(): void {
+  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * Writes the new adapter folder and puts it in place.
+ * @param writeAdapter writes the adapter's file at the path that it is given
+ * @param report the content of the report beside it
+ */
+export async function writeFolder(
+  destination: Destination,
+  adapter: Adapter,
+  writeAdapter: (path: string) => Promise<void>,
+  report: string,
+): Promise<void> {
+  const { path } = destination;
+  const fresh = asideName(path, 'new');
+  const { copied } = await companions(adapter);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    unfinished.add(fresh);
+    await mkdir(fresh);
+    await writeAdapter(join(fresh, ADAPTER_FILE));
+    for (const name of copied) {
+      await copyFile(join(adapter.path, name), join(fresh, name));
+      await sync(join(fresh, name));
+    }
+    await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
+    await sync(fresh);
+    place(fresh, destination);
+    await sync(dirname(path));
+  } catch (error) {
+    removeUnfinished();
+    throw fileError(path, error, 'write');
+  } finally {
+    unfinished.delete(fresh);
+  }
+}
+
+/** In one synchronous step, so that no signal handler of this process sees it half done. */
+function place(fresh: string, { path, replaces }: Destination): void {
+  if (!replaces) {
+    // rename would quietly replace an empty folder that appeared meanwhile; one with content fails.
+    renameSync(fresh, path);
+    return;
+  }
+  const old = asideName(path, 'old');
+  renameSync(path, old);
+  renameSync(fresh, path);
+  rmSync(old, { recursive: true, force: true });
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Windows does not sync folders.
+    if (process.platform !== 'win32') throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function asideName(path: string, age: 'new' | 'old'): string {
+  return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${process.pid}`);
+}
+
+/** Finishes or undoes what a killed run left beside the destination. */
+async function recover(path: string): Promise<void> {
+  const parent = dirname(path);
+  if ((await kindOf(parent)) !== 'folder') return;
+  const pattern = new RegExp(`^${basename(path).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}\\.safe-lora-(new|old)-(\\d+)$`);
+  for (const name of readdirSync(parent)) {
+    const [, age, pid] = pattern.exec(name.slice(1)) ?? [];
+    if (!name.startsWith('.') || age === undefined || isRunning(Number(pid))) continue;
+    const aside = join(parent, name);
+    try {
+      if (age === 'old' && (await kindOf(path)) === null) await rename(aside, path);
+      else await rm(aside, { recursive: true, force: true });
+    } catch (error) {
+      throw fileError(aside, error, 'write');
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,209 @@
+// The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this same object.
+import { type Measurement } from './measure';
+import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
+import { type ProjectedB } from './patch';
+import { type Plan, type PlannedModule, sameModel } from './plan';
+import { type Selectable, select, type Selection } from './selection';
+
+export const REPORT_SCHEMA = 'safe-lora/report@1';
+
+export interface ModuleReport extends Omit<Measurement, 'alignmentNorm' | 'updateNorm' | 'updateDotAlignment'> {
+  name: string;
+  stack: string | null;
+  layer: number | null;
+  kind: string;
+  expert: number | null;
+  shape: [number, number];
+  rank: number;
+  alignmentNorm: number | null;
+  updateNorm: number | null;
+  selected: boolean;
+  notice: NoticeCode | null;
+}
+
+export interface Report {
+  schema: typeof REPORT_SCHEMA;
+  tool: { version: string };
+  adapter: { path: string; name: string; rank: number; alpha: number; targetModules: string[] };
+  base: { path: string; name: string };
+  aligned: { path: string; name: string };
+  /** The provenance that the adapter already carried. */
+  safeLora: Record<string, unknown> | null;
+  device: { requested: string; provider: string; fallbackReason: string | null };
+  selection: Selection;
+  modules: ModuleReport[];
+  totals: { modules: number; selected: number; direction: number | null; bytesRead: number; seconds: number };
+  notices: Notice[];
+}
+
+/** A module with what the engine found; `measurement` is null where it could not be measured. */
+export interface MeasuredModule extends PlannedModule {
+  measurement: Measurement | null;
+  projected: ProjectedB | null;
+}
+
+export interface Measured {
+  modules: MeasuredModule[];
+  bytesRead: number;
+  seconds: number;
+}
+
+/** @throws SafeLoraError where the two models do not differ in any adapted weight */
+export function refuseEqualModels(plan: Plan, modules: readonly MeasuredModule[]): void {
+  const measured = modules.filter((module) => module.measurement !== null);
+  if (measured.length > 0 && measured.every((module) => module.measurement!.alignmentNorm === 0))
+    throw sameModel(plan.aligned.path);
+}
+
+/** @throws SafeLoraError where a projected B does not fit its dtype, F16 as a rule */
+export function refuseOverflow(plan: Plan, selected: readonly MeasuredModule[]): void {
+  const overflowing = selected.filter((module) => module.projected?.overflow);
+  if (overflowing.length === 0) return;
+  const names = someNames(overflowing.map((module) => module.name));
+  throw new SafeLoraError(
+    'overflow',
+    `${plan.adapter.file.path}: the projection exceeds the range of ${overflowing[0]!.b.dtype} in ${names}; save the adapter in BF16 or F32 first.`,
+  );
+}
+
+export function selectable(modules: readonly MeasuredModule[]): Selectable[] {
+  return modules.map(({ name, measurement, alreadyProjected }) => ({
+    name,
+    similarity: measurement?.similarity ?? null,
+    selectable: !alreadyProjected,
+  }));
+}
+
+/** Above this, a rounding loss is worth a word: BF16's own is about 0.2 %. */
+const ROUNDING_LOSS = 0.01;
+
+export function buildReport(
+  plan: Plan,
+  measured: Measured,
+  selection: Selection,
+  context: { version: string; device: Report['device']; notices?: readonly Notice[] },
+): Report {
+  const selected = select(selectable(measured.modules), selection);
+  const modules = measured.modules.map((module) => moduleReport(module, selected.has(module.name)));
+  return {
+    schema: REPORT_SCHEMA,
+    tool: { version: context.version },
+    adapter: {
+      path: plan.adapter.path,
+      name: plan.adapter.name,
+      rank: plan.adapter.rank,
+      alpha: plan.adapter.alpha,
+      targetModules: plan.adapter.targetModules,
+    },
+    base: { path: plan.base.path, name: plan.base.name },
+    aligned: { path: plan.aligned.path, name: plan.aligned.name },
+    safeLora: plan.adapter.provenance,
+    device: context.device,
+    selection,
+    modules,
+    totals: {
+      modules: modules.length,
+      selected: selected.size,
+      direction: totalDirection(measured.modules),
+      bytesRead: measured.bytesRead,
+      seconds: measured.seconds,
+    },
+    notices: [...plan.notices, ...measuredNotices(measured.modules, selected, selection), ...(context.notices ?? [])],
+  };
+}
+
+function moduleReport(module: MeasuredModule, selected: boolean): ModuleReport {
+  const { name, stack, layer, kind, expert, shape, rank, measurement } = module;
+  return {
+    name,
+    stack,
+    layer,
+    kind,
+    expert,
+    shape,
+    rank,
+    similarity: measurement?.similarity ?? null,
+    nullSimilarity: measurement?.nullSimilarity ?? null,
+    nullSpread: measurement?.nullSpread ?? null,
+    direction: measurement?.direction ?? null,
+    gain: measurement?.gain ?? null,
+    alignmentNorm: measurement?.alignmentNorm ?? null,
+    updateNorm: measurement?.updateNorm ?? null,
+    participationRatio: measurement?.participationRatio ?? null,
+    selected,
+    notice: module.notice ?? measuredNotice(module),
+  };
+}
+
+/** The cosine between the whole update, alpha included, and the whole alignment matrix. */
+function totalDirection(modules: readonly MeasuredModule[]): number | null {
+  let [dot, update2, alignment2] = [0, 0, 0];
+  for (const { measurement, scale } of modules) {
+    if (!measurement) continue;
+    dot += scale * measurement.updateDotAlignment;
+    update2 += (scale * measurement.updateNorm) ** 2;
+    alignment2 += measurement.alignmentNorm ** 2;
+  }
+  return update2 > 0 && alignment2 > 0 ? dot / Math.sqrt(update2 * alignment2) : null;
+}
+
+function measuredNotice({ measurement }: MeasuredModule): NoticeCode | null {
+  if (!measurement) return null;
+  if (measurement.alignmentNorm === 0) return 'no-alignment';
+  if (measurement.updateNorm === 0) return 'no-update';
+  return measurement.gain === 0 ? 'orthogonal-update' : null;
+}
+
+function measuredNotices(
+  modules: readonly MeasuredModule[],
+  selected: ReadonlySet<string>,
+  selection: Selection,
+): Notice[] {
+  const texts = {
+    'no-alignment': 'Base and aligned are equal at',
+    'no-update': 'The update is zero at',
+    'orthogonal-update': 'The projection removes the whole update, which shares no direction with the alignment, at',
+  } as const;
+  const notices: Notice[] = [];
+  for (const [code, text] of Object.entries(texts) as [keyof typeof texts, string][]) {
+    const names = modules.filter((module) => measuredNotice(module) === code).map((module) => module.name);
+    if (names.length > 0) notices.push({ code, message: `${text} ${someNames(names)}.`, modules: names });
+  }
+  const lossy = modules.filter(
+    (module) => selected.has(module.name) && (module.projected?.roundingLoss ?? 0) > ROUNDING_LOSS,
+  );
+  if (lossy.length > 0) {
+    const worst = lossy.reduce((a, b) => (a.projected!.roundingLoss > b.projected!.roundingLoss ? a : b));
+    notices.push({
+      code: 'rounding-loss',
+      message: `Rounding the projection to ${worst.b.dtype} loses up to ${(100 * worst.projected!.roundingLoss).toPrecision(2)} % of it (${worst.name}).`,
+      modules: lossy.map((module) => module.name),
+    });
+  }
+  const candidates = selectable(modules).filter((module) => module.selectable && module.similarity !== null).length;
+  if (selection.mode === 'count' && selection.count > candidates) {
+    notices.push({
+      code: 'count-capped',
+      message: `${selection.count} modules were asked for; ${candidates} can be selected.`,
+      modules: [],
+    });
+  }
+  return notices;
+}
+
+/** The report that travels with the adapter: no path, no time, so that it can be published and is equal for equal input. */
+export function travellingReport(report: Report): string {
+  const withoutPath = <T extends { path: string }>({ path: _, ...rest }: T): Omit<T, 'path'> => rest;
+  const { seconds: _, ...totals } = report.totals;
+  return reportText({
+    ...report,
+    adapter: withoutPath(report.adapter),
+    base: withoutPath(report.base),
+    aligned: withoutPath(report.aligned),
+    totals,
+  });
+}
+
+export function reportText(report: object): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}

@@ -1,0 +1,39 @@
+// Which modules are projected. Every rule works on measured similarities alone, so that a change of threshold costs nothing.
+
+/** The paper's threshold for Llama-2 (arXiv 2405.16833, §4). The level that fits depends on V. */
+export const DEFAULT_THRESHOLD = 0.35;
+
+export type SelectionRule = { mode: 'threshold'; threshold: number } | { mode: 'count'; count: number };
+
+export type Selection = SelectionRule & {
+  /** Modules added or removed by hand. */
+  overrides: { added: string[]; removed: string[] };
+};
+
+/** What a rule needs to know of a module. */
+export interface Selectable {
+  name: string;
+  similarity: number | null;
+  /** False where projecting is undefined or was done before. */
+  selectable: boolean;
+}
+
+/**
+ * The names of the selected modules: those at or below the threshold, or the `count` lowest (the earlier one of equals).
+ * Overrides apply afterwards and reach only modules that can be selected at all.
+ */
+export function select(modules: readonly Selectable[], selection: Selection): Set<string> {
+  const candidates = modules.filter(
+    (module): module is Selectable & { similarity: number } => module.selectable && module.similarity !== null,
+  );
+  const ruled =
+    selection.mode === 'threshold'
+      ? candidates.filter((module) => module.similarity <= selection.threshold)
+      : candidates.toSorted((a, b) => a.similarity - b.similarity).slice(0, selection.count);
+  const names = new Set(ruled.map((module) => module.name));
+  for (const { name } of candidates) {
+    if (selection.overrides.added.includes(name)) names.add(name);
+    if (selection.overrides.removed.includes(name)) names.delete(name);
+  }
+  return names;
+}

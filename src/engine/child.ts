@@ -1,0 +1,36 @@
+// The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
+import { env, InferenceSession } from 'onnxruntime-node';
+import { SafeLoraError } from '../core/errors';
+import { ModuleEngine } from './module';
+import { type FromChild, type ToChild } from './protocol';
+
+let engine: ModuleEngine | undefined;
+
+function send(message: FromChild): void {
+  process.send?.(message);
+}
+
+async function answer(message: ToChild): Promise<void> {
+  if (message.type === 'start') {
+    engine = new ModuleEngine(InferenceSession, message.memory);
+    send({ type: 'ready', runtime: env.versions.node ?? 'unknown' });
+    return;
+  }
+  try {
+    if (!engine) throw new Error('a module came before the start');
+    send({ type: 'result', ok: true, value: await engine.compute(message.task) });
+  } catch (error) {
+    const code = error instanceof SafeLoraError ? error.code : 'engine-failed';
+    const text = error instanceof Error ? error.message : String(error);
+    const where =
+      error instanceof SafeLoraError
+        ? text
+        : `The engine failed at ${message.type === 'module' ? message.task.name : 'its start'}: ${text}`;
+    send({ type: 'result', ok: false, error: { code, message: where } });
+  }
+}
+
+process.on('message', (message: ToChild) => void answer(message));
+// The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
+process.on('SIGINT', () => undefined);
+process.on('disconnect', () => process.exit());

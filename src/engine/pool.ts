@@ -1,0 +1,166 @@
+// A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
+import { type ChildProcess, fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { SafeLoraError } from '../core/errors';
+import { type FromChild, type ModuleResult, type ModuleTask, type ToChild } from './protocol';
+
+export interface EngineOptions {
+  /** The built engine-child.js. */
+  childPath: string;
+  /** Bytes for all children together. */
+  memory: number;
+  workers?: number;
+}
+
+interface Pending {
+  task: ModuleTask;
+  resolve: (result: ModuleResult) => void;
+  reject: (reason: Error) => void;
+}
+
+/** More children than this gain nothing: the walk is bound by memory bandwidth (three were no faster than two on two cores). */
+const MAX_WORKERS = 4;
+
+export class Engine {
+  private readonly queue: Pending[] = [];
+  private readonly children = new Set<Child>();
+  private readonly workers: number;
+  private disposed = false;
+
+  constructor(private readonly options: EngineOptions) {
+    this.workers = options.workers ?? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
+  }
+
+  /** @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up */
+  compute(task: ModuleTask): Promise<ModuleResult> {
+    return new Promise((resolve, reject) => {
+      if (this.disposed) {
+        reject(ended('was stopped', task.name));
+        return;
+      }
+      this.queue.push({ task, resolve, reject });
+      this.next();
+    });
+  }
+
+  /** Ends every child at once; whatever is pending is rejected. */
+  dispose(): void {
+    this.disposed = true;
+    for (const pending of this.queue.splice(0)) pending.reject(ended('was stopped', pending.task.name));
+    for (const child of this.children) child.kill();
+  }
+
+  /** Process ids of the running children. */
+  get pids(): number[] {
+    return [...this.children].map((child) => child.pid).filter((pid) => pid !== undefined);
+  }
+
+  private next(): void {
+    while (this.queue.length > 0) {
+      const child = [...this.children].find((candidate) => candidate.idle) ?? this.start();
+      if (!child) return;
+      child.run(this.queue.shift()!);
+    }
+  }
+
+  private start(): Child | undefined {
+    if (this.children.size >= this.workers) return undefined;
+    const child: Child = new Child(this.options.childPath, this.options.memory / this.workers, {
+      idle: () => this.next(),
+      gone: () => {
+        this.children.delete(child);
+        this.next();
+      },
+    });
+    this.children.add(child);
+    return child;
+  }
+}
+
+class Child {
+  private readonly process: ChildProcess;
+  private current: Pending | undefined;
+  private stderr = '';
+  private failure: Error | undefined;
+
+  constructor(path: string, memory: number, events: { idle: () => void; gone: () => void }) {
+    this.process = fork(path, [], {
+      serialization: 'advanced',
+      execArgv: [],
+      env: childEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.process.stderr?.on('data', (chunk: Buffer) => {
+      this.stderr = (this.stderr + chunk.toString()).slice(-4000);
+    });
+    this.process.on('message', (message: FromChild) => {
+      if (message.type === 'ready') return;
+      const pending = this.current;
+      this.current = undefined;
+      if (message.ok) pending?.resolve(message.value);
+      else pending?.reject(new SafeLoraError(message.error.code, message.error.message));
+      events.idle();
+    });
+    this.process.on('error', (error) => {
+      this.failure = error;
+      if (this.process.pid === undefined) this.close(null, null, events.gone);
+    });
+    this.process.on('close', (code, signal) => {
+      this.close(code, signal, events.gone);
+    });
+    this.send({ type: 'start', memory });
+  }
+
+  get idle(): boolean {
+    return this.current === undefined && this.process.connected;
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  run(pending: Pending): void {
+    this.current = pending;
+    this.send({ type: 'module', task: pending.task });
+  }
+
+  kill(): void {
+    this.process.kill('SIGKILL');
+  }
+
+  private send(message: ToChild): void {
+    // A failed send means that the child is gone; `close` reports it, with the reason.
+    this.process.send(message, () => undefined);
+  }
+
+  private close(code: number | null, signal: NodeJS.Signals | null, gone: () => void): void {
+    const how = this.failure
+      ? `could not run (${this.failure.message})`
+      : signal
+        ? `was ended by ${signal}`
+        : `ended with status ${String(code)}`;
+    const memory =
+      signal === 'SIGKILL' || /heap out of memory|bad_alloc/i.test(this.stderr)
+        ? '; if memory ran out, give it more room or a smaller --memory'
+        : '';
+    const said = this.stderr.trim().split('\n').at(-1);
+    this.current?.reject(
+      ended(`${how}${said ? `, saying "${said.slice(0, 200)}"` : ''}${memory}`, this.current.task.name),
+    );
+    this.current = undefined;
+    gone();
+  }
+}
+
+function ended(how: string, module: string): SafeLoraError {
+  return new SafeLoraError(
+    'engine-failed',
+    `The engine's process ${how} while it computed ${module}; nothing was written, run it again.`,
+  );
+}
+
+/** Without what an editor or a debugger set for its own processes. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('VSCODE_'));
+  return Object.fromEntries(kept);
+}

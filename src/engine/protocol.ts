@@ -1,0 +1,39 @@
+// Every message between the host and an engine child. Weights never cross: a child reads them itself, by range.
+import { type ErrorCode } from '../core/errors';
+import { type Measurement } from '../core/measure';
+import { type ProjectedB } from '../core/patch';
+import { type WeightPair } from '../core/plan';
+import { type TensorInfo } from '../core/safetensors';
+
+/** One adapter's update on a module. */
+export interface Update {
+  a: TensorInfo;
+  b: TensorInfo;
+}
+
+export interface ModuleTask extends WeightPair {
+  name: string;
+  /** [out, in] */
+  shape: [number, number];
+  updates: Update[];
+}
+
+export interface UpdateResult {
+  measurement: Measurement;
+  /** Null where the projection is undefined (V = 0 or ΔW = 0). */
+  projected: ProjectedB | null;
+}
+
+export interface ModuleResult {
+  /** In the order of the task's updates. */
+  updates: UpdateResult[];
+  /** Bytes of base and aligned weights read. */
+  bytesRead: number;
+}
+
+export type ToChild = { type: 'start'; memory: number } | { type: 'module'; task: ModuleTask };
+
+export type FromChild =
+  | { type: 'ready'; runtime: string }
+  | { type: 'result'; ok: true; value: ModuleResult }
+  | { type: 'result'; ok: false; error: { code: ErrorCode; message: string } };
