@@ -92,7 +92,7 @@ export class ModuleEngine {
       const values = Object.fromEntries(
         Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]),
       );
-      for (const square of values['squares'] ?? []) v2 += square;
+      for (const square of values.squares ?? []) v2 += square;
       return values;
     };
     const matrix = (data: Float32Array, from: number, to: number): Tensor =>
@@ -109,17 +109,17 @@ export class ModuleEngine {
       const sum = new Float64Array(u.length);
       for (const [begin, end] of blocks) {
         const block = await run('whole', begin, end, matrix(x, 0, out));
-        t.set(block['t']!, begin * columns);
-        accumulate(sum, block['u']!);
+        t.set(block.t!, begin * columns);
+        accumulate(sum, block.u!);
       }
       u.set(sum);
       return { t, u, v2 };
     }
     const sum = new Float64Array(t.length);
-    for (const [begin, end] of blocks) accumulate(sum, (await run('gather', begin, end, matrix(x, begin, end)))['t']!);
+    for (const [begin, end] of blocks) accumulate(sum, (await run('gather', begin, end, matrix(x, begin, end))).t!);
     t.set(sum);
     for (const [begin, end] of blocks)
-      u.set((await run('apply', begin, end, matrix(t, 0, width)))['u']!, begin * columns);
+      u.set((await run('apply', begin, end, matrix(t, 0, width))).u!, begin * columns);
     return { t, u, v2 };
   }
 
