@@ -11,6 +11,8 @@ export default tseslint.config(
     rules: {
       // Indices are bounded by the loops around them in numeric code; `!` there costs nothing and reads better than a branch.
       '@typescript-eslint/no-non-null-assertion': 'off',
+      // `{ path, ...rest }` is how a property is left out.
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },

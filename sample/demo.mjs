@@ -26,7 +26,9 @@ function project(name, ...selection) {
 
 function recordedAttackSuccess(...keys) {
   const figures = keys.map(([label, key]) => `${label}: ${recorded[key].asr.toFixed(1)}`);
-  console.log(`\nAttack success, recorded when the sample was made (sample/behaviour.json), not measured now:\n  ${figures.join(', ')}`);
+  console.log(
+    `\nAttack success, recorded when the sample was made (sample/behaviour.json), not measured now:\n  ${figures.join(', ')}`,
+  );
 }
 
 safeLora('inspect', adapter, ...models);

@@ -134,7 +134,7 @@ function parse<T extends Options>(args: string[], options: T) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError((error as Error).message.split(/\. To specify|\n/)[0]!);
+    throw new UsageError((error as Error).message.split(/\. To specify|\n/)[0]);
   }
 }
 

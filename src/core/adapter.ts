@@ -168,11 +168,11 @@ async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
     useRslora: flag('use_rslora'),
     fanInFanOut: flag('fan_in_fan_out'),
     targetModules: names('target_modules'),
-    targetsAreList: Array.isArray(raw['target_modules']),
+    targetsAreList: Array.isArray(raw.target_modules),
     modulesToSave: names('modules_to_save'),
     trainedOn:
-      typeof raw['base_model_name_or_path'] === 'string' && raw['base_model_name_or_path'] !== ''
-        ? raw['base_model_name_or_path']
+      typeof raw.base_model_name_or_path === 'string' && raw.base_model_name_or_path !== ''
+        ? raw.base_model_name_or_path
         : null,
   };
 }
@@ -195,7 +195,7 @@ function alphaOf(name: string, config: AdapterConfig): number {
 const CHANGED_BASE = /^(?:pissa|olora|corda|loftq|lora_ga)/i;
 
 function refuseUnsupported(path: string, raw: Record<string, unknown>): void {
-  const type = raw['peft_type'];
+  const type = raw.peft_type;
   if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') {
     throw new SafeLoraError(
       'not-lora',
@@ -204,8 +204,8 @@ function refuseUnsupported(path: string, raw: Record<string, unknown>): void {
   }
   const refuse = (what: string, next: string): SafeLoraError =>
     new SafeLoraError('unsupported-adapter', `${path}: ${what}; ${next}.`);
-  const init = raw['init_lora_weights'];
-  if (raw['use_dora'] === true)
+  const init = raw.init_lora_weights;
+  if (raw.use_dora === true)
     throw refuse('the adapter uses DoRA, whose update is not B·A', 'train it with use_dora=False');
   if (typeof init === 'string' && CHANGED_BASE.test(init)) {
     throw refuse(
@@ -213,17 +213,17 @@ function refuseUnsupported(path: string, raw: Record<string, unknown>): void {
       'save it converted, with save_pretrained(DIR, path_initial_model_for_weight_conversion=INITIAL_DIR)',
     );
   }
-  if (Array.isArray(raw['layer_replication']))
+  if (Array.isArray(raw.layer_replication))
     throw refuse('layer_replication makes layers that the checkpoints do not have', 'use an adapter without it');
-  if (raw['use_qalora'] === true)
+  if (raw.use_qalora === true)
     throw refuse('the adapter uses QALoRA, whose A acts on pooled inputs', 'train it with use_qalora=False');
-  if (Array.isArray(raw['target_parameters']) && raw['target_parameters'].length > 0) {
+  if (Array.isArray(raw.target_parameters) && raw.target_parameters.length > 0) {
     throw refuse(
       'target_parameters adapts 3-D expert weights, which are not supported',
       'use an adapter of two-dimensional weights',
     );
   }
-  if (raw['lora_bias'] === true)
+  if (raw.lora_bias === true)
     throw refuse('lora_bias adds a bias to B, which C·B·A does not describe', 'train it with lora_bias=False');
 }
 
@@ -349,11 +349,7 @@ function readProvenance(file: SafetensorsFile): Provenance | null {
   } catch {
     value = null;
   }
-  if (
-    !isObject(value) ||
-    !Array.isArray(value['modules']) ||
-    !value['modules'].every((name) => typeof name === 'string')
-  ) {
+  if (!isObject(value) || !Array.isArray(value.modules) || !value.modules.every((name) => typeof name === 'string')) {
     throw new SafeLoraError(
       'adapter-layout',
       `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,

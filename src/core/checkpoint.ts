@@ -102,7 +102,7 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
 async function openShards(folder: string, index: string): Promise<SafetensorsFile[]> {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('model-index', `${index}: ${reason}; download the model again.`);
-  const weightMap = (await readJsonObject(index, refuse))['weight_map'];
+  const weightMap = (await readJsonObject(index, refuse)).weight_map;
   if (!isObject(weightMap)) throw refuse('has no weight_map');
   const names = new Map<string, string[]>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
@@ -142,7 +142,7 @@ function refuseQuantised(
   tensorNames: readonly string[],
 ): void {
   const companion = tensorNames.find((tensor) => QUANTISED_TENSOR.test(tensor));
-  if (!isObject(config['quantization_config']) && companion === undefined) return;
+  if (!isObject(config.quantization_config) && companion === undefined) return;
   const evidence = companion === undefined ? 'config.json has a quantization_config' : `it holds ${companion}`;
   const original = name.replace(QUANTISED_NAME, '');
   const advice = original === name ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;

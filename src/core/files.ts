@@ -25,7 +25,7 @@ export class ReadableFile {
           'file-access',
           `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
         );
-      const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       return new ReadableFile(path, found.size, handle);
     } catch (error) {
       throw fileError(path, error);

@@ -67,7 +67,7 @@ export class NameResolver {
 
   /** Where input and output share their weight, checkpoints hold it once, as the embedding (`tie_word_embeddings`). */
   private tiedEmbedding(module: string): TensorInfo | undefined {
-    if (this.checkpoint.config['tie_word_embeddings'] === false) return undefined;
+    if (this.checkpoint.config.tie_word_embeddings === false) return undefined;
     const embeddings = [...this.checkpoint.tensors.values()].filter((tensor) => INPUT_EMBEDDING.test(tensor.name));
     return embeddings.length > 0 ? this.only(module, embeddings) : undefined;
   }

@@ -154,7 +154,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
 }
 
 function knownAs(model: Checkpoint): string[] {
-  const stated = model.config['_name_or_path'];
+  const stated = model.config._name_or_path;
   return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(lastPart);
 }
 

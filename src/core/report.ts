@@ -193,8 +193,8 @@ function measuredNotices(
 
 /** The report that travels with the adapter: no path, no time, so that it can be published and is equal for equal input. */
 export function travellingReport(report: Report): string {
-  const withoutPath = <T extends { path: string }>({ path: _, ...rest }: T): Omit<T, 'path'> => rest;
-  const { seconds: _, ...totals } = report.totals;
+  const withoutPath = <T extends { path: string }>({ path, ...rest }: T): Omit<T, 'path'> => rest;
+  const { seconds, ...totals } = report.totals;
   return reportText({
     ...report,
     adapter: withoutPath(report.adapter),

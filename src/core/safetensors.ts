@@ -154,7 +154,7 @@ class HeaderParser {
 
   parse(): { tensors: Map<string, HeaderEntry>; metadata: Map<string, string> } {
     const tensors = new Map<string, HeaderEntry>();
-    let metadata: Map<string, string> | undefined;
+    let metadata = new Map<string, string>();
     if (!this.text.startsWith('{')) this.fail('does not begin with "{"');
     this.object((key) => {
       if (key === '__metadata__') {
@@ -165,7 +165,7 @@ class HeaderParser {
     });
     this.space();
     if (this.at < this.text.length) this.fail('goes on after its end');
-    return { tensors, metadata: metadata ?? new Map() };
+    return { tensors, metadata };
   }
 
   private metadata(): Map<string, string> {
@@ -190,7 +190,7 @@ class HeaderParser {
     if (dtype === undefined || shape === undefined || offsets?.length !== 2) {
       this.fail(`does not give dtype, shape and data_offsets of tensor ${quote(name)}`);
     }
-    return { dtype: dtype!, shape: shape!, dataOffsets: offsets as [number, number] };
+    return { dtype: dtype, shape: shape, dataOffsets: offsets as [number, number] };
   }
 
   private object(member: (key: string) => void): void {

@@ -16,17 +16,20 @@ async function answer(message: ToChild): Promise<void> {
     send({ type: 'ready', runtime: env.versions.node ?? 'unknown' });
     return;
   }
+  const { task } = message;
   try {
     if (!engine) throw new Error('a module came before the start');
-    send({ type: 'result', ok: true, value: await engine.compute(message.task) });
+    send({ type: 'result', ok: true, value: await engine.compute(task) });
   } catch (error) {
-    const code = error instanceof SafeLoraError ? error.code : 'engine-failed';
     const text = error instanceof Error ? error.message : String(error);
-    const where =
-      error instanceof SafeLoraError
-        ? text
-        : `The engine failed at ${message.type === 'module' ? message.task.name : 'its start'}: ${text}`;
-    send({ type: 'result', ok: false, error: { code, message: where } });
+    const known = error instanceof SafeLoraError;
+    send({
+      type: 'result',
+      ok: false,
+      error: known
+        ? { code: error.code, message: text }
+        : { code: 'engine-failed', message: `The engine failed at ${task.name}: ${text}` },
+    });
   }
 }
 

@@ -118,8 +118,7 @@ export class ModuleEngine {
     const sum = new Float64Array(t.length);
     for (const [begin, end] of blocks) accumulate(sum, (await run('gather', begin, end, matrix(x, begin, end))).t!);
     t.set(sum);
-    for (const [begin, end] of blocks)
-      u.set((await run('apply', begin, end, matrix(t, 0, width))).u!, begin * columns);
+    for (const [begin, end] of blocks) u.set((await run('apply', begin, end, matrix(t, 0, width))).u!, begin * columns);
     return { t, u, v2 };
   }
 

@@ -66,7 +66,9 @@ export class Engine {
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
     const child: Child = new Child(this.options.childPath, this.options.memory / this.workers, {
-      idle: () => this.next(),
+      idle: () => {
+        this.next();
+      },
       gone: () => {
         this.children.delete(child);
         this.next();

@@ -8,7 +8,16 @@ import { decode, encode, floatDtypes, type FloatDtype } from '../../src/core/dty
 import { type TensorInfo } from '../../src/core/safetensors';
 import { Engine } from '../../src/engine/pool';
 import { type ModuleTask, type UpdateResult } from '../../src/engine/protocol';
-import { byDefinition, type Definition, type Matrix, multiply, norm, subtract, toMatrix, transpose } from '../fixtures/float64';
+import {
+  byDefinition,
+  type Definition,
+  type Matrix,
+  multiply,
+  norm,
+  subtract,
+  toMatrix,
+  transpose,
+} from '../fixtures/float64';
 import { childPath, randoms, temporaryFolder } from '../fixtures/make';
 
 const MEMORY = 512 * 2 ** 20;
@@ -57,10 +66,13 @@ let files = 0;
 
 /** Writes a case's four tensors, and decodes them again, so that both sides start from the stored values. */
 function store(c: Case, scale = { a: 1, b: 1 }): Stored {
-  const random = (salt: number, rows: number, columns: number): Matrix => toMatrix(randoms(c.seed + salt, rows * columns), columns);
+  const random = (salt: number, rows: number, columns: number): Matrix =>
+    toMatrix(randoms(c.seed + salt, rows * columns), columns);
   const terms = Math.min(c.out, c.width);
   const left = random(1, c.out, terms);
-  const right = random(2, terms, c.width).map((row, i) => row.map((value) => (value * c.strength) / (i + 1) ** c.decay));
+  const right = random(2, terms, c.width).map((row, i) =>
+    row.map((value) => (value * c.strength) / (i + 1) ** c.decay),
+  );
   const v = multiply(left, right);
   const w = random(3, c.out, c.width);
   const orient = (matrix: Matrix): Matrix => (c.transposed ? transpose(matrix) : matrix);
@@ -77,11 +89,27 @@ function store(c: Case, scale = { a: 1, b: 1 }): Stored {
   const tensors = specs.map(([matrix, dtype], index): TensorInfo => {
     const length = stored[index]!.length;
     offset += length;
-    return { path, name: `tensor-${index}`, dtype, shape: [matrix.length, matrix[0]!.length], offset: offset - length, length };
+    return {
+      path,
+      name: `tensor-${index}`,
+      dtype,
+      shape: [matrix.length, matrix[0]!.length],
+      offset: offset - length,
+      length,
+    };
   }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
-  const [base, aligned, a, b] = specs.map(([matrix, dtype], index) => toMatrix(decode(stored[index]!, dtype), matrix[0]!.length)) as [Matrix, Matrix, Matrix, Matrix];
+  const [base, aligned, a, b] = specs.map(([matrix, dtype], index) =>
+    toMatrix(decode(stored[index]!, dtype), matrix[0]!.length),
+  ) as [Matrix, Matrix, Matrix, Matrix];
   return {
-    task: { name: `layers.${c.seed}.q_proj`, shape: [c.out, c.width], base: tensors[0], aligned: tensors[1], transposed: c.transposed, updates: [{ a: tensors[2], b: tensors[3] }] },
+    task: {
+      name: `layers.${c.seed}.q_proj`,
+      shape: [c.out, c.width],
+      base: tensors[0],
+      aligned: tensors[1],
+      transposed: c.transposed,
+      updates: [{ a: tensors[2], b: tensors[3] }],
+    },
     v: orient(subtract(aligned, base)),
     a,
     b,
@@ -93,7 +121,10 @@ async function compute(task: ModuleTask): Promise<UpdateResult> {
 }
 
 function assertClose(name: string, actual: number | null, expected: number, tolerance: number): void {
-  assert.ok(actual !== null && Math.abs(actual - expected) <= tolerance, `${name} is ${actual}, by definition ${expected}: more than ${tolerance} apart`);
+  assert.ok(
+    actual !== null && Math.abs(actual - expected) <= tolerance,
+    `${name} is ${actual}, by definition ${expected}: more than ${tolerance} apart`,
+  );
 }
 
 function assertMatches({ measurement: m }: UpdateResult, expected: Definition): void {
@@ -125,14 +156,20 @@ describe('the engine against the definition in double', () => {
         const { projected } = await compute(exact.task);
         const unrounded = decode(projected!.bytes, 'F64');
         const difference = norm(subtract(toMatrix(unrounded, c.rank), expected.projectedB));
-        assert.ok(difference <= 1e-5 * norm(expected.projectedB), `projected B is ${difference / norm(expected.projectedB)} off`);
+        assert.ok(
+          difference <= 1e-5 * norm(expected.projectedB),
+          `projected B is ${difference / norm(expected.projectedB)} off`,
+        );
 
         const rounded = store(c);
         const stored = await compute(rounded.task);
         assert.equal(stored.projected!.bytes.length, rounded.task.updates[0]!.b.length);
         const nearest = byDefinition(rounded.v, rounded.b, rounded.a).projectedB;
         const step = { F64: 1e-5, F32: 1e-5, F16: 2 ** -10, BF16: 2 ** -7 }[c.adapter];
-        assert.ok(norm(subtract(toMatrix(decode(stored.projected!.bytes, c.adapter), c.rank), nearest)) <= step * norm(nearest) + 1e-6);
+        assert.ok(
+          norm(subtract(toMatrix(decode(stored.projected!.bytes, c.adapter), c.rank), nearest)) <=
+            step * norm(nearest) + 1e-6,
+        );
       }),
       { numRuns: 150 },
     );
@@ -157,12 +194,24 @@ describe('the engine against the definition in double', () => {
 
   it('sees no difference when A or B is scaled, however far', async () => {
     await fc.assert(
-      fc.asyncProperty(cases, fc.integer({ min: -60, max: 60 }), fc.integer({ min: -60, max: 60 }), async (c, left, right) => {
-        const plain = (await compute(store({ ...c, adapter: 'F32' }).task)).measurement;
-        const scaled = (await compute(store({ ...c, adapter: 'F32' }, { a: 2 ** left, b: 2 ** right }).task)).measurement;
-        for (const key of ['similarity', 'direction', 'gain'] as const) assertClose(key, scaled[key], plain[key]!, 1e-9);
-        assertClose('update norm', scaled.updateNorm, plain.updateNorm * 2 ** (left + right), 1e-9 * scaled.updateNorm);
-      }),
+      fc.asyncProperty(
+        cases,
+        fc.integer({ min: -60, max: 60 }),
+        fc.integer({ min: -60, max: 60 }),
+        async (c, left, right) => {
+          const plain = (await compute(store({ ...c, adapter: 'F32' }).task)).measurement;
+          const scaled = (await compute(store({ ...c, adapter: 'F32' }, { a: 2 ** left, b: 2 ** right }).task))
+            .measurement;
+          for (const key of ['similarity', 'direction', 'gain'] as const)
+            assertClose(key, scaled[key], plain[key]!, 1e-9);
+          assertClose(
+            'update norm',
+            scaled.updateNorm,
+            plain.updateNorm * 2 ** (left + right),
+            1e-9 * scaled.updateNorm,
+          );
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -200,7 +249,18 @@ describe('the engine against the definition in double', () => {
 
   it('computes large weights in row blocks, both orientations, to the same numbers', async () => {
     for (const transposed of [false, true]) {
-      const c: Case = { seed: 3, out: 300, width: 200, rank: 4, base: 'BF16', aligned: 'F32', adapter: 'F32', transposed, decay: 0.5, strength: 0.2 };
+      const c: Case = {
+        seed: 3,
+        out: 300,
+        width: 200,
+        rank: 4,
+        base: 'BF16',
+        aligned: 'F32',
+        adapter: 'F32',
+        transposed,
+        decay: 0.5,
+        strength: 0.2,
+      };
       const { task, v, a, b } = store(c);
       // A block of a few rows: the children's own memory and a little more.
       const tight = new Engine({ childPath, memory: 100 * 2 ** 20 + 500 * 12 * 16 + 100_000, workers: 1 });
@@ -211,7 +271,12 @@ describe('the engine against the definition in double', () => {
         const expected = byDefinition(v, b, a);
         assertMatches(result.updates[0]!, expected);
         const whole = await compute(task);
-        const difference = norm(subtract(toMatrix(decode(result.updates[0]!.projected!.bytes, 'F32'), 4), toMatrix(decode(whole.projected!.bytes, 'F32'), 4)));
+        const difference = norm(
+          subtract(
+            toMatrix(decode(result.updates[0]!.projected!.bytes, 'F32'), 4),
+            toMatrix(decode(whole.projected!.bytes, 'F32'), 4),
+          ),
+        );
         assert.ok(difference <= 1e-6 * norm(expected.projectedB));
       } finally {
         tight.dispose();
@@ -221,19 +286,42 @@ describe('the engine against the definition in double', () => {
 });
 
 describe('the edges of the definition', () => {
-  const c: Case = { seed: 1, out: 12, width: 10, rank: 2, base: 'F32', aligned: 'F32', adapter: 'F32', transposed: false, decay: 0, strength: 1 };
+  const c: Case = {
+    seed: 1,
+    out: 12,
+    width: 10,
+    rank: 2,
+    base: 'F32',
+    aligned: 'F32',
+    adapter: 'F32',
+    transposed: false,
+    decay: 0,
+    strength: 1,
+  };
 
   it('leaves similarity undefined where base and aligned are equal', async () => {
     const { task } = store(c);
     const { measurement, projected } = await compute({ ...task, aligned: task.base });
-    assert.deepEqual([measurement.similarity, measurement.direction, measurement.gain, measurement.nullSimilarity, measurement.alignmentNorm], [null, null, null, null, 0]);
+    assert.deepEqual(
+      [
+        measurement.similarity,
+        measurement.direction,
+        measurement.gain,
+        measurement.nullSimilarity,
+        measurement.alignmentNorm,
+      ],
+      [null, null, null, null, 0],
+    );
     assert.equal(projected, null);
   });
 
   it('leaves similarity undefined where the update is zero, and still gives the null level', async () => {
     const { task } = store(c, { a: 1, b: 0 });
     const { measurement, projected } = await compute(task);
-    assert.deepEqual([measurement.similarity, measurement.direction, measurement.gain, measurement.updateNorm], [null, null, null, 0]);
+    assert.deepEqual(
+      [measurement.similarity, measurement.direction, measurement.gain, measurement.updateNorm],
+      [null, null, null, 0],
+    );
     assert.ok(measurement.nullSimilarity! > 0);
     assert.equal(projected, null);
   });
@@ -241,7 +329,8 @@ describe('the edges of the definition', () => {
   it('gives similarity 0 and gain 0 where the update shares no direction with V', async () => {
     const path = join(folder, 'orthogonal');
     const size = 8;
-    const only = (row: number, column: number, columns: number, rows: number): Float64Array => Float64Array.from({ length: rows * columns }, (_, i) => (i === row * columns + column ? 1 : 0));
+    const only = (row: number, column: number, columns: number, rows: number): Float64Array =>
+      Float64Array.from({ length: rows * columns }, (_, i) => (i === row * columns + column ? 1 : 0));
     const parts: [Float64Array, number[]][] = [
       [new Float64Array(size * size), [size, size]],
       [only(0, 0, size, size), [size, size]],
@@ -252,9 +341,23 @@ describe('the edges of the definition', () => {
     let offset = 0;
     const [base, aligned, a, b] = parts.map(([values, shape], index): TensorInfo => {
       offset += values.length * 4;
-      return { path, name: `tensor-${index}`, dtype: 'F32', shape, offset: offset - values.length * 4, length: values.length * 4 };
+      return {
+        path,
+        name: `tensor-${index}`,
+        dtype: 'F32',
+        shape,
+        offset: offset - values.length * 4,
+        length: values.length * 4,
+      };
     }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
-    const { measurement, projected } = await compute({ name: 'orthogonal', shape: [size, size], base, aligned, transposed: false, updates: [{ a, b }] });
+    const { measurement, projected } = await compute({
+      name: 'orthogonal',
+      shape: [size, size],
+      base,
+      aligned,
+      transposed: false,
+      updates: [{ a, b }],
+    });
     assert.deepEqual([measurement.similarity, measurement.gain, measurement.direction], [0, 0, 0]);
     assert.ok(projected!.bytes.every((byte) => byte === 0));
   });

@@ -31,14 +31,25 @@ describe("the authors' own results on the sample", () => {
   for (const [name, reference] of Object.entries(references)) {
     it(`agrees for every module of ${name}`, async () => {
       const adapter = await openAdapter(join(sample, 'adapters', name));
-      const plan = makePlan(adapter, await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned')));
+      const plan = makePlan(
+        adapter,
+        await openCheckpoint(join(sample, 'base')),
+        await openCheckpoint(join(sample, 'aligned')),
+      );
       const { modules } = await measurePlan(plan, engine);
       assert.deepEqual(modules.map((module) => module.name).sort(), Object.keys(reference.similarity).sort());
       for (const { name: module, measurement } of modules) {
         const difference = Math.abs(measurement!.similarity! - reference.similarity[module]!);
-        assert.ok(difference <= 2e-4, `${module}: ${measurement!.similarity} instead of ${reference.similarity[module]}`);
+        assert.ok(
+          difference <= 2e-4,
+          `${module}: ${measurement!.similarity} instead of ${reference.similarity[module]}`,
+        );
       }
-      const selected = select(selectable(modules), { mode: 'threshold', threshold: reference.threshold, overrides: { added: [], removed: [] } });
+      const selected = select(selectable(modules), {
+        mode: 'threshold',
+        threshold: reference.threshold,
+        overrides: { added: [], removed: [] },
+      });
       assert.deepEqual([...selected].sort(), [...reference.selected].sort());
       for (const module of modules.filter((candidate) => selected.has(candidate.name))) {
         const dtype = module.b.dtype as FloatDtype;
@@ -47,9 +58,15 @@ describe("the authors' own results on the sample", () => {
         const projected = decode(module.projected!.bytes, dtype);
         const norm = Math.hypot(...projected);
         const expected = reference.projectedBNorm[module.name]!;
-        assert.ok(Math.abs(norm - expected) <= step * expected, `${module.name}: ‖C·B‖ is ${norm} instead of ${expected}`);
+        assert.ok(
+          Math.abs(norm - expected) <= step * expected,
+          `${module.name}: ‖C·B‖ is ${norm} instead of ${expected}`,
+        );
         reference.projectedBSample[module.name]!.forEach((value, i) => {
-          assert.ok(Math.abs(projected[i]! - value) <= step * (Math.abs(value) + expected / Math.sqrt(projected.length)), `${module.name}[${i}]: ${projected[i]} instead of ${value}`);
+          assert.ok(
+            Math.abs(projected[i]! - value) <= step * (Math.abs(value) + expected / Math.sqrt(projected.length)),
+            `${module.name}[${i}]: ${projected[i]} instead of ${value}`,
+          );
         });
       }
     });
