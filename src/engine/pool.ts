@@ -141,23 +141,23 @@ class Child {
       : signal
         ? `was ended by ${signal}`
         : `ended with status ${String(code)}`;
-    const memory =
-      signal === 'SIGKILL' || /heap out of memory|bad_alloc/i.test(this.stderr)
-        ? '; if memory ran out, give it more room or a smaller --memory'
-        : '';
+    const outOfMemory = signal === 'SIGKILL' || /heap out of memory|bad_alloc/i.test(this.stderr);
     const said = this.stderr.trim().split('\n').at(-1);
-    this.current?.reject(
-      ended(`${how}${said ? `, saying "${said.slice(0, 200)}"` : ''}${memory}`, this.current.task.name),
-    );
+    if (this.current) {
+      this.current.reject(
+        ended(`${how}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, this.current.task.name, outOfMemory),
+      );
+    }
     this.current = undefined;
     gone();
   }
 }
 
-function ended(how: string, module: string): SafeLoraError {
+function ended(how: string, module: string, outOfMemory = false): SafeLoraError {
+  const advice = outOfMemory ? 'run it again, with a smaller --memory if memory ran out' : 'run it again';
   return new SafeLoraError(
     'engine-failed',
-    `The engine's process ${how} while it computed ${module}; nothing was written, run it again.`,
+    `The engine's process ${how} while it computed ${module}; nothing was written: ${advice}.`,
   );
 }
 
