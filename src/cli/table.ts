@@ -69,7 +69,7 @@ function moduleTable(modules: readonly ModuleReport[], colors: Colors): string[]
     cells
       .map(({ text, style }, index) => {
         const padding = ' '.repeat(widths[index]! - text.length);
-        const styled = style ? style(text) : text;
+        const styled = style && text ? style(text) : text;
         return columns[index]!.left ? styled + padding : padding + styled;
       })
       .join('  ')
