@@ -21,9 +21,8 @@ import { reportLines } from './table';
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
 
-const stdoutColors = createColors(
-  !('NO_COLOR' in process.env) && ('FORCE_COLOR' in process.env || process.stdout.isTTY),
-);
+const { NO_COLOR, FORCE_COLOR } = process.env;
+const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : process.stdout.isTTY));
 const childPath = join(__dirname, 'engine-child.js');
 const DOCTOR_MEMORY = 512 * 2 ** 20;
 let engine: Engine | undefined;
