@@ -22,7 +22,9 @@ declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
 
 const { NO_COLOR, FORCE_COLOR } = process.env;
-const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : process.stdout.isTTY));
+// `isTTY` is undefined where output is piped, which createColors would take as a wish to decide for itself.
+const wantsColor = !NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : process.stdout.isTTY);
+const stdoutColors = createColors(Boolean(wantsColor));
 const childPath = join(__dirname, 'engine-child.js');
 const DOCTOR_MEMORY = 512 * 2 ** 20;
 let engine: Engine | undefined;

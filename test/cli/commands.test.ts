@@ -159,7 +159,7 @@ describe('the report', () => {
 
 describe('the table', () => {
   it('is plain when piped, coloured where colour is forced, and never where it is not wanted', async () => {
-    const plain = await cli(['inspect', harmful, ...models]);
+    const plain = await cli(['inspect', harmful, ...models], { env: { CI: 'true' } });
     assert.ok(!plain.stdout.includes('\x1b'));
     assert.match(plain.stdout, /^layer {2}kind {4}similarity {10}null {2}direction {3}gain {2}selected$/m);
     assert.match(plain.stdout, /^ {4}1 {2}q_proj {7}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}-0\.038 {2}\d\.\d{3} {2}yes$/m);
