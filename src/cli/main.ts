@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // safe-lora: the same core and engine as the editor's, from a command line.
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { createColors } from 'picocolors';
 import { openAdapter } from '../core/adapter';
 import { openCheckpoint } from '../core/checkpoint';
@@ -22,9 +23,7 @@ declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
 
 const { NO_COLOR, FORCE_COLOR } = process.env;
-// `isTTY` is undefined where output is piped, which createColors would take as a wish to decide for itself.
-const wantsColor = !NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : process.stdout.isTTY);
-const stdoutColors = createColors(Boolean(wantsColor));
+const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
 const childPath = join(__dirname, 'engine-child.js');
 const DOCTOR_MEMORY = 512 * 2 ** 20;
 let engine: Engine | undefined;
