@@ -138,24 +138,26 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
 /** Compares what the adapter says it was trained on with what was given. */
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
-  const wanted = lastPart(adapter.trainedOn);
+  const wanted = lastPart(adapter.trainedOn).toLowerCase();
+  // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
+  const stated = /^[^\\/]+\/[^\\/]+$/.test(adapter.trainedOn) ? adapter.trainedOn : lastPart(adapter.trainedOn);
   if (knownAs(aligned).includes(wanted)) return [];
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
   if (knownAs(base).includes(wanted)) {
     return notice(
       'trained-on-base',
-      `The adapter says it was trained on ${adapter.trainedOn}, which is the base given here, not the aligned model.`,
+      `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model.`,
     );
   }
   return notice(
     'aligned-mismatch',
-    `The adapter says it was trained on ${adapter.trainedOn}; the aligned model given is ${aligned.name}.`,
+    `The adapter says it was trained on ${stated}; the aligned model given is ${aligned.name}.`,
   );
 }
 
 function knownAs(model: Checkpoint): string[] {
   const stated = model.config._name_or_path;
-  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(lastPart);
+  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map((name) => lastPart(name).toLowerCase());
 }
 
 function lastPart(name: string): string {

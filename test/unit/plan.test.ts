@@ -305,6 +305,11 @@ describe('what the adapter says it was trained on', () => {
     assert.deepEqual(await codes('meta-llama/Llama-2-7b-hf'), ['trained-on-base']);
     assert.deepEqual(await codes('mistralai/Mistral-7B-Instruct-v0.2'), ['aligned-mismatch']);
   });
+
+  it('is told without the path of the machine that trained it', async () => {
+    const { notices } = await plan({ ...setup, config: { base_model_name_or_path: '/home/someone/models/other' } });
+    assert.match(notices[0]!.message, /was trained on other; the aligned model given is Llama-2-7b-chat-hf\./);
+  });
 });
 
 describe('where a module sits', () => {
