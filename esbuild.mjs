@@ -1,22 +1,29 @@
-// Builds dist/: the command line and the engine's child process. onnxruntime-node stays outside, it carries native code.
+// Builds dist/: the extension, the editor's page, the command line and the engine's child process.
 import { build } from 'esbuild';
 import { readFileSync, rmSync } from 'node:fs';
 
 const versionOf = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
 
 rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
+const common = { outdir: 'dist', bundle: true, sourcemap: true, logLevel: 'warning' };
 await build({
-  entryPoints: { cli: 'src/cli/main.ts', 'engine-child': 'src/engine/child.ts' },
-  outdir: 'dist',
-  bundle: true,
+  ...common,
+  entryPoints: { extension: 'src/host/extension.ts', cli: 'src/cli/main.ts', 'engine-child': 'src/engine/child.ts' },
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  external: ['onnxruntime-node'],
+  // onnxruntime-node carries native code; the editor itself brings vscode.
+  external: ['onnxruntime-node', 'vscode'],
   define: {
     SAFE_LORA_VERSION: JSON.stringify(versionOf('package.json')),
     ONNXRUNTIME_VERSION: JSON.stringify(versionOf('node_modules/onnxruntime-node/package.json')),
   },
-  sourcemap: true,
-  logLevel: 'warning',
+});
+await build({
+  ...common,
+  entryPoints: { page: 'webview/main.ts' },
+  platform: 'browser',
+  target: 'chrome128',
+  format: 'iife',
+  minify: true,
 });
