@@ -1,1 +1,97 @@
-export {};
+// The page of one adapter: takes what the host sends, shows it, and asks the host for what the user wants.
+import './page.css';
+import {
+  BarController,
+  BarElement,
+  CategoryScale,
+  Chart,
+  Legend,
+  LinearScale,
+  LineController,
+  LineElement,
+  PointElement,
+  Tooltip,
+} from 'chart.js';
+import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { type FromPage, type PageCall, type ToPage } from '../src/host/editor/protocol';
+import { Page } from './page';
+import { type Kept, PageState } from './state';
+
+Chart.register(
+  BarController,
+  BarElement,
+  CategoryScale,
+  Legend,
+  LinearScale,
+  LineController,
+  LineElement,
+  MatrixController,
+  MatrixElement,
+  PointElement,
+  Tooltip,
+);
+
+const host = acquireVsCodeApi<Kept>();
+const state = new PageState();
+const pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+let page: Page | undefined;
+let calls = 0;
+
+function send(message: FromPage): void {
+  host.postMessage(message);
+}
+
+/** Rejects where the host could not do it; the host has then told the user. */
+function call(what: PageCall): Promise<void> {
+  return new Promise((resolve, reject) => {
+    pending.set(++calls, { resolve, reject });
+    send({ type: 'call', id: calls, call: what });
+  });
+}
+
+function receive(message: ToPage): void {
+  switch (message.type) {
+    case 'strings':
+      page = new Page(state, message.strings, call, (kept) => host.setState(kept));
+      document.body.replaceChildren(page.root);
+      break;
+    case 'document': {
+      const kept = host.getState();
+      const mine = kept?.path === message.document.adapter.path ? kept : undefined;
+      if (!state.document && mine) {
+        state.measure = mine.measure;
+        state.filter = mine.filter;
+      }
+      state.setDocument(message.document, mine?.draft);
+      break;
+    }
+    case 'failure':
+      state.failure = message.failure;
+      state.emit('document');
+      break;
+    case 'run':
+      state.run = message.run;
+      state.emit('run');
+      break;
+    case 'measured':
+      state.setMeasured(message.fresh, message.indices, message.values);
+      break;
+    case 'applied':
+      state.applied = message.applied;
+      if (message.followSelection && message.applied.selection) state.setDraft(message.applied.selection);
+      state.emit('applied');
+      break;
+    case 'reply': {
+      const waiting = pending.get(message.id);
+      pending.delete(message.id);
+      if (message.ok) waiting?.resolve();
+      else waiting?.reject(new Error(message.error.message));
+      break;
+    }
+  }
+}
+
+addEventListener('message', (event: MessageEvent<ToPage>) => {
+  receive(event.data);
+});
+send({ type: 'ready' });

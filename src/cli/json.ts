@@ -1,9 +1,10 @@
 // Where --json goes: standard output, or a file that is checked before the work and never replaces anything but a report.
 import { constants } from 'node:fs';
-import { access, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fileError, SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
+import { replaceFile } from '../core/replace';
 import { reportText } from '../core/report';
 
 /** @throws SafeLoraError where the file could not be written, or holds something else than a report of this tool */
@@ -30,18 +31,5 @@ export async function writeJson(path: string | undefined, value: object): Promis
     process.stdout.write(reportText(value));
     return;
   }
-  const temporary = join(dirname(path), `.${basename(path)}.safe-lora-new-${process.pid}`);
-  try {
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(reportText(value));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw fileError(path, error, 'write');
-  }
+  await replaceFile(path, (temporary) => writeFile(temporary, reportText(value)));
 }

@@ -7,9 +7,9 @@ import { openAdapter } from '../core/adapter';
 import { openCheckpoint } from '../core/checkpoint';
 import { SafeLoraError, someNames } from '../core/errors';
 import { checkDestination, companions, removeUnfinished, writeFolder } from '../core/output';
-import { provenance, writeAdapterFile } from '../core/patch';
+import { makeProjection, writeAdapterFile } from '../core/patch';
 import { makePlan, type Plan } from '../core/plan';
-import { buildReport, type Measured, refuseOverflow, type Report, travellingReport } from '../core/report';
+import { buildReport, type Measured, type Report, travellingReport } from '../core/report';
 import { Engine } from '../engine/pool';
 import { type ChosenDevice, chooseDevice } from '../engine/providers';
 import { measurePlan } from '../engine/run';
@@ -72,18 +72,11 @@ async function project(args: ProjectArguments): Promise<void> {
   const { notices } = await companions(adapter);
   const measured = await measureWithProgress(plan, args);
   const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device, notices });
-  const names = new Set(report.modules.filter((module) => module.selected).map((module) => module.name));
-  const selected = measured.modules.filter((module) => names.has(module.name));
-  refuseOverflow(plan, selected);
-  const replaced = new Map(selected.map((module) => [module.b.name, module.projected!.bytes]));
-  const projected = measured.modules
-    .filter((module) => names.has(module.name) || module.alreadyProjected)
-    .map((module) => module.name);
-  const entry = provenance(adapter, plan, args.selection, projected, SAFE_LORA_VERSION);
+  const projection = await makeProjection(plan, measured.modules, args.selection, SAFE_LORA_VERSION);
   await writeFolder(
     destination,
     adapter,
-    (path) => writeAdapterFile(path, adapter, replaced, entry),
+    (path) => writeAdapterFile(path, adapter, projection),
     travellingReport(report),
   );
   show(report, args, `written  ${destination.path}`);
@@ -102,8 +95,10 @@ async function measureWithProgress(
   const line = new ProgressLine(process.stderr);
   engine = new Engine({ childPath, memory });
   try {
-    return await measurePlan(plan, engine, (progress) => {
-      if (!quiet) line.update(progress);
+    return await measurePlan(plan, engine, {
+      onProgress: (progress) => {
+        if (!quiet) line.update(progress);
+      },
     });
   } finally {
     line.clear();

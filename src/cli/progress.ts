@@ -1,6 +1,6 @@
 // One line on standard error that says how far the walk is, where a person is watching.
+import { bytesText } from '../core/bytes';
 import { type Progress } from '../engine/run';
-import { bytes } from './table';
 
 export class ProgressLine {
   private readonly started = performance.now();
@@ -12,7 +12,7 @@ export class ProgressLine {
     if (!this.stream.isTTY) return;
     const left = ((performance.now() - this.started) / 1000) * (bytesTotal / bytesDone - 1);
     this.stream.write(
-      `\r\x1b[K${modulesDone} of ${modulesTotal} modules, ${bytes(bytesDone)} of ${bytes(bytesTotal)}, ${Math.ceil(left)} s left`,
+      `\r\x1b[K${modulesDone} of ${modulesTotal} modules, ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}, ${Math.ceil(left)} s left`,
     );
     this.shown = true;
   }

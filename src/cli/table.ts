@@ -1,5 +1,6 @@
 // The report as a person reads it in a terminal.
 import { type Colors } from 'picocolors/types';
+import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
 
 /** A table cell: its text, and how to dress it once its width is known. */
@@ -101,13 +102,6 @@ function summary({ selection, modules, totals }: Report, colors: Colors, selecti
   return [
     colors.bold(`${totals.selected} of ${totals.modules} modules ${rule}${where}`),
     `direction of all modules together ${signed(totals.direction)}`,
-    colors.dim(`${bytes(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`),
+    colors.dim(`${bytesText(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`),
   ];
-}
-
-/** A number of bytes in the unit that fits it, decimal as disks and hubs count. */
-export function bytes(count: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const power = count < 1000 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1);
-  return `${power === 0 ? count : (count / 1000 ** power).toFixed(1)} ${units[power]!}`;
 }

@@ -5,14 +5,14 @@ import { folderName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
 import { isObject, kindOf, readJsonObject } from './files';
+import { belongTo, openOriginals, type Originals } from './originals';
+import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 export const ADAPTER_FILE = 'adapter_model.safetensors';
 export const CONFIG_FILE = 'adapter_config.json';
 /** What in-place saving keeps of the weights it replaced. */
 export const ORIGINALS_FILE = 'safe_lora_original.safetensors';
-/** The metadata entry that says what was projected. */
-export const PROVENANCE_KEY = 'safe_lora';
 
 /** One adapted weight: the update is B·A, times `scale` in the running model. */
 export interface LoraModule {
@@ -44,17 +44,17 @@ export interface Adapter {
   modules: LoraModule[];
   /** The `safe_lora` metadata of an adapter that was projected before. */
   provenance: Provenance | null;
+  /** What was kept of the weights that saving in place replaced; null where nothing was, or where it is another adapter's. */
+  originals: Originals | null;
   notices: Notice[];
 }
 
-/** The part of the provenance that reading depends on; the rest travels unread. */
-export type Provenance = Record<string, unknown> & { modules: string[] };
-
 /**
  * @param path the adapter's folder or the adapter_model.safetensors in it
+ * @param originalsPath where the replaced weights were kept, if not beside it
  * @throws SafeLoraError for a folder that is no LoRA adapter, or one whose update is more than B·A on an unchanged weight
  */
-export async function openAdapter(path: string): Promise<Adapter> {
+export async function openAdapter(path: string, originalsPath?: string): Promise<Adapter> {
   const folder = await adapterFolder(path);
   const realPath = await realpath(folder).catch((error: unknown) => {
     throw fileError(folder, error);
@@ -63,12 +63,21 @@ export async function openAdapter(path: string): Promise<Adapter> {
   const file = await openSafetensors(join(folder, ADAPTER_FILE));
   const notices: Notice[] = [];
   const pairs = pairTensors(file, config, notices);
-  const provenance = readProvenance(file);
-  const originals = provenance ? await openOriginals(folder) : null;
+  const provenance = readProvenance(
+    file,
+    () =>
+      new SafeLoraError(
+        'adapter-layout',
+        `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,
+      ),
+  );
+  const originals = provenance
+    ? await verifiedOriginals(originalsPath ?? join(folder, ORIGINALS_FILE), pairs, provenance, notices)
+    : null;
   const projected = new Set(provenance?.modules ?? []);
   const modules = pairs.map(({ name, a, b }): LoraModule => {
     const rank = a.shape[0]!;
-    const original = projected.has(name) ? originalOf(b, originals) : b;
+    const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;
     const scale = alphaOf(name, config) / (config.useRslora ? Math.sqrt(rank) : rank);
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
@@ -85,6 +94,7 @@ export async function openAdapter(path: string): Promise<Adapter> {
     trainedOn: config.trainedOn,
     modules,
     provenance,
+    originals,
     notices,
   };
 }
@@ -340,30 +350,19 @@ function explainTargets(config: AdapterConfig, modules: readonly LoraModule[], n
   });
 }
 
-function readProvenance(file: SafetensorsFile): Provenance | null {
-  const text = file.metadata.get(PROVENANCE_KEY);
-  if (text === undefined) return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = null;
-  }
-  if (!isObject(value) || !Array.isArray(value.modules) || !value.modules.every((name) => typeof name === 'string')) {
-    throw new SafeLoraError(
-      'adapter-layout',
-      `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,
-    );
-  }
-  return value as Provenance;
-}
-
-async function openOriginals(folder: string): Promise<SafetensorsFile | null> {
-  const path = join(folder, ORIGINALS_FILE);
-  return (await kindOf(path)) === null ? null : openSafetensors(path);
-}
-
-function originalOf(b: TensorInfo, originals: SafetensorsFile | null): TensorInfo | undefined {
-  const kept = originals?.tensors.get(b.name);
-  return kept?.dtype === b.dtype && kept.length === b.length ? kept : undefined;
+async function verifiedOriginals(
+  path: string,
+  pairs: readonly Pair[],
+  provenance: Provenance,
+  notices: Notice[],
+): Promise<Originals | null> {
+  if ((await kindOf(path)) === null) return null;
+  const originals = await openOriginals(path);
+  if (await belongTo(originals, pairs, provenance)) return originals;
+  notices.push({
+    code: 'originals-foreign',
+    message: `${basename(path)} keeps the weights of another adapter or of an earlier training, and is not used.`,
+    modules: [],
+  });
+  return null;
 }

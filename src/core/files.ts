@@ -8,6 +8,8 @@ export class ReadableFile {
   private constructor(
     readonly path: string,
     readonly size: number,
+    /** Time of the last change, in milliseconds since 1970. */
+    readonly modified: number,
     private readonly handle: FileHandle,
   ) {}
 
@@ -26,7 +28,7 @@ export class ReadableFile {
           `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
         );
       const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      return new ReadableFile(path, found.size, handle);
+      return new ReadableFile(path, found.size, found.mtimeMs, handle);
     } catch (error) {
       throw fileError(path, error);
     }
@@ -38,8 +40,12 @@ export class ReadableFile {
     try {
       return await use(file);
     } finally {
-      await file.handle.close();
+      await file.close();
     }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
   }
 
   /** @throws SafeLoraError where fewer bytes are there than asked for */

@@ -1,10 +1,12 @@
 // Places a finished adapter folder: written beside its destination, synced, then renamed, so that a kill leaves nothing or the whole.
-import { readdirSync, renameSync, rmSync } from 'node:fs';
-import { copyFile, lstat, mkdir, open, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { renameSync, rmSync } from 'node:fs';
+import { copyFile, lstat, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { type Adapter, ADAPTER_FILE, PROVENANCE_KEY } from './adapter';
+import { type Adapter, ADAPTER_FILE } from './adapter';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
 import { kindOf } from './files';
+import { PROVENANCE_KEY } from './provenance';
+import { asideName, recover, sync } from './replace';
 import { openSafetensors } from './safetensors';
 
 /** The report saved in the adapter's folder. */
@@ -159,48 +161,4 @@ function place(fresh: string, { path, replaces }: Destination): void {
   renameSync(path, old);
   renameSync(fresh, path);
   rmSync(old, { recursive: true, force: true });
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Windows does not sync folders.
-    if (process.platform !== 'win32') throw error;
-  } finally {
-    await handle.close();
-  }
-}
-
-function asideName(path: string, age: 'new' | 'old'): string {
-  return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${process.pid}`);
-}
-
-/** Finishes or undoes what a killed run left beside the destination. */
-async function recover(path: string): Promise<void> {
-  const parent = dirname(path);
-  if ((await kindOf(parent)) !== 'folder') return;
-  const pattern = new RegExp(`^${basename(path).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}\\.safe-lora-(new|old)-(\\d+)$`);
-  for (const name of readdirSync(parent)) {
-    const [, age, pid] = pattern.exec(name.slice(1)) ?? [];
-    if (!name.startsWith('.') || age === undefined || isRunning(Number(pid))) continue;
-    const aside = join(parent, name);
-    try {
-      if (age === 'old' && (await kindOf(path)) === null) await rename(aside, path);
-      else await rm(aside, { recursive: true, force: true });
-    } catch (error) {
-      throw fileError(aside, error, 'write');
-    }
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

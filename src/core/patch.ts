@@ -1,12 +1,13 @@
-// From projected updates to a new adapter file: only the selected lora_B tensors change, every other byte stays.
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { type Adapter, PROVENANCE_KEY } from './adapter';
-import { type Checkpoint } from './checkpoint';
+// From projected updates to an adapter's file: only the projected lora_B tensors change, every other byte stays.
+import { stat } from 'node:fs/promises';
+import { type Adapter } from './adapter';
 import { decode, encode, type FloatDtype } from './dtype';
-import { fileError } from './errors';
-import { ReadableFile } from './files';
-import { encodeHeader, type TensorInfo } from './safetensors';
-import { type Selection } from './selection';
+import { type Plan } from './plan';
+import { type Provenance, PROVENANCE_KEY } from './provenance';
+import { type MeasuredModule, refuseOverflow, selectable } from './report';
+import { hashBytes, hashTensor, readHead, readTensor } from './safetensors';
+import { encodeHeader, writeParts } from './safetensors-writer';
+import { select, type Selection } from './selection';
 
 /** C·B in the dtype and layout of the stored B. */
 export interface ProjectedB {
@@ -35,76 +36,83 @@ export function roundProjection(u: Float64Array, alignmentNorm: number, dtype: F
   return { bytes, overflow, roundingLoss: total === 0 || overflow ? 0 : Math.sqrt(lost / total) };
 }
 
-/** The `safe_lora` metadata entry: what was done with which models, without a path or a time, so that equal input gives equal bytes. */
-export function provenance(
-  adapter: Adapter,
-  models: { base: Checkpoint; aligned: Checkpoint },
+/** All that distinguishes a projected adapter from its original: the replaced tensors, and what they came from. */
+export interface Projection {
+  /** The projected lora_B's bytes, by module. */
+  tensors: ReadonlyMap<string, Uint8Array>;
+  provenance: Provenance;
+}
+
+/**
+ * The projection of the modules that a selection takes. Modules whose originals are gone stay as they are, and stay named.
+ * @param modules every module of the plan, in its order
+ * @throws SafeLoraError where a projected B does not fit its dtype
+ */
+export async function makeProjection(
+  plan: Plan,
+  modules: readonly MeasuredModule[],
   selection: Selection,
-  projected: readonly string[],
   version: string,
-): string {
-  const identify = (model: Checkpoint): object => ({ name: model.name, headers: model.headersHash });
-  return JSON.stringify({
+): Promise<Projection> {
+  const names = select(selectable(modules), selection);
+  refuseOverflow(
+    plan,
+    modules.filter((module) => names.has(module.name)),
+  );
+  const tensors = new Map<string, Uint8Array>();
+  const sha256: Record<string, string> = {};
+  for (const { name, projected, alreadyProjected, b } of modules) {
+    if (names.has(name)) {
+      tensors.set(name, projected!.bytes);
+      sha256[name] = hashBytes(projected!.bytes);
+    } else if (alreadyProjected) {
+      sha256[name] = await hashTensor(b);
+    }
+  }
+  const { adapter, base, aligned } = plan;
+  const provenance: Provenance = {
     schema: 'safe-lora/provenance@1',
     tool: { version },
     adapter: { name: adapter.name },
-    base: identify(models.base),
-    aligned: identify(models.aligned),
+    base: { name: base.name, headers: base.headersHash },
+    aligned: { name: aligned.name, headers: aligned.headersHash },
     selection,
-    modules: projected,
-  });
+    modules: Object.keys(sha256),
+    sha256,
+  };
+  return { tensors, provenance };
 }
 
-/** Bytes copied at a time. */
-const CHUNK = 8 * 2 ** 20;
+/** What an adapter's file holds beyond its kept originals; null where it is an original itself, or they are gone. */
+export async function readProjection({ originals, provenance, modules, file }: Adapter): Promise<Projection | null> {
+  if (!originals || !provenance) return null;
+  const tensors = new Map<string, Uint8Array>();
+  for (const { name, b, alreadyProjected } of modules) {
+    if (provenance.modules.includes(name) && !alreadyProjected) {
+      tensors.set(name, await readTensor(file.tensors.get(b.name)!));
+    }
+  }
+  return { tensors, provenance };
+}
 
 /**
- * Writes the adapter's file anew, with `__metadata__` kept and the provenance added.
- * @param replaced the new bytes of each changed tensor, by its name in the file
- * @param provenanceEntry the value of the `safe_lora` metadata entry
+ * Writes the adapter's file anew: tensors, their order and the metadata are the original's, with the provenance added.
+ * @param projection null writes the original file, bit for bit
  */
-export async function writeAdapterFile(
-  path: string,
-  adapter: Adapter,
-  replaced: ReadonlyMap<string, Uint8Array>,
-  provenanceEntry: string,
-): Promise<void> {
-  const { file } = adapter;
-  const metadata = new Map(file.metadata).set(PROVENANCE_KEY, provenanceEntry);
-  const originals = new Map(adapter.modules.map((module) => [module.b.name, module.b]));
-  const mode = (await stat(file.path)).mode & 0o777;
-  const target = await open(path, 'wx', mode).catch((error: unknown) => {
-    throw fileError(path, error, 'write');
+export async function writeAdapterFile(path: string, adapter: Adapter, projection: Projection | null): Promise<void> {
+  const { file, originals } = adapter;
+  const modules = new Map(adapter.modules.map((module) => [module.b.name, module]));
+  const tensors = [...file.tensors.values()].sort((a, b) => a.offset - b.offset || a.length - b.length);
+  const bodies = tensors.map((tensor) => {
+    const module = modules.get(tensor.name);
+    return module ? (projection?.tensors.get(module.name) ?? module.b) : tensor;
   });
-  try {
-    await append(target, path, encodeHeader(file.tensors.values(), metadata, file.dataStart));
-    for (const tensor of [...file.tensors.values()].sort((a, b) => a.offset - b.offset || a.length - b.length)) {
-      const bytes = replaced.get(tensor.name);
-      if (bytes) await append(target, path, bytes);
-      else await copyTensor(target, path, originals.get(tensor.name) ?? tensor);
-    }
-    await target.chmod(mode);
-    await target.sync();
-  } catch (error) {
-    throw fileError(path, error, 'write');
-  } finally {
-    await target.close();
-  }
-}
-
-async function copyTensor(target: FileHandle, path: string, tensor: TensorInfo): Promise<void> {
-  await ReadableFile.with(tensor.path, async (source) => {
-    for (let done = 0; done < tensor.length; done += CHUNK) {
-      await append(target, path, await source.read(tensor.offset + done, Math.min(CHUNK, tensor.length - done)));
-    }
-  });
-}
-
-async function append(target: FileHandle, path: string, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await target.write(bytes, done, bytes.length - done).catch((error: unknown) => {
-      throw fileError(path, error, 'write');
-    });
-    done += bytesWritten;
-  }
+  const head = projection
+    ? encodeHeader(
+        file.tensors.values(),
+        new Map(file.metadata).set(PROVENANCE_KEY, JSON.stringify(projection.provenance)),
+        file.dataStart,
+      )
+    : (originals?.head ?? (await readHead(file)));
+  await writeParts(path, [head, ...bodies], (await stat(file.path)).mode & 0o777);
 }

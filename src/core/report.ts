@@ -3,6 +3,7 @@ import { type Measurement } from './measure';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { type ProjectedB } from './patch';
 import { type Plan, type PlannedModule, sameModel } from './plan';
+import { type Provenance } from './provenance';
 import { type Selectable, select, type Selection } from './selection';
 
 export const REPORT_SCHEMA = 'safe-lora/report@1';
@@ -28,7 +29,7 @@ export interface Report {
   base: { path: string; name: string };
   aligned: { path: string; name: string };
   /** The provenance that the adapter already carried. */
-  safeLora: Record<string, unknown> | null;
+  safeLora: Provenance | null;
   device: { requested: string; provider: string; fallbackReason: string | null };
   selection: Selection;
   modules: ModuleReport[];

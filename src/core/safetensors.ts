@@ -1,4 +1,4 @@
-// The safetensors container: a strict reader of untrusted headers and a writer that keeps order.
+// The safetensors container, read strictly: its headers come from anywhere.
 // Format: https://github.com/huggingface/safetensors#format — u64 header length, JSON header, then the tensors' bytes without holes.
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
@@ -29,6 +29,8 @@ export interface Header {
 export interface SafetensorsFile extends Header {
   path: string;
   size: number;
+  /** Time of the last change, in milliseconds since 1970. */
+  modified: number;
   /** SHA-256 of the header's bytes, in hexadecimal. */
   headerHash: string;
 }
@@ -37,6 +39,9 @@ export interface SafetensorsFile extends Header {
 export const MAX_HEADER_BYTES = 100_000_000;
 /** More dimensions than any weight has; keeps one entry from being a list without end. */
 const MAX_DIMENSIONS = 32;
+
+/** Bytes read at a time where a tensor goes from file to file or into a hash. */
+const PIECE = 2 ** 20;
 
 const LFS_SIGNATURE = 'version https://git-lfs';
 
@@ -60,15 +65,46 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     return {
       path,
       size: file.size,
-      headerHash: createHash('sha256').update(header).digest('hex'),
+      modified: file.modified,
+      headerHash: hashBytes(header),
       ...parseHeader(header, file.size, path),
     };
   });
 }
 
+/** The file's start, from its first byte up to the tensors' bytes. */
+export async function readHead({ path, dataStart }: SafetensorsFile): Promise<Uint8Array> {
+  return ReadableFile.with(path, (file) => file.read(0, dataStart));
+}
+
 /** A tensor's raw little-endian bytes. */
 export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
   return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
+}
+
+/** A tensor's bytes in pieces, so that neither memory nor an event loop is held up by a large one. */
+export async function* readTensorInPieces(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
+  const file = await ReadableFile.open(tensor.path);
+  try {
+    for (let done = 0; done < tensor.length; done += PIECE) {
+      yield await file.read(tensor.offset + done, Math.min(PIECE, tensor.length - done));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** SHA-256 of tensors' bytes in hexadecimal, by name. */
+export type TensorHashes = Readonly<Record<string, string>>;
+
+export async function hashTensor(tensor: TensorInfo): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of readTensorInPieces(tensor)) hash.update(piece);
+  return hash.digest('hex');
+}
+
+export function hashBytes(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /**
@@ -284,30 +320,4 @@ class HeaderParser {
   private fail(reason: string): never {
     throw malformed(this.path, `its header ${reason} (at character ${this.at})`);
   }
-}
-
-/**
- * The first bytes of a file with these tensors: length prefix and header, padded with spaces to a multiple of eight as the
- * reference writer does.
- */
-export function encodeHeader(
-  tensors: Iterable<TensorInfo>,
-  metadata: ReadonlyMap<string, string>,
-  dataStart: number,
-): Uint8Array {
-  const members: string[] = [];
-  if (metadata.size > 0) {
-    const entries = [...metadata].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
-    members.push(`"__metadata__":{${entries.join(',')}}`);
-  }
-  for (const tensor of tensors) {
-    const begin = tensor.offset - dataStart;
-    const info = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, begin + tensor.length] };
-    members.push(`${JSON.stringify(tensor.name)}:${JSON.stringify(info)}`);
-  }
-  const json = Buffer.from(`{${members.join(',')}}`, 'utf8');
-  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
-  header.writeBigUInt64LE(BigInt(header.length - 8), 0);
-  json.copy(header, 8);
-  return header;
 }

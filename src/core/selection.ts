@@ -37,3 +37,18 @@ export function select(modules: readonly Selectable[], selection: Selection): Se
   }
   return names;
 }
+
+/** True for what can be used as a selection; files may hold anything. */
+export function isSelection(value: unknown): value is Selection {
+  if (!isRecord(value) || !isRecord(value.overrides)) return false;
+  const { added, removed } = value.overrides;
+  const names = [added, removed].every((list) => Array.isArray(list) && list.every((name) => typeof name === 'string'));
+  const { mode, threshold, count } = value;
+  return (
+    names && (mode === 'threshold' ? typeof threshold === 'number' : mode === 'count' && typeof count === 'number')
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -10,10 +10,19 @@ export interface EngineOptions {
   /** Bytes for all children together. */
   memory: number;
   workers?: number;
+  /** What the children write to standard error: native causes appear only there. */
+  onStderr?: (text: string) => void;
+}
+
+/** Modules that are computed, and given up, together. */
+export interface Job {
+  /** Why it was given up. */
+  cancelled?: Error;
 }
 
 interface Pending {
   task: ModuleTask;
+  job: Job;
   resolve: (result: ModuleResult) => void;
   reject: (reason: Error) => void;
 }
@@ -31,16 +40,36 @@ export class Engine {
     this.workers = options.workers ?? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
   }
 
-  /** @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up */
-  compute(task: ModuleTask): Promise<ModuleResult> {
+  /**
+   * @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up; the reason given to `cancel`
+   * where the job was cancelled
+   */
+  compute(task: ModuleTask, job: Job = {}): Promise<ModuleResult> {
     return new Promise((resolve, reject) => {
-      if (this.disposed) {
-        reject(ended('was stopped', task.name));
+      const gone = job.cancelled ?? (this.disposed ? ended('was stopped', task.name) : undefined);
+      if (gone) {
+        reject(gone);
         return;
       }
-      this.queue.push({ task, resolve, reject });
+      this.queue.push({ task, job, resolve, reject });
       this.next();
     });
+  }
+
+  /** Gives a job up at once. A run cannot be interrupted, so the children that compute its modules end; others take their place. */
+  cancel(job: Job, reason: Error): void {
+    job.cancelled = reason;
+    const queued = this.queue.filter((pending) => pending.job === job);
+    for (const pending of queued) {
+      this.queue.splice(this.queue.indexOf(pending), 1);
+      pending.reject(reason);
+    }
+    for (const child of this.children) {
+      if (child.job !== job) continue;
+      this.children.delete(child);
+      child.kill(reason);
+    }
+    this.next();
   }
 
   /** Ends every child at once; whatever is pending is rejected. */
@@ -66,6 +95,7 @@ export class Engine {
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
     const child: Child = new Child(this.options.childPath, this.options.memory / this.workers, {
+      stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
       },
@@ -85,7 +115,11 @@ class Child {
   private stderr = '';
   private failure: Error | undefined;
 
-  constructor(path: string, memory: number, events: { idle: () => void; gone: () => void }) {
+  constructor(
+    path: string,
+    memory: number,
+    events: { stderr: (text: string) => void; idle: () => void; gone: () => void },
+  ) {
     this.process = fork(path, [], {
       serialization: 'advanced',
       execArgv: [],
@@ -94,6 +128,7 @@ class Child {
     });
     this.process.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-4000);
+      events.stderr(chunk.toString());
     });
     this.process.on('message', (message: FromChild) => {
       if (message.type === 'ready') return;
@@ -121,12 +156,21 @@ class Child {
     return this.process.pid;
   }
 
+  get job(): Job | undefined {
+    return this.current?.job;
+  }
+
   run(pending: Pending): void {
     this.current = pending;
     this.send({ type: 'module', task: pending.task });
   }
 
-  kill(): void {
+  /** @param reason what the module under way is rejected with, if not the process's end */
+  kill(reason?: Error): void {
+    if (reason) {
+      this.current?.reject(reason);
+      this.current = undefined;
+    }
     this.process.kill('SIGKILL');
   }
 

@@ -1,7 +1,8 @@
 // Walks a plan through the engine: every measurable module once, results as they come.
 import { type Plan } from '../core/plan';
 import { type Measured, type MeasuredModule, refuseEqualModels } from '../core/report';
-import { type Engine } from './pool';
+import { type Engine, type Job } from './pool';
+import { type UpdateResult } from './protocol';
 
 export interface Progress {
   /** The module that just finished. */
@@ -11,6 +12,16 @@ export interface Progress {
   /** Bytes of both models' weights. */
   bytesDone: number;
   bytesTotal: number;
+  /** What was read for it: more than `bytesDone` where weights go through twice. */
+  bytesRead: number;
+}
+
+export interface MeasureOptions {
+  onProgress?: (progress: Progress) => void;
+  /** Gives the walk up, which then rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Results of an earlier walk over the same plan that did not come to its end, by module; they are not computed again. */
+  known?: ReadonlyMap<string, UpdateResult>;
 }
 
 /**
@@ -20,25 +31,47 @@ export interface Progress {
 export async function measurePlan(
   plan: Plan,
   engine: Engine,
-  onProgress?: (progress: Progress) => void,
+  { onProgress, signal, known }: MeasureOptions = {},
 ): Promise<Measured> {
   const started = performance.now();
-  const measurable = plan.modules.filter((module) => module.weights !== null);
+  const job: Job = {};
+  const giveUp = (): void => {
+    engine.cancel(job, signal!.reason as Error);
+  };
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', giveUp, { once: true });
+  const measurable = plan.modules.filter((module) => module.weights !== null && !known?.has(module.name));
   const bytesTotal = measurable.reduce((sum, { weights }) => sum + weights!.base.length + weights!.aligned.length, 0);
   let [modulesDone, bytesDone, bytesRead] = [0, 0, 0];
-  const modules = await Promise.all(
-    plan.modules.map(async (module): Promise<MeasuredModule> => {
-      if (!module.weights) return { ...module, measurement: null, projected: null };
-      const { name, shape, a, b, weights } = module;
-      const result = await engine.compute({ name, shape, ...weights, updates: [{ a, b }] });
-      const finished = { ...module, ...result.updates[0]! };
-      bytesRead += result.bytesRead;
-      bytesDone += weights.base.length + weights.aligned.length;
-      modulesDone++;
-      onProgress?.({ module: finished, modulesDone, modulesTotal: measurable.length, bytesDone, bytesTotal });
-      return finished;
-    }),
-  );
-  refuseEqualModels(plan, modules);
-  return { modules, bytesRead, seconds: (performance.now() - started) / 1000 };
+  try {
+    const modules = await Promise.all(
+      plan.modules.map(async (module): Promise<MeasuredModule> => {
+        const earlier = known?.get(module.name);
+        if (earlier) return { ...module, ...earlier };
+        if (!module.weights) return { ...module, measurement: null, projected: null };
+        const { name, shape, a, b, weights } = module;
+        const result = await engine.compute({ name, shape, ...weights, updates: [{ a, b }] }, job);
+        const finished = { ...module, ...result.updates[0]! };
+        bytesRead += result.bytesRead;
+        bytesDone += weights.base.length + weights.aligned.length;
+        modulesDone++;
+        onProgress?.({
+          module: finished,
+          modulesDone,
+          modulesTotal: measurable.length,
+          bytesDone,
+          bytesTotal,
+          bytesRead,
+        });
+        return finished;
+      }),
+    );
+    refuseEqualModels(plan, modules);
+    return { modules, bytesRead, seconds: (performance.now() - started) / 1000 };
+  } catch (error) {
+    engine.cancel(job, error as Error);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
 }

@@ -1,12 +1,20 @@
+// The extension's start: makes the parts and wires them; the work is theirs.
 import * as vscode from 'vscode';
+import { EditorActions } from './actions';
+import { WorkspaceAdapters } from './adapters';
+import { Commands } from './commands';
+import { AdapterEditorProvider } from './editor/provider';
+import { EngineService } from './engine-service';
+import { ModelPairs } from './models';
+import { OriginalsPlace } from './originals-place';
 
 export function activate(context: vscode.ExtensionContext): void {
-  context.subscriptions.push(
-    vscode.window.registerCustomEditorProvider('safeLora.adapter', {
-      openCustomDocument: (uri: vscode.Uri) => ({ uri, dispose: () => undefined }),
-      resolveCustomEditor: (document: vscode.CustomDocument, panel: vscode.WebviewPanel) => {
-        panel.webview.html = `<h1>${document.uri.path}</h1>`;
-      },
-    }),
-  );
+  const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
+  const engine = new EngineService(context.extensionPath, log);
+  const models = new ModelPairs();
+  const services = { engine, models, originals: new OriginalsPlace(context.storageUri), log };
+  const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
+  const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
+  const adapters = new WorkspaceAdapters();
+  context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { encodeHeader, openSafetensors, parseHeader, readTensor } from '../../src/core/safetensors';
+import { openSafetensors, parseHeader, readTensor } from '../../src/core/safetensors';
+import { encodeHeader } from '../../src/core/safetensors-writer';
 import { HeaderFuzzer } from '../fixtures/header-mutations';
 import { f32, safetensors, temporaryFolder, withHeader } from '../fixtures/make';
 

@@ -1,0 +1,96 @@
+// The weights that saving in place replaced, kept so that the first file can be given back bit for bit.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Adapter, type LoraModule } from './adapter';
+import { SafeLoraError } from './errors';
+import { kindOf } from './files';
+import { isHashes, parseObject, type Provenance } from './provenance';
+import { replaceFile } from './replace';
+import { hashTensor, openSafetensors, readHead, type SafetensorsFile, type TensorHashes } from './safetensors';
+import { writeSafetensors } from './safetensors-writer';
+
+const ORIGINALS_KEY = 'safe_lora_original';
+const SCHEMA = 'safe-lora/original@1';
+
+export interface Originals {
+  /** Holds the original lora_B of every module that was projected in place. */
+  file: SafetensorsFile;
+  /** The adapter's file up to its tensors' bytes, as it was at the first save in place. */
+  head: Uint8Array;
+  /** Of every lora_A and lora_B as they were then. */
+  sha256: TensorHashes;
+}
+
+/** @throws SafeLoraError where the file is not one that `keepOriginals` wrote */
+export async function openOriginals(path: string): Promise<Originals> {
+  const file = await openSafetensors(path);
+  const entry = parseObject(file.metadata.get(ORIGINALS_KEY));
+  if (entry?.schema !== SCHEMA || typeof entry.head !== 'string' || !isHashes(entry.sha256)) {
+    throw new SafeLoraError(
+      'originals-foreign',
+      `${path}: is not a file in which safe-lora kept original weights; move it away.`,
+    );
+  }
+  return { file, head: Buffer.from(entry.head, 'base64'), sha256: entry.sha256 };
+}
+
+/**
+ * True where an adapter's file is what saving in place made of the adapter that these originals were kept from: every tensor is
+ * as it was then, or the projection that the provenance names, with its original at hand.
+ * @param modules with `b` as it lies in the adapter's own file
+ */
+export async function belongTo(
+  { file, sha256 }: Originals,
+  modules: readonly Pick<LoraModule, 'name' | 'a' | 'b'>[],
+  provenance: Provenance,
+): Promise<boolean> {
+  if (Object.keys(sha256).length !== 2 * modules.length) return false;
+  for (const { name, a, b } of modules) {
+    if ((await hashTensor(a)) !== sha256[a.name]) return false;
+    const present = await hashTensor(b);
+    if (present === sha256[b.name]) continue;
+    const kept = file.tensors.get(b.name);
+    if (present !== provenance.sha256[name] || kept?.dtype !== b.dtype || kept.length !== b.length) return false;
+    if ((await hashTensor(kept)) !== sha256[b.name]) return false;
+  }
+  return true;
+}
+
+/** SHA-256 of every lora_A and lora_B as they were before anything was projected in place. */
+export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
+  if (adapter.originals) return adapter.originals.sha256;
+  const hashes: Record<string, string> = {};
+  for (const { a, b } of adapter.modules) {
+    hashes[a.name] = await hashTensor(a);
+    hashes[b.name] = await hashTensor(b);
+  }
+  return hashes;
+}
+
+/**
+ * Makes sure that the original lora_B of the named modules lies in the file at `path`. The file is written once and then only
+ * extended; the first head stays.
+ * @throws SafeLoraError where it keeps another adapter's weights
+ */
+export async function keepOriginals(path: string, adapter: Adapter, modules: ReadonlySet<string>): Promise<void> {
+  const sha256 = await originalHashes(adapter);
+  const earlier = (await kindOf(path)) === null ? adapter.originals : await openOriginals(path);
+  if (earlier && !sameHashes(earlier.sha256, sha256)) {
+    throw new SafeLoraError(
+      'originals-foreign',
+      `${path}: keeps the original weights of another adapter or of an earlier training; move it away, or use Save As.`,
+    );
+  }
+  const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
+  if (earlier?.file.path === path && kept.length === earlier.file.tensors.size) return;
+  const head = earlier?.head ?? (await readHead(adapter.file));
+  const entry = JSON.stringify({ schema: SCHEMA, head: Buffer.from(head).toString('base64'), sha256 });
+  const sources = kept.map(({ b }) => ({ ...b, from: earlier?.file.tensors.get(b.name) ?? b }));
+  await mkdir(dirname(path), { recursive: true });
+  await replaceFile(path, (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])));
+}
+
+export function sameHashes(one: TensorHashes, other: TensorHashes): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}

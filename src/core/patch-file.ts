@@ -1,0 +1,68 @@
+// A patch: the replaced tensors of one adapter and their provenance, to be applied to that adapter and to no other.
+import { type Adapter } from './adapter';
+import { SafeLoraError, someNames } from './errors';
+import { originalHashes, sameHashes } from './originals';
+import { type Projection } from './patch';
+import { isHashes, parseObject, type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
+import { replaceFile } from './replace';
+import { hashBytes, openSafetensors, readTensor } from './safetensors';
+import { writeSafetensors } from './safetensors-writer';
+
+/** What the file's name ends in. */
+export const PATCH_ENDING = '.safelora.safetensors';
+
+const PATCH_KEY = 'safe_lora_patch';
+const SCHEMA = 'safe-lora/patch@1';
+
+/** @param projection null makes a patch that gives the original back */
+export async function writePatch(path: string, adapter: Adapter, projection: Projection | null): Promise<void> {
+  const entry = JSON.stringify({ schema: SCHEMA, sha256: await originalHashes(adapter) });
+  const metadata = new Map([
+    ...(projection ? ([[PROVENANCE_KEY, JSON.stringify(projection.provenance)]] as const) : []),
+    [PATCH_KEY, entry] as const,
+  ]);
+  const sources = adapter.modules.flatMap(({ name, b }) => {
+    const bytes = projection?.tensors.get(name);
+    return bytes ? [{ ...b, from: bytes }] : [];
+  });
+  await replaceFile(path, (temporary) => writeSafetensors(temporary, sources, metadata));
+}
+
+/** @throws SafeLoraError where the file is no patch, is damaged, or was made from another adapter */
+export async function readPatch(path: string, adapter: Adapter): Promise<Projection | null> {
+  const damaged = (reason: string): SafeLoraError =>
+    new SafeLoraError('patch-format', `${path}: ${reason}; save the patch again.`);
+  const file = await openSafetensors(path);
+  const entry = parseObject(file.metadata.get(PATCH_KEY));
+  if (entry?.schema !== SCHEMA || !isHashes(entry.sha256)) {
+    throw new SafeLoraError('patch-format', `${path}: is not a Safe LoRA patch; choose a file that Save Patch wrote.`);
+  }
+  const wanted = entry.sha256;
+  const hashes = await originalHashes(adapter);
+  if (!sameHashes(wanted, hashes)) {
+    const differing = Object.keys(wanted).filter((name) => wanted[name] !== hashes[name]);
+    throw new SafeLoraError(
+      'patch-foreign',
+      `${path}: was made from another adapter than ${adapter.path}: ${
+        differing.length > 0 ? `${someNames(differing)} differ` : 'it has other modules'
+      }; apply it to the adapter that it was made from.`,
+    );
+  }
+  const provenance: Provenance | null = readProvenance(file, () => damaged('its provenance cannot be read'));
+  if (!provenance) return null;
+  const tensors = new Map<string, Uint8Array>();
+  for (const { name, b } of adapter.modules) {
+    const tensor = file.tensors.get(b.name);
+    if (!tensor) continue;
+    const bytes = await readTensor(tensor);
+    if (tensor.dtype !== b.dtype || tensor.length !== b.length || hashBytes(bytes) !== provenance.sha256[name]) {
+      throw damaged(`${b.name} is not the tensor that was saved`);
+    }
+    tensors.set(name, bytes);
+  }
+  const lost = adapter.modules.filter(
+    ({ name, alreadyProjected }) => provenance.modules.includes(name) && !tensors.has(name) && !alreadyProjected,
+  );
+  if (lost.length > 0) throw damaged(`it lacks ${someNames(lost.map(({ name }) => name))}`);
+  return { tensors, provenance };
+}

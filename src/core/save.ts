@@ -1,0 +1,105 @@
+// Saving what the editor holds: in place, with the originals kept first, or as a copy in another folder.
+import { constants } from 'node:fs';
+import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type Adapter, ADAPTER_FILE, CONFIG_FILE } from './adapter';
+import { fileError, SafeLoraError } from './errors';
+import { kindOf } from './files';
+import { keepOriginals } from './originals';
+import { companions, REPORT_FILE } from './output';
+import { type Projection, writeAdapterFile } from './patch';
+import { replaceFile } from './replace';
+import { openSafetensors } from './safetensors';
+
+/** Why an adapter's own file is not written to, though it can be saved elsewhere. */
+export type WriteObstacle = 'symbolic-link' | 'hub-cache' | 'no-permission';
+
+// The hub's cache shares its blobs among revisions and repositories: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+const HUB_CACHE = /[\\/](?:models|datasets|spaces)--[^\\/]+[\\/](?:snapshots|blobs)[\\/]/;
+
+/** @returns null where the file may be replaced */
+export async function writeObstacle({ path, file }: Adapter): Promise<WriteObstacle | null> {
+  if (HUB_CACHE.test(file.path) || HUB_CACHE.test(await realpath(file.path))) return 'hub-cache';
+  const links = await Promise.all([path, file.path].map((one) => lstat(one)));
+  if (links.some((found) => found.isSymbolicLink())) return 'symbolic-link';
+  const writable = await Promise.all(
+    [path, file.path].map((one) => access(one, constants.W_OK).then(() => true, () => false)), // prettier-ignore
+  );
+  return writable.every(Boolean) ? null : 'no-permission';
+}
+
+/** @throws SafeLoraError where the adapter's file is no longer the one that was opened */
+export async function refuseChanged({ file }: Adapter): Promise<void> {
+  const { size, modified, headerHash } = await openSafetensors(file.path);
+  if (size === file.size && modified === file.modified && headerHash === file.headerHash) return;
+  throw new SafeLoraError(
+    'changed-on-disk',
+    `${file.path}: was changed on disk after it was opened; reload it (File: Revert File) to see what it holds now, or use Save As.`,
+  );
+}
+
+/**
+ * Replaces the adapter's own file. A kill at any moment leaves the old file or the new one, and the originals of both.
+ * @param originalsPath where the replaced weights are kept
+ * @param report the content of the report beside it; null where there is none for this state
+ */
+export async function saveInPlace(
+  adapter: Adapter,
+  projection: Projection | null,
+  originalsPath: string,
+  report: string | null,
+): Promise<void> {
+  await refuseChanged(adapter);
+  if (projection) await keepOriginals(originalsPath, adapter, new Set(projection.tensors.keys()));
+  await replaceFile(adapter.file.path, (temporary) => writeAdapterFile(temporary, adapter, projection));
+  await placeReport(adapter.path, report);
+}
+
+/**
+ * Writes the adapter to a folder that holds none, with its other files where absent.
+ * @param path the new adapter_model.safetensors
+ * @throws SafeLoraError where the folder holds an adapter already
+ */
+export async function saveCopy(
+  path: string,
+  adapter: Adapter,
+  projection: Projection | null,
+  report: string | null,
+): Promise<void> {
+  const folder = dirname(path);
+  if (basename(path) !== ADAPTER_FILE) {
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: PEFT loads an adapter only from a file named ${ADAPTER_FILE}; choose that name, in a folder of its own.`,
+    );
+  }
+  for (const name of [ADAPTER_FILE, 'adapter_model.bin', CONFIG_FILE]) {
+    const there = join(folder, name);
+    if ((await kindOf(there)) === null) continue;
+    // An interrupted save may have left this adapter's own configuration.
+    if (name === CONFIG_FILE && (await readFile(there)).equals(await readFile(join(adapter.path, name)))) continue;
+    throw new SafeLoraError(
+      'output-exists',
+      `${folder}: holds an adapter already (${name}); choose a folder without one.`,
+    );
+  }
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const name of (await companions(adapter)).copied) {
+      const target = join(folder, name);
+      if ((await kindOf(target)) !== null) continue;
+      await replaceFile(target, (temporary) => copyFile(join(adapter.path, name), temporary));
+    }
+  } catch (error) {
+    throw fileError(folder, error, 'write');
+  }
+  await replaceFile(path, (temporary) => writeAdapterFile(temporary, adapter, projection));
+  await placeReport(folder, report);
+}
+
+/** A report beside the adapter describes the adapter's present state, or is not there. */
+async function placeReport(folder: string, report: string | null): Promise<void> {
+  const path = join(folder, REPORT_FILE);
+  if (report !== null) await replaceFile(path, (temporary) => writeFile(temporary, report));
+  else await rm(path, { force: true });
+}

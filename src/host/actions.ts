@@ -1,0 +1,163 @@
+// What a user can do with an open adapter, whether asked for by the page or by a command: the questions first, then the document's work.
+import * as vscode from 'vscode';
+import { bytesText } from '../core/bytes';
+import { type Selection } from '../core/selection';
+import { type AdapterDocument } from './editor/document';
+import { type OpenedDocument } from './editor/opened-document';
+import { type ModelRole } from './editor/protocol';
+import { Cancelled, requireTrust } from './errors';
+import { type ModelPairs } from './models';
+import { setting } from './settings';
+
+/** A run shorter than this shows no notification; the page shows it anyway. */
+const NOTIFY_AFTER_MS = 800;
+
+export class EditorActions {
+  constructor(
+    private readonly models: ModelPairs,
+    private readonly memory: { workspace: vscode.Memento; global: vscode.Memento },
+  ) {}
+
+  /** Measures the adapter, after asking for the models that are not known. */
+  async measure(adapter: AdapterDocument): Promise<void> {
+    const { base, aligned } = adapter.measurement.models;
+    const missing: ModelRole[] = [...(base ? [] : ['base' as const]), ...(aligned ? [] : ['aligned' as const])];
+    if (missing.length > 0) return this.chooseModels(adapter, missing);
+    await runVisibly(adapter);
+  }
+
+  /** Asks for models and, once both are known, measures. */
+  async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
+    let pair = adapter.measurement.models;
+    for (const role of roles) {
+      const folder = await this.models.choose(role, adapter.adapter, pair);
+      if (folder === undefined) throw new Cancelled();
+      pair = { ...pair, [role]: folder };
+      await adapter.setModels(pair);
+    }
+    if (pair.base && pair.aligned) void runVisibly(adapter);
+  }
+
+  async apply(adapter: AdapterDocument, selection: Selection): Promise<void> {
+    requireTrust();
+    await askAboutGoneOriginals(adapter);
+    const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');
+    if (autoSave !== 'off' && !(await this.askAboutAutoSave(adapter, selection))) return;
+    await adapter.apply(selection);
+  }
+
+  async save(adapter: AdapterDocument): Promise<void> {
+    if ((await vscode.workspace.save(adapter.uri)) === undefined) throw new Cancelled();
+  }
+
+  /** What VS Code asks for on Save: writes, and says once what lies beside the adapter from then on. */
+  async saved(adapter: AdapterDocument): Promise<void> {
+    await adapter.save();
+    const key = 'toldAboutOriginals';
+    if (!adapter.hasProjection || setting('keepOriginals') !== 'beside' || this.memory.global.get(key)) return;
+    await this.memory.global.update(key, true);
+    const change = vscode.l10n.t('Change Setting');
+    void vscode.window
+      .showInformationMessage(
+        vscode.l10n.t(
+          'The original weights are kept beside the adapter in safe_lora_original.safetensors. A folder that is pushed to a hub takes them along.',
+        ),
+        change,
+      )
+      .then((chosen) => {
+        if (chosen === change)
+          void vscode.commands.executeCommand('workbench.action.openSettings', 'safeLora.keepOriginals');
+      });
+  }
+
+  /** Saves what is applied; of a read-only adapter what is selected, since nothing can be applied to it. */
+  async saveAs(adapter: AdapterDocument, selection: Selection): Promise<void> {
+    requireTrust();
+    const ask = async (): Promise<void> => {
+      await vscode.workspace.saveAs(adapter.uri);
+    };
+    await (adapter.isReadOnly ? adapter.withSelection(selection, ask) : ask());
+  }
+
+  /** Gives the first file back, on disk too. */
+  async restore(adapter: AdapterDocument): Promise<void> {
+    adapter.restore();
+    if (adapter.isDirty) await this.save(adapter);
+  }
+
+  async reload(document: OpenedDocument): Promise<void> {
+    if (document.failure === undefined && document.adapter.isDirty) {
+      await vscode.commands.executeCommand('workbench.action.files.revert');
+      return;
+    }
+    await document.reload();
+  }
+
+  /** @returns false where a copy was saved instead */
+  private async askAboutAutoSave(adapter: AdapterDocument, selection: Selection): Promise<boolean> {
+    const key = `toldAboutAutoSave ${adapter.adapter.realPath}`;
+    if (this.memory.workspace.get(key)) return true;
+    const write = vscode.l10n.t('Apply and Write');
+    const copy = vscode.l10n.t('Save a Copy…');
+    const chosen = await vscode.window.showWarningMessage(
+      vscode.l10n.t('Auto Save is on: applying writes {0} to disk.', adapter.adapter.name),
+      { modal: true, detail: vscode.l10n.t('The original weights are kept, and Restore brings them back.') },
+      write,
+      copy,
+    );
+    if (chosen === undefined) throw new Cancelled();
+    if (chosen === copy) {
+      await adapter.withSelection(selection, async () => {
+        await vscode.workspace.saveAs(adapter.uri);
+      });
+      return false;
+    }
+    await this.memory.workspace.update(key, true);
+    return true;
+  }
+}
+
+async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
+  const gone = adapter.irrecoverable;
+  if (gone.length === 0) return;
+  const goOn = vscode.l10n.t('Project Further Modules');
+  const chosen = await vscode.window.showWarningMessage(
+    vscode.l10n.t('{0} modules were projected before, and their originals are not there.', gone.length),
+    { modal: true, detail: vscode.l10n.t('They stay as they are; only further modules are projected.') },
+    goOn,
+  );
+  if (chosen !== goOn) throw new Cancelled();
+}
+
+/** Runs with a notification where it takes a while; its Cancel is the page's. */
+async function runVisibly(adapter: AdapterDocument): Promise<void> {
+  const { measurement } = adapter;
+  const run = measurement.run();
+  const quick = await Promise.race([
+    run.then(() => true),
+    new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false)),
+  ]);
+  if (quick) return;
+  const title = vscode.l10n.t('Safe LoRA: measuring {0}', adapter.adapter.name);
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  await vscode.window.withProgress(options, async (progress, token) => {
+    let shown = 0;
+    const tell = (): void => {
+      const { bytesDone, bytesTotal, modulesDone, modulesTotal } = measurement.view(adapter.view().selection);
+      const share = bytesTotal > 0 ? (100 * bytesDone) / bytesTotal : 0;
+      const message = vscode.l10n.t(
+        '{0} of {1} modules, {2} of {3}',
+        modulesDone,
+        modulesTotal,
+        bytesText(bytesDone),
+        bytesText(bytesTotal),
+      );
+      progress.report({ message, increment: share - shown });
+      shown = share;
+    };
+    const listening = measurement.onDidChange(tell);
+    token.onCancellationRequested(() => void measurement.stop());
+    await run;
+    listening.dispose();
+  });
+}

@@ -1,0 +1,83 @@
+// The workspace's adapters: found once, then followed by a watcher; the explorer's menu asks for them by a context key.
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import { ADAPTER_FILE, CONFIG_FILE } from '../core/adapter';
+import { contextKeys } from './contributions';
+import { Disposable } from './dispose';
+
+const PATTERN = `**/${CONFIG_FILE}`;
+
+interface AdapterItem extends vscode.QuickPickItem {
+  file?: vscode.Uri;
+}
+
+export class WorkspaceAdapters extends Disposable {
+  /** Folders by their URI. */
+  private readonly folders = new Map<string, vscode.Uri>();
+  private readonly found: Promise<void>;
+
+  constructor() {
+    super();
+    const watcher = this._register(vscode.workspace.createFileSystemWatcher(PATTERN, false, true, false));
+    this._register(watcher.onDidCreate((file) => { this.add(file); this.publish(); })); // prettier-ignore
+    this._register(watcher.onDidDelete((file) => { this.folders.delete(parentOf(file).toString()); this.publish(); })); // prettier-ignore
+    this.found = this.find();
+    this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
+  }
+
+  /**
+   * Lets the user pick an adapter of the workspace, or any folder.
+   * @returns the adapter's file
+   */
+  async pick(preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
+    await this.found;
+    const items = [...this.folders.values()]
+      .map((folder): AdapterItem => ({
+        label: basename(folder.path),
+        description: vscode.workspace.asRelativePath(folder),
+        file: vscode.Uri.joinPath(folder, ADAPTER_FILE),
+      }))
+      .sort(
+        (a, b) =>
+          Number(b.file?.toString() === preferred?.toString()) - Number(a.file?.toString() === preferred?.toString()) ||
+          (a.description! < b.description! ? -1 : 1),
+      );
+    if (items.length > 0) {
+      const browse: AdapterItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };
+      const chosen = await vscode.window.showQuickPick([...items, browse], {
+        title: vscode.l10n.t('Safe LoRA: Project Adapter'),
+        placeHolder: vscode.l10n.t('Choose an adapter'),
+        matchOnDescription: true,
+      });
+      if (!chosen || chosen.file) return chosen?.file;
+    }
+    const folders = await vscode.window.showOpenDialog({
+      title: vscode.l10n.t('Choose the folder of a LoRA adapter'),
+      openLabel: vscode.l10n.t('Choose Adapter Folder'),
+      canSelectFiles: false,
+      canSelectFolders: true,
+    });
+    return folders?.[0] && vscode.Uri.joinPath(folders[0], ADAPTER_FILE);
+  }
+
+  private async find(): Promise<void> {
+    const files = await vscode.workspace.findFiles(PATTERN);
+    this.folders.clear();
+    for (const file of files) this.add(file);
+    this.publish();
+  }
+
+  private add(file: vscode.Uri): void {
+    const folder = parentOf(file);
+    this.folders.set(folder.toString(), folder);
+  }
+
+  private publish(): void {
+    const paths = [...this.folders.values()].map((folder) => folder.fsPath);
+    void vscode.commands.executeCommand('setContext', contextKeys.adapterFolders, paths);
+  }
+}
+
+function parentOf(file: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(file, '..');
+}

@@ -1,0 +1,42 @@
+// Every id that package.json and the code share; a test compares the two.
+
+export const EDITOR = 'safeLora.adapter';
+
+export const commands = {
+  projectAdapter: 'safeLora.projectAdapter',
+  chooseModels: 'safeLora.chooseModels',
+  restoreOriginals: 'safeLora.restoreOriginals',
+  savePatch: 'safeLora.savePatch',
+  applyPatch: 'safeLora.applyPatch',
+  showLog: 'safeLora.showLog',
+} as const;
+
+export const contextKeys = {
+  /** The file system paths of the workspace's adapter folders. */
+  adapterFolders: 'safeLora.adapterFolders',
+} as const;
+
+export const SECTION = 'safeLora';
+
+/** The settings by their names in the section, with what they hold. */
+export interface Settings {
+  pairs: Record<string, ModelPair>;
+  threshold: number;
+  device: 'auto' | 'cpu';
+  memoryBudget: number;
+  keepOriginals: 'beside' | 'workspaceStorage';
+}
+
+export const settingNames = [
+  'pairs',
+  'threshold',
+  'device',
+  'memoryBudget',
+  'keepOriginals',
+] as const satisfies readonly (keyof Settings)[];
+
+/** The folders of an adapter's two models. */
+export interface ModelPair {
+  base: string;
+  aligned: string;
+}

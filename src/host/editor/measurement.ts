@@ -1,0 +1,205 @@
+// One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection after it.
+import * as vscode from 'vscode';
+import { type Adapter } from '../../core/adapter';
+import { openCheckpoint } from '../../core/checkpoint';
+import { SafeLoraError } from '../../core/errors';
+import { makePlan, type Plan } from '../../core/plan';
+import { buildReport, type Measured, type MeasuredModule, type Report } from '../../core/report';
+import { type Selection } from '../../core/selection';
+import { type UpdateResult } from '../../engine/protocol';
+import { chooseDevice, type ChosenDevice } from '../../engine/providers';
+import { measurePlan, type Progress } from '../../engine/run';
+import { type ModelPair } from '../contributions';
+import { Disposable } from '../dispose';
+import { type EngineService } from '../engine-service';
+import { Cancelled, errorView } from '../errors';
+import { setting } from '../settings';
+import { type ModelView, type RunState, type RunView } from './protocol';
+
+declare const SAFE_LORA_VERSION: string;
+
+export class Measurement extends Disposable {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  /** The run moved on or changed its state. */
+  readonly onDidChange = this.changed.event;
+  private readonly measured = this._register(new vscode.EventEmitter<string>());
+  /** A module's numbers are there. */
+  readonly onDidMeasure = this.measured.event;
+  private readonly cleared = this._register(new vscode.EventEmitter<void>());
+  /** All numbers were dropped. */
+  readonly onDidClear = this.cleared.event;
+
+  private readonly results = new Map<string, UpdateResult>();
+  private plan: Plan | undefined;
+  private state: RunState = 'idle';
+  private failure: unknown;
+  private device: ChosenDevice | undefined;
+  private progress: Progress | undefined;
+  private bytesRead = 0;
+  private seconds = 0;
+  private abort: AbortController | undefined;
+  private current: Promise<void> | undefined;
+
+  constructor(
+    private adapter: Adapter,
+    private readonly engine: EngineService,
+    private pair: Partial<ModelPair>,
+    private readonly scope: vscode.Uri,
+  ) {
+    super();
+  }
+
+  get models(): Partial<ModelPair> {
+    return this.pair;
+  }
+
+  get isRunning(): boolean {
+    return this.state === 'running';
+  }
+
+  /** @throws SafeLoraError where not every module was measured */
+  get complete(): { plan: Plan; modules: MeasuredModule[] } {
+    if (this.state !== 'done' || !this.plan) {
+      throw new SafeLoraError('nothing-applied', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+    }
+    return { plan: this.plan, modules: this.measuredModules(this.plan) };
+  }
+
+  resultOf(module: string): UpdateResult | undefined {
+    return this.results.get(module);
+  }
+
+  /** Other models make other numbers. */
+  async setModels(pair: Partial<ModelPair>): Promise<void> {
+    if (pair.base === this.pair.base && pair.aligned === this.pair.aligned) return;
+    await this.stop();
+    this.pair = pair;
+    this.clear();
+  }
+
+  /**
+   * Takes up the same adapter after its file was written anew, or another one.
+   * @param keep the original weights are the same, so that all numbers hold
+   */
+  async setAdapter(adapter: Adapter, keep: boolean): Promise<void> {
+    await this.stop();
+    this.adapter = adapter;
+    if (!keep) this.clear();
+    else if (this.plan) this.plan = makePlan(adapter, this.plan.base, this.plan.aligned);
+  }
+
+  /** Measures what is not measured yet. Failures end in the state, not in the promise. */
+  run(): Promise<void> {
+    this.current ??= this.walk().finally(() => {
+      this.current = undefined;
+    });
+    return this.current;
+  }
+
+  /** Ends a run at once; what was measured stays. */
+  async stop(): Promise<void> {
+    this.abort?.abort(new Cancelled());
+    await this.current;
+  }
+
+  report(selection: Selection): Report {
+    const { plan, modules } = this.complete;
+    const measured: Measured = { modules, bytesRead: this.bytesRead, seconds: this.seconds };
+    return buildReport(plan, measured, selection, { version: SAFE_LORA_VERSION, device: this.device! });
+  }
+
+  /** @param selection for the totals and notices, which a threshold hardly changes */
+  view(selection: Selection): RunView {
+    const report = this.state === 'done' ? this.report(selection) : null;
+    const { base, aligned } = this.pair;
+    return {
+      state: this.state === 'idle' && !(base && aligned) ? 'no-models' : this.state,
+      base: modelView(base, this.plan?.base),
+      aligned: modelView(aligned, this.plan?.aligned),
+      modulesDone: this.results.size,
+      modulesTotal: this.adapter.modules.length,
+      bytesDone: this.progress?.bytesDone ?? 0,
+      bytesTotal: this.progress?.bytesTotal ?? 0,
+      error: this.state === 'failed' ? errorView(this.failure) : null,
+      device: this.device ? { provider: this.device.provider, fallbackReason: this.device.fallbackReason } : null,
+      totals: report && {
+        direction: report.totals.direction,
+        bytesRead: report.totals.bytesRead,
+        seconds: report.totals.seconds,
+      },
+      notices: report?.notices ?? this.plan?.notices ?? this.adapter.notices,
+    };
+  }
+
+  override dispose(): void {
+    this.abort?.abort(new Cancelled());
+    super.dispose();
+  }
+
+  private async walk(): Promise<void> {
+    const { base, aligned } = this.pair;
+    if (!base || !aligned || this.state === 'done') return;
+    const abort = new AbortController();
+    this.abort = abort;
+    this.progress = undefined;
+    this.enter('running');
+    const started = performance.now();
+    try {
+      this.device = chooseDevice(setting('device', this.scope));
+      this.plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
+      await measurePlan(this.plan, this.engine.get(), {
+        signal: abort.signal,
+        known: this.results,
+        onProgress: (progress) => {
+          const { name, measurement, projected } = progress.module;
+          this.results.set(name, { measurement: measurement!, projected });
+          this.progress = progress;
+          this.measured.fire(name);
+          this.changed.fire();
+        },
+      });
+      this.settle(started);
+      this.enter('done');
+    } catch (error) {
+      this.failure = error;
+      this.settle(started);
+      this.enter(abort.signal.aborted ? 'cancelled' : 'failed');
+    } finally {
+      this.abort = undefined;
+    }
+  }
+
+  private settle(started: number): void {
+    this.bytesRead += this.progress?.bytesRead ?? 0;
+    this.seconds += (performance.now() - started) / 1000;
+  }
+
+  private enter(state: RunState): void {
+    if (this.isDisposed) return;
+    this.state = state;
+    this.changed.fire();
+  }
+
+  private clear(): void {
+    this.results.clear();
+    this.plan = undefined;
+    this.progress = undefined;
+    this.bytesRead = 0;
+    this.seconds = 0;
+    this.state = 'idle';
+    this.cleared.fire();
+    this.changed.fire();
+  }
+
+  private measuredModules(plan: Plan): MeasuredModule[] {
+    return plan.modules.map((module) => ({
+      ...module,
+      ...(this.results.get(module.name) ?? { measurement: null, projected: null }),
+    }));
+  }
+}
+
+function modelView(folder: string | undefined, opened: { name: string } | undefined): ModelView | null {
+  if (folder === undefined) return null;
+  return { name: opened?.name ?? folder.split(/[\\/]/).filter(Boolean).at(-1) ?? folder, path: folder };
+}

@@ -1,0 +1,61 @@
+// What VS Code holds as the document: an adapter, or the reason why it cannot be read, until another try succeeds.
+import * as vscode from 'vscode';
+import { Disposable } from '../dispose';
+import { AdapterDocument, type DocumentServices } from './document';
+
+export class OpenedDocument extends Disposable implements vscode.CustomDocument {
+  private readonly loaded = this._register(new vscode.EventEmitter<void>());
+  /** Another try to read it was made. */
+  readonly onDidLoad = this.loaded.event;
+  private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
+
+  private constructor(
+    readonly uri: vscode.Uri,
+    private readonly services: DocumentServices,
+  ) {
+    super();
+  }
+
+  static async open(uri: vscode.Uri, services: DocumentServices, backup?: string): Promise<OpenedDocument> {
+    const document = new OpenedDocument(uri, services);
+    await document.load(backup);
+    return document;
+  }
+
+  /** @throws why the adapter cannot be read */
+  get adapter(): AdapterDocument {
+    if ('failure' in this.content) throw this.content.failure;
+    return this.content.adapter;
+  }
+
+  /** Undefined where the adapter could be read. */
+  get failure(): unknown {
+    return 'failure' in this.content ? this.content.failure : undefined;
+  }
+
+  /** Reads the file again where it could not be read, or was changed. */
+  async reload(): Promise<void> {
+    if ('adapter' in this.content) await this.content.adapter.revert();
+    else await this.load();
+  }
+
+  /** Gives something back together with the document. */
+  attach(item: vscode.Disposable): void {
+    this._register(item);
+  }
+
+  override dispose(): void {
+    if ('adapter' in this.content) this.content.adapter.dispose();
+    super.dispose();
+  }
+
+  private async load(backup?: string): Promise<void> {
+    try {
+      this.content = { adapter: await AdapterDocument.open(this.uri, this.services, backup) };
+    } catch (failure) {
+      this.services.log.error(failure as Error);
+      this.content = { failure };
+    }
+    this.loaded.fire();
+  }
+}

@@ -1,0 +1,202 @@
+// One tab: serves the page, sends it what it shows, and does what it asks for.
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import { reportText } from '../../core/report';
+import { type Selection } from '../../core/selection';
+import { type EditorActions } from '../actions';
+import { Disposable } from '../dispose';
+import { Cancelled, errorView, reporting } from '../errors';
+import { type AdapterDocument, type Move } from './document';
+import { reportCsv, reportMarkdown } from './exports';
+import { type OpenedDocument } from './opened-document';
+import { type FromPage, measureColumns, type PageCall, type ToPage } from './protocol';
+import { pageStrings } from './strings';
+
+/** Rows and progress go to the page together, about once a frame of film. */
+const BATCH_MS = 40;
+
+export class AdapterPage extends Disposable {
+  private ready = false;
+  private listening: vscode.Disposable | undefined;
+  private indexOf = new Map<string, number>();
+  private readonly fresh = new Set<string>();
+  private batch: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly panel: vscode.WebviewPanel,
+    private readonly document: OpenedDocument,
+    private readonly actions: EditorActions,
+    private readonly log: vscode.LogOutputChannel,
+    extensionUri: vscode.Uri,
+  ) {
+    super();
+    const { webview } = panel;
+    const dist = vscode.Uri.joinPath(extensionUri, 'dist');
+    webview.options = { enableScripts: true, localResourceRoots: [dist] };
+    this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
+    this._register(document.onDidLoad(() => { this.show(); })); // prettier-ignore
+    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.sendDocument(); })); // prettier-ignore
+    this._register(new vscode.Disposable(() => { this.listening?.dispose(); clearTimeout(this.batch); })); // prettier-ignore
+    webview.html = html(webview, dist);
+  }
+
+  private async receive(message: FromPage): Promise<void> {
+    if (message.type === 'ready') {
+      this.ready = true;
+      this.send({ type: 'strings', strings: pageStrings() });
+      this.show();
+      return;
+    }
+    const { id, call } = message;
+    try {
+      await this.answer(call);
+      this.send({ type: 'reply', id, ok: true });
+    } catch (error) {
+      this.send({ type: 'reply', id, ok: false, error: errorView(error) });
+      await reporting(this.log, () => Promise.reject(error as Error));
+    }
+  }
+
+  private async answer(call: PageCall): Promise<void> {
+    switch (call.do) {
+      case 'reload':
+        return this.actions.reload(this.document);
+      case 'showLog':
+        this.log.show();
+        return;
+      case 'manageTrust':
+        await vscode.commands.executeCommand('workbench.trust.manage');
+        return;
+    }
+    const { adapter } = this.document;
+    switch (call.do) {
+      case 'run':
+        return this.actions.measure(adapter);
+      case 'cancel':
+        return adapter.measurement.stop();
+      case 'chooseModel':
+        return this.actions.chooseModels(adapter, [call.role]);
+      case 'apply':
+        return this.actions.apply(adapter, call.selection);
+      case 'save':
+        return this.actions.save(adapter);
+      case 'saveAs':
+        return this.actions.saveAs(adapter, call.selection);
+      case 'restore':
+        return this.actions.restore(adapter);
+      case 'exportReport':
+        return exportReport(adapter, call.format, call.selection);
+      case 'exportPicture':
+        return exportFile(adapter, 'png', vscode.l10n.t('Picture'), call.png);
+      case 'copyMarkdown':
+        await vscode.env.clipboard.writeText(reportMarkdown(adapter.measurement.report(call.selection)));
+        return;
+    }
+  }
+
+  /** Everything anew: the page just began, or the adapter was read again. */
+  private show(): void {
+    this.listening?.dispose();
+    const { failure } = this.document;
+    if (failure !== undefined) {
+      this.send({ type: 'failure', failure: { path: this.document.uri.fsPath, error: errorView(failure) } });
+      return;
+    }
+    const { adapter } = this.document;
+    const { measurement } = adapter;
+    this.listening = vscode.Disposable.from(
+      adapter.onDidReopen(() => { this.sendDocument(); }), // prettier-ignore
+      adapter.onDidMove((move) => { this.sendApplied(move); }), // prettier-ignore
+      measurement.onDidMeasure((module) => { this.fresh.add(module); }), // prettier-ignore
+      measurement.onDidChange(() => { this.batch ??= setTimeout(() => { this.flush(); }, BATCH_MS); }), // prettier-ignore
+      measurement.onDidClear(() => { this.sendMeasured(true); }), // prettier-ignore
+    );
+    this.sendDocument();
+  }
+
+  private sendDocument(): void {
+    if (this.document.failure !== undefined) return;
+    const view = this.document.adapter.view();
+    this.indexOf = new Map(view.modules.map(({ name }, index) => [name, index]));
+    this.send({ type: 'document', document: view });
+    this.sendMeasured(true);
+    this.sendApplied('saved');
+    this.sendRun();
+  }
+
+  private flush(): void {
+    this.batch = undefined;
+    this.sendMeasured(false);
+    this.sendRun();
+  }
+
+  private sendRun(): void {
+    const { adapter } = this.document;
+    this.send({ type: 'run', run: adapter.measurement.view(adapter.view().selection) });
+  }
+
+  private sendApplied(move: Move): void {
+    this.send({ type: 'applied', applied: this.document.adapter.appliedView(), followSelection: move === 'moved' });
+  }
+
+  /** @param all every row there is; else those that came since the last time */
+  private sendMeasured(all: boolean): void {
+    const { measurement } = this.document.adapter;
+    const names = [...(all ? this.indexOf.keys() : this.fresh)].filter((name) => measurement.resultOf(name));
+    this.fresh.clear();
+    if (!all && names.length === 0) return;
+    const values = new Float64Array(names.length * measureColumns.length);
+    names.forEach((name, row) => {
+      const { measurement: numbers } = measurement.resultOf(name)!;
+      measureColumns.forEach((column, i) => {
+        values[row * measureColumns.length + i] = numbers[column] ?? NaN;
+      });
+    });
+    const indices = Uint32Array.from(names, (name) => this.indexOf.get(name)!);
+    this.send({ type: 'measured', fresh: all, indices, values });
+  }
+
+  private send(message: ToPage): void {
+    if (this.ready && !this.isDisposed) void this.panel.webview.postMessage(message);
+  }
+}
+
+async function exportReport(adapter: AdapterDocument, format: 'json' | 'csv', selection: Selection): Promise<void> {
+  const report = adapter.measurement.report(selection);
+  const text = format === 'json' ? reportText(report) : reportCsv(report);
+  await exportFile(adapter, format, vscode.l10n.t('Report'), Buffer.from(text));
+}
+
+async function exportFile(adapter: AdapterDocument, ending: string, kind: string, content: Uint8Array): Promise<void> {
+  const { name, path } = adapter.adapter;
+  const target = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.joinPath(vscode.Uri.file(path), '..', `${name}-safe-lora.${ending}`),
+    filters: { [kind]: [ending] },
+  });
+  if (!target) throw new Cancelled();
+  await vscode.workspace.fs.writeFile(target, content);
+}
+
+function html(webview: vscode.Webview, dist: vscode.Uri): string {
+  const nonce = randomBytes(16).toString('base64');
+  const file = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(dist, name)).toString();
+  const policy = [
+    "default-src 'none'",
+    `style-src ${webview.cspSource}`,
+    `img-src ${webview.cspSource} data:`,
+    `script-src 'nonce-${nonce}'`,
+  ].join('; ');
+  return `<!doctype html>
+<html lang="${vscode.env.language}">
+  <head>
+    <meta charset="utf-8" />
+    <meta http-equiv="Content-Security-Policy" content="${policy}" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <link rel="stylesheet" href="${file('page.css')}" />
+    <title>Safe LoRA</title>
+  </head>
+  <body>
+    <script nonce="${nonce}" src="${file('page.js')}"></script>
+  </body>
+</html>`;
+}

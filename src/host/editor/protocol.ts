@@ -1,0 +1,134 @@
+// Every message between the host and the page. The page gets numbers, never weights; it says `ready` before the host sends.
+import { type ErrorCode } from '../../core/errors';
+import { type WriteObstacle } from '../../core/save';
+import { type Selection } from '../../core/selection';
+import { type PageStrings } from './strings';
+
+export interface ModuleView {
+  name: string;
+  stack: string | null;
+  layer: number | null;
+  kind: string;
+  expert: number | null;
+  /** [out, in] */
+  shape: [number, number];
+  rank: number;
+  /** False where the original is gone, so that it can be selected no more. */
+  selectable: boolean;
+}
+
+export interface ModelView {
+  name: string;
+  path: string;
+}
+
+/** Why the adapter's own file cannot be written: `not-on-disk` for any file system but the disk's. */
+export type ReadOnlyReason = WriteObstacle | 'not-on-disk';
+
+/** What is shown of the adapter before anything is measured. */
+export interface DocumentView {
+  adapter: {
+    name: string;
+    path: string;
+    rank: number;
+    alpha: number;
+    targetModules: string[];
+    trainedOn: string | null;
+  };
+  modules: ModuleView[];
+  readOnly: ReadOnlyReason | null;
+  trusted: boolean;
+  changedOnDisk: boolean;
+  /** The selection with which the page begins: the file's own, or the threshold of the settings. */
+  selection: Selection;
+}
+
+/** A document that could not be read. */
+export interface FailureView {
+  path: string;
+  error: ErrorView;
+}
+
+export interface ErrorView {
+  code: ErrorCode;
+  message: string;
+}
+
+export interface NoticeView {
+  code: string;
+  message: string;
+}
+
+export type RunState = 'no-models' | 'idle' | 'running' | 'cancelled' | 'failed' | 'done';
+
+export interface RunView {
+  state: RunState;
+  base: ModelView | null;
+  aligned: ModelView | null;
+  modulesDone: number;
+  modulesTotal: number;
+  bytesDone: number;
+  bytesTotal: number;
+  error: ErrorView | null;
+  /** Set once a run began. */
+  device: { provider: string; fallbackReason: string | null } | null;
+  /** Set once a run is done. */
+  totals: { direction: number | null; bytesRead: number; seconds: number } | null;
+  notices: NoticeView[];
+}
+
+/** The document's state, which Undo, Redo and Save move. */
+export interface AppliedView {
+  /** Modules whose lora_B is a projection, also such as cannot be given back. */
+  modules: string[];
+  /** Null where nothing is applied. */
+  selection: Selection | null;
+  dirty: boolean;
+  canRestore: boolean;
+  notices: NoticeView[];
+}
+
+/** The columns of a module's row of numbers; NaN where a number is not defined. */
+export const measureColumns = [
+  'similarity',
+  'nullSimilarity',
+  'nullSpread',
+  'direction',
+  'gain',
+  'alignmentNorm',
+  'updateNorm',
+  'participationRatio',
+] as const;
+export type MeasureColumn = (typeof measureColumns)[number];
+
+export type ToPage =
+  | { type: 'strings'; strings: PageStrings }
+  | { type: 'document'; document: DocumentView }
+  | { type: 'failure'; failure: FailureView }
+  | { type: 'run'; run: RunView }
+  /** Rows of `measureColumns.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
+  | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
+  /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
+  | { type: 'applied'; applied: AppliedView; followSelection: boolean }
+  | { type: 'reply'; id: number; ok: true }
+  | { type: 'reply'; id: number; ok: false; error: ErrorView };
+
+export type ModelRole = 'base' | 'aligned';
+
+/** What the page asks for; each is answered by one reply. */
+export type PageCall =
+  | { do: 'run' }
+  | { do: 'cancel' }
+  | { do: 'chooseModel'; role: ModelRole }
+  | { do: 'apply'; selection: Selection }
+  | { do: 'save' }
+  | { do: 'saveAs'; selection: Selection }
+  | { do: 'restore' }
+  | { do: 'reload' }
+  | { do: 'exportReport'; format: 'json' | 'csv'; selection: Selection }
+  | { do: 'exportPicture'; png: Uint8Array }
+  | { do: 'copyMarkdown'; selection: Selection }
+  | { do: 'manageTrust' }
+  | { do: 'showLog' };
+
+export type FromPage = { type: 'ready' } | { type: 'call'; id: number; call: PageCall };

@@ -1,0 +1,106 @@
+// The custom editor for adapter_model.safetensors, as VS Code asks for it.
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { type EditorActions } from '../actions';
+import { EDITOR } from '../contributions';
+import { Disposable } from '../dispose';
+import { type AdapterDocument, type DocumentServices } from './document';
+import { OpenedDocument } from './opened-document';
+import { AdapterPage } from './page';
+
+type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;
+
+export class AdapterEditorProvider extends Disposable implements vscode.CustomEditorProvider<OpenedDocument> {
+  private readonly edited = this._register(new vscode.EventEmitter<EditEvent>());
+  readonly onDidChangeCustomDocument = this.edited.event;
+  private readonly open = new Map<string, OpenedDocument>();
+  private readonly resolved = this._register(new vscode.EventEmitter<OpenedDocument>());
+
+  constructor(
+    private readonly services: DocumentServices,
+    private readonly actions: EditorActions,
+    private readonly extensionUri: vscode.Uri,
+  ) {
+    super();
+    this._register(
+      vscode.window.registerCustomEditorProvider(EDITOR, this, { supportsMultipleEditorsPerDocument: true }),
+    );
+  }
+
+  /** Opens an adapter's editor, or brings it to the front. */
+  async reveal(uri: vscode.Uri): Promise<OpenedDocument> {
+    const key = uri.toString();
+    const opened = new Promise<OpenedDocument>((resolve) => {
+      const waiting = this.resolved.event((document) => {
+        if (document.uri.toString() !== key) return;
+        waiting.dispose();
+        resolve(document);
+      });
+    });
+    await vscode.commands.executeCommand('vscode.openWith', uri, EDITOR);
+    return this.open.get(key) ?? opened;
+  }
+
+  /** The adapter in the active tab. */
+  get active(): OpenedDocument | undefined {
+    const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+    return input instanceof vscode.TabInputCustom ? this.open.get(input.uri.toString()) : undefined;
+  }
+
+  async openCustomDocument(uri: vscode.Uri, context: vscode.CustomDocumentOpenContext): Promise<OpenedDocument> {
+    const backup = context.backupId === undefined ? undefined : vscode.Uri.parse(context.backupId).fsPath;
+    const document = await OpenedDocument.open(uri, this.services, backup);
+    let listening = this.forward(document);
+    document.onDidLoad(() => {
+      listening?.dispose();
+      listening = this.forward(document);
+    });
+    const key = uri.toString();
+    this.open.set(key, document);
+    document.attach(
+      new vscode.Disposable(() => {
+        listening?.dispose();
+        this.open.delete(key);
+      }),
+    );
+    return document;
+  }
+
+  resolveCustomEditor(document: OpenedDocument, panel: vscode.WebviewPanel): void {
+    const page = new AdapterPage(panel, document, this.actions, this.services.log, this.extensionUri);
+    panel.onDidDispose(() => {
+      page.dispose();
+    });
+    this.resolved.fire(document);
+  }
+
+  async saveCustomDocument(document: OpenedDocument): Promise<void> {
+    await this.actions.saved(document.adapter);
+  }
+
+  async saveCustomDocumentAs(document: OpenedDocument, destination: vscode.Uri): Promise<void> {
+    await document.adapter.saveAs(destination);
+  }
+
+  async revertCustomDocument(document: OpenedDocument): Promise<void> {
+    await document.adapter.revert();
+  }
+
+  async backupCustomDocument(
+    document: OpenedDocument,
+    { destination }: vscode.CustomDocumentBackupContext,
+  ): Promise<vscode.CustomDocumentBackup> {
+    await mkdir(dirname(destination.fsPath), { recursive: true });
+    await document.adapter.backup(destination.fsPath);
+    return { id: destination.toString(), delete: () => void rm(destination.fsPath, { force: true }) };
+  }
+
+  private forward(document: OpenedDocument): vscode.Disposable | undefined {
+    if (document.failure !== undefined) return undefined;
+    const adapter: AdapterDocument = document.adapter;
+    return adapter.onDidEdit((edit) => {
+      this.edited.fire({ document, ...edit });
+    });
+  }
+}

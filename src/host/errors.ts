@@ -1,0 +1,45 @@
+// How a failure reaches the user: one sentence in the words of the core, the rest in the log.
+import * as vscode from 'vscode';
+import { SafeLoraError } from '../core/errors';
+import { type ErrorView } from './editor/protocol';
+
+/** The user gave something up; nothing needs to be said. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+
+  constructor() {
+    super('cancelled');
+  }
+}
+
+export function errorView(error: unknown): ErrorView {
+  if (error instanceof SafeLoraError) return { code: error.code, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'engine-failed', message: vscode.l10n.t('Unexpected: {0}', message) };
+}
+
+/** Runs what a command or a page asked for, and shows its failure. */
+export async function reporting<T>(log: vscode.LogOutputChannel, action: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof Cancelled) return undefined;
+    log.error(error instanceof SafeLoraError ? error.message : (error as Error));
+    const showLog = vscode.l10n.t('Show Log');
+    void vscode.window.showErrorMessage(errorView(error).message, showLog).then((chosen) => {
+      if (chosen === showLog) log.show();
+    });
+    return undefined;
+  }
+}
+
+/** @throws SafeLoraError where the workspace is not trusted to be written to */
+export function requireTrust(): void {
+  if (vscode.workspace.isTrusted) return;
+  throw new SafeLoraError(
+    'untrusted',
+    vscode.l10n.t(
+      'This workspace is not trusted, so nothing is written in it; trust it first (Workspaces: Manage Workspace Trust).',
+    ),
+  );
+}

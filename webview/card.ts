@@ -1,0 +1,62 @@
+// The card beside a cell or a row: every number of one module, each with its definition.
+import { type PageStrings } from '../src/host/editor/strings';
+import { numbersOf } from './measures';
+import { type PageState } from './state';
+import { element, show } from './ui';
+
+const MARGIN = 8;
+
+export class Card {
+  readonly root = element('div', { class: 'card', role: 'tooltip', hidden: true });
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+  ) {}
+
+  showModule(module: number, anchor: DOMRect): void {
+    const { name, shape, rank, selectable } = this.state.document!.modules[module]!;
+    const marks = [
+      this.state.selected.has(module) && this.strings.legend.selected,
+      this.state.isProjected(module) && this.strings.projectedMark,
+      !selectable && this.strings.originalGone,
+    ].filter((mark) => mark !== false);
+    const numbers = numbersOf(this.state, module, this.strings).flatMap(({ label, text, definition }) => [
+      element('dt', {}, label),
+      element(
+        'dd',
+        {},
+        element('span', { class: 'number' }, text),
+        element('span', { class: 'definition' }, definition),
+      ),
+    ]);
+    this.place(anchor, [
+      element('strong', {}, name),
+      element('div', { class: 'definition' }, [`[${shape.join(' × ')}], r = ${rank}`, ...marks].join(' · ')),
+      element('dl', {}, ...numbers),
+    ]);
+  }
+
+  showText(title: string, text: string, anchor: DOMRect): void {
+    this.place(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
+  }
+
+  hide(): void {
+    show(this.root, false);
+  }
+
+  get visible(): boolean {
+    return !this.root.hidden;
+  }
+
+  /** Right of the anchor if there is room, else left of it, always within the window. */
+  private place(anchor: DOMRect, content: Node[]): void {
+    this.root.replaceChildren(...content);
+    show(this.root, true);
+    const { offsetWidth: width, offsetHeight: height } = this.root;
+    const right = anchor.right + MARGIN;
+    const left = right + width <= innerWidth ? right : anchor.left - width - MARGIN;
+    this.root.style.left = `${Math.max(MARGIN, left)}px`;
+    this.root.style.top = `${Math.max(MARGIN, Math.min(anchor.top, innerHeight - height - MARGIN))}px`;
+  }
+}

@@ -1,0 +1,473 @@
+// The heatmap: a canvas a stack, marks drawn over the colours, and the same cells for mouse and keyboard.
+import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
+import { type MatrixDataPoint } from 'chartjs-chart-matrix';
+import { type PageStrings } from '../src/host/editor/strings';
+import { type Block, blocksOf, type Cell, type OpenLayer } from './cells';
+import { type Card } from './card';
+import { isNearNull, measures, placeOn } from './measures';
+import { type PageState } from './state';
+import { inkOn, readTheme, scaleColor, type Theme } from './theme';
+import { element, format, linkButton } from './ui';
+
+type Point = MatrixDataPoint & { cell: Cell };
+type MatrixChart = Chart<'matrix', Point[], string>;
+
+// Cells grow with the room there is, within these bounds in CSS pixels.
+const CELL_WIDTH = { least: 34, most: 72 };
+const CELL_HEIGHT = { least: 9, most: 26 };
+const MOST_BODY_HEIGHT = 620;
+const AXIS_ROOM = { left: 44, top: 24 };
+const GAP = 2;
+
+interface Drawn {
+  block: Block;
+  chart: MatrixChart;
+  canvas: HTMLCanvasElement;
+  focused: Cell | null;
+}
+
+export class Heatmap {
+  readonly root = element('div', { class: 'heatmap' });
+  private readonly blocks = element('div', { class: 'blocks' });
+  private readonly heading = element('div', { class: 'heatmap-heading' });
+  private readonly legend = element('div', { class: 'legend' });
+  private drawn: Drawn[] = [];
+  private open: OpenLayer | undefined;
+  private theme = readTheme();
+  private range: [number, number] = [0, 1];
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+    private readonly card: Card,
+    private readonly announce: (text: string) => void,
+  ) {
+    this.root.append(this.heading, this.blocks, this.legend);
+  }
+
+  /** The charts' own data, for those who look from outside: tests and the developer tools. */
+  get charts(): readonly MatrixChart[] {
+    return this.drawn.map(({ chart }) => chart);
+  }
+
+  /** Builds the blocks anew: another adapter, or a layer's experts opened or closed. */
+  rebuild(): void {
+    for (const { chart } of this.drawn) chart.destroy();
+    this.theme = readTheme();
+    const modules = this.state.document?.modules ?? [];
+    const blocks = blocksOf(modules, this.open, this.strings.noLayer);
+    this.heading.replaceChildren(...this.headingParts());
+    const frames = blocks.map((block) => this.frame(block, blocks.length > 1));
+    this.blocks.replaceChildren(...frames.map(({ frame }) => frame));
+    this.measureRange();
+    this.drawn = blocks.map((block, index) => this.draw(block, frames[index]!.canvas));
+    this.drawLegend();
+  }
+
+  /** Other values, another measure or another theme. */
+  recolour(): void {
+    this.theme = readTheme();
+    this.measureRange();
+    for (const { chart, block, canvas } of this.drawn) {
+      styleAxes(chart, this.theme);
+      chart.data.datasets[0]!.data = this.points(block);
+      chart.update('none');
+      canvas.setAttribute('aria-label', this.label());
+    }
+    this.drawLegend();
+  }
+
+  /** Another selection: only the marks change. */
+  remark(): void {
+    for (const { chart } of this.drawn) chart.draw();
+  }
+
+  /** The picture of all blocks with their names and scale, for a file. */
+  async picture(title: string): Promise<Uint8Array> {
+    const ratio = 2;
+    const margin = 20;
+    const top = 56;
+    const boxes = this.drawn.map(({ canvas }) => ({ canvas, width: canvas.clientWidth, height: canvas.clientHeight }));
+    const width = boxes.reduce((sum, box) => sum + box.width + margin, margin);
+    const height = top + Math.max(...boxes.map((box) => box.height)) + 64;
+    const target = element('canvas', { width: Math.max(width, 420) * ratio, height: height * ratio });
+    const paint = target.getContext('2d')!;
+    paint.scale(ratio, ratio);
+    paint.fillStyle = this.theme.background;
+    paint.fillRect(0, 0, target.width, target.height);
+    paint.fillStyle = this.theme.foreground;
+    paint.font = '600 14px sans-serif';
+    paint.fillText(title, margin, 24);
+    paint.font = '12px sans-serif';
+    paint.fillText(this.strings.measures[this.state.measure], margin, 44);
+    let left = margin;
+    for (const box of boxes) {
+      paint.drawImage(box.canvas, left, top, box.width, box.height);
+      left += box.width + margin;
+    }
+    this.paintScale(paint, margin, height - 44, 260);
+    const blob = await new Promise<Blob | null>((resolve) => {
+      target.toBlob(resolve, 'image/png');
+    });
+    return new Uint8Array(await blob!.arrayBuffer());
+  }
+
+  private headingParts(): (Node | string)[] {
+    if (!this.open) return [];
+    const back = linkButton(`‹ ${this.strings.actions.back}`, () => {
+      this.open = undefined;
+      this.rebuild();
+      this.drawn[0]?.canvas.focus();
+    });
+    return [back, format(this.strings.experts, this.open.layer ?? this.strings.noLayer)];
+  }
+
+  private frame(block: Block, named: boolean): { frame: HTMLElement; canvas: HTMLCanvasElement } {
+    const canvas = element('canvas', {
+      tabindex: 0,
+      role: 'application',
+      'aria-roledescription': this.strings.measures.similarity,
+    });
+    const width = clampTo(CELL_WIDTH, 420 / block.columns.length) * block.columns.length + AXIS_ROOM.left;
+    const height = clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / block.rows.length) * block.rows.length + AXIS_ROOM.top;
+    canvas.setAttribute('aria-roledescription', 'heatmap');
+    canvas.setAttribute('aria-label', this.label());
+    const box = element('div', { class: 'canvas-box', style: undefined }, canvas);
+    box.style.width = `${width}px`;
+    box.style.height = `${height}px`;
+    const name = named ? element('h3', {}, block.stack ?? this.strings.mainStack) : null;
+    return { frame: element('figure', { class: 'block' }, name, box), canvas };
+  }
+
+  private label(): string {
+    return `${format(this.strings.heatmap, this.strings.measures[this.state.measure])}. ${this.strings.heatmapHelp}`;
+  }
+
+  private draw(block: Block, canvas: HTMLCanvasElement): Drawn {
+    const drawn: Drawn = { block, canvas, focused: null, chart: undefined as unknown as MatrixChart };
+    const marks: Plugin<'matrix'> = {
+      id: 'marks',
+      afterDatasetsDraw: (chart) => {
+        this.drawMarks(chart.ctx, drawn);
+      },
+    };
+    const configuration: ChartConfiguration<'matrix', Point[], string> = {
+      type: 'matrix',
+      data: {
+        datasets: [
+          {
+            data: this.points(block),
+            backgroundColor: ({ raw }) => this.colorOf((raw as Point | undefined)?.cell) ?? 'transparent',
+            borderWidth: 0,
+            width: ({ chart }) => Math.max(1, chart.chartArea.width / block.columns.length - GAP),
+            height: ({ chart }) => Math.max(1, chart.chartArea.height / block.rows.length - GAP),
+          },
+        ],
+      },
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        events: [],
+        plugins: { legend: { display: false }, tooltip: { enabled: false } },
+        scales: {
+          x: {
+            type: 'category',
+            labels: block.columns,
+            position: 'top',
+            offset: true,
+            grid: { display: false },
+            border: { display: false },
+            ticks: { autoSkip: false, maxRotation: 40 },
+          },
+          y: {
+            type: 'category',
+            labels: block.rows,
+            offset: true,
+            grid: { display: false },
+            border: { display: false },
+            ticks: { autoSkip: true, autoSkipPadding: 4 },
+          },
+        },
+      },
+      plugins: [marks],
+    };
+    drawn.chart = new Chart(canvas, configuration);
+    styleAxes(drawn.chart, this.theme);
+    drawn.chart.update('none');
+    this.listen(drawn);
+    return drawn;
+  }
+
+  private points(block: Block): Point[] {
+    return block.cells.map((cell) => ({
+      x: block.columns[cell.column] as unknown as number,
+      y: block.rows[cell.row] as unknown as number,
+      v: this.valueOf(cell),
+      cell,
+    }));
+  }
+
+  /** Of experts the lowest; NaN where nothing is measured. */
+  private valueOf(cell: Cell): number {
+    const measure = measures[this.state.measure];
+    const values = cell.modules
+      .map((module) => measure.value(this.state, module))
+      .filter((value) => !Number.isNaN(value));
+    return values.length === 0 ? NaN : Math.min(...values);
+  }
+
+  private colorOf(cell: Cell | undefined): string | null {
+    const value = cell ? this.valueOf(cell) : NaN;
+    return Number.isNaN(value)
+      ? null
+      : scaleColor(measures[this.state.measure].scale, placeOn(this.range, value), this.theme);
+  }
+
+  private measureRange(): void {
+    const measure = measures[this.state.measure];
+    const values = (this.state.document?.modules ?? [])
+      .map((_, module) => measure.value(this.state, module))
+      .filter((value) => !Number.isNaN(value));
+    this.range = measure.range(values);
+  }
+
+  private drawMarks(paint: CanvasRenderingContext2D, { chart, block, focused }: Drawn): void {
+    const bars = chart.getDatasetMeta(0).data;
+    paint.save();
+    block.cells.forEach((cell, index) => {
+      const box = boxOf(bars[index]!);
+      const color = this.colorOf(cell);
+      if (color === null) {
+        paint.strokeStyle = this.theme.grid;
+        paint.lineWidth = 1;
+        paint.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
+        return;
+      }
+      const ink = inkOn(color);
+      if (cell.modules.length === 1 && isNearNull(this.state, cell.modules[0]!)) hatch(paint, box, ink);
+      if (cell.modules.some((module) => this.state.selected.has(module))) markSelected(paint, box, this.theme, ink);
+      if (this.theme.highContrast) {
+        paint.strokeStyle = this.theme.grid;
+        paint.lineWidth = 1;
+        paint.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
+      }
+    });
+    if (focused) {
+      const box = boxOf(bars[block.cells.indexOf(focused)]!);
+      paint.strokeStyle = this.theme.focus;
+      paint.lineWidth = 2;
+      paint.strokeRect(box.x - 2, box.y - 2, box.width + 4, box.height + 4);
+    }
+    paint.restore();
+  }
+
+  private listen(drawn: Drawn): void {
+    const { canvas, block } = drawn;
+    const cellAt = (event: MouseEvent): Cell | null => {
+      const bars = drawn.chart.getDatasetMeta(0).data;
+      const at = block.cells.findIndex((_, index) => holds(boxOf(bars[index]!), event.offsetX, event.offsetY));
+      return at < 0 ? null : block.cells[at]!;
+    };
+    canvas.addEventListener('mousemove', (event) => {
+      const cell = cellAt(event);
+      canvas.style.cursor = cell ? 'pointer' : 'default';
+      if (cell) this.showCard(drawn, cell);
+      else this.card.hide();
+    });
+    canvas.addEventListener('mouseleave', () => {
+      this.card.hide();
+    });
+    canvas.addEventListener('click', (event) => {
+      const cell = cellAt(event);
+      if (!cell) return;
+      this.focus(drawn, cell);
+      this.act(cell);
+    });
+    canvas.addEventListener('focus', () => {
+      if (canvas.matches(':focus-visible')) this.focus(drawn, drawn.focused ?? block.cells[0] ?? null);
+    });
+    canvas.addEventListener('blur', () => {
+      this.card.hide();
+      drawn.focused = null;
+      drawn.chart.draw();
+    });
+    canvas.addEventListener('keydown', (event) => {
+      if (this.key(drawn, event.key)) event.preventDefault();
+    });
+  }
+
+  private key(drawn: Drawn, key: string): boolean {
+    const { focused, block } = drawn;
+    const steps: Record<string, [number, number]> = {
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+    };
+    const step = steps[key];
+    if (step && focused) {
+      this.focus(drawn, nextCell(block, focused, step) ?? focused);
+    } else if (key === 'Home' || key === 'End') {
+      this.focus(drawn, block.cells.at(key === 'Home' ? 0 : -1) ?? null);
+    } else if ((key === ' ' || key === 'Enter') && focused) {
+      this.act(focused);
+    } else if (key === 'Escape') {
+      this.card.hide();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  private focus(drawn: Drawn, cell: Cell | null): void {
+    drawn.focused = cell;
+    drawn.chart.draw();
+    if (!cell) return;
+    this.showCard(drawn, cell);
+    this.announce(this.cellText(cell));
+  }
+
+  private cellText(cell: Cell): string {
+    const module = this.state.document!.modules[cell.modules[0]!]!;
+    const value = this.valueOf(cell);
+    const selected = cell.modules.some((index) => this.state.selected.has(index));
+    return `${module.name}: ${this.strings.measures[this.state.measure]} ${measures[this.state.measure].text(value)}${selected ? `, ${this.strings.legend.selected}` : ''}`;
+  }
+
+  private act(cell: Cell): void {
+    const [module] = cell.modules;
+    if (cell.modules.length > 1) {
+      const { stack, layer } = this.state.document!.modules[module!]!;
+      this.open = { stack, layer };
+      this.card.hide();
+      this.rebuild();
+      this.drawn[0]?.canvas.focus();
+      return;
+    }
+    this.state.toggle(module!);
+    this.announce(this.cellText(cell));
+  }
+
+  private showCard(drawn: Drawn, cell: Cell): void {
+    const bars = drawn.chart.getDatasetMeta(0).data;
+    const box = boxOf(bars[block(drawn).indexOf(cell)]!);
+    const frame = drawn.canvas.getBoundingClientRect();
+    const anchor = new DOMRect(frame.left + box.x, frame.top + box.y, box.width, box.height);
+    if (cell.modules.length === 1) this.card.showModule(cell.modules[0]!, anchor);
+    else {
+      const selected = cell.modules.filter((module) => this.state.selected.has(module)).length;
+      const { kind, layer } = this.state.document!.modules[cell.modules[0]!]!;
+      const title = `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}: ${measures[this.state.measure].text(this.valueOf(cell))}`;
+      this.card.showText(title, format(this.strings.expertsCell, cell.modules.length, selected), anchor);
+    }
+  }
+
+  private drawLegend(): void {
+    const measure = measures[this.state.measure];
+    const name = this.strings.measures[this.state.measure];
+    const stops = Array.from({ length: 17 }, (_, i) => scaleColor(measure.scale, i / 16, this.theme));
+    const bar = element('div', { class: 'scale-bar' });
+    bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
+    const [low, high] = this.range;
+    const ends = [low, (low + high) / 2, high].map((value) => element('span', {}, measure.text(value)));
+    const scale = element(
+      'div',
+      { class: 'scale' },
+      element('span', { class: 'scale-name', title: this.strings.definitions[this.state.measure] }, name),
+      bar,
+      element('div', { class: 'scale-ends' }, ...ends),
+    );
+    const { selected, nearNull, pending } = this.strings.legend;
+    const keys = [
+      ['selected', selected],
+      ['near-null', nearNull],
+      ['pending', pending],
+    ].map(([kind, text]) => element('span', { class: 'key' }, element('span', { class: `swatch ${kind!}` }), text));
+    this.legend.replaceChildren(scale, element('div', { class: 'keys' }, ...keys));
+  }
+
+  private paintScale(paint: CanvasRenderingContext2D, x: number, y: number, width: number): void {
+    const { scale, text } = measures[this.state.measure];
+    for (let i = 0; i < width; i++) {
+      paint.fillStyle = scaleColor(scale, i / (width - 1), this.theme);
+      paint.fillRect(x + i, y, 1.5, 10);
+    }
+    paint.fillStyle = this.theme.foreground;
+    const [low, high] = this.range;
+    paint.fillText(text(low), x, y + 26);
+    paint.textAlign = 'right';
+    paint.fillText(text(high), x + width, y + 26);
+  }
+}
+
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+function block({ block: { cells } }: Drawn): Cell[] {
+  return cells;
+}
+
+/** A matrix element's corner and size. */
+function boxOf(bar: unknown): Box {
+  const { x, y, width, height } = bar as Box;
+  return { x, y, width, height };
+}
+
+function holds({ x, y, width, height }: Box, left: number, top: number): boolean {
+  return left >= x - GAP / 2 && left <= x + width + GAP / 2 && top >= y - GAP / 2 && top <= y + height + GAP / 2;
+}
+
+function nextCell({ cells }: Block, from: Cell, [down, right]: [number, number]): Cell | undefined {
+  const ahead = cells.filter((cell) =>
+    down === 0
+      ? cell.row === from.row && (cell.column - from.column) * right > 0
+      : cell.column === from.column && (cell.row - from.row) * down > 0,
+  );
+  const distance = (cell: Cell): number => Math.abs(cell.row - from.row) + Math.abs(cell.column - from.column);
+  return ahead.sort((a, b) => distance(a) - distance(b))[0];
+}
+
+function hatch(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
+  paint.save();
+  paint.beginPath();
+  paint.rect(x, y, width, height);
+  paint.clip();
+  paint.strokeStyle = ink;
+  paint.globalAlpha = 0.45;
+  paint.lineWidth = 1;
+  paint.beginPath();
+  for (let offset = -height; offset < width; offset += 6) {
+    paint.moveTo(x + offset, y + height);
+    paint.lineTo(x + offset + height, y);
+  }
+  paint.stroke();
+  paint.restore();
+}
+
+/** A frame and, where there is room, a dot: neither relies on the colour beneath. */
+function markSelected(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme, ink: string): void {
+  paint.strokeStyle = theme.mark;
+  paint.lineWidth = 2;
+  paint.strokeRect(x, y, width, height);
+  const radius = Math.min(4, height / 4);
+  paint.beginPath();
+  paint.arc(x + width / 2, y + height / 2, radius, 0, 2 * Math.PI);
+  paint.fillStyle = ink;
+  paint.fill();
+}
+
+function styleAxes(chart: MatrixChart, theme: Theme): void {
+  for (const axis of ['x', 'y'] as const) {
+    const options = chart.options.scales![axis]!;
+    options.ticks = { ...options.ticks, color: theme.foreground };
+  }
+}
+
+function clampTo({ least, most }: { least: number; most: number }, value: number): number {
+  return Math.min(Math.max(value, least), most);
+}

@@ -1,0 +1,448 @@
+// The page as a whole: head with models and actions, what state things are in, and the parts that show the numbers.
+import { bytesText } from '../src/core/bytes';
+import { type PageCall, type RunView } from '../src/host/editor/protocol';
+import { type PageStrings } from '../src/host/editor/strings';
+import { Card } from './card';
+import { Heatmap } from './heatmap';
+import { measureIds, type MeasureId, signed } from './measures';
+import { Profile } from './profile';
+import { findingText, SelectionPanel } from './selection';
+import { type Kept, type PageState } from './state';
+import { ModuleTable } from './table';
+import { onThemeChange } from './theme';
+import { type Button, button, dropdown, element, format, linkButton, menuButton, show } from './ui';
+
+type Call = (what: PageCall) => Promise<void>;
+
+export class Page {
+  readonly root = element('div', { class: 'page' });
+  readonly heatmap: Heatmap;
+  private readonly title = element('h1');
+  private readonly meta = element('p', { class: 'meta' });
+  private readonly headFinding = element('span', { class: 'head-finding' });
+  private readonly models = element('dl', { class: 'models' });
+  private readonly banners = element('div', { class: 'banners' });
+  private readonly progress = element('div', {
+    class: 'progress',
+    role: 'progressbar',
+    'aria-valuemin': 0,
+    'aria-valuemax': 100,
+  });
+  private readonly progressBar = element('div', { class: 'progress-bar' });
+  private readonly content = element('div', { class: 'content' });
+  private readonly facts = element('section', { class: 'facts' });
+  private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
+  private readonly measure;
+  private readonly selection: SelectionPanel;
+  private readonly profile: Profile;
+  private readonly table: ModuleTable;
+  private readonly card: Card;
+  private readonly buttons: Record<'run' | 'cancel' | 'apply' | 'save' | 'saveAs' | 'restore', Button>;
+  private readonly resultActions: HTMLElement;
+  private readonly appliedText = element('span', { class: 'applied' });
+  private wasRunning = false;
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+    private readonly call: Call,
+    private readonly keep: (kept: Kept) => void,
+  ) {
+    const { actions } = strings;
+    const announce = (text: string): void => {
+      this.live.textContent = text;
+    };
+    this.card = new Card(state, strings);
+    this.heatmap = new Heatmap(state, strings, this.card, announce);
+    this.profile = new Profile(state, strings);
+    this.table = new ModuleTable(state, strings, this.card, announce);
+    this.buttons = {
+      run: button(
+        actions.run,
+        this.asking(() => ({ do: 'run' })),
+        'primary',
+      ),
+      cancel: button(
+        actions.cancel,
+        this.asking(() => ({ do: 'cancel' })),
+      ),
+      apply: button(
+        actions.apply,
+        this.asking(() => ({ do: 'apply', selection: state.draft })),
+        'primary',
+      ),
+      save: button(
+        actions.save,
+        this.asking(() => ({ do: 'save' })),
+      ),
+      saveAs: button(
+        actions.saveAs,
+        this.asking(() => ({ do: 'saveAs', selection: state.draft })),
+      ),
+      restore: button(
+        actions.restore,
+        this.asking(() => ({ do: 'restore' })),
+      ),
+    };
+    const exports = menuButton(actions.export, [
+      {
+        label: actions.exportJson,
+        run: this.asking(() => ({ do: 'exportReport', format: 'json', selection: state.draft })),
+      },
+      {
+        label: actions.exportCsv,
+        run: this.asking(() => ({ do: 'exportReport', format: 'csv', selection: state.draft })),
+      },
+      { label: actions.exportPicture, run: () => void this.exportPicture() },
+    ]);
+    const copy = button(actions.copyMarkdown, () => {
+      void call({ do: 'copyMarkdown', selection: state.draft }).then(() => { announce(strings.announce.copied); }, () => undefined); // prettier-ignore
+    });
+    this.resultActions = element('div', { class: 'group' }, exports, copy);
+    this.selection = new SelectionPanel(
+      state,
+      strings,
+      element('div', { class: 'apply' }, this.buttons.apply, this.appliedText),
+    );
+    const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
+    this.measure = dropdown(strings.measure, choices, (value) => {
+      state.measure = value as MeasureId;
+      this.heatmap.recolour();
+      this.profile.update();
+      state.emit('view');
+    });
+    this.progress.append(this.progressBar);
+    this.build();
+    state.onChange((change) => {
+      if (change === 'document') this.documentChanged();
+      if (change === 'run') this.runChanged();
+      if (change === 'measured') this.measuredChanged();
+      if (change === 'selection') this.selectionChanged();
+      if (change === 'applied') this.appliedChanged();
+      this.remember();
+    });
+    onThemeChange(() => {
+      this.heatmap.recolour();
+      this.profile.update();
+      this.selection.redraw();
+    });
+  }
+
+  private build(): void {
+    const { run, cancel, save, saveAs, restore } = this.buttons;
+    const toolbar = element(
+      'div',
+      { class: 'toolbar', role: 'toolbar', 'aria-label': this.strings.toolbar },
+      element('div', { class: 'group' }, run, cancel),
+      element('div', { class: 'group' }, save, saveAs, restore),
+      this.resultActions,
+    );
+    const head = element(
+      'header',
+      {},
+      element('div', { class: 'title' }, this.title, this.meta, this.headFinding),
+      toolbar,
+      this.progress,
+    );
+    const map = element(
+      'section',
+      { class: 'map' },
+      element('div', { class: 'map-head' }, this.measure),
+      this.heatmap.root,
+    );
+    const profile = element(
+      'section',
+      { class: 'profile' },
+      element('h2', {}, this.strings.profile),
+      this.profile.root,
+    );
+    this.content.append(
+      element('div', { class: 'columns' }, map, element('div', { class: 'side' }, this.selection.root, profile)),
+      this.table.root,
+    );
+    this.root.append(
+      head,
+      element('main', {}, this.models, this.banners, this.content, this.facts),
+      this.card.root,
+      this.live,
+    );
+  }
+
+  /** A click's work: the host shows what goes wrong. */
+  private asking(what: () => PageCall): () => void {
+    return () => {
+      this.call(what()).catch(() => undefined);
+    };
+  }
+
+  private async exportPicture(): Promise<void> {
+    const { name } = this.state.document!.adapter;
+    const png = await this.heatmap.picture(`${name}: ${findingText(this.state, this.strings)}`);
+    await this.call({ do: 'exportPicture', png }).catch(() => undefined);
+  }
+
+  private documentChanged(): void {
+    const { document: shown, failure } = this.state;
+    const broken = failure !== undefined;
+    for (const part of [this.content, this.models, this.facts]) show(part, !broken && shown !== undefined);
+    if (broken) {
+      this.title.textContent = failure.path.split(/[\\/]/).slice(-2).join('/');
+      this.meta.textContent = '';
+      this.headFinding.textContent = '';
+      this.drawBanners();
+      this.drawActions();
+      return;
+    }
+    if (!shown) return;
+    const { adapter } = shown;
+    this.title.textContent = adapter.name;
+    this.title.title = adapter.path;
+    this.meta.textContent = [
+      format(this.strings.rank, adapter.rank),
+      format(this.strings.alpha, adapter.alpha),
+      adapter.targetModules.join(', '),
+    ]
+      .filter(Boolean)
+      .join(' · ');
+    this.measure.value = this.state.measure;
+    this.heatmap.rebuild();
+    this.table.rebuild();
+    this.profile.update();
+    this.selection.redraw();
+    this.selectionChanged();
+    this.drawModels();
+    this.drawBanners();
+    this.drawFacts();
+  }
+
+  private measuredChanged(): void {
+    this.heatmap.recolour();
+    this.table.update();
+    this.profile.update();
+    this.selection.redraw();
+    this.drawFinding();
+    this.drawActions();
+  }
+
+  private runChanged(): void {
+    const running = this.state.run?.state === 'running';
+    if (this.wasRunning && this.state.run?.state === 'done')
+      this.live.textContent = `${this.strings.announce.done} ${findingText(this.state, this.strings)}`;
+    this.wasRunning = running;
+    this.drawModels();
+    this.drawBanners();
+    this.drawProgress();
+    this.drawFinding();
+    this.drawFacts();
+    this.drawActions();
+  }
+
+  private selectionChanged(): void {
+    this.heatmap.remark();
+    this.selection.update();
+    this.profile.moveThreshold();
+    this.table.remark();
+    this.drawFinding();
+    this.drawActions();
+  }
+
+  private appliedChanged(): void {
+    this.table.remark();
+    this.drawBanners();
+    this.drawFacts();
+    this.drawActions();
+  }
+
+  private drawFinding(): void {
+    this.headFinding.textContent = this.hasNumbers ? findingText(this.state, this.strings) : '';
+  }
+
+  private get hasNumbers(): boolean {
+    return (this.state.run?.modulesDone ?? 0) > 0;
+  }
+
+  private drawModels(): void {
+    const { run } = this.state;
+    if (!run) return;
+    const row = (role: 'base' | 'aligned', label: string, description: string): HTMLElement[] => {
+      const model = run[role];
+      const name = model
+        ? element('span', { class: 'model-name', title: model.path }, model.name)
+        : element('span', { class: 'none' }, this.strings.notChosen);
+      const path = model ? element('span', { class: 'model-path', title: model.path }, model.path) : null;
+      const choose = linkButton(
+        model ? this.strings.change : this.strings.choose,
+        this.asking(() => ({ do: 'chooseModel', role })),
+        description,
+      );
+      return [element('dt', {}, label), element('dd', {}, name, path, choose)];
+    };
+    const focused = document.activeElement?.getAttribute('aria-label');
+    this.models.replaceChildren(
+      ...row('base', this.strings.base, this.strings.chooseBase),
+      ...row('aligned', this.strings.aligned, this.strings.chooseAligned),
+    );
+    if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${focused}"]`)?.focus();
+  }
+
+  private drawBanners(): void {
+    this.banners.replaceChildren(...this.bannerParts());
+  }
+
+  private bannerParts(): HTMLElement[] {
+    const { states, actions } = this.strings;
+    const { document: shown, failure, run, applied } = this.state;
+    const reload = (): [string, () => void] => [actions.reload, this.asking(() => ({ do: 'reload' }))];
+    const log = (): [string, () => void] => [actions.showLog, this.asking(() => ({ do: 'showLog' }))];
+    if (failure) return [banner('error', failure.error.message, [[actions.retry, reload()[1]], log()])];
+    if (!shown || !run) return [];
+    const parts: HTMLElement[] = [];
+    if (shown.changedOnDisk) {
+      parts.push(
+        banner('warning', applied?.dirty ? `${states.changedOnDisk} ${states.changedDirty}` : states.changedOnDisk, [
+          reload(),
+        ]),
+      );
+    }
+    if (shown.readOnly) parts.push(banner('information', states.readOnly[shown.readOnly], []));
+    if (!shown.trusted)
+      parts.push(
+        banner('information', states.untrusted, [[actions.manageTrust, this.asking(() => ({ do: 'manageTrust' }))]]),
+      );
+    const gone = shown.modules.filter(({ selectable }) => !selectable).length;
+    if (gone > 0) parts.push(banner('warning', format(states.alreadyProjected, this.modulesText(gone)), []));
+    else if (applied && applied.modules.length > 0) {
+      const text = applied.dirty ? this.strings.appliedDirty : this.strings.appliedClean;
+      parts.push(
+        banner(
+          'information',
+          format(states.presentProjection, format(text, this.modulesText(applied.modules.length))),
+          [],
+        ),
+      );
+    }
+    for (const notice of applied?.notices ?? []) parts.push(banner('warning', notice.message, []));
+    const text = runText(run, states);
+    if (run.state === 'failed') {
+      const done = run.modulesDone > 0 ? ` ${format(states.failed, run.modulesDone, run.modulesTotal)}` : '';
+      parts.push(
+        banner('error', `${run.error?.message ?? ''}${done}`, [
+          [actions.retry, this.asking(() => ({ do: 'run' }))],
+          log(),
+        ]),
+      );
+    } else if (text !== null) parts.push(banner('information', text, []));
+    return parts;
+  }
+
+  private drawProgress(): void {
+    const { run } = this.state;
+    const running = run?.state === 'running';
+    this.progress.classList.toggle('on', running);
+    if (!running) return;
+    const share = run.bytesTotal > 0 ? run.bytesDone / run.bytesTotal : 0;
+    this.progressBar.style.width = `${(100 * share).toFixed(1)}%`;
+    this.progress.setAttribute('aria-valuenow', (100 * share).toFixed(0));
+    this.progress.setAttribute('aria-label', runText(run, this.strings.states) ?? '');
+  }
+
+  private drawActions(): void {
+    const { run, applied, document: shown, failure } = this.state;
+    const usable = shown !== undefined && !failure && run !== undefined;
+    const { run: start, cancel, apply, save, saveAs, restore } = this.buttons;
+    const running = usable && run.state === 'running';
+    const done = usable && run.state === 'done';
+    show(start, usable && !running && !done);
+    start.textContent =
+      run?.state === 'cancelled' && run.modulesDone > 0
+        ? this.strings.actions.resume
+        : run?.state === 'failed'
+          ? this.strings.actions.retry
+          : this.strings.actions.run;
+    show(cancel, running);
+    const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
+    const takesBack = this.state.selected.size === 0 && (applied?.modules.length ?? 0) > 0;
+    apply.textContent = takesBack
+      ? this.strings.applyNone
+      : `${this.strings.actions.apply} (${this.state.selected.size})`;
+    apply.disabled = !(writable && done) || this.state.isApplied;
+    save.disabled = !(writable && applied?.dirty);
+    saveAs.disabled = !(usable && shown.trusted && !shown.changedOnDisk);
+    restore.disabled = !(writable && applied?.canRestore);
+    for (const part of [save, saveAs, restore, this.resultActions]) show(part, usable);
+    for (const control of this.resultActions.querySelectorAll<Button>('vscode-button')) control.disabled = !done;
+    const count = applied?.modules.length ?? 0;
+    const text =
+      count === 0
+        ? this.strings.nothingApplied
+        : format(applied!.dirty ? this.strings.appliedDirty : this.strings.appliedClean, this.modulesText(count));
+    this.appliedText.textContent = text;
+  }
+
+  private drawFacts(): void {
+    const { run } = this.state;
+    if (!run) return;
+    const { facts } = this.strings;
+    const lines: string[] = [];
+    if (run.device) {
+      const why = run.device.fallbackReason === null ? '' : ` (${format(facts.fallback, run.device.fallbackReason)})`;
+      lines.push(format(facts.provider, run.device.provider) + why);
+    }
+    if (run.totals) {
+      lines.push(format(facts.read, bytesText(run.totals.bytesRead), run.totals.seconds.toFixed(1)));
+      if (run.totals.direction !== null) lines.push(format(facts.direction, signed(run.totals.direction)));
+    }
+    const notices = run.notices.map((notice) =>
+      element('li', { class: 'notice', 'data-code': notice.code }, notice.message),
+    );
+    this.facts.replaceChildren(
+      element('h2', {}, facts.title),
+      element('ul', {}, ...lines.map((line) => element('li', {}, line)), ...notices),
+      element('p', { class: 'claim' }, facts.claim),
+    );
+  }
+
+  private modulesText(count: number): string {
+    return count === 1 ? this.strings.oneModule : format(this.strings.manyModules, count);
+  }
+
+  private remember(): void {
+    const { document: shown, draft, measure, filter } = this.state;
+    if (shown) this.keep({ path: shown.adapter.path, draft, measure, filter });
+  }
+}
+
+function banner(
+  severity: 'information' | 'warning' | 'error',
+  text: string,
+  actions: [string, () => void][],
+): HTMLElement {
+  const buttons = actions.map(([label, run]) => button(label, run));
+  const sign = { information: 'ℹ', warning: '⚠', error: '✕' }[severity];
+  return element(
+    'div',
+    { class: `banner ${severity}`, role: severity === 'error' ? 'alert' : 'status' },
+    element('span', { class: 'sign', 'aria-hidden': 'true' }, sign),
+    element('span', { class: 'banner-text' }, text),
+    ...buttons,
+  );
+}
+
+/** What a run's state means, where it needs words. */
+function runText(run: RunView, states: PageStrings['states']): string | null {
+  switch (run.state) {
+    case 'no-models':
+      return states.noModels;
+    case 'idle':
+      return states.idle;
+    case 'running':
+      return run.bytesTotal > 0
+        ? format(states.running, run.modulesDone, run.modulesTotal, bytesText(run.bytesDone), bytesText(run.bytesTotal))
+        : format(states.runningBare, run.modulesDone, run.modulesTotal);
+    case 'cancelled':
+      return run.modulesDone > 0 ? format(states.cancelled, run.modulesDone, run.modulesTotal) : states.cancelledEarly;
+    case 'failed':
+    case 'done':
+      return null;
+  }
+}

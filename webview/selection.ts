@@ -1,0 +1,178 @@
+// Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
+import { Chart } from 'chart.js';
+import { type PageStrings } from '../src/host/editor/strings';
+import { type PageState } from './state';
+import { readTheme } from './theme';
+import { element, format, linkButton, radioGroup, show, textField } from './ui';
+
+const BINS = 50;
+/** The slider's step; the field takes any number. */
+const STEP = 0.005;
+
+export class SelectionPanel {
+  readonly root: HTMLElement;
+  private readonly slider = element('input', { type: 'range', min: 0, max: 1, step: STEP });
+  private readonly canvas = element('canvas', { role: 'img' });
+  private readonly finding = element('p', { class: 'finding', 'aria-live': 'polite' });
+  private readonly byHand = element('p', { class: 'by-hand' });
+  private readonly byHandText = element('span');
+  private readonly thresholdPart = element('div', { class: 'rule' });
+  private readonly countPart = element('div', { class: 'rule' });
+  private readonly mode;
+  private readonly thresholdField;
+  private readonly countField;
+  private chart: Chart<'bar', number[], string> | undefined;
+  /** How the two rules stood when they were last in use. */
+  private threshold = 0.35;
+  private count = 1;
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+    apply: HTMLElement,
+  ) {
+    const options = [
+      { value: 'threshold', label: strings.byThreshold },
+      { value: 'count', label: strings.byCount },
+    ];
+    this.mode = radioGroup(strings.selection, options, (mode) => {
+      if (mode !== this.state.draft.mode)
+        this.setRule(mode === 'count' ? { mode, count: this.count } : { mode: 'threshold', threshold: this.threshold });
+    });
+    this.thresholdField = textField(
+      strings.thresholdField,
+      (text) => {
+        const value = Number(text.replace(',', '.'));
+        if (text.trim() !== '' && value >= 0 && value <= 1) this.setRule({ mode: 'threshold', threshold: value });
+      },
+      { size: 6 },
+    );
+    this.countField = textField(
+      strings.countField,
+      (text) => {
+        const value = Number(text);
+        if (Number.isInteger(value) && value >= 1) this.setRule({ mode: 'count', count: value });
+      },
+      { size: 6 },
+    );
+    this.slider.setAttribute('aria-label', strings.thresholdSlider);
+    this.slider.addEventListener('input', () => {
+      this.setRule({ mode: 'threshold', threshold: Number(this.slider.value) });
+    });
+    this.canvas.setAttribute('aria-label', strings.histogram);
+    const track = element('div', { class: 'track' }, element('div', { class: 'histogram' }, this.canvas), this.slider);
+    this.thresholdPart.append(track, this.thresholdField);
+    this.countPart.append(this.countField);
+    const reset = linkButton(strings.actions.reset, () => {
+      this.state.setDraft({ ...this.state.draft, overrides: { added: [], removed: [] } });
+    });
+    this.byHand.append(this.byHandText, ' ', reset);
+    this.root = element(
+      'section',
+      { class: 'selection', 'aria-label': strings.selection },
+      element('h2', {}, strings.selection),
+      this.mode,
+      this.thresholdPart,
+      this.countPart,
+      this.finding,
+      this.byHand,
+      apply,
+    );
+  }
+
+  /** Another selection. */
+  update(): void {
+    const { draft } = this.state;
+    if (draft.mode === 'threshold') this.threshold = draft.threshold;
+    else this.count = draft.count;
+    this.mode.value = draft.mode;
+    show(this.thresholdPart, draft.mode === 'threshold');
+    show(this.countPart, draft.mode === 'count');
+    this.slider.value = String(this.threshold);
+    setUnlessTyping(this.thresholdField, String(Number(this.threshold.toFixed(6))), this.threshold);
+    setUnlessTyping(this.countField, String(this.count), this.count);
+    this.finding.textContent = findingText(this.state, this.strings);
+    const { added, removed } = draft.overrides;
+    this.byHandText.textContent = format(this.strings.byHand, added.length, removed.length);
+    show(this.byHand, this.state.overrideCount > 0);
+    this.colourBars();
+  }
+
+  /** Other values or another theme. */
+  redraw(): void {
+    const counts = new Array<number>(BINS).fill(0);
+    this.state.document?.modules.forEach((_, module) => {
+      const similarity = this.state.value(module, 'similarity');
+      if (!Number.isNaN(similarity)) counts[Math.min(BINS - 1, Math.floor(similarity * BINS))]!++;
+    });
+    this.chart ??= new Chart(this.canvas, {
+      type: 'bar',
+      data: {
+        labels: counts.map((_, bin) => (bin / BINS).toFixed(2)),
+        datasets: [{ data: [], barPercentage: 0.9, categoryPercentage: 1 }],
+      },
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        events: [],
+        layout: { padding: 0 },
+        plugins: { legend: { display: false }, tooltip: { enabled: false } },
+        scales: { x: { display: false }, y: { display: false, beginAtZero: true } },
+      },
+    });
+    this.chart.data.datasets[0]!.data = counts;
+    this.update();
+  }
+
+  private colourBars(): void {
+    if (!this.chart) return;
+    const theme = readTheme();
+    const reach = this.state.draft.mode === 'threshold' ? this.threshold * BINS : -1;
+    this.chart.data.datasets[0]!.backgroundColor = Array.from({ length: BINS }, (_, bin) =>
+      bin + 0.5 <= reach ? theme.accent : theme.muted,
+    );
+    this.chart.update('none');
+  }
+
+  private setRule(rule: { mode: 'threshold'; threshold: number } | { mode: 'count'; count: number }): void {
+    this.state.setDraft({ ...rule, overrides: this.state.draft.overrides });
+  }
+}
+
+/** A field keeps what is being typed in it, "0." on the way to "0.4" too. */
+function setUnlessTyping(field: HTMLElement & { value: string }, text: string, value: number): void {
+  if (document.activeElement === field && Number(field.value.replace(',', '.')) === value) return;
+  field.value = text;
+}
+
+/** "3 of 12 modules at or below τ = 0.35, in layers 1, 2, 4" */
+export function findingText(state: PageState, strings: PageStrings): string {
+  const { draft, selected } = state;
+  const modules = state.document?.modules ?? [];
+  const { found } = strings;
+  const sum =
+    state.overrideCount > 0
+      ? format(found.byHand, selected.size, modules.length)
+      : draft.mode === 'threshold'
+        ? format(found.threshold, selected.size, modules.length, Number(draft.threshold.toFixed(6)))
+        : format(found.count, selected.size, modules.length, draft.count);
+  const layers = [
+    ...new Set([...selected].map((module) => modules[module]!.layer).filter((layer) => layer !== null)),
+  ].sort((a, b) => a - b);
+  if (layers.length === 0) return sum;
+  return sum + format(layers.length === 1 ? found.oneLayer : found.where, ranges(layers));
+}
+
+/** 1, 2, 3, 7 as "1–3, 7". */
+function ranges(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs
+    .map(([from, to]) => (from === to ? String(from) : to === from + 1 ? `${from}, ${to}` : `${from}–${to}`))
+    .join(', ');
+}

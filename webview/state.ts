@@ -1,0 +1,131 @@
+// What the page knows and what the user is choosing; everything on screen follows from it.
+import { select, type Selection } from '../src/core/selection';
+import {
+  type AppliedView,
+  type DocumentView,
+  type FailureView,
+  type MeasureColumn,
+  measureColumns,
+  type RunView,
+} from '../src/host/editor/protocol';
+import { type MeasureId } from './measures';
+
+export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
+
+/** What survives hiding the tab and reloading the window. */
+export interface Kept {
+  /** The adapter that it was kept for. */
+  path: string;
+  draft: Selection;
+  measure: MeasureId;
+  filter: string;
+}
+
+const ROW = measureColumns.length;
+const columnAt = Object.fromEntries(measureColumns.map((name, index) => [name, index])) as Record<
+  MeasureColumn,
+  number
+>;
+
+export class PageState {
+  document: DocumentView | undefined;
+  failure: FailureView | undefined;
+  run: RunView | undefined;
+  applied: AppliedView | undefined;
+  draft: Selection = { mode: 'threshold', threshold: 0.35, overrides: { added: [], removed: [] } };
+  measure: MeasureId = 'similarity';
+  filter = '';
+  /** Indices of the modules that the draft selects. */
+  selected: ReadonlySet<number> = new Set();
+
+  private values = new Float64Array();
+  private indexOf = new Map<string, number>();
+  private readonly listeners: ((change: Change) => void)[] = [];
+
+  onChange(listener: (change: Change) => void): void {
+    this.listeners.push(listener);
+  }
+
+  emit(change: Change): void {
+    for (const listener of this.listeners) listener(change);
+  }
+
+  setDocument(document: DocumentView, keptDraft: Selection | undefined): void {
+    const isNew = this.document?.adapter.path !== document.adapter.path;
+    const sameModules =
+      this.document?.modules.length === document.modules.length &&
+      document.modules.every((module, i) => module.name === this.document!.modules[i]!.name);
+    this.document = document;
+    this.failure = undefined;
+    if (!sameModules) {
+      this.values = new Float64Array(document.modules.length * ROW).fill(NaN);
+      this.indexOf = new Map(document.modules.map((module, index) => [module.name, index]));
+    }
+    if (isNew) this.draft = keptDraft ?? document.selection;
+    this.selectAgain();
+    this.emit('document');
+  }
+
+  setMeasured(fresh: boolean, indices: Uint32Array, values: Float64Array): void {
+    if (fresh) this.values.fill(NaN);
+    indices.forEach((module, i) => {
+      this.values.set(values.subarray(i * ROW, (i + 1) * ROW), module * ROW);
+    });
+    this.selectAgain();
+    this.emit('measured');
+  }
+
+  setDraft(draft: Selection): void {
+    this.draft = draft;
+    this.selectAgain();
+    this.emit('selection');
+  }
+
+  /** NaN where it is not measured or not defined. */
+  value(module: number, column: MeasureColumn): number {
+    return this.values[module * ROW + columnAt[column]]!;
+  }
+
+  /** Adds or removes a module by hand, on top of what the rule says. */
+  toggle(module: number): void {
+    const { name, selectable } = this.document!.modules[module]!;
+    if (!selectable || Number.isNaN(this.value(module, 'similarity'))) return;
+    const without = (names: string[]): string[] => names.filter((other) => other !== name);
+    const overrides = { added: without(this.draft.overrides.added), removed: without(this.draft.overrides.removed) };
+    const wanted = !this.selected.has(module);
+    const ruled = this.selectedBy({ ...this.draft, overrides }).has(module);
+    if (wanted !== ruled) overrides[wanted ? 'added' : 'removed'].push(name);
+    this.setDraft({ ...this.draft, overrides });
+  }
+
+  get overrideCount(): number {
+    return this.draft.overrides.added.length + this.draft.overrides.removed.length;
+  }
+
+  /** True where Apply would change nothing. */
+  get isApplied(): boolean {
+    const names = new Set(
+      this.applied?.modules.filter((name) => this.document!.modules[this.indexOf.get(name)!]?.selectable),
+    );
+    if (names.size !== this.selected.size) return false;
+    if (![...this.selected].every((module) => names.has(this.document!.modules[module]!.name))) return false;
+    return names.size === 0 || JSON.stringify(this.applied?.selection) === JSON.stringify(this.draft);
+  }
+
+  isProjected(module: number): boolean {
+    return this.applied?.modules.includes(this.document!.modules[module]!.name) ?? false;
+  }
+
+  private selectAgain(): void {
+    this.selected = this.selectedBy(this.draft);
+  }
+
+  private selectedBy(selection: Selection): Set<number> {
+    const modules = this.document?.modules ?? [];
+    const candidates = modules.map(({ name, selectable }, module) => {
+      const similarity = this.value(module, 'similarity');
+      return { name, selectable, similarity: Number.isNaN(similarity) ? null : similarity };
+    });
+    return new Set([...select(candidates, selection)].map((name) => this.indexOf.get(name)!));
+  }
+}

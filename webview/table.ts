@@ -1,0 +1,307 @@
+// Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
+import { type MeasureColumn } from '../src/host/editor/protocol';
+import { type PageStrings } from '../src/host/editor/strings';
+import { type Card } from './card';
+import { decimal, magnitude, signed } from './measures';
+import { type PageState } from './state';
+import { checkbox, element, show, textField } from './ui';
+
+interface Column {
+  id: string;
+  title: string;
+  definition?: string;
+  text: (module: number) => string;
+  /** What it is sorted by; null sorts last. */
+  key: (module: number) => number | string | null;
+  numeric?: boolean;
+}
+
+export class ModuleTable {
+  readonly root: HTMLElement;
+  private readonly head = element('tr', { role: 'row' });
+  private readonly body = element('tbody', { role: 'rowgroup' });
+  private readonly empty = element('p', { class: 'empty', hidden: true });
+  private readonly filterField;
+  private columns: Column[] = [];
+  private rows: HTMLTableRowElement[] = [];
+  private order: number[] = [];
+  private sort: { column: string; descending: boolean } | null = null;
+  private selectedOnly = false;
+  private current = 0;
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+    private readonly card: Card,
+    private readonly announce: (text: string) => void,
+  ) {
+    this.filterField = textField(
+      strings.filter,
+      (text) => {
+        this.state.filter = text;
+        this.arrange();
+        this.state.emit('view');
+      },
+      { placeholder: strings.filter, size: 30 },
+    );
+    const only = checkbox(strings.selectedOnly, (checked) => {
+      this.selectedOnly = checked;
+      this.arrange();
+    });
+    const table = element(
+      'table',
+      { role: 'grid', 'aria-label': strings.table },
+      element('thead', { role: 'rowgroup' }, this.head),
+      this.body,
+    );
+    this.empty.textContent = strings.noMatch;
+    this.root = element(
+      'section',
+      { class: 'modules', 'aria-label': strings.modules },
+      element('div', { class: 'modules-head' }, element('h2', {}, strings.modules), this.filterField, only),
+      element('div', { class: 'table-box' }, table, this.empty),
+    );
+    this.body.addEventListener('keydown', (event) => {
+      if (this.key(event.key)) event.preventDefault();
+    });
+    this.body.addEventListener('focusout', () => {
+      this.card.hide();
+    });
+  }
+
+  /** Another adapter: rows and columns anew. */
+  rebuild(): void {
+    const modules = this.state.document?.modules ?? [];
+    this.filterField.value = this.state.filter;
+    this.columns = this.makeColumns();
+    this.head.replaceChildren(...this.columns.map((column) => this.headCell(column)));
+    this.rows = modules.map((_, module) => this.makeRow(module));
+    this.update();
+  }
+
+  /** Other values. */
+  update(): void {
+    this.rows.forEach((row, module) => {
+      this.columns.forEach((column, index) => {
+        const cell = row.cells[index]!;
+        const text = column.text(module);
+        if (cell.textContent !== text) cell.textContent = text;
+      });
+    });
+    this.remark();
+    this.arrange();
+  }
+
+  /** Another selection: rows that are in it, and the text of their last cell. */
+  remark(): void {
+    const last = this.columns.length - 1;
+    this.rows.forEach((row, module) => {
+      const selected = String(this.state.selected.has(module));
+      const text = this.columns[last]!.text(module);
+      if (row.getAttribute('aria-selected') !== selected) row.setAttribute('aria-selected', selected);
+      if (row.cells[last]!.textContent !== text) row.cells[last]!.textContent = text;
+    });
+    if (this.selectedOnly || this.sort?.column === 'selected') this.arrange();
+  }
+
+  private makeColumns(): Column[] {
+    const { names, definitions } = this.strings;
+    const modules = this.state.document!.modules;
+    const number = (id: MeasureColumn, text: (value: number) => string): Column => ({
+      id,
+      title: names[id as keyof typeof names],
+      definition: definitions[id as keyof typeof definitions],
+      numeric: true,
+      text: (module) => text(this.state.value(module, id)),
+      key: (module) => {
+        const value = this.state.value(module, id);
+        return Number.isNaN(value) ? null : value;
+      },
+    });
+    const stacked = modules.some(({ stack }) => stack !== null);
+    const withExperts = modules.some(({ expert }) => expert !== null);
+    const nullLevel = number('nullSimilarity', decimal);
+    return [
+      ...(stacked
+        ? [
+            {
+              id: 'stack',
+              title: '',
+              text: (module: number) => modules[module]!.stack ?? '',
+              key: (module: number) => modules[module]!.stack,
+            },
+          ]
+        : []),
+      {
+        id: 'layer',
+        title: this.strings.layer,
+        numeric: true,
+        text: (module) => String(modules[module]!.layer ?? '–'),
+        key: (module) => modules[module]!.layer,
+      },
+      {
+        id: 'kind',
+        title: this.strings.kind,
+        text: (module) => modules[module]!.kind,
+        key: (module) => modules[module]!.kind,
+      },
+      ...(withExperts
+        ? [
+            {
+              id: 'expert',
+              title: this.strings.expert,
+              numeric: true,
+              text: (module: number) => String(modules[module]!.expert ?? ''),
+              key: (module: number) => modules[module]!.expert,
+            },
+          ]
+        : []),
+      number('similarity', decimal),
+      {
+        ...nullLevel,
+        text: (module) => {
+          const text = nullLevel.text(module);
+          return text === '–' ? text : `${text} ±${decimal(this.state.value(module, 'nullSpread'))}`;
+        },
+      },
+      number('direction', signed),
+      number('gain', decimal),
+      number('updateNorm', magnitude),
+      number('alignmentNorm', magnitude),
+      {
+        id: 'selected',
+        title: this.strings.selectedColumn,
+        text: (module) => this.selectedText(module),
+        key: (module) => (this.state.selected.has(module) ? 0 : 1),
+      },
+    ];
+  }
+
+  private selectedText(module: number): string {
+    const { name, selectable } = this.state.document!.modules[module]!;
+    const { added, removed } = this.state.draft.overrides;
+    const byHand = added.includes(name) || removed.includes(name);
+    return [
+      this.state.selected.has(module) ? `✓ ${this.strings.yes}` : '',
+      byHand ? this.strings.byHandMark : '',
+      selectable ? (this.state.isProjected(module) ? this.strings.projectedMark : '') : this.strings.originalGone,
+    ]
+      .filter(Boolean)
+      .join(' · ');
+  }
+
+  private headCell(column: Column): HTMLElement {
+    const sorter = element('button', { type: 'button', title: column.definition }, column.title);
+    const cell = element(
+      'th',
+      { scope: 'col', role: 'columnheader', class: column.numeric ? 'number' : undefined, 'data-column': column.id },
+      sorter,
+    );
+    sorter.addEventListener('click', () => {
+      // Up, down, and back to the order of the model.
+      const { sort } = this;
+      this.sort =
+        sort?.column !== column.id
+          ? { column: column.id, descending: false }
+          : sort.descending
+            ? null
+            : { column: column.id, descending: true };
+      this.arrange();
+    });
+    return cell;
+  }
+
+  private makeRow(module: number): HTMLTableRowElement {
+    const { name } = this.state.document!.modules[module]!;
+    const cells = this.columns.map((column) =>
+      element('td', { role: 'gridcell', class: column.numeric ? 'number' : undefined }),
+    );
+    const row = element('tr', { role: 'row', tabindex: -1, 'data-module': name, title: name }, ...cells);
+    row.addEventListener('click', () => {
+      this.focus(this.order.indexOf(module));
+    });
+    row.addEventListener('dblclick', () => {
+      this.toggle(module);
+    });
+    return row;
+  }
+
+  private arrange(): void {
+    const modules = this.state.document?.modules ?? [];
+    const wanted = this.state.filter.trim().toLowerCase();
+    const shown = modules.flatMap(({ name }, module) =>
+      name.toLowerCase().includes(wanted) && (!this.selectedOnly || this.state.selected.has(module)) ? [module] : [],
+    );
+    const column = this.columns.find(({ id }) => id === this.sort?.column);
+    if (column) shown.sort((a, b) => compareKeys(column.key(a), column.key(b), this.sort!.descending) || a - b);
+    for (const cell of this.head.children) {
+      const sorted = cell.getAttribute('data-column') === this.sort?.column;
+      cell.setAttribute('aria-sort', !sorted ? 'none' : this.sort!.descending ? 'descending' : 'ascending');
+    }
+    const same =
+      shown.length === this.order.length &&
+      shown.every((module, i) => module === this.order[i]) &&
+      this.body.childElementCount === shown.length;
+    this.order = shown;
+    if (!same || this.rows[shown[0] ?? 0] !== this.body.firstElementChild)
+      this.body.replaceChildren(...shown.map((module) => this.rows[module]!));
+    show(this.empty, shown.length === 0 && modules.length > 0);
+    this.rove(Math.min(this.current, Math.max(0, shown.length - 1)));
+  }
+
+  /** One row takes part in the order of Tab. */
+  private rove(position: number): void {
+    for (const row of this.body.querySelectorAll('tr[tabindex="0"]')) row.setAttribute('tabindex', '-1');
+    this.current = position;
+    const module = this.order[position];
+    if (module !== undefined) this.rows[module]!.setAttribute('tabindex', '0');
+  }
+
+  private focus(position: number): void {
+    const at = Math.min(Math.max(position, 0), this.order.length - 1);
+    if (at < 0) return;
+    const wasOpen = this.card.visible;
+    this.rove(at);
+    const row = this.rows[this.order[at]!]!;
+    row.focus();
+    row.scrollIntoView({ block: 'nearest' });
+    if (wasOpen) this.details();
+  }
+
+  private key(key: string): boolean {
+    const page = 10;
+    const steps: Record<string, number> = {
+      ArrowUp: -1,
+      ArrowDown: 1,
+      PageUp: -page,
+      PageDown: page,
+      Home: -Infinity,
+      End: Infinity,
+    };
+    const module = this.order[this.current];
+    if (key in steps) this.focus(this.current + steps[key]!);
+    else if (key === ' ' && module !== undefined) this.toggle(module);
+    else if (key === 'Enter') this.details();
+    else if (key === 'Escape') this.card.hide();
+    else return false;
+    return true;
+  }
+
+  private toggle(module: number): void {
+    this.state.toggle(module);
+    const { announce } = this.strings;
+    const text = this.state.selected.has(module) ? announce.selected : announce.deselected;
+    this.announce(text.replace('{0}', this.state.document!.modules[module]!.name));
+  }
+
+  private details(): void {
+    const module = this.order[this.current];
+    if (module !== undefined) this.card.showModule(module, this.rows[module]!.getBoundingClientRect());
+  }
+}
+
+function compareKeys(a: number | string | null, b: number | string | null, descending: boolean): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  const order = a < b ? -1 : a > b ? 1 : 0;
+  return descending ? -order : order;
+}

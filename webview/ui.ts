@@ -1,0 +1,178 @@
+// The controls: the webview-ui-toolkit behind one door, and the few lines that build elements.
+import {
+  type Button,
+  type Checkbox,
+  type Dropdown,
+  type Option,
+  provideVSCodeDesignSystem,
+  type Radio,
+  type RadioGroup,
+  type TextField,
+  vsCodeButton,
+  vsCodeCheckbox,
+  vsCodeDropdown,
+  vsCodeOption,
+  vsCodeRadio,
+  vsCodeRadioGroup,
+  vsCodeTextField,
+} from '@vscode/webview-ui-toolkit';
+
+provideVSCodeDesignSystem().register(
+  vsCodeButton(),
+  vsCodeCheckbox(),
+  vsCodeDropdown(),
+  vsCodeOption(),
+  vsCodeRadio(),
+  vsCodeRadioGroup(),
+  vsCodeTextField(),
+);
+
+export type { Button };
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'vscode-button': Button;
+    'vscode-checkbox': Checkbox;
+    'vscode-dropdown': Dropdown;
+    'vscode-option': Option;
+    'vscode-radio': Radio;
+    'vscode-radio-group': RadioGroup;
+    'vscode-text-field': TextField;
+  }
+}
+
+type Child = Node | string | null | undefined | false;
+type Attributes = Record<string, string | number | boolean | undefined>;
+
+/** An element with attributes and children; `false` and `undefined` leave an attribute out, `true` gives it no value. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : String(value));
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+/** Shows or hides without moving what stands around it more than it must. */
+export function show(target: HTMLElement, visible: boolean): void {
+  target.hidden = !visible;
+}
+
+export function button(label: string, onClick: () => void, appearance: 'primary' | 'secondary' = 'secondary'): Button {
+  const made = element('vscode-button', { appearance }, label);
+  made.addEventListener('click', onClick);
+  return made;
+}
+
+/** A button that reads as a word of the sentence around it. */
+export function linkButton(label: string, onClick: () => void, description?: string): HTMLButtonElement {
+  const made = element('button', { type: 'button', class: 'link', 'aria-label': description }, label);
+  made.addEventListener('click', onClick);
+  return made;
+}
+
+export function checkbox(label: string, onChange: (checked: boolean) => void): Checkbox {
+  const made = element('vscode-checkbox', {}, label);
+  made.addEventListener('change', () => {
+    onChange(made.checked);
+  });
+  return made;
+}
+
+export function dropdown(
+  label: string,
+  options: readonly { value: string; label: string }[],
+  onChange: (value: string) => void,
+): Dropdown {
+  const made = element(
+    'vscode-dropdown',
+    { 'aria-label': label },
+    ...options.map((option) => element('vscode-option', { value: option.value }, option.label)),
+  );
+  made.addEventListener('change', () => {
+    onChange(made.value);
+  });
+  return made;
+}
+
+export function radioGroup(
+  label: string,
+  options: readonly { value: string; label: string }[],
+  onChange: (value: string) => void,
+): RadioGroup {
+  const made = element(
+    'vscode-radio-group',
+    { 'aria-label': label },
+    ...options.map((option) => element('vscode-radio', { value: option.value }, option.label)),
+  );
+  made.addEventListener('change', () => {
+    onChange(made.value);
+  });
+  return made;
+}
+
+/** A field that answers each keystroke. */
+export function textField(
+  label: string,
+  onInput: (value: string) => void,
+  { placeholder, size }: { placeholder?: string; size?: number } = {},
+): TextField {
+  const made = element('vscode-text-field', { 'aria-label': label, placeholder, size });
+  made.addEventListener('input', () => {
+    onInput(made.value);
+  });
+  return made;
+}
+
+/** A menu of actions behind one button, closed by Escape, a choice, or a click elsewhere. */
+export function menuButton(label: string, items: readonly { label: string; run: () => void }[]): HTMLElement {
+  const list = element('div', { class: 'menu', role: 'menu', hidden: true });
+  const opener = button(`${label} ▾`, () => {
+    toggle(list.hasAttribute('hidden'));
+  });
+  opener.setAttribute('aria-haspopup', 'menu');
+  const toggle = (open: boolean): void => {
+    show(list, open);
+    opener.setAttribute('aria-expanded', String(open));
+    if (open) (list.firstElementChild as HTMLElement).focus();
+  };
+  toggle(false);
+  for (const item of items) {
+    const entry = element('button', { type: 'button', role: 'menuitem', tabindex: -1 }, item.label);
+    entry.addEventListener('click', () => {
+      toggle(false);
+      opener.focus();
+      item.run();
+    });
+    list.append(entry);
+  }
+  const frame = element('div', { class: 'menu-frame' }, opener, list);
+  frame.addEventListener('keydown', (event) => {
+    const entries = [...list.children] as HTMLElement[];
+    const at = entries.indexOf(document.activeElement as HTMLElement);
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+    if (event.key === 'Escape' && !list.hidden) {
+      toggle(false);
+      opener.focus();
+    } else if (step !== 0 && !list.hidden) {
+      entries[(at + step + entries.length) % entries.length]!.focus();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+  frame.addEventListener('focusout', (event) => {
+    if (!frame.contains(event.relatedTarget as Node | null)) toggle(false);
+  });
+  return frame;
+}
+
+/** Puts values into a text's `{0}`, `{1}` …. */
+export function format(text: string, ...values: (string | number)[]): string {
+  return text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)]));
+}
