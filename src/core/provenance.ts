@@ -30,6 +30,7 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
   const entry = parseObject(text);
   const names = entry?.modules;
   const readable =
+    entry !== null &&
     Array.isArray(names) &&
     names.every((name) => typeof name === 'string') &&
     isHashes(entry.sha256) &&
