@@ -1,0 +1,119 @@
+// Makes the VSIX of one platform (--target T, host for this one) or of all, and holds its contents against the list of what belongs there.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import yauzl from 'yauzl';
+
+// What onnxruntime-node loads on each platform; a new version that brings more fails the check below.
+const binaries = {
+  'linux-x64': ['libonnxruntime.so.1', 'onnxruntime_binding.node'],
+  'linux-arm64': ['libonnxruntime.so.1', 'onnxruntime_binding.node'],
+  'win32-x64': ['DirectML.dll', 'dxcompiler.dll', 'dxil.dll', 'onnxruntime.dll', 'onnxruntime_binding.node'],
+  'win32-arm64': ['DirectML.dll', 'dxcompiler.dll', 'dxil.dll', 'onnxruntime.dll', 'onnxruntime_binding.node'],
+  'darwin-arm64': ['libonnxruntime.1.dylib', 'onnxruntime_binding.node'],
+};
+// Holds the bytes of libonnxruntime.1.dylib once more; the binding asks for that name only.
+const duplicate = /^libonnxruntime\.\d+\.\d+\.\d+\.dylib$/;
+// In 10^6 bytes: what every GPU machine downloads stays small.
+const limits = { 'linux-x64': 25 };
+const staged = 'dist/node_modules';
+
+process.chdir(import.meta.dirname);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const names = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)) : []);
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function chosenTargets() {
+  const { target } = parseArgs({ options: { target: { type: 'string', default: 'linux-x64' } } }).values;
+  if (target === 'all') return Object.keys(binaries);
+  const one = target === 'host' ? `${process.platform}-${process.arch}` : target;
+  if (one in binaries) return [one];
+  console.error(`package: no target ${one}; there are ${Object.keys(binaries).join(', ')}, host and all.`);
+  process.exit(2);
+}
+
+function node(...args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  process.stderr.write(status === 0 ? stderr : stdout + stderr);
+  if (status !== 0) throw new Error(`node ${args.join(' ')}: exit status ${status}`);
+}
+
+const binaryFolder = (target) => `onnxruntime-node/bin/napi-v6/${target.replace('-', '/')}`;
+
+/** The parts of onnxruntime that run on every platform, as paths in node_modules. */
+function runtimeScripts() {
+  const scripts = (folder) => names(`node_modules/${folder}`, /\.js$/).map((name) => `${folder}/${name}`);
+  return [
+    'onnxruntime-node/package.json',
+    ...scripts('onnxruntime-node/dist'),
+    'onnxruntime-common/package.json',
+    'onnxruntime-common/dist/cjs/package.json',
+    ...scripts('onnxruntime-common/dist/cjs'),
+  ];
+}
+
+function stage(target) {
+  const folder = binaryFolder(target);
+  const found = readdirSync(`node_modules/${folder}`).filter((name) => !duplicate.test(name));
+  for (const path of [...runtimeScripts(), ...found.map((name) => `${folder}/${name}`)]) {
+    mkdirSync(dirname(`${staged}/${path}`), { recursive: true });
+    cpSync(`node_modules/${path}`, `${staged}/${path}`);
+  }
+}
+
+/** All that may and must be in a target's VSIX, under the names that vsce gives. */
+function expectedEntries(target) {
+  const within = [
+    'package.json',
+    ...names('.', /^package\.nls(\.[\w-]+)?\.json$/),
+    ...names('l10n', /^bundle\.l10n(\.[\w-]+)?\.json$/).map((name) => `l10n/${name}`),
+    'readme.md',
+    'changelog.md',
+    'LICENSE.txt',
+    ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
+    ...['extension.js', 'cli.js', 'engine-child.js', 'page.js'].map((name) => `dist/${name}`),
+    ...names('dist', /^page\.css$/).map((name) => `dist/${name}`),
+    ...runtimeScripts().map((path) => `${staged}/${path}`),
+    ...binaries[target].map((name) => `${staged}/${binaryFolder(target)}/${name}`),
+  ];
+  return ['[Content_Types].xml', 'extension.vsixmanifest', ...within.map((path) => `extension/${path}`)];
+}
+
+async function check(target, vsix) {
+  const entries = [];
+  for await (const entry of (await yauzl.openPromise(vsix)).eachEntry()) entries.push(entry);
+  const found = new Set(entries.map(({ fileName }) => fileName));
+  const expected = new Set(expectedEntries(target));
+  const faults = [
+    ...[...found].filter((name) => !expected.has(name)).map((name) => `does not belong there: ${name}`),
+    ...[...expected].filter((name) => !found.has(name)).map((name) => `is missing: ${name}`),
+  ];
+  const { size } = statSync(vsix);
+  if (size > (limits[target] ?? Infinity) * 1e6) faults.push(`is ${megabytes(size)}, more than ${limits[target]} MB`);
+  if (faults.length > 0) throw new Error(`${vsix}\n  ${faults.join('\n  ')}`);
+
+  console.log(
+    `${vsix}: ${megabytes(size)}, ${entries.length} files, as listed. The largest, as packed and as installed:`,
+  );
+  for (const entry of entries.toSorted((a, b) => b.compressedSize - a.compressedSize).slice(0, 4)) {
+    const sizes = [entry.compressedSize, entry.uncompressedSize].map((bytes) => megabytes(bytes).padStart(8));
+    console.log(`  ${sizes.join(' ')}  ${entry.fileName.replace('extension/', '')}`);
+  }
+}
+
+const targets = chosenTargets();
+node('esbuild.mjs');
+for (const target of targets) {
+  const vsix = `safe-lora-${target}-${version}.vsix`;
+  try {
+    stage(target);
+    // The links in the README are the repository's own, which has no address yet; dependencies are those staged.
+    const options = ['--no-dependencies', '--no-rewrite-relative-links', '--allow-missing-repository'];
+    node('node_modules/@vscode/vsce/vsce', 'package', '--target', target, '--out', vsix, ...options);
+  } finally {
+    // dist/cli.js in the checkout goes on with the node_modules of the checkout.
+    rmSync(staged, { recursive: true, force: true });
+  }
+  await check(target, vsix);
+}
