@@ -126,13 +126,12 @@ export class Heatmap {
     const canvas = element('canvas', {
       tabindex: 0,
       role: 'application',
-      'aria-roledescription': this.strings.measures.similarity,
+      'aria-roledescription': this.strings.heatmapRole,
     });
     const width = clampTo(CELL_WIDTH, 420 / block.columns.length) * block.columns.length + AXIS_ROOM.left;
     const height = clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / block.rows.length) * block.rows.length + AXIS_ROOM.top;
-    canvas.setAttribute('aria-roledescription', 'heatmap');
     canvas.setAttribute('aria-label', this.label());
-    const box = element('div', { class: 'canvas-box', style: undefined }, canvas);
+    const box = element('div', { class: 'canvas-box' }, canvas);
     box.style.width = `${width}px`;
     box.style.height = `${height}px`;
     const name = named ? element('h3', {}, block.stack ?? this.strings.mainStack) : null;
@@ -148,7 +147,7 @@ export class Heatmap {
     const marks: Plugin<'matrix'> = {
       id: 'marks',
       afterDatasetsDraw: (chart) => {
-        this.drawMarks(chart.ctx, drawn);
+        this.drawMarks(chart as unknown as MatrixChart, drawn);
       },
     };
     const configuration: ChartConfiguration<'matrix', Point[], string> = {
@@ -159,8 +158,8 @@ export class Heatmap {
             data: this.points(block),
             backgroundColor: ({ raw }) => this.colorOf((raw as Point | undefined)?.cell) ?? 'transparent',
             borderWidth: 0,
-            width: ({ chart }) => Math.max(1, chart.chartArea.width / block.columns.length - GAP),
-            height: ({ chart }) => Math.max(1, chart.chartArea.height / block.rows.length - GAP),
+            width: ({ chart }) => cellSize(chart, 'width', block.columns.length),
+            height: ({ chart }) => cellSize(chart, 'height', block.rows.length),
           },
         ],
       },
@@ -184,6 +183,8 @@ export class Heatmap {
             type: 'category',
             labels: block.rows,
             offset: true,
+            // The first layer on top: the plugin's own default turns the axis.
+            reverse: false,
             grid: { display: false },
             border: { display: false },
             ticks: { autoSkip: true, autoSkipPadding: 4 },
@@ -232,7 +233,8 @@ export class Heatmap {
     this.range = measure.range(values);
   }
 
-  private drawMarks(paint: CanvasRenderingContext2D, { chart, block, focused }: Drawn): void {
+  private drawMarks(chart: MatrixChart, { block, focused }: Drawn): void {
+    const paint = chart.ctx;
     const bars = chart.getDatasetMeta(0).data;
     paint.save();
     block.cells.forEach((cell, index) => {
@@ -399,6 +401,11 @@ export class Heatmap {
     paint.textAlign = 'right';
     paint.fillText(text(high), x + width, y + 26);
   }
+}
+
+/** There is no area before the first layout. */
+function cellSize({ chartArea }: Pick<Partial<Chart>, 'chartArea'>, side: 'width' | 'height', cells: number): number {
+  return Math.max(1, (chartArea?.[side] ?? 0) / cells - GAP);
 }
 
 interface Box {

@@ -25,9 +25,7 @@ export function signed(value: number): string {
 /** Three significant digits, whatever the magnitude. */
 export function magnitude(value: number): string {
   if (Number.isNaN(value)) return '–';
-  return value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 1e5)
-    ? value.toExponential(2)
-    : String(Number(value.toPrecision(3)));
+  return value === 0 || (value >= 0.001 && value < 1000) ? value.toPrecision(3) : value.toExponential(2);
 }
 
 const symmetric = (values: readonly number[]): [number, number] => {

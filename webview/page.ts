@@ -30,7 +30,8 @@ export class Page {
   });
   private readonly progressBar = element('div', { class: 'progress-bar' });
   private readonly content = element('div', { class: 'content' });
-  private readonly facts = element('section', { class: 'facts' });
+  private readonly notices = element('ul', { class: 'notices' });
+  private readonly claim = element('p', { class: 'claim' });
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly measure;
   private readonly selection: SelectionPanel;
@@ -112,6 +113,8 @@ export class Page {
       state.emit('view');
     });
     this.progress.append(this.progressBar);
+    this.notices.setAttribute('aria-label', strings.notices);
+    this.claim.textContent = strings.claim;
     this.build();
     state.onChange((change) => {
       if (change === 'document') this.documentChanged();
@@ -162,7 +165,7 @@ export class Page {
     );
     this.root.append(
       head,
-      element('main', {}, this.models, this.banners, this.content, this.facts),
+      element('main', {}, this.models, this.banners, this.notices, this.content, this.claim),
       this.card.root,
       this.live,
     );
@@ -184,12 +187,13 @@ export class Page {
   private documentChanged(): void {
     const { document: shown, failure } = this.state;
     const broken = failure !== undefined;
-    for (const part of [this.content, this.models, this.facts]) show(part, !broken && shown !== undefined);
+    for (const part of [this.content, this.models, this.claim]) show(part, !broken && shown !== undefined);
     if (broken) {
       this.title.textContent = failure.path.split(/[\\/]/).slice(-2).join('/');
       this.meta.textContent = '';
       this.headFinding.textContent = '';
       this.drawBanners();
+      this.drawNotices();
       this.drawActions();
       return;
     }
@@ -212,7 +216,7 @@ export class Page {
     this.selectionChanged();
     this.drawModels();
     this.drawBanners();
-    this.drawFacts();
+    this.drawNotices();
   }
 
   private measuredChanged(): void {
@@ -233,7 +237,7 @@ export class Page {
     this.drawBanners();
     this.drawProgress();
     this.drawFinding();
-    this.drawFacts();
+    this.drawNotices();
     this.drawActions();
   }
 
@@ -249,7 +253,7 @@ export class Page {
   private appliedChanged(): void {
     this.table.remark();
     this.drawBanners();
-    this.drawFacts();
+    this.drawNotices();
     this.drawActions();
   }
 
@@ -277,10 +281,12 @@ export class Page {
       );
       return [element('dt', {}, label), element('dd', {}, name, path, choose)];
     };
+    const measured = this.measuredText(run);
     const focused = document.activeElement?.getAttribute('aria-label');
     this.models.replaceChildren(
       ...row('base', this.strings.base, this.strings.chooseBase),
       ...row('aligned', this.strings.aligned, this.strings.chooseAligned),
+      ...(measured ? [element('dt', {}, this.strings.measured), element('dd', { class: 'measured' }, measured)] : []),
     );
     if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${focused}"]`)?.focus();
   }
@@ -379,27 +385,23 @@ export class Page {
     this.appliedText.textContent = text;
   }
 
-  private drawFacts(): void {
-    const { run } = this.state;
-    if (!run) return;
+  /** What the adapter holds that no projection reaches, and what is to be read with care. */
+  private drawNotices(): void {
+    const notices = this.state.run?.notices ?? [];
+    show(this.notices, notices.length > 0 && this.state.failure === undefined);
+    this.notices.replaceChildren(...notices.map(({ code, message }) => element('li', { 'data-code': code }, message)));
+  }
+
+  private measuredText({ device, totals }: RunView): string {
+    if (!device || !totals) return '';
     const { facts } = this.strings;
-    const lines: string[] = [];
-    if (run.device) {
-      const why = run.device.fallbackReason === null ? '' : ` (${format(facts.fallback, run.device.fallbackReason)})`;
-      lines.push(format(facts.provider, run.device.provider) + why);
-    }
-    if (run.totals) {
-      lines.push(format(facts.read, bytesText(run.totals.bytesRead), run.totals.seconds.toFixed(1)));
-      if (run.totals.direction !== null) lines.push(format(facts.direction, signed(run.totals.direction)));
-    }
-    const notices = run.notices.map((notice) =>
-      element('li', { class: 'notice', 'data-code': notice.code }, notice.message),
-    );
-    this.facts.replaceChildren(
-      element('h2', {}, facts.title),
-      element('ul', {}, ...lines.map((line) => element('li', {}, line)), ...notices),
-      element('p', { class: 'claim' }, facts.claim),
-    );
+    const why = device.fallbackReason === null ? '' : ` (${format(facts.fallback, device.fallbackReason)})`;
+    const parts = [
+      format(facts.provider, device.provider) + why,
+      format(facts.read, bytesText(totals.bytesRead), totals.seconds.toFixed(1)),
+      totals.direction === null ? '' : format(facts.direction, signed(totals.direction)),
+    ];
+    return parts.filter(Boolean).join(' · ');
   }
 
   private modulesText(count: number): string {

@@ -45,6 +45,8 @@ export class Profile {
       scale.grid = { color: theme.grid };
       scale.title = { display: true, text: axis === 'x' ? this.strings.layer : measure, color: theme.foreground };
     }
+    const whole = this.state.measure === 'similarity';
+    Object.assign(options.scales!.y!, { suggestedMin: whole ? 0 : undefined, suggestedMax: whole ? 1 : undefined });
     options.plugins!.legend!.labels!.color = theme.foreground;
     this.chart.data.datasets = [...this.kindLines(theme.lines), ...this.levels(theme.muted, theme.foreground)];
     this.chart.update('none');

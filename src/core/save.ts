@@ -50,8 +50,11 @@ export async function saveInPlace(
   report: string | null,
 ): Promise<void> {
   await refuseChanged(adapter);
-  if (projection) await keepOriginals(originalsPath, adapter, new Set(projection.tensors.keys()));
-  await replaceFile(adapter.file.path, (temporary) => writeAdapterFile(temporary, adapter, projection));
+  await replaceFile(adapter.file.path, async (temporary) => {
+    // Before the originals: extending them moves the tensors that are read here.
+    await writeAdapterFile(temporary, adapter, projection);
+    if (projection) await keepOriginals(originalsPath, adapter, new Set(projection.tensors.keys()));
+  });
   await placeReport(adapter.path, report);
 }
 

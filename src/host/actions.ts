@@ -143,7 +143,7 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
   await vscode.window.withProgress(options, async (progress, token) => {
     let shown = 0;
     const tell = (): void => {
-      const { bytesDone, bytesTotal, modulesDone, modulesTotal } = measurement.view(adapter.view().selection);
+      const { bytesDone, bytesTotal, modulesDone, modulesTotal } = measurement.view(adapter.firstSelection);
       const share = bytesTotal > 0 ? (100 * bytesDone) / bytesTotal : 0;
       const message = vscode.l10n.t(
         '{0} of {1} modules, {2} of {3}',

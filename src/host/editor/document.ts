@@ -127,11 +127,7 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
       readOnly: this.readOnly,
       trusted: vscode.workspace.isTrusted,
       changedOnDisk: this.changedOnDisk,
-      selection: this.selection ?? {
-        mode: 'threshold',
-        threshold: setting('threshold', this.uri),
-        overrides: { added: [], removed: [] },
-      },
+      selection: this.firstSelection,
     };
   }
 
@@ -139,6 +135,12 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   get selection(): Selection | null {
     const gone = this.irrecoverable.length > 0 ? this.opened.provenance : null;
     return (this.state.projection?.provenance ?? gone)?.selection ?? null;
+  }
+
+  /** The selection with which a page begins. */
+  get firstSelection(): Selection {
+    const threshold = setting('threshold', this.uri);
+    return this.selection ?? { mode: 'threshold', threshold, overrides: { added: [], removed: [] } };
   }
 
   appliedView(): AppliedView {
@@ -361,9 +363,7 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
 
   private watch(folder: string): void {
     const watcher = this._register(
-      vscode.workspace.createFileSystemWatcher(
-        new vscode.RelativePattern(vscode.Uri.file(folder), `{${ADAPTER_FILE},${CONFIG_FILE}}`),
-      ),
+      vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(vscode.Uri.file(folder), ADAPTER_FILE)),
     );
     const check = (): void => {
       void this.saving.then(() => this.checkDisk());

@@ -12,13 +12,15 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private constructor(
     readonly uri: vscode.Uri,
     private readonly services: DocumentServices,
+    /** The patch file in which VS Code kept edits that were not saved. */
+    private readonly backup: string | undefined,
   ) {
     super();
   }
 
   static async open(uri: vscode.Uri, services: DocumentServices, backup?: string): Promise<OpenedDocument> {
-    const document = new OpenedDocument(uri, services);
-    await document.load(backup);
+    const document = new OpenedDocument(uri, services, backup);
+    await document.load();
     return document;
   }
 
@@ -49,9 +51,9 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
     super.dispose();
   }
 
-  private async load(backup?: string): Promise<void> {
+  private async load(): Promise<void> {
     try {
-      this.content = { adapter: await AdapterDocument.open(this.uri, this.services, backup) };
+      this.content = { adapter: await AdapterDocument.open(this.uri, this.services, this.backup) };
     } catch (failure) {
       this.services.log.error(failure as Error);
       this.content = { failure };

@@ -132,7 +132,7 @@ export class AdapterPage extends Disposable {
 
   private sendRun(): void {
     const { adapter } = this.document;
-    this.send({ type: 'run', run: adapter.measurement.view(adapter.view().selection) });
+    this.send({ type: 'run', run: adapter.measurement.view(adapter.firstSelection) });
   }
 
   private sendApplied(move: Move): void {

@@ -65,6 +65,7 @@ export function pageStrings() {
       participationRatio: l10n.t('participation ratio of V, an estimate of how many directions it has'),
     },
     heatmap: l10n.t('Heatmap: {0} of each module, layers down, kinds across'),
+    heatmapRole: l10n.t('heatmap'),
     heatmapHelp: l10n.t('Arrow keys move between cells, Space selects or deselects, Enter opens experts.'),
     layer: l10n.t('layer'),
     noLayer: l10n.t('none'),
@@ -151,16 +152,17 @@ export function pageStrings() {
         ),
       },
     },
+    measured: l10n.t('Measured'),
     facts: {
-      title: l10n.t('What was measured, and what was not'),
-      provider: l10n.t('Computed on: {0}'),
-      fallback: l10n.t('auto chose it because {0}'),
+      provider: l10n.t('on {0}'),
+      fallback: l10n.t('auto: {0}'),
       read: l10n.t('{0} of weights read in {1} s'),
-      direction: l10n.t('Direction of all modules together: {0}'),
-      claim: l10n.t(
-        'Similarity says how far an update lies in the directions that alignment used, not what the model does. Measure behaviour before and after, on prompts of your own.',
-      ),
+      direction: l10n.t('direction of all modules together {0}'),
     },
+    notices: l10n.t('Notices'),
+    claim: l10n.t(
+      'Similarity says how far an update lies in the directions that alignment used, not what the model does. Measure behaviour before and after, on prompts of your own.',
+    ),
     oneModule: l10n.t('1 module'),
     manyModules: l10n.t('{0} modules'),
   };

@@ -1,0 +1,289 @@
+// Saving in place and its way back: originals kept, restored bit for bit, patches that fit one adapter only.
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Adapter, openAdapter } from '../../src/core/adapter';
+import { SafeLoraError } from '../../src/core/errors';
+import { type Projection, readProjection } from '../../src/core/patch';
+import { readPatch, writePatch } from '../../src/core/patch-file';
+import { hashBytes } from '../../src/core/safetensors';
+import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
+import { randomTensor, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
+
+const folder = temporaryFolder();
+let cases = 0;
+const names = ['model.layers.0.self_attn.q_proj', 'model.layers.1.self_attn.q_proj'] as const;
+const FILE = 'adapter_model.safetensors';
+const ORIGINALS = 'safe_lora_original.safetensors';
+
+/** An adapter on two modules in a folder of its own. */
+function newAdapter(seed = 1): string {
+  const pairs = Object.fromEntries(
+    names.map((name, i) => [name, { a: randomTensor(seed + i, [2, 4]), b: randomTensor(seed + 10 + i, [6, 2]) }]),
+  );
+  return writeAdapter(join(folder, `case-${cases++}`, 'adapter'), pairs);
+}
+
+/** A projection of the named modules, with bytes that tell it from every other. */
+function projection(adapter: Adapter, modules: readonly string[], mark: number): Projection {
+  const tensors = new Map(
+    adapter.modules
+      .filter(({ name }) => modules.includes(name))
+      .map(({ name, b }) => [name, new Uint8Array(b.length).fill(mark)] as const),
+  );
+  const model = { name: 'model', headers: '0' };
+  return {
+    tensors,
+    provenance: {
+      schema: 'safe-lora/provenance@1',
+      tool: { version: '0' },
+      adapter: { name: adapter.name },
+      base: model,
+      aligned: model,
+      selection: { mode: 'count', count: modules.length, overrides: { added: [], removed: [] } },
+      modules: [...tensors.keys()],
+      sha256: Object.fromEntries([...tensors].map(([name, bytes]) => [name, hashBytes(bytes)])),
+    },
+  };
+}
+
+async function save(path: string, modules: readonly string[], mark: number): Promise<void> {
+  const adapter = await openAdapter(path);
+  await saveInPlace(adapter, projection(adapter, modules, mark), join(path, ORIGINALS), null);
+}
+
+async function restore(path: string): Promise<void> {
+  await saveInPlace(await openAdapter(path), null, join(path, ORIGINALS), null);
+}
+
+function refusal(code: string, text: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof SafeLoraError);
+    assert.equal(error.code, code);
+    assert.match(error.message, text);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  };
+}
+
+describe('saving in place', () => {
+  it('gives the first file back after any number of saves', async () => {
+    const path = newAdapter();
+    const first = readFileSync(join(path, FILE));
+    await save(path, [names[0]], 1);
+    const once = readFileSync(join(path, ORIGINALS));
+    await save(path, [names[0], names[1]], 2);
+    assert.notDeepEqual(readFileSync(join(path, ORIGINALS)), once, 'extended');
+    await save(path, [names[1]], 3);
+    await restore(path);
+    assert.deepEqual(readFileSync(join(path, FILE)), first);
+    assert.deepEqual(readdirSync(path).sort(), ['adapter_config.json', FILE, ORIGINALS].sort(), 'nothing half-written');
+  });
+
+  it('keeps whatever padding and order the first header had', async () => {
+    const path = newAdapter();
+    const written = readFileSync(join(path, FILE));
+    const length = Number(written.readBigUInt64LE(0));
+    const header = Buffer.from(`${written.subarray(8, 8 + length).toString()}${' '.repeat(24)}`);
+    const prefix = Buffer.alloc(8);
+    prefix.writeBigUInt64LE(BigInt(header.length));
+    const odd = Buffer.concat([prefix, header, written.subarray(8 + length)]);
+    writeFileSync(join(path, FILE), odd);
+    await save(path, [names[0]], 1);
+    await restore(path);
+    assert.deepEqual(readFileSync(join(path, FILE)), odd);
+  });
+
+  it('opens with the originals to measure and the projection to show', async () => {
+    const path = newAdapter();
+    const before = await openAdapter(path);
+    await save(path, [names[1]], 7);
+    const after = await openAdapter(path);
+    assert.deepEqual(
+      after.modules.map(({ alreadyProjected }) => alreadyProjected),
+      [false, false],
+    );
+    assert.equal(after.modules[1]!.b.path, join(path, ORIGINALS));
+    const { tensors, provenance } = (await readProjection(after))!;
+    assert.deepEqual([...tensors], [[names[1], new Uint8Array(48).fill(7)]]);
+    assert.equal(provenance.selection.mode, 'count');
+    assert.equal(await readProjection(before), null);
+  });
+
+  it('writes the same bytes whatever was saved before', async () => {
+    const [one, other] = [newAdapter(), newAdapter()];
+    await save(one, [names[0]], 1);
+    await save(one, [names[1]], 2);
+    await save(other, [names[1]], 2);
+    assert.deepEqual(readFileSync(join(one, FILE)), readFileSync(join(other, FILE)));
+  });
+
+  it('keeps the mode of the file', async () => {
+    const path = newAdapter();
+    chmodSync(join(path, FILE), 0o640);
+    await save(path, [names[0]], 1);
+    assert.equal(statSync(join(path, FILE)).mode & 0o777, 0o640);
+  });
+
+  it('refuses when the file changed after it was opened, and leaves everything as it is', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    utimesSync(join(path, FILE), new Date(), new Date(Date.now() + 5000));
+    const before = readFileSync(join(path, FILE));
+    await assert.rejects(
+      saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), null),
+      refusal('changed-on-disk', /was changed on disk after it was opened.*reload/),
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), before);
+    assert.ok(!existsSync(join(path, ORIGINALS)));
+  });
+
+  it('refuses to mix the originals of two trainings', async () => {
+    const path = newAdapter();
+    await save(path, [names[0]], 1);
+    writeFileSync(join(path, FILE), readFileSync(join(newAdapter(50), FILE)));
+    const retrained = readFileSync(join(path, FILE));
+    await assert.rejects(
+      save(path, [names[0]], 1),
+      refusal('originals-foreign', /of another adapter or of an earlier training; move it away/),
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), retrained);
+  });
+
+  it('does not take originals for those of an adapter that was changed since', async () => {
+    const path = newAdapter();
+    await save(path, [names[0]], 1);
+    const bytes = readFileSync(join(path, FILE));
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(join(path, FILE), bytes);
+    const adapter = await openAdapter(path);
+    assert.equal(adapter.originals, null);
+    assert.ok(adapter.modules[0]!.alreadyProjected);
+    assert.deepEqual(
+      adapter.notices.map(({ code }) => code),
+      ['originals-foreign'],
+    );
+  });
+
+  it('names a file that only looks like originals', async () => {
+    const path = newAdapter();
+    writeFileSync(join(path, ORIGINALS), safetensors({ x: randomTensor(1, [2]) }));
+    await assert.rejects(save(path, [names[0]], 1), refusal('originals-foreign', /safe_lora_original.*move it away/));
+  });
+
+  it('replaces a report that describes another state', async () => {
+    const path = newAdapter();
+    const report = join(path, 'safe_lora_report.json');
+    const adapter = await openAdapter(path);
+    await saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}\n');
+    assert.equal(readFileSync(report, 'utf8'), '{}\n');
+    await restore(path);
+    assert.ok(!existsSync(report));
+  });
+});
+
+describe('saving a copy', () => {
+  it('takes the other files along where they are absent, and loads', async () => {
+    const path = newAdapter();
+    writeFileSync(join(path, 'README.md'), 'mine');
+    const target = join(dirname(path), 'copy');
+    mkdirSync(target);
+    writeFileSync(join(target, 'README.md'), 'theirs');
+    const adapter = await openAdapter(path);
+    await saveCopy(join(target, FILE), adapter, projection(adapter, [names[0]], 1), null);
+    assert.equal(readFileSync(join(target, 'README.md'), 'utf8'), 'theirs');
+    assert.deepEqual((await openAdapter(target)).provenance?.modules, [names[0]]);
+  });
+
+  it('refuses a folder with an adapter, and a name that PEFT does not load', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    await assert.rejects(
+      saveCopy(join(newAdapter(), FILE), adapter, null, null),
+      refusal('output-exists', /holds an adapter already/),
+    );
+    await assert.rejects(
+      saveCopy(join(dirname(path), 'x.safetensors'), adapter, null, null),
+      refusal('output-exists', /named adapter_model.safetensors/),
+    );
+  });
+
+  it('copies an adapter with nothing applied bit for bit', async () => {
+    const path = newAdapter();
+    const target = join(dirname(path), 'copy', FILE);
+    await saveCopy(target, await openAdapter(path), null, null);
+    assert.deepEqual(readFileSync(target), readFileSync(join(path, FILE)));
+  });
+});
+
+describe('what is read-only', () => {
+  it('are links and the hub cache, not what lies below a linked parent', async () => {
+    const path = newAdapter();
+    assert.equal(await writeObstacle(await openAdapter(path)), null);
+    const linked = join(dirname(path), 'linked');
+    symlinkSync(path, linked);
+    assert.equal(await writeObstacle(await openAdapter(linked)), 'symbolic-link');
+    const parent = join(folder, `parent-${cases++}`);
+    symlinkSync(dirname(path), parent);
+    assert.equal(await writeObstacle(await openAdapter(join(parent, 'adapter'))), null);
+    const cached = join(folder, 'models--me--lora', 'snapshots', 'abc');
+    mkdirSync(cached, { recursive: true });
+    for (const name of ['adapter_config.json', FILE]) writeFileSync(join(cached, name), readFileSync(join(path, name)));
+    assert.equal(await writeObstacle(await openAdapter(cached)), 'hub-cache');
+  });
+});
+
+describe('a patch', () => {
+  it('gives the projection back on the adapter that it was made from', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const made = projection(adapter, [names[1]], 5);
+    const patch = join(dirname(path), 'a.safelora.safetensors');
+    await writePatch(patch, adapter, made);
+    assert.deepEqual(await readPatch(patch, adapter), made);
+    await save(path, [names[0]], 1);
+    assert.deepEqual(await readPatch(patch, await openAdapter(path)), made, 'also after another save in place');
+  });
+
+  it('holds nothing but the replaced tensors', async () => {
+    const adapter = await openAdapter(newAdapter());
+    const patch = join(folder, `${cases++}.safelora.safetensors`);
+    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    const bytes = readFileSync(patch);
+    const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString()) as object;
+    assert.deepEqual(Object.keys(header), ['__metadata__', `base_model.model.${names[1]}.lora_B.weight`]);
+  });
+
+  it('is refused on any other adapter, by its tensors', async () => {
+    const adapter = await openAdapter(newAdapter());
+    const patch = join(folder, `${cases++}.safelora.safetensors`);
+    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    await assert.rejects(
+      readPatch(patch, await openAdapter(newAdapter(99))),
+      refusal('patch-foreign', /was made from another adapter.*apply it to the adapter that it was made from/),
+    );
+  });
+
+  it('is refused when damaged, or when it is no patch', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const patch = join(folder, `${cases++}.safelora.safetensors`);
+    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    const bytes = readFileSync(patch);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(patch, bytes);
+    await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /is not the tensor that was saved/));
+    await assert.rejects(readPatch(join(path, FILE), adapter), refusal('patch-format', /is not a Safe LoRA patch/));
+  });
+});
