@@ -37,6 +37,13 @@ const pending = new Map<number, { resolve: () => void; reject: (error: Error) =>
 let page: Page | undefined;
 let calls = 0;
 
+declare global {
+  interface Window {
+    /** For those who look from outside: the developer tools, and the tests. */
+    safeLoraPage: Page | undefined;
+  }
+}
+
 function send(message: FromPage): void {
   host.postMessage(message);
 }
@@ -53,6 +60,7 @@ function receive(message: ToPage): void {
   switch (message.type) {
     case 'strings':
       page = new Page(state, message.strings, call, (kept) => host.setState(kept));
+      window.safeLoraPage = page;
       document.body.replaceChildren(page.root);
       break;
     case 'document': {

@@ -1,0 +1,430 @@
+// The main way in a real editor: see, choose, apply, save, undo, restore; and every byte as the command line writes it.
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { cli, sample } from '../fixtures/make';
+import { AdapterTab } from './adapter-tab';
+import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+
+interface Reference {
+  similarity: Record<string, number>;
+  selected: string[];
+}
+
+const references = JSON.parse(readFileSync(join(sample, 'reference.json'), 'utf8')) as Record<string, Reference>;
+const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
+const original = (adapter: string): Buffer => readFileSync(join(sample, 'adapters', adapter, MODEL_FILE));
+
+/** What `safe-lora project` writes for a shipped adapter. */
+async function projectedByCommandLine(session: Session, adapter: string, ...selection: string[]): Promise<Buffer> {
+  const out = session.outside('by-command-line');
+  rmSync(out, { recursive: true, force: true });
+  const { status, stderr } = await cli([
+    'project',
+    join(sample, 'adapters', adapter),
+    ...models,
+    ...selection,
+    '--out',
+    out,
+    '--quiet',
+  ]);
+  assert.equal(status, 0, stderr);
+  return readFileSync(join(out, MODEL_FILE));
+}
+
+function agrees(tab: { name: string; similarity: number }[] | Map<string, number>, reference: Reference): void {
+  const found = tab instanceof Map ? tab : new Map(tab.map(({ name, similarity }) => [name, similarity]));
+  assert.deepEqual([...found.keys()].sort(), Object.keys(reference.similarity).sort());
+  // The table shows three decimals.
+  const tolerance = tab instanceof Map ? 2e-4 : 7e-4;
+  for (const [name, similarity] of found) {
+    assert.ok(Math.abs(similarity - reference.similarity[name]!) <= tolerance, `${name}: ${similarity}`);
+  }
+}
+
+describe('the first adapter of a workspace', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start();
+  });
+  after(() => session.stop());
+
+  it('opens from the palette, asks for both models, and shows the reference values', async () => {
+    const { workbench } = session;
+    await workbench.command('Safe LoRA: Project Adapter');
+    await workbench.pick('harmful');
+    assert.match(await workbench.quickInputText(), /Base model of harmful/);
+    await workbench.pick('base');
+    await until(
+      async () => (await workbench.quickInputText()).includes('Aligned model of harmful'),
+      'the second question',
+    );
+    await workbench.pick('aligned');
+    const tab = new AdapterTab(workbench);
+    await tab.measured();
+    agrees(await tab.table(), references.harmful!);
+    agrees(await tab.chartValues(), references.harmful!);
+    await tab.findingIs('3 of 12 modules at or below τ = 0.35, in layers 1, 2, 4');
+    const selected = (await tab.table()).filter((row) => row.selected).map((row) => row.name);
+    assert.deepEqual(selected.sort(), references.harmful!.selected.sort());
+  });
+
+  it('says what is wrong with a folder that is no model, and asks again', async () => {
+    const { workbench } = session;
+    const tab = new AdapterTab(workbench);
+    await tab.within('[aria-label="Choose the base model"]').click();
+    await workbench.pick('Browse…');
+    await workbench.fileDialog(session.path('adapters', 'benign'));
+    assert.match(
+      await workbench.dialog(),
+      /benign: is an adapter, not a whole model; give the folder of the model itself/,
+    );
+    await workbench.clickDialog('Cancel');
+    assert.match(await tab.within('.models').innerText(), /base/);
+  });
+
+  it('remembers the pair, so that the next adapter on the same model starts by itself', async () => {
+    const tab = await session.projectAdapter('mixed-all');
+    await tab.measured();
+    agrees(await tab.table(), references['mixed-all']!);
+    const settings = readFileSync(session.path('.vscode', 'settings.json'), 'utf8');
+    assert.deepEqual((JSON.parse(settings) as Record<string, unknown>)['safeLora.pairs'], {
+      'toy-llama-aligned': { base: session.path('base'), aligned: session.path('aligned') },
+    });
+  });
+
+  it('stands in the context menu of a folder, of its weights and of its configuration, and nowhere else', async () => {
+    const { workbench } = session;
+    for (const path of ['adapters/benign', `adapters/benign/${MODEL_FILE}`, 'adapters/benign/adapter_config.json']) {
+      assert.ok((await workbench.explorerMenu(path)).includes('Project Adapter'), path);
+      await workbench.press('Escape');
+    }
+    for (const path of ['adapters', 'base', 'base/config.json']) {
+      assert.ok(!(await workbench.explorerMenu(path)).includes('Project Adapter'), path);
+      await workbench.press('Escape');
+    }
+  });
+});
+
+for (const autoSave of [false, true]) {
+  describe(`with auto save ${autoSave ? 'on' : 'off'}`, () => {
+    let session: Session;
+    before(async () => {
+      const settings = autoSave ? { 'files.autoSave': 'afterDelay', 'files.autoSaveDelay': 200 } : {};
+      session = await Session.start({ fill: copySampleWithPair, settings });
+    });
+    after(() => session.stop());
+
+    it('applies, saves what the command line would, undoes, redoes, and restores bit for bit', async () => {
+      const { workbench } = session;
+      const file = session.modelFile('harmful');
+      const onDisk = (): Buffer => readFileSync(file);
+      const wanted = await projectedByCommandLine(session, 'harmful', '--threshold', '0.52');
+      const tab = await session.projectAdapter('harmful');
+      await tab.measured();
+      await tab.setThreshold(0.52);
+      await tab.findingIs('5 of 12 modules at or below τ = 0.52');
+      await tab.button('Apply (5)').click();
+      if (autoSave) {
+        assert.match(await workbench.dialog(), /Auto Save is on: applying writes harmful to disk/);
+        await workbench.clickDialog('Apply and Write');
+      } else {
+        await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
+        assert.deepEqual(onDisk(), original('harmful'), 'nothing is written before Save');
+        await workbench.press('Control+s');
+      }
+      await until(() => onDisk().equals(wanted), 'the bytes of safe-lora project');
+      await until(async () => !(await workbench.isDirty(MODEL_FILE)), 'no dirty mark');
+      await workbench.notification('safe_lora_original.safetensors').waitFor();
+      await tab.banner('5 modules projected in the file').waitFor();
+
+      await workbench.command('Undo');
+      if (!autoSave) {
+        await until(() => workbench.isDirty(MODEL_FILE), 'Undo makes it dirty');
+        await workbench.press('Control+s');
+      }
+      await until(() => onDisk().equals(original('harmful')), 'Undo gives the first file back');
+      await workbench.command('Redo');
+      if (!autoSave) {
+        await until(() => workbench.isDirty(MODEL_FILE), 'Redo makes it dirty');
+        await workbench.press('Control+s');
+      }
+      await until(() => onDisk().equals(wanted), 'Redo gives the projection again');
+
+      await tab.setThreshold(0.35);
+      await tab.button('Apply (3)').click();
+      const fewer = await projectedByCommandLine(session, 'harmful', '--threshold', '0.35');
+      if (!autoSave) await tab.button('Save').first().click();
+      await until(() => onDisk().equals(fewer), 'a second save, at another threshold');
+      await workbench.command('Safe LoRA: Restore Original Weights');
+      await until(() => onDisk().equals(original('harmful')), 'the first file, bit for bit');
+      await until(async () => !(await workbench.isDirty(MODEL_FILE)), 'Restore saves');
+      const { status } = await cli(['inspect', session.path('adapters', 'harmful'), ...models, '--quiet']);
+      assert.equal(status, 0);
+    });
+
+    if (autoSave) {
+      it('offers a copy instead of writing to disk', async () => {
+        const { workbench } = session;
+        const tab = await session.projectAdapter('mixed');
+        await tab.measured();
+        await tab.button(/^Apply/).click();
+        await workbench.dialog();
+        await workbench.clickDialog('Save a Copy…');
+        await workbench.fileDialog(session.outside('mixed', MODEL_FILE));
+        const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
+        const copy = session.outside('mixed', MODEL_FILE);
+        await until(() => existsSync(copy) && readFileSync(copy).equals(wanted), 'the copy');
+        assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
+      });
+    }
+  });
+}
+
+describe('an open adapter', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({ fill: copySampleWithPair });
+  });
+  after(() => session.stop());
+
+  it('opens on double-click without measuring, and shows every module', async () => {
+    const tab = await session.openAdapter('benign');
+    await tab.banner('Nothing is measured yet.').waitFor();
+    assert.equal(await tab.rows.count(), 12);
+    assert.deepEqual(session.engineChildren(), [], 'no engine yet');
+    await tab.button('Measure').click();
+    await tab.measured();
+    agrees(await tab.table(), references.benign!);
+  });
+
+  it('counts, overrides by hand, and resets', async () => {
+    const tab = new AdapterTab(session.workbench);
+    await tab.within('vscode-radio').filter({ hasText: 'Count K' }).click();
+    await tab.within('vscode-text-field:visible[aria-label^="Count K"] input').fill('4');
+    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    const added = (await tab.table()).find((row) => !row.selected)!.name;
+    await tab.row(added).click();
+    await session.workbench.press('Space');
+    await tab.findingIs('5 of 12 modules selected');
+    await tab.within('.by-hand').filter({ hasText: 'By hand: 1 added, 0 removed' }).waitFor();
+    assert.match(await tab.row(added).innerText(), /yes · by hand/);
+    // The cell of the same module takes it back.
+    const cell = (await tab.table()).findIndex((row) => row.name === added);
+    await tab
+      .within('canvas')
+      .first()
+      .click({ position: await cellCentre(tab, cell) });
+    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    await tab.row(added).click();
+    await session.workbench.press('Space');
+    await tab.within('.by-hand .link').click();
+    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+  });
+
+  it('sorts and filters its table', async () => {
+    const tab = new AdapterTab(session.workbench);
+    await tab.within('th[data-column=similarity] button').click();
+    const sorted = (await tab.table()).map((row) => row.similarity);
+    assert.deepEqual(
+      sorted,
+      sorted.toSorted((a, b) => a - b),
+    );
+    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('layers.3');
+    assert.equal(await tab.rows.count(), 2);
+    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('nothing like it');
+    await tab.within('.empty').filter({ hasText: 'No module matches the filter.' }).waitFor();
+    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('');
+  });
+
+  it('exports the report of the command line, CSV, PNG and Markdown', async () => {
+    const { workbench } = session;
+    const tab = new AdapterTab(workbench);
+    const exportAs = async (entry: string, name: string): Promise<Buffer> => {
+      await tab.button('Export').click();
+      await tab.within('[role=menuitem]').filter({ hasText: entry }).click();
+      await workbench.fileDialog(session.outside(name));
+      await until(() => existsSync(session.outside(name)), name);
+      return readFileSync(session.outside(name));
+    };
+    const report = JSON.parse((await exportAs('Report as JSON', 'report.json')).toString()) as {
+      schema: string;
+      modules: { selected: boolean; similarity: number }[];
+    };
+    const { stdout } = await cli([
+      'inspect',
+      session.path('adapters', 'benign'),
+      ...models,
+      '--count',
+      '4',
+      '--json',
+      '-',
+    ]);
+    const byCommandLine = JSON.parse(stdout) as typeof report;
+    assert.equal(report.schema, byCommandLine.schema);
+    assert.deepEqual(report.modules, byCommandLine.modules);
+    const csv = (await exportAs('Report as CSV', 'report.csv')).toString().trim().split('\r\n');
+    assert.equal(csv.length, 13);
+    assert.match(csv[0]!, /^name,stack,layer,kind/);
+    const png = await exportAs('Heatmap as PNG', 'heatmap.png');
+    assert.equal(png.subarray(1, 4).toString(), 'PNG');
+    await tab.button('Copy as Markdown').click();
+    await until(
+      async () =>
+        /\| `model\.layers\.0\.self_attn\.q_proj` \|/.test(
+          await workbench.window.evaluate(() => navigator.clipboard.readText()),
+        ),
+      'the table in the clipboard',
+    );
+  });
+
+  it('brings unsaved edits back after the window is reloaded', async () => {
+    const { workbench } = session;
+    const tab = new AdapterTab(workbench);
+    await tab.button('Apply (4)').click();
+    await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
+    await tab.banner('4 modules projected, not saved').waitFor();
+    await workbench.reload();
+    const back = new AdapterTab(workbench);
+    await back.banner('4 modules projected, not saved').waitFor();
+    await until(() => workbench.isDirty(MODEL_FILE), 'still dirty');
+    await workbench.press('Control+s');
+    const wanted = await projectedByCommandLine(session, 'benign', '--count', '4');
+    await until(() => readFileSync(session.modelFile('benign')).equals(wanted), 'the bytes of safe-lora project');
+  });
+
+  it('shows a projected adapter with its originals’ measures and its own selection', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.projectAdapter('benign');
+    await tab.measured();
+    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    await tab.banner('4 modules projected in the file').waitFor();
+    agrees(await tab.table(), references.benign!);
+  });
+
+  it('saves a patch, applies it again, and refuses it on another adapter', async () => {
+    const { workbench } = session;
+    const patch = session.outside('benign.safelora.safetensors');
+    const projected = readFileSync(session.modelFile('benign'));
+    await workbench.command('Safe LoRA: Save Patch…');
+    await workbench.fileDialog(patch);
+    await workbench.notification('Patch saved').waitFor();
+    await workbench.command('Safe LoRA: Restore Original Weights');
+    await until(() => readFileSync(session.modelFile('benign')).equals(original('benign')), 'the original');
+    await workbench.command('Safe LoRA: Apply Patch…');
+    await workbench.fileDialog(patch);
+    await until(() => workbench.isDirty(MODEL_FILE), 'an edit');
+    await workbench.press('Control+s');
+    await until(() => readFileSync(session.modelFile('benign')).equals(projected), 'the patched bytes');
+    await workbench.command('View: Close All Editors');
+    await session.openAdapter('mixed');
+    await workbench.command('Safe LoRA: Apply Patch…');
+    await workbench.fileDialog(patch);
+    await workbench.notification(/was made from another adapter/).waitFor();
+    assert.ok(!(await workbench.isDirty(MODEL_FILE)));
+    assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
+  });
+
+  it('saves as another adapter, which loads, and refuses a folder that holds one', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.projectAdapter('mixed');
+    await tab.measured();
+    await tab.button(/^Apply/).click();
+    await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
+    await tab.button('Save As…').click();
+    await workbench.fileDialog(session.path('adapters', 'harmful', MODEL_FILE));
+    if (await workbench.window.locator('.monaco-dialog-box').isVisible()) await workbench.clickDialog('Replace');
+    await workbench.notification(/holds an adapter already/).waitFor();
+    assert.deepEqual(readFileSync(session.modelFile('harmful')), original('harmful'));
+    await tab.button('Save As…').click();
+    const target = session.path('adapters', 'mixed-projected', MODEL_FILE);
+    await workbench.fileDialog(target);
+    const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
+    await until(() => existsSync(target) && readFileSync(target).equals(wanted), 'the copy');
+    const saved = new AdapterTab(workbench);
+    await saved.title.filter({ hasText: 'mixed-projected' }).waitFor();
+    assert.ok(existsSync(session.path('adapters', 'mixed-projected', 'adapter_config.json')));
+    assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'), 'the source is untouched');
+    const { status, stderr } = await cli([
+      'inspect',
+      session.path('adapters', 'mixed-projected'),
+      ...models,
+      '--quiet',
+    ]);
+    assert.equal(status, 0, stderr);
+  });
+
+  it('is read-only where it is a link, and saves what is selected elsewhere', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    symlinkSync(session.path('adapters', 'harmful'), session.path('adapters', 'linked'));
+    const tab = await session.projectAdapter('linked');
+    await tab.measured();
+    await tab.banner('Read-only: the adapter is a symbolic link').waitFor();
+    assert.ok(await tab.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
+    await tab.button('Save As…').click();
+    const target = session.outside('from-link', MODEL_FILE);
+    await workbench.fileDialog(target);
+    await until(() => existsSync(target), 'the copy');
+    const { modules } = provenanceOf(target);
+    assert.deepEqual(modules.sort(), references.harmful!.selected.sort());
+  });
+
+  it('notices a change on disk, refuses to save over it, and reloads', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.projectAdapter('mixed-all');
+    await tab.measured();
+    await tab.button(/^Apply/).click();
+    await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
+    const file = session.modelFile('mixed-all');
+    utimesSync(file, new Date(), new Date(Date.now() + 60_000));
+    await tab.banner('The file changed on disk').waitFor();
+    await workbench.press('Control+s');
+    await workbench.notification(/was changed on disk after it was opened/).waitFor();
+    assert.deepEqual(readFileSync(file), original('mixed-all'));
+    await tab.banner('The file changed on disk').locator('vscode-button').click();
+    await tab.banner('The file changed on disk').waitFor({ state: 'detached' });
+    await until(async () => !(await workbench.isDirty(MODEL_FILE)), 'nothing applied any more');
+  });
+
+  it('says of an adapter without originals that they are gone, and does not select them', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    cpSync(session.outside('by-command-line'), session.path('adapters', 'by-cli'), { recursive: true });
+    const tab = await session.projectAdapter('by-cli');
+    await tab.measured();
+    await tab.banner(/projected before, and their originals are not there/).waitFor();
+    const gone = provenanceOf(session.modelFile('by-cli')).modules;
+    assert.ok(gone.length > 0);
+    for (const { name, selected } of await tab.table()) if (gone.includes(name)) assert.ok(!selected, name);
+    await workbench.command('Safe LoRA: Restore Original Weights');
+    await workbench.notification(/the original weights were not kept/).waitFor();
+  });
+});
+
+function provenanceOf(file: string): { modules: string[] } {
+  const bytes = readFileSync(file);
+  const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString();
+  const { __metadata__: metadata } = JSON.parse(header) as { __metadata__: { safe_lora: string } };
+  return JSON.parse(metadata.safe_lora) as { modules: string[] };
+}
+
+/** Where the cell of the module in this row of the table lies in the heatmap, in two columns. */
+async function cellCentre(tab: AdapterTab, row: number): Promise<{ x: number; y: number }> {
+  return tab
+    .within('canvas')
+    .first()
+    .evaluate((_, index) => {
+      const { heatmap } = (window as unknown as { safeLoraPage: { heatmap: { charts: ChartHandle[] } } }).safeLoraPage;
+      const { x, y, width, height } = heatmap.charts[0]!.getDatasetMeta(0).data[index]!;
+      return { x: x + width / 2, y: y + height / 2 };
+    }, row);
+}
+
+interface ChartHandle {
+  getDatasetMeta(index: number): { data: { x: number; y: number; width: number; height: number }[] };
+}

@@ -1,0 +1,73 @@
+// What package.json tells the editor against what the code knows.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { commands, contextKeys, EDITOR, SECTION, settingNames } from '../../src/host/contributions';
+import { root } from '../fixtures/make';
+
+interface Manifest {
+  engines: { vscode: string };
+  capabilities: { untrustedWorkspaces: { restrictedConfigurations: string[] } };
+  contributes: {
+    commands: { command: string; title: string }[];
+    customEditors: { viewType: string }[];
+    menus: Record<string, { command: string; when?: string }[]>;
+    configuration: { properties: Record<string, unknown> };
+  };
+  devDependencies: Record<string, string>;
+}
+
+const text = readFileSync(join(root, 'package.json'), 'utf8');
+const manifest = JSON.parse(text) as Manifest;
+const nls = JSON.parse(readFileSync(join(root, 'package.nls.json'), 'utf8')) as Record<string, string>;
+
+describe('the manifest', () => {
+  it('has the commands, the editor, the settings and the context keys of the code', () => {
+    const { contributes, capabilities } = manifest;
+    assert.deepEqual(contributes.commands.map(({ command }) => command).sort(), Object.values(commands).sort());
+    assert.deepEqual(contributes.customEditors.map(({ viewType }) => viewType), [EDITOR]); // prettier-ignore
+    const settings = settingNames.map((name) => `${SECTION}.${name}`);
+    assert.deepEqual(Object.keys(contributes.configuration.properties).sort(), settings.sort());
+    for (const name of capabilities.untrustedWorkspaces.restrictedConfigurations) assert.ok(settings.includes(name));
+    for (const { command } of Object.values(contributes.menus).flat()) {
+      assert.ok(Object.values<string>(commands).includes(command));
+    }
+    const conditions = Object.values(contributes.menus).flat().map(({ when }) => when ?? '').join(' '); // prettier-ignore
+    for (const key of Object.values(contextKeys)) assert.ok(conditions.includes(key), key);
+  });
+
+  it('has every text in package.nls.json, and no text there that it does not use', () => {
+    const used = [...text.matchAll(/"%([^"%]+)%"/g)].map(([, key]) => key!);
+    assert.deepEqual([...new Set(used)].sort(), Object.keys(nls).sort());
+  });
+
+  it('asks for no newer editor than the types are for', () => {
+    const [wanted, typed] = [manifest.engines.vscode, manifest.devDependencies['@types/vscode']!].map((range) =>
+      Number(/^\D*1\.(\d+)\./.exec(range)![1]),
+    );
+    assert.ok(typed! <= wanted!);
+    assert.ok(wanted! <= 100);
+  });
+});
+
+describe('the host and the page', () => {
+  it('meet in the protocol: the page imports nothing of the editor or of Node at run time', () => {
+    for (const file of readdirSync(join(root, 'webview')).filter((name) => name.endsWith('.ts'))) {
+      const source = readFileSync(join(root, 'webview', file), 'utf8');
+      for (const [, what, from] of source.matchAll(/^import (type )?(?:[^;]*?) from '([^']+)';$/gms)) {
+        if (what) continue;
+        assert.doesNotMatch(from!, /^(?:node:|vscode$|onnxruntime)|\/host\/(?!editor\/(?:protocol|strings))/, file);
+      }
+    }
+  });
+
+  it('leaves the arithmetic to the engine: the host imports onnxruntime nowhere', () => {
+    const files = readdirSync(join(root, 'src/host'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.ts'),
+    );
+    assert.ok(files.length > 10);
+    for (const file of files)
+      assert.doesNotMatch(readFileSync(join(root, 'src/host', file), 'utf8'), /onnxruntime-node/);
+  });
+});
