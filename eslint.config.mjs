@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'demo-results/', 'node_modules/'] },
+  { ignores: ['dist/', 'demo-results/', 'test-results/', 'node_modules/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

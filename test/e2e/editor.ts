@@ -1,0 +1,170 @@
+// Starts a real editor, code-server, on this machine: its own settings, extensions and home folder, the built VSIX installed.
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chromium, type Browser } from 'playwright-core';
+import { editorTools } from './install.mjs';
+
+export interface EditorOptions {
+  vsix: string;
+  /** Opened as the workspace. */
+  folder: string;
+  /** On top of `quietSettings`. */
+  settings?: Record<string, unknown>;
+  /** Whether the editor asks before it trusts a workspace; without it every workspace is trusted. */
+  asksForTrust?: boolean;
+}
+
+/** Nothing on screen but what a test opens; file dialogs are quick inputs that a test can type into. */
+const quietSettings = {
+  'chat.disableAIFeatures': true,
+  'editor.accessibilitySupport': 'off',
+  // A folder with a single child keeps a row of its own.
+  'explorer.compactFolders': false,
+  'extensions.autoCheckUpdates': false,
+  'extensions.autoUpdate': false,
+  'extensions.ignoreRecommendations': true,
+  'files.autoSave': 'off',
+  'files.simpleDialog.enable': true,
+  'git.enabled': false,
+  'remote.autoForwardPorts': false,
+  'security.workspace.trust.untrustedFiles': 'open',
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'window.commandCenter': false,
+  'workbench.enableExperiments': false,
+  'workbench.layoutControl.enabled': false,
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.welcomePage.walkthroughs.openOnInstall': false,
+};
+// Long enough for a page that reloads, short enough that no extension host outlives its window for long.
+const reconnectionGraceSeconds = 10;
+
+export class Editor {
+  private stopped: Promise<void> | undefined;
+
+  constructor(
+    /** The address of the workbench with the workspace open. */
+    readonly url: string,
+    private readonly temporary: string,
+    private readonly pid: number,
+  ) {
+    process.once('exit', this.kill);
+    // An interrupted test run would otherwise end without an exit event, and the editor would outlive it.
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, this.exit);
+  }
+
+  get userDataDir(): string {
+    return join(this.temporary, 'data');
+  }
+
+  get extensionsDir(): string {
+    return join(this.temporary, 'extensions');
+  }
+
+  /** What the extension host sees as the user's home. */
+  get home(): string {
+    return join(this.temporary, 'home');
+  }
+
+  /** The logs whose path matches, e.g. /remoteexthost/ for the extension host or /Safe LoRA/ for the output channel. */
+  log(path: RegExp): string {
+    const folder = join(this.userDataDir, 'logs');
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.log'));
+    return files
+      .filter((name) => path.test(name))
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('');
+  }
+
+  /** Ends the server and all that it started, and removes its folders. */
+  stop(): Promise<void> {
+    return (this.stopped ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    process.off('exit', this.kill);
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, this.exit);
+    signal(this.pid, 'SIGTERM');
+    for (let waited = 0; signal(this.pid, 0) && waited < 5000; waited += 50) await sleep(50);
+    this.kill();
+  }
+
+  private readonly exit = () => process.exit(130);
+
+  private readonly kill = () => {
+    signal(this.pid, 'SIGKILL');
+    rmSync(this.temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  };
+}
+
+export async function startEditor(options: EditorOptions): Promise<Editor> {
+  const { node, codeServer } = editorTools();
+  const temporary = mkdtempSync(join(realpathSync(tmpdir()), 'safe-lora-editor-'));
+  const folder = (name: string) => join(temporary, name);
+  for (const name of ['data/User', 'home', 'tmp']) mkdirSync(folder(name), { recursive: true });
+  const settings = { ...quietSettings, ...options.settings };
+  writeFileSync(folder('data/User/settings.json'), JSON.stringify(settings));
+
+  // A terminal inside an editor would hand the workspace to that editor; npm, tsx and the user's caches are none of its business.
+  const foreign = /^(VSCODE_|XDG_|NODE_|npm_|PORT$|PASSWORD$)/;
+  const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  const env = { ...Object.fromEntries(inherited), HOME: folder('home'), TMPDIR: folder('tmp'), LANG: 'C.UTF-8' };
+  const places = [codeServer, '--user-data-dir', folder('data'), '--extensions-dir', folder('extensions')];
+  try {
+    const { status, stdout, stderr } = spawnSync(node, [...places, '--install-extension', options.vsix], {
+      env,
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`${options.vsix} was not installed:\n${stdout}${stderr}`);
+    const args = [
+      ...['--auth', 'none', '--bind-addr', '127.0.0.1:0', '--reconnection-grace-time', `${reconnectionGraceSeconds}`],
+      ...['--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'],
+      ...(options.asksForTrust ? [] : ['--disable-workspace-trust']),
+    ];
+    // A group of its own, so that everything the editor starts can be ended with it.
+    const server = spawn(node, [...places, ...args, options.folder], { env, detached: true, stdio: 'pipe' });
+    const address = await listeningAddress(server);
+    return new Editor(`${address}?folder=${encodeURIComponent(options.folder)}`, temporary, server.pid!);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function listeningAddress(server: ChildProcessWithoutNullStreams): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const read = (chunk: Buffer) => {
+      said += chunk.toString();
+      const address = /listening on (http:\S+)/.exec(said)?.[1];
+      if (address) resolve(address);
+    };
+    // Read on to the end: a full pipe would stop the server.
+    server.stdout.on('data', read);
+    server.stderr.on('data', read);
+    server.once('error', reject);
+    server.once('exit', () => {
+      reject(new Error(`code-server ended:\n${said}`));
+    });
+  });
+}
+
+/** Sends a signal to a process group; false when there is none any more. */
+function signal(group: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-group, name);
+  } catch {
+    return false;
+  }
+}
+
+export function openBrowser(): Promise<Browser> {
+  const flags =
+    '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+  return chromium.launch({ executablePath: editorTools().chromium, args: flags.split(' ') });
+}

@@ -1,0 +1,265 @@
+// The editor's window as a person uses it: palette, explorer, tabs, dialogs, notifications, quick inputs, themes.
+import { mkdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { FrameLocator, Locator, Page } from 'playwright-core';
+import { root } from '../fixtures/make';
+
+/** The themes a page must look right in, by the class that each gives to the workbench. */
+const themes = {
+  'Dark Modern': 'vs-dark',
+  'Light Modern': 'vs',
+  'Dark High Contrast': 'hc-black',
+  'Light High Contrast': 'hc-light',
+};
+export type Theme = keyof typeof themes;
+
+export class Workbench {
+  constructor(readonly window: Page) {
+    // The browser asks before a window with unsaved changes is left; the editor keeps them.
+    window.on('dialog', (dialog) => void dialog.accept().catch(() => undefined));
+  }
+
+  /** Opens the editor and waits until its explorer shows the workspace. */
+  async open(url: string): Promise<void> {
+    await this.window.goto(url);
+    await this.ready();
+  }
+
+  /** Reloads the window, as a person does it from the palette. */
+  async reload(): Promise<void> {
+    await Promise.all([this.window.waitForEvent('load'), this.command('Developer: Reload Window')]);
+    await this.ready();
+  }
+
+  /** Runs a command by its full title in the palette, e.g. `Safe LoRA: Show Log`. */
+  async command(title: string): Promise<void> {
+    await this.choose('F1', `>${title}`, this.row(title));
+  }
+
+  /** Whether the palette offers a command now. */
+  async offers(title: string): Promise<boolean> {
+    await this.command('Show All Commands');
+    await this.input.fill(`>${title}`);
+    await this.quick.locator('.monaco-list-row').first().waitFor();
+    const offered = await this.row(title).isVisible();
+    await this.press('Escape');
+    await this.quick.waitFor({ state: 'hidden' });
+    return offered;
+  }
+
+  /** Opens a file by its path in the workspace, with its default editor, through quick open. */
+  async openFile(path: string): Promise<void> {
+    const folder = dirname(path) === '.' ? '' : ` ${dirname(path)}`;
+    // Until the search has come back, the list still shows what was opened before.
+    const found = this.quick.locator(`.monaco-list-row[aria-label^="${basename(path)}${folder},"]`).first();
+    await this.choose('Control+P', path, found);
+    await this.group.locator(`.tab.active[data-resource-name="${basename(path)}"]`).waitFor();
+  }
+
+  /** The text editor of a file; a click into a line of it makes sure that what is typed reaches the file. */
+  text(file: string): Locator {
+    return this.window.locator(`.monaco-editor[data-uri$="/${file}"]:visible`);
+  }
+
+  /** A file's or folder's row in the explorer; the folders above it are opened. */
+  async explorerRow(path: string): Promise<Locator> {
+    const parts = path.split('/');
+    for (let depth = 1; depth < parts.length; depth++) {
+      const folder = this.explorerEntry(parts.slice(0, depth).join('/'));
+      if ((await folder.getAttribute('aria-expanded')) === 'false') await folder.click();
+    }
+    return this.explorerEntry(path);
+  }
+
+  /** The entries of the context menu of a file or folder in the explorer, which stays open. */
+  async explorerMenu(path: string): Promise<string[]> {
+    await (await this.explorerRow(path)).click({ button: 'right' });
+    await this.menu.waitFor();
+    return this.menu.locator('.action-label:not(.separator)').allInnerTexts();
+  }
+
+  async explorerContextMenu(path: string, item: string): Promise<void> {
+    await this.explorerMenu(path);
+    // A menu hears no click in its first tenth of a second.
+    await again(async () => {
+      await this.menu.getByText(item, { exact: true }).click({ timeout: 3000 });
+      await this.menu.waitFor({ state: 'hidden', timeout: 1000 });
+    });
+  }
+
+  /** What a custom editor shows; where several are side by side, the oldest first. */
+  page(index = 0): FrameLocator {
+    // A hidden tab keeps its frame, invisible.
+    return this.window.locator('iframe.webview.ready:visible').nth(index).contentFrame().frameLocator('#active-frame');
+  }
+
+  /** A tab by its name or, where several files have that name, by the end of its path. */
+  tab(file: string): Locator {
+    const label = this.window.locator(`.tab-label[aria-label$="/${file}"], .tab-label[aria-label^="${file}"]`);
+    return this.window.locator('.tabs-container .tab').filter({ has: label });
+  }
+
+  /** The path that the active tab shows. */
+  async activeTab(): Promise<string> {
+    return (await this.group.locator('.tab.active .tab-label').getAttribute('aria-label')) ?? '';
+  }
+
+  async isDirty(file: string): Promise<boolean> {
+    return (await this.dirtyTab(file).count()) > 0;
+  }
+
+  /** Waits until a tab is marked as changed, or as saved. */
+  async untilDirty(file: string, dirty = true): Promise<void> {
+    await this.dirtyTab(file).waitFor({ state: dirty ? 'attached' : 'detached' });
+  }
+
+  /** A notification that holds this text, to be waited for. */
+  notification(text: string | RegExp): Locator {
+    return this.window.locator('.notifications-toasts .notification-list-item').filter({ hasText: text });
+  }
+
+  notifications(): Promise<string[]> {
+    return this.window.locator('.notifications-toasts .notification-list-item-message').allInnerTexts();
+  }
+
+  async clickNotification(button: string): Promise<void> {
+    const toasts = this.window.locator('.notifications-toasts');
+    await toasts.getByRole('button', { name: button, exact: true }).first().click();
+  }
+
+  /** The text of the modal dialog, which is waited for. */
+  async dialog(): Promise<string> {
+    await this.dialogBox.waitFor();
+    return this.dialogBox.locator('.dialog-message-container').innerText();
+  }
+
+  async clickDialog(button: string): Promise<void> {
+    await this.dialogBox.getByRole('button', { name: button, exact: true }).click();
+    await this.dialogBox.waitFor({ state: 'hidden' });
+  }
+
+  /** Types into the open input box and accepts. */
+  async quickInput(text: string): Promise<void> {
+    await this.input.fill(text);
+    await this.press('Enter');
+  }
+
+  /** Gives the dialog of this title, for opening or saving a file or a folder, an absolute path and accepts. */
+  async fileDialog(title: string, path: string): Promise<void> {
+    const titled = this.window.locator('.quick-input-title').filter({ hasText: wholly(title) });
+    const dialog = this.quick.filter({ has: titled });
+    await dialog.locator('.monaco-list-row').first().waitFor();
+    await again(async () => {
+      await this.input.fill(path, { timeout: 3000 });
+      // The dialog may still write its own proposal over the path, or complete it from the folder's names; nothing shows when it is done.
+      await this.window.waitForTimeout(200);
+      await this.press('Delete');
+      const taken = await this.input.inputValue({ timeout: 3000 });
+      if (taken !== path && taken !== `${path}/`) throw new Error(`The file dialog holds ${taken} instead of ${path}`);
+      await dialog.getByRole('button', { name: 'OK', exact: true }).click({ timeout: 3000 });
+      await dialog.waitFor({ state: 'hidden', timeout: 3000 });
+    });
+  }
+
+  /** The title and the prompt of the open quick input, and its entries. */
+  async quickInputText(): Promise<string> {
+    await this.input.waitFor();
+    return this.quick.innerText();
+  }
+
+  /** Chooses an entry of the open quick pick by its whole label. */
+  async pick(label: string): Promise<void> {
+    // The list renders only the rows in view.
+    await this.input.fill(label);
+    await this.row(label).click();
+  }
+
+  async setTheme(theme: Theme): Promise<void> {
+    await this.command('Preferences: Color Theme');
+    await this.pick(theme);
+    await this.quick.waitFor({ state: 'hidden' });
+    await this.window.locator(`.monaco-workbench.${themes[theme]}`).waitFor();
+  }
+
+  /** Saves what the window shows as test-results/<name>.png. */
+  async screenshot(name: string): Promise<void> {
+    const folder = join(root, 'test-results');
+    mkdirSync(folder, { recursive: true });
+    await this.window.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' });
+  }
+
+  press(keys: string): Promise<void> {
+    return this.window.keyboard.press(keys);
+  }
+
+  type(text: string): Promise<void> {
+    return this.window.keyboard.type(text);
+  }
+
+  private get quick(): Locator {
+    return this.window.locator('.quick-input-widget:visible');
+  }
+
+  private get input(): Locator {
+    return this.quick.locator('.quick-input-box input');
+  }
+
+  private get menu(): Locator {
+    return this.window.locator('.monaco-menu');
+  }
+
+  private dirtyTab(file: string): Locator {
+    return this.tab(file).and(this.window.locator('.dirty'));
+  }
+
+  private get group(): Locator {
+    return this.window.locator('.editor-group-container.active');
+  }
+
+  private get dialogBox(): Locator {
+    return this.window.locator('.monaco-dialog-box');
+  }
+
+  private async ready(): Promise<void> {
+    await this.window.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ timeout: 60_000 });
+  }
+
+  /**
+   * Opens a quick input with a key, types, and chooses a row. A young window misses the key, and a quick input that is
+   * just closing swallows the text, so the whole is tried again.
+   */
+  private async choose(keys: string, text: string, row: Locator): Promise<void> {
+    await again(async () => {
+      await this.press(keys);
+      await this.input.fill(text, { timeout: 3000 });
+      await row.click({ timeout: 5000 });
+    });
+  }
+
+  private row(label: string): Locator {
+    // Not getByText: what matched is a span of its own inside the name.
+    const name = this.window.locator('.label-name').filter({ hasText: wholly(label) });
+    return this.quick.locator('.monaco-list-row').filter({ has: name }).first();
+  }
+
+  private explorerEntry(path: string): Locator {
+    const entry = this.window.locator(`.explorer-item[aria-label$="/${path}"]`);
+    return this.window.locator('.explorer-folders-view .monaco-list-row').filter({ has: entry });
+  }
+}
+
+function wholly(text: string): RegExp {
+  return new RegExp(`^\\s*${text.replace(/[^\w\s]/g, '\\$&')}\\s*$`);
+}
+
+/** Repeats what an editor that is still busy may have missed. */
+async function again(act: () => Promise<void>): Promise<void> {
+  for (let left = 5; ; left--) {
+    try {
+      await act();
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
+}
