@@ -122,7 +122,11 @@ export function textField(
   onInput: (value: string) => void,
   { placeholder, size }: { placeholder?: string; size?: number } = {},
 ): TextField {
-  const made = element('vscode-text-field', { 'aria-label': label, placeholder, size });
+  const made = element('vscode-text-field', { placeholder, size });
+  // The toolkit names a field without text "Text field" as soon as it stands on the page.
+  setTimeout(() => {
+    made.setAttribute('aria-label', label);
+  });
   made.addEventListener('input', () => {
     onInput(made.value);
   });

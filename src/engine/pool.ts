@@ -205,8 +205,8 @@ function ended(how: string, module: string, outOfMemory = false): SafeLoraError 
   );
 }
 
-/** Without what an editor or a debugger set for its own processes. */
+/** Without what an editor or a debugger set for its own processes; onnxruntime's builds can send usage data to Microsoft. */
 function childEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('VSCODE_'));
-  return Object.fromEntries(kept);
+  return { ...Object.fromEntries(kept), ORT_DISABLE_TELEMETRY: '1' };
 }

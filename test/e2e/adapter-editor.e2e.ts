@@ -1,7 +1,7 @@
 // The main way in a real editor: see, choose, apply, save, undo, restore; and every byte as the command line writes it.
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cli, sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
@@ -53,13 +53,11 @@ describe('the first adapter of a workspace', () => {
   it('opens from the palette, asks for both models, and shows the reference values', async () => {
     const { workbench } = session;
     await workbench.command('Safe LoRA: Project Adapter');
+    await workbench.asked('Safe LoRA: Project Adapter');
     await workbench.pick('harmful');
-    assert.match(await workbench.quickInputText(), /Base model of harmful/);
+    await workbench.asked('Base model of harmful');
     await workbench.pick('base');
-    await until(
-      async () => (await workbench.quickInputText()).includes('Aligned model of harmful'),
-      'the second question',
-    );
+    await workbench.asked('Aligned model of harmful');
     await workbench.pick('aligned');
     const tab = new AdapterTab(workbench);
     await tab.measured();
@@ -74,8 +72,12 @@ describe('the first adapter of a workspace', () => {
     const { workbench } = session;
     const tab = new AdapterTab(workbench);
     await tab.within('[aria-label="Choose the base model"]').click();
+    await workbench.asked('Base model of harmful');
     await workbench.pick('Browse…');
-    await workbench.fileDialog(session.path('adapters', 'benign'));
+    await workbench.fileDialog(
+      'Base model of harmful: the pretrained one, before alignment',
+      session.path('adapters', 'benign'),
+    );
     assert.match(
       await workbench.dialog(),
       /benign: is an adapter, not a whole model; give the folder of the model itself/,
@@ -172,7 +174,8 @@ for (const autoSave of [false, true]) {
         await tab.button(/^Apply/).click();
         await workbench.dialog();
         await workbench.clickDialog('Save a Copy…');
-        await workbench.fileDialog(session.outside('mixed', MODEL_FILE));
+        mkdirSync(session.outside('mixed'));
+        await workbench.fileDialog('Save As', session.outside('mixed', MODEL_FILE));
         const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
         const copy = session.outside('mixed', MODEL_FILE);
         await until(() => existsSync(copy) && readFileSync(copy).equals(wanted), 'the copy');
@@ -244,7 +247,7 @@ describe('an open adapter', () => {
     const exportAs = async (entry: string, name: string): Promise<Buffer> => {
       await tab.button('Export').click();
       await tab.within('[role=menuitem]').filter({ hasText: entry }).click();
-      await workbench.fileDialog(session.outside(name));
+      await workbench.fileDialog('Export', session.outside(name));
       await until(() => existsSync(session.outside(name)), name);
       return readFileSync(session.outside(name));
     };
@@ -272,8 +275,8 @@ describe('an open adapter', () => {
     await tab.button('Copy as Markdown').click();
     await until(
       async () =>
-        /\| `model\.layers\.0\.self_attn\.q_proj` \|/.test(
-          await workbench.window.evaluate(() => navigator.clipboard.readText()),
+        (await workbench.window.evaluate(() => navigator.clipboard.readText())).includes(
+          '| `model.layers.0.self_attn.q_proj` |',
         ),
       'the table in the clipboard',
     );
@@ -309,19 +312,19 @@ describe('an open adapter', () => {
     const patch = session.outside('benign.safelora.safetensors');
     const projected = readFileSync(session.modelFile('benign'));
     await workbench.command('Safe LoRA: Save Patch…');
-    await workbench.fileDialog(patch);
+    await workbench.fileDialog('Save Patch', patch);
     await workbench.notification('Patch saved').waitFor();
     await workbench.command('Safe LoRA: Restore Original Weights');
     await until(() => readFileSync(session.modelFile('benign')).equals(original('benign')), 'the original');
     await workbench.command('Safe LoRA: Apply Patch…');
-    await workbench.fileDialog(patch);
+    await workbench.fileDialog('Patch for benign', patch);
     await until(() => workbench.isDirty(MODEL_FILE), 'an edit');
     await workbench.press('Control+s');
     await until(() => readFileSync(session.modelFile('benign')).equals(projected), 'the patched bytes');
     await workbench.command('View: Close All Editors');
     await session.openAdapter('mixed');
     await workbench.command('Safe LoRA: Apply Patch…');
-    await workbench.fileDialog(patch);
+    await workbench.fileDialog('Patch for mixed', patch);
     await workbench.notification(/was made from another adapter/).waitFor();
     assert.ok(!(await workbench.isDirty(MODEL_FILE)));
     assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
@@ -335,13 +338,14 @@ describe('an open adapter', () => {
     await tab.button(/^Apply/).click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await tab.button('Save As…').click();
-    await workbench.fileDialog(session.path('adapters', 'harmful', MODEL_FILE));
+    await workbench.fileDialog('Save As', session.path('adapters', 'harmful', MODEL_FILE));
     if (await workbench.window.locator('.monaco-dialog-box').isVisible()) await workbench.clickDialog('Replace');
     await workbench.notification(/holds an adapter already/).waitFor();
     assert.deepEqual(readFileSync(session.modelFile('harmful')), original('harmful'));
     await tab.button('Save As…').click();
     const target = session.path('adapters', 'mixed-projected', MODEL_FILE);
-    await workbench.fileDialog(target);
+    mkdirSync(dirname(target));
+    await workbench.fileDialog('Save As', target);
     const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
     await until(() => existsSync(target) && readFileSync(target).equals(wanted), 'the copy');
     const saved = new AdapterTab(workbench);
@@ -367,7 +371,8 @@ describe('an open adapter', () => {
     assert.ok(await tab.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
     await tab.button('Save As…').click();
     const target = session.outside('from-link', MODEL_FILE);
-    await workbench.fileDialog(target);
+    mkdirSync(dirname(target));
+    await workbench.fileDialog('Save As', target);
     await until(() => existsSync(target), 'the copy');
     const { modules } = provenanceOf(target);
     assert.deepEqual(modules.sort(), references.harmful!.selected.sort());

@@ -12,6 +12,7 @@ const workspace = join(temporary, 'sample');
 process.once('exit', () => {
   rmSync(temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => process.exit(130));
 cpSync(join(root, 'sample'), workspace, { recursive: true });
 
 /** `code` is a script on every platform, on Windows one for the shell. */

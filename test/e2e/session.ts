@@ -104,11 +104,13 @@ export class Session {
 
   /** Waits for the engine to start, and does something to its first process at once. */
   async whenEngineStarts(act: (pid: number) => void): Promise<void> {
-    for (const end = Date.now() + 20_000; Date.now() < end; await sleep(2)) {
+    for (const end = Date.now() + 20_000; Date.now() < end;) {
       const [pid] = this.engineChildren();
-      if (pid === undefined) continue;
-      act(pid);
-      return;
+      if (pid !== undefined) {
+        act(pid);
+        return;
+      }
+      await sleep(2);
     }
     throw new Error('the engine did not start');
   }
@@ -139,6 +141,9 @@ export function copySampleWithPair(workspace: string): void {
 
 /** Waits until a condition holds. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, timeout = 15_000): Promise<void> {
-  for (const end = Date.now() + timeout; Date.now() < end; await sleep(50)) if (await holds()) return;
+  for (const end = Date.now() + timeout; Date.now() < end;) {
+    if (await holds()) return;
+    await sleep(50);
+  }
   throw new Error(`waited in vain: ${what}`);
 }

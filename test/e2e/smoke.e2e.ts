@@ -42,18 +42,18 @@ describe('the editor of the end-to-end tests', { timeout: 300_000 }, () => {
 
   it('opens adapters in the custom editor, one tab each', async () => {
     await workbench.openFile('adapters/harmful/adapter_model.safetensors');
-    await workbench.page().getByText('harmful/adapter_model.safetensors').waitFor();
+    await workbench.page().getByRole('heading', { name: 'harmful' }).waitFor();
     await workbench.openFile('adapters/benign/adapter_model.safetensors');
-    await workbench.page().getByText('benign/adapter_model.safetensors').waitFor();
+    await workbench.page().getByRole('heading', { name: 'benign' }).waitFor();
     assert.match(await workbench.activeTab(), /benign\/adapter_model\.safetensors$/);
     await workbench.tab('harmful/adapter_model.safetensors').click();
-    await workbench.page().getByText('harmful/adapter_model.safetensors').waitFor();
+    await workbench.page().getByRole('heading', { name: 'harmful' }).waitFor();
   });
 
   it('shows it in every theme', async () => {
     for (const theme of ['Dark Modern', 'Light Modern', 'Dark High Contrast', 'Light High Contrast'] as const) {
       await workbench.setTheme(theme);
-      await workbench.screenshot(`smoke-${theme}`);
+      await workbench.screenshot(`smoke-${theme.toLowerCase().replaceAll(' ', '-')}`);
     }
   });
 
@@ -102,7 +102,7 @@ describe('the editor of the end-to-end tests', { timeout: 300_000 }, () => {
 
   it('reloads and keeps what was open', async () => {
     await workbench.reload();
-    await workbench.page().getByText('harmful/adapter_model.safetensors').waitFor();
+    await workbench.page().getByRole('heading', { name: 'harmful' }).waitFor();
     assert.match(editor.log(/remoteexthost/), /safe-lora/);
   });
 

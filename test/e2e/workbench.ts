@@ -79,10 +79,16 @@ export class Workbench {
   }
 
   async explorerContextMenu(path: string, item: string): Promise<void> {
-    await this.explorerMenu(path);
+    const entry = this.menu.getByText(item, { exact: true });
+    // An extension that has just started adds its entries late.
+    await again(async () => {
+      if (await this.menu.isVisible()) await this.press('Escape');
+      await this.explorerMenu(path);
+      await entry.waitFor({ timeout: 1500 });
+    });
     // A menu hears no click in its first tenth of a second.
     await again(async () => {
-      await this.menu.getByText(item, { exact: true }).click({ timeout: 3000 });
+      if (await this.menu.isVisible()) await entry.click({ timeout: 3000 });
       await this.menu.waitFor({ state: 'hidden', timeout: 1000 });
     });
   }
@@ -156,7 +162,7 @@ export class Workbench {
       await this.press('Delete');
       const taken = await this.input.inputValue({ timeout: 3000 });
       if (taken !== path && taken !== `${path}/`) throw new Error(`The file dialog holds ${taken} instead of ${path}`);
-      await dialog.getByRole('button', { name: 'OK', exact: true }).click({ timeout: 3000 });
+      await dialog.locator('.quick-input-action .monaco-button').first().click({ timeout: 3000 });
       await dialog.waitFor({ state: 'hidden', timeout: 3000 });
     });
   }
@@ -165,6 +171,11 @@ export class Workbench {
   async quickInputText(): Promise<string> {
     await this.input.waitFor();
     return this.quick.innerText();
+  }
+
+  /** Waits for a quick input with this title. */
+  async asked(title: string): Promise<void> {
+    await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor();
   }
 
   /** Chooses an entry of the open quick pick by its whole label. */

@@ -170,6 +170,7 @@ async function exportReport(adapter: AdapterDocument, format: 'json' | 'csv', se
 async function exportFile(adapter: AdapterDocument, ending: string, kind: string, content: Uint8Array): Promise<void> {
   const { name, path } = adapter.adapter;
   const target = await vscode.window.showSaveDialog({
+    title: vscode.l10n.t('Export'),
     defaultUri: vscode.Uri.joinPath(vscode.Uri.file(path), '..', `${name}-safe-lora.${ending}`),
     filters: { [kind]: [ending] },
   });
