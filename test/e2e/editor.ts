@@ -8,7 +8,8 @@ import { chromium, type Browser } from 'playwright-core';
 import { editorTools } from './install.mjs';
 
 export interface EditorOptions {
-  vsix: string;
+  /** VSIX files to install. */
+  extensions: string[];
   /** Opened as the workspace. */
   folder: string;
   /** On top of `quietSettings`. */
@@ -66,6 +67,11 @@ export class Editor {
     return join(this.temporary, 'extensions');
   }
 
+  /** What the extension host sees as the system's temporary folder. */
+  get temporaryDir(): string {
+    return join(this.temporary, 'tmp');
+  }
+
   /** What the extension host sees as the user's home. */
   get home(): string {
     return join(this.temporary, 'home');
@@ -116,11 +122,9 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
   const env = { ...Object.fromEntries(inherited), HOME: folder('home'), TMPDIR: folder('tmp'), LANG: 'C.UTF-8' };
   const places = [codeServer, '--user-data-dir', folder('data'), '--extensions-dir', folder('extensions')];
   try {
-    const { status, stdout, stderr } = spawnSync(node, [...places, '--install-extension', options.vsix], {
-      env,
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`${options.vsix} was not installed:\n${stdout}${stderr}`);
+    const installs = options.extensions.flatMap((vsix) => ['--install-extension', vsix]);
+    const { status, stdout, stderr } = spawnSync(node, [...places, ...installs], { env, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${options.extensions.join(', ')} was not installed:\n${stdout}${stderr}`);
     const args = [
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0', '--reconnection-grace-time', `${reconnectionGraceSeconds}`],
       ...['--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'],

@@ -25,6 +25,10 @@ export interface SessionOptions {
   asksForTrust?: boolean;
   /** Makes the workspace; without it, it is a copy of the sample. */
   fill?: (workspace: string) => void;
+  /** VSIX files of extensions beside ours. */
+  extensions?: string[];
+  /** A script that runs in every frame before its own. */
+  initScript?: string;
 }
 
 export class Session {
@@ -43,13 +47,14 @@ export class Session {
     (options.fill ?? copySample)(workspace);
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     const editor = await startEditor({
-      vsix: join(root, `safe-lora-linux-x64-${version}.vsix`),
+      extensions: [join(root, `safe-lora-linux-x64-${version}.vsix`), ...(options.extensions ?? [])],
       folder: workspace,
       settings: options.settings ?? {},
       asksForTrust: options.asksForTrust ?? false,
     });
     const browser = await openBrowser();
     const context = await browser.newContext({ viewport: { width: 1400, height: 1000 } });
+    if (options.initScript !== undefined) await context.addInitScript({ path: options.initScript });
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const workbench = new Workbench(await context.newPage());
     await workbench.open(editor.url);

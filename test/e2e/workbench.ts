@@ -5,13 +5,14 @@ import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { root } from '../fixtures/make';
 
 /** The themes a page must look right in, by the class that each gives to the workbench. */
-const themes = {
+const themeClasses = {
   'Dark Modern': 'vs-dark',
   'Light Modern': 'vs',
   'Dark High Contrast': 'hc-black',
   'Light High Contrast': 'hc-light',
 };
-export type Theme = keyof typeof themes;
+export type Theme = keyof typeof themeClasses;
+export const themes = Object.keys(themeClasses) as Theme[];
 
 export class Workbench {
   constructor(readonly window: Page) {
@@ -189,7 +190,7 @@ export class Workbench {
     await this.command('Preferences: Color Theme');
     await this.pick(theme);
     await this.quick.waitFor({ state: 'hidden' });
-    await this.window.locator(`.monaco-workbench.${themes[theme]}`).waitFor();
+    await this.window.locator(`.monaco-workbench.${themeClasses[theme]}`).waitFor();
   }
 
   /** Saves what the window shows as test-results/<name>.png. */

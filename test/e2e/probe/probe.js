@@ -1,0 +1,34 @@
+// Measures the extension host from within: how late its event loop is, and how much memory it takes.
+const { writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+const { monitorEventLoopDelay } = require('node:perf_hooks');
+const vscode = require('vscode');
+
+const RESOLUTION_MS = 5;
+
+exports.activate = (context) => {
+  let delay;
+  let before;
+  let peak;
+  let sampling;
+  context.subscriptions.push(
+    vscode.commands.registerCommand('probe.begin', () => {
+      delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+      delay.enable();
+      before = process.memoryUsage().rss;
+      peak = before;
+      sampling = setInterval(() => {
+        peak = Math.max(peak, process.memoryUsage().rss);
+      }, 50);
+    }),
+    vscode.commands.registerCommand('probe.end', () => {
+      clearInterval(sampling);
+      delay.disable();
+      // The histogram counts the timer's own interval too.
+      const late = (percent) => delay.percentile(percent) / 1e6 - RESOLUTION_MS;
+      const found = { p50: late(50), p99: late(99), max: delay.max / 1e6, grownMiB: (peak - before) / 2 ** 20 };
+      writeFileSync(join(tmpdir(), 'probe.json'), JSON.stringify(found));
+    }),
+  );
+};
