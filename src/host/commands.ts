@@ -57,7 +57,7 @@ export class Commands extends Disposable {
     const target = await vscode.window.showSaveDialog({
       title: vscode.l10n.t('Save Patch'),
       defaultUri: vscode.Uri.joinPath(vscode.Uri.file(path), '..', `${name}${PATCH_ENDING}`),
-      filters: { [vscode.l10n.t('Safe LoRA patch')]: [PATCH_ENDING.slice(1)] },
+      filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
     });
     if (!target) throw new Cancelled();
     await adapter.savePatch(target.fsPath);
@@ -70,7 +70,7 @@ export class Commands extends Disposable {
       title: vscode.l10n.t('Patch for {0}', adapter.adapter.name),
       openLabel: vscode.l10n.t('Apply Patch'),
       defaultUri: vscode.Uri.joinPath(vscode.Uri.file(adapter.adapter.path), '..'),
-      filters: { [vscode.l10n.t('Safe LoRA patch')]: [PATCH_ENDING.slice(1)] },
+      filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
     });
     if (!files?.[0]) throw new Cancelled();
     await adapter.applyPatch(files[0].fsPath);

@@ -288,6 +288,8 @@ describe('an open adapter', () => {
     await tab.button('Apply (4)').click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await tab.banner('4 modules projected, not saved').waitFor();
+    // In a browser the editor cannot hold a window open until it has kept its edits, so that they must be kept by then.
+    await until(() => session.keptEdits() > 0, 'the edits to be kept');
     await workbench.reload();
     const back = new AdapterTab(workbench);
     await back.banner('4 modules projected, not saved').waitFor();
@@ -306,9 +308,28 @@ describe('an open adapter', () => {
     await tab.banner('4 modules projected in the file').waitFor();
     agrees(await tab.table(), references.benign!);
   });
+});
+
+describe('what goes beyond one file', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: (workspace) => {
+        copySampleWithPair(workspace);
+        symlinkSync(join(workspace, 'adapters', 'harmful'), join(workspace, 'adapters', 'linked'));
+      },
+    });
+  });
+  after(() => session.stop());
 
   it('saves a patch, applies it again, and refuses it on another adapter', async () => {
     const { workbench } = session;
+    const tab = await session.projectAdapter('benign');
+    await tab.measured();
+    await tab.button('Apply (8)').click();
+    await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
+    await workbench.press('Control+s');
+    await until(() => !readFileSync(session.modelFile('benign')).equals(original('benign')), 'saved');
     const patch = session.outside('benign.safelora.safetensors');
     const projected = readFileSync(session.modelFile('benign'));
     await workbench.command('Safe LoRA: Save Patch…');
@@ -339,7 +360,8 @@ describe('an open adapter', () => {
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await tab.button('Save As…').click();
     await workbench.fileDialog('Save As', session.path('adapters', 'harmful', MODEL_FILE));
-    if (await workbench.window.locator('.monaco-dialog-box').isVisible()) await workbench.clickDialog('Replace');
+    await workbench.asked('already exists');
+    await workbench.press('Enter');
     await workbench.notification(/holds an adapter already/).waitFor();
     assert.deepEqual(readFileSync(session.modelFile('harmful')), original('harmful'));
     await tab.button('Save As…').click();
@@ -364,8 +386,11 @@ describe('an open adapter', () => {
   it('is read-only where it is a link, and saves what is selected elsewhere', async () => {
     const { workbench } = session;
     await workbench.command('View: Close All Editors');
-    symlinkSync(session.path('adapters', 'harmful'), session.path('adapters', 'linked'));
-    const tab = await session.projectAdapter('linked');
+    await workbench.command('Safe LoRA: Project Adapter');
+    await workbench.asked('Safe LoRA: Project Adapter');
+    await workbench.pick('linked');
+    const tab = new AdapterTab(workbench);
+    await tab.title.filter({ hasText: 'linked' }).waitFor();
     await tab.measured();
     await tab.banner('Read-only: the adapter is a symbolic link').waitFor();
     assert.ok(await tab.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));

@@ -92,6 +92,13 @@ export class Session {
     return tab;
   }
 
+  /** How many backups of unsaved edits lie in the editor's storage. */
+  keptEdits(): number {
+    const storage = join(this.editor.userDataDir, 'User', 'workspaceStorage');
+    const files = readdirSync(storage, { recursive: true, encoding: 'utf8' });
+    return files.filter((name) => /safe-lora\.safe-lora[\\/]\d+$/.test(name)).length;
+  }
+
   /** The engine's processes. */
   engineChildren(): number[] {
     return readdirSync('/proc')
