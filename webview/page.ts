@@ -113,6 +113,7 @@ export class Page {
       state.emit('view');
     });
     this.progress.append(this.progressBar);
+    this.progress.setAttribute('aria-label', strings.progress);
     this.notices.setAttribute('aria-label', strings.notices);
     this.claim.textContent = strings.claim;
     this.build();
@@ -268,24 +269,25 @@ export class Page {
   private drawModels(): void {
     const { run } = this.state;
     if (!run) return;
-    const row = (role: 'base' | 'aligned', label: string, description: string): HTMLElement[] => {
+    const row = (role: 'base' | 'aligned', label: string): HTMLElement[] => {
       const model = run[role];
       const name = model
         ? element('span', { class: 'model-name', title: model.path }, model.name)
         : element('span', { class: 'none' }, this.strings.notChosen);
       const path = model ? element('span', { class: 'model-path', title: model.path }, model.path) : null;
+      const action = model ? this.strings.change : this.strings.choose;
       const choose = linkButton(
-        model ? this.strings.change : this.strings.choose,
+        action,
         this.asking(() => ({ do: 'chooseModel', role })),
-        description,
+        `${action} ${label}`,
       );
       return [element('dt', {}, label), element('dd', {}, name, path, choose)];
     };
     const measured = this.measuredText(run);
     const focused = document.activeElement?.getAttribute('aria-label');
     this.models.replaceChildren(
-      ...row('base', this.strings.base, this.strings.chooseBase),
-      ...row('aligned', this.strings.aligned, this.strings.chooseAligned),
+      ...row('base', this.strings.base),
+      ...row('aligned', this.strings.aligned),
       ...(measured ? [element('dt', {}, this.strings.measured), element('dd', { class: 'measured' }, measured)] : []),
     );
     if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${focused}"]`)?.focus();
@@ -349,7 +351,7 @@ export class Page {
     const share = run.bytesTotal > 0 ? run.bytesDone / run.bytesTotal : 0;
     this.progressBar.style.width = `${(100 * share).toFixed(1)}%`;
     this.progress.setAttribute('aria-valuenow', (100 * share).toFixed(0));
-    this.progress.setAttribute('aria-label', runText(run, this.strings.states) ?? '');
+    this.progress.setAttribute('aria-valuetext', runText(run, this.strings.states) ?? '');
   }
 
   private drawActions(): void {

@@ -71,7 +71,7 @@ describe('the first adapter of a workspace', () => {
   it('says what is wrong with a folder that is no model, and asks again', async () => {
     const { workbench } = session;
     const tab = new AdapterTab(workbench);
-    await tab.within('[aria-label="Choose the base model"]').click();
+    await tab.within('[aria-label="Change… Base"]').click();
     await workbench.asked('Base model of harmful');
     await workbench.pick('Browse…');
     await workbench.fileDialog(

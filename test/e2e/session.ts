@@ -27,8 +27,6 @@ export interface SessionOptions {
   fill?: (workspace: string) => void;
   /** VSIX files of extensions beside ours. */
   extensions?: string[];
-  /** A script that runs in every frame before its own. */
-  initScript?: string;
 }
 
 export class Session {
@@ -54,7 +52,6 @@ export class Session {
     });
     const browser = await openBrowser();
     const context = await browser.newContext({ viewport: { width: 1400, height: 1000 } });
-    if (options.initScript !== undefined) await context.addInitScript({ path: options.initScript });
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const workbench = new Workbench(await context.newPage());
     await workbench.open(editor.url);

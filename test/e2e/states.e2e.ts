@@ -38,7 +38,7 @@ describe('a run that does not come to its end', () => {
     const measured = (await tab.table()).filter(({ similarity }) => !Number.isNaN(similarity)).length;
     assert.ok(measured < 12);
     assert.ok(await isDisabled(tab.button(/^Apply/)), 'half a measurement is not applied');
-    await tab.button(/^(Resume|Measure)$/).click();
+    await tab.button(/Resume|Measure/).click();
     await tab.measured();
     await tab.findingIs('3 of 12 modules at or below τ = 0.35');
   });
@@ -143,15 +143,14 @@ describe('a workspace that is not trusted', () => {
 describe('the page', () => {
   let session: Session;
   before(async () => {
-    const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-    session = await Session.start({ fill: copySampleWithPair, initScript: axe });
+    session = await Session.start({ fill: copySampleWithPair });
   });
   after(() => session.stop());
 
   it('is worked from the keyboard alone: open, measure, select, override, apply, save', async () => {
     const { workbench } = session;
     await workbench.press('Control+P');
-    await workbench.asked('');
+    await workbench.quickInputText();
     await workbench.type(`adapters/harmful/${MODEL_FILE}`);
     await until(async () => (await workbench.quickInputText()).includes('adapters/harmful'), 'the file');
     await workbench.press('Enter');
@@ -214,11 +213,14 @@ async function isDisabled(control: Locator): Promise<boolean> {
   return control.evaluate((button) => (button as HTMLButtonElement).disabled);
 }
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
 /** What axe-core finds serious or critical: rule, and where. */
 async function violations(tab: AdapterTab): Promise<string[]> {
-  return tab.within('body').evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run(): Promise<AxeResult> } };
-    const { violations: found } = await axe.run();
+  const body = tab.within('body');
+  await body.evaluate(`(() => { ${axe} })()`);
+  return body.evaluate(async () => {
+    const { violations: found } = await (window as unknown as { axe: { run(): Promise<AxeResult> } }).axe.run();
     return found
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);

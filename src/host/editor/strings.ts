@@ -12,8 +12,7 @@ export function pageStrings() {
     notChosen: l10n.t('not chosen'),
     choose: l10n.t('Choose…'),
     change: l10n.t('Change…'),
-    chooseBase: l10n.t('Choose the base model'),
-    chooseAligned: l10n.t('Choose the aligned model'),
+    progress: l10n.t('Modules measured'),
     toolbar: l10n.t('Adapter actions'),
     actions: {
       run: l10n.t('Measure'),
