@@ -456,11 +456,14 @@ function hatch(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, in
   paint.restore();
 }
 
-/** A frame and, where there is room, a dot: neither relies on the colour beneath. */
+/** A double frame and a dot: neither relies on the colour beneath. */
 function markSelected(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme, ink: string): void {
   paint.strokeStyle = theme.mark;
   paint.lineWidth = 2;
   paint.strokeRect(x, y, width, height);
+  paint.strokeStyle = ink;
+  paint.lineWidth = 1;
+  paint.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
   const radius = Math.min(4, height / 4);
   paint.beginPath();
   paint.arc(x + width / 2, y + height / 2, radius, 0, 2 * Math.PI);

@@ -259,11 +259,7 @@ export class Page {
   }
 
   private drawFinding(): void {
-    this.headFinding.textContent = this.hasNumbers ? findingText(this.state, this.strings) : '';
-  }
-
-  private get hasNumbers(): boolean {
-    return (this.state.run?.modulesDone ?? 0) > 0;
+    this.headFinding.textContent = this.state.hasNumbers ? findingText(this.state, this.strings) : '';
   }
 
   private drawModels(): void {
@@ -324,7 +320,7 @@ export class Page {
       parts.push(
         banner(
           'information',
-          format(states.presentProjection, format(text, this.modulesText(applied.modules.length))),
+          `${format(text, this.modulesText(applied.modules.length))}. ${states.presentProjection}`,
           [],
         ),
       );
@@ -360,13 +356,9 @@ export class Page {
     const { run: start, cancel, apply, save, saveAs, restore } = this.buttons;
     const running = usable && run.state === 'running';
     const done = usable && run.state === 'done';
-    show(start, usable && !running && !done);
+    show(start, usable && !running && !done && run.state !== 'failed');
     start.textContent =
-      run?.state === 'cancelled' && run.modulesDone > 0
-        ? this.strings.actions.resume
-        : run?.state === 'failed'
-          ? this.strings.actions.retry
-          : this.strings.actions.run;
+      run?.state === 'cancelled' && run.modulesDone > 0 ? this.strings.actions.resume : this.strings.actions.run;
     show(cancel, running);
     const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
     const takesBack = this.state.selected.size === 0 && (applied?.modules.length ?? 0) > 0;

@@ -42,7 +42,8 @@ export class Profile {
     for (const axis of ['x', 'y'] as const) {
       const scale = options.scales![axis]!;
       scale.ticks = { ...scale.ticks, color: theme.foreground };
-      scale.grid = { color: theme.grid };
+      scale.grid = { color: theme.grid, display: !theme.highContrast };
+      scale.border = { color: theme.grid };
       scale.title = { display: true, text: axis === 'x' ? this.strings.layer : measure, color: theme.foreground };
     }
     const whole = this.state.measure === 'similarity';

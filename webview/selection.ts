@@ -92,6 +92,7 @@ export class SelectionPanel {
     setUnlessTyping(this.thresholdField, String(Number(this.threshold.toFixed(6))), this.threshold);
     setUnlessTyping(this.countField, String(this.count), this.count);
     this.finding.textContent = findingText(this.state, this.strings);
+    show(this.finding, this.state.hasNumbers);
     const { added, removed } = draft.overrides;
     this.byHandText.textContent = format(this.strings.byHand, added.length, removed.length);
     show(this.byHand, this.state.overrideCount > 0);

@@ -86,6 +86,10 @@ export class PageState {
     return this.values[module * ROW + columnAt[column]]!;
   }
 
+  get hasNumbers(): boolean {
+    return this.document?.modules.some((_, module) => !Number.isNaN(this.value(module, 'alignmentNorm'))) ?? false;
+  }
+
   /** Adds or removes a module by hand, on top of what the rule says. */
   toggle(module: number): void {
     const { name, selectable } = this.document!.modules[module]!;

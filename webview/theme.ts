@@ -16,6 +16,13 @@ export interface Theme {
   lines: string[];
 }
 
+// After Okabe and Ito's palette for every form of colour blindness, lighter on dark and darker on light; the editor's own chart
+// colours are half transparent in some themes.
+const LINES = {
+  dark: ['#56b4e9', '#e69f00', '#2bbf94', '#cc79a7', '#f0e442', '#f2774b'],
+  light: ['#0072b2', '#d55e00', '#007a58', '#9e4784', '#7a5c00', '#5b3fb5'],
+};
+
 /** Reads the variables that VS Code sets on the page, which change with the theme. */
 export function readTheme(): Theme {
   const style = getComputedStyle(document.documentElement);
@@ -35,15 +42,7 @@ export function readTheme(): Theme {
     accent: variable('charts-blue', '#3794ff'),
     highContrast,
     dark,
-    lines: [
-      variable('charts-blue', '#3794ff'),
-      variable('charts-orange', '#d18616'),
-      variable('charts-green', '#89d185'),
-      variable('charts-purple', '#b180d7'),
-      variable('charts-red', '#f14c4c'),
-      variable('charts-yellow', '#cca700'),
-      foreground,
-    ],
+    lines: [...(dark ? LINES.dark : LINES.light), foreground],
   };
 }
 

@@ -1,6 +1,6 @@
 // A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
 import { type ChildProcess, fork } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
 import { type FromChild, type ModuleResult, type ModuleTask, type ToChild } from './protocol';
 
@@ -10,6 +10,8 @@ export interface EngineOptions {
   /** Bytes for all children together. */
   memory: number;
   workers?: number;
+  /** Leave the processor to others first: an editor must answer while the engine computes. */
+  background?: boolean;
   /** What the children write to standard error: native causes appear only there. */
   onStderr?: (text: string) => void;
 }
@@ -94,7 +96,7 @@ export class Engine {
 
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
-    const child: Child = new Child(this.options.childPath, this.options.memory / this.workers, {
+    const child: Child = new Child(this.options, this.options.memory / this.workers, {
       stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
@@ -116,16 +118,19 @@ class Child {
   private failure: Error | undefined;
 
   constructor(
-    path: string,
+    { childPath, background }: EngineOptions,
     memory: number,
     events: { stderr: (text: string) => void; idle: () => void; gone: () => void },
   ) {
-    this.process = fork(path, [], {
+    this.process = fork(childPath, [], {
       serialization: 'advanced',
       execArgv: [],
       env: childEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
+    if (background && this.process.pid !== undefined) {
+      setPriority(this.process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    }
     this.process.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-4000);
       events.stderr(chunk.toString());

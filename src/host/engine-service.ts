@@ -44,6 +44,7 @@ export class EngineService extends Disposable {
     this.engine ??= new Engine({
       childPath: join(this.extensionPath, 'dist', 'engine-child.js'),
       memory: setting('memoryBudget') * 2 ** 20,
+      background: true,
       onStderr: (text) => {
         this.log.warn(`engine: ${text.trimEnd()}`);
       },

@@ -12,8 +12,8 @@ import { type OpenedDocument } from './opened-document';
 import { type FromPage, measureColumns, type PageCall, type ToPage } from './protocol';
 import { pageStrings } from './strings';
 
-/** Rows and progress go to the page together, about once a frame of film. */
-const BATCH_MS = 40;
+/** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
+const BATCH_MS = 100;
 
 export class AdapterPage extends Disposable {
   private ready = false;

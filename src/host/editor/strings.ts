@@ -135,7 +135,7 @@ export function pageStrings() {
       alreadyProjected: l10n.t(
         '{0} projected before, and their originals are not there. They are not selected; the numbers describe the projection.',
       ),
-      presentProjection: l10n.t('The numbers are those of the original weights; {0} in the file.'),
+      presentProjection: l10n.t('The numbers are those of the original weights.'),
       readOnly: {
         'symbolic-link': l10n.t(
           'Read-only: the adapter is a symbolic link. Save As writes the projected adapter to another folder.',
