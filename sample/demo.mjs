@@ -39,4 +39,4 @@ const byCount = project('harmful-count-8', '--count', '8');
 recordedAttackSuccess(['with 8 modules projected', 'count=8']);
 console.log(`
 The projected adapters: ${byThreshold} and ${byCount}
-To look at one in the editor: code ${byCount}`);
+To look at adapters in the editor: npm run editor`);

@@ -390,9 +390,8 @@ describe('what goes beyond one file', () => {
     await workbench.asked('Safe LoRA: Project Adapter');
     await workbench.pick('linked');
     const tab = new AdapterTab(workbench);
-    await tab.title.filter({ hasText: 'linked' }).waitFor();
-    await tab.measured();
     await tab.banner('Read-only: the adapter is a symbolic link').waitFor();
+    await tab.measured();
     assert.ok(await tab.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
     await tab.button('Save As…').click();
     const target = session.outside('from-link', MODEL_FILE);
