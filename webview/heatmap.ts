@@ -13,9 +13,14 @@ type Point = MatrixDataPoint & { cell: Cell };
 type MatrixChart = Chart<'matrix', Point[], string>;
 
 // Cells grow with the room there is, within these bounds in CSS pixels.
-const CELL_WIDTH = { least: 34, most: 72 };
-const CELL_HEIGHT = { least: 9, most: 26 };
-const MOST_BODY_HEIGHT = 620;
+const CELL_WIDTH = { least: 34, most: 110 };
+const CELL_HEIGHT = { least: 10, most: 26 };
+const MOST_BODY_HEIGHT = 800;
+const BODY_WIDTH = 400;
+/** Of the axis labels, about; wide enough for a kind's name, they stay level. */
+const LETTER_WIDTH = 6.4;
+/** Below this a full mark would hide the colour. */
+const SMALL_CELL = 14;
 const AXIS_ROOM = { left: 44, top: 24 };
 const GAP = 2;
 
@@ -128,7 +133,9 @@ export class Heatmap {
       role: 'application',
       'aria-roledescription': this.strings.heatmapRole,
     });
-    const width = clampTo(CELL_WIDTH, 420 / block.columns.length) * block.columns.length + AXIS_ROOM.left;
+    const label = Math.max(...block.columns.map((kind) => kind.length)) * LETTER_WIDTH + 8;
+    const cell = clampTo(CELL_WIDTH, Math.max(label, Math.min(72, BODY_WIDTH / block.columns.length)));
+    const width = cell * block.columns.length + AXIS_ROOM.left;
     const height = clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / block.rows.length) * block.rows.length + AXIS_ROOM.top;
     canvas.setAttribute('aria-label', this.label());
     const box = element('div', { class: 'canvas-box' }, canvas);
@@ -456,14 +463,17 @@ function hatch(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, in
   paint.restore();
 }
 
-/** A double frame and a dot: neither relies on the colour beneath. */
+/** A double frame and a dot, a single one where the cell is small: neither relies on the colour beneath. */
 function markSelected(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme, ink: string): void {
+  const small = height < SMALL_CELL;
   paint.strokeStyle = theme.mark;
-  paint.lineWidth = 2;
+  paint.lineWidth = small ? 1 : 2;
   paint.strokeRect(x, y, width, height);
-  paint.strokeStyle = ink;
-  paint.lineWidth = 1;
-  paint.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
+  if (!small) {
+    paint.strokeStyle = ink;
+    paint.lineWidth = 1;
+    paint.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
+  }
   const radius = Math.min(4, height / 4);
   paint.beginPath();
   paint.arc(x + width / 2, y + height / 2, radius, 0, 2 * Math.PI);

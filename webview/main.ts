@@ -31,6 +31,8 @@ Chart.register(
   Tooltip,
 );
 
+Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+
 const host = acquireVsCodeApi<Kept>();
 const state = new PageState();
 const pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();

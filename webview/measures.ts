@@ -19,7 +19,8 @@ export function decimal(value: number): string {
 }
 
 export function signed(value: number): string {
-  return Number.isNaN(value) ? '–' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
+  if (Number.isNaN(value)) return '–';
+  return `${value < 0 ? '−' : value > 0 ? '+' : ''}${Math.abs(value).toFixed(3)}`;
 }
 
 /** Three significant digits, whatever the magnitude. */
