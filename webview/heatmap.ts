@@ -60,6 +60,11 @@ export class Heatmap {
     for (const { chart } of this.drawn) chart.destroy();
     this.theme = readTheme();
     const modules = this.state.document?.modules ?? [];
+    const { open } = this;
+    const isThere = modules.some(
+      ({ stack, layer, expert }) => expert !== null && stack === open?.stack && layer === open.layer,
+    );
+    if (!isThere) this.open = undefined;
     const blocks = blocksOf(modules, this.open, this.strings.noLayer);
     this.heading.replaceChildren(...this.headingParts());
     const frames = blocks.map((block) => this.frame(block, blocks.length > 1));
@@ -360,7 +365,7 @@ export class Heatmap {
 
   private showCard(drawn: Drawn, cell: Cell): void {
     const bars = drawn.chart.getDatasetMeta(0).data;
-    const box = boxOf(bars[block(drawn).indexOf(cell)]!);
+    const box = boxOf(bars[drawn.block.cells.indexOf(cell)]!);
     const frame = drawn.canvas.getBoundingClientRect();
     const anchor = new DOMRect(frame.left + box.x, frame.top + box.y, box.width, box.height);
     if (cell.modules.length === 1) this.card.showModule(cell.modules[0]!, anchor);
@@ -420,10 +425,6 @@ interface Box {
   y: number;
   width: number;
   height: number;
-}
-
-function block({ block: { cells } }: Drawn): Cell[] {
-  return cells;
 }
 
 /** A matrix element's corner and size. */

@@ -289,8 +289,14 @@ export class Page {
     if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${focused}"]`)?.focus();
   }
 
+  /** A banner that says the same stays, with the focus that may be in it and what a screen reader has said of it. */
   private drawBanners(): void {
-    this.banners.replaceChildren(...this.bannerParts());
+    const shown = [...this.banners.children] as HTMLElement[];
+    const parts = this.bannerParts().map(
+      (part) => shown.find(({ dataset }) => dataset.key === part.dataset.key) ?? part,
+    );
+    if (parts.length !== shown.length || parts.some((part, i) => part !== shown[i]))
+      this.banners.replaceChildren(...parts);
   }
 
   private bannerParts(): HTMLElement[] {
@@ -298,7 +304,15 @@ export class Page {
     const { document: shown, failure, run, applied } = this.state;
     const reload = (): [string, () => void] => [actions.reload, this.asking(() => ({ do: 'reload' }))];
     const log = (): [string, () => void] => [actions.showLog, this.asking(() => ({ do: 'showLog' }))];
-    if (failure) return [banner('error', failure.error.message, [[actions.retry, reload()[1]], log()])];
+    if (failure) {
+      const discard: [string, () => void] = [actions.discard, this.asking(() => ({ do: 'discard' }))];
+      const ways: [string, () => void][] = [
+        [actions.retry, reload()[1]],
+        ...(failure.hasUnsaved ? [discard] : []),
+        log(),
+      ];
+      return [banner('error', failure.error.message, ways)];
+    }
     if (!shown || !run) return [];
     const parts: HTMLElement[] = [];
     if (shown.changedOnDisk) {
@@ -325,7 +339,6 @@ export class Page {
         ),
       );
     }
-    for (const notice of applied?.notices ?? []) parts.push(banner('warning', notice.message, []));
     const text = runText(run, states);
     if (run.state === 'failed') {
       const done = run.modulesDone > 0 ? ` ${format(states.failed, run.modulesDone, run.modulesTotal)}` : '';
@@ -335,14 +348,15 @@ export class Page {
           log(),
         ]),
       );
-    } else if (text !== null) parts.push(banner('information', text, []));
+    } else if (text !== null) parts.push(banner('information', text, [], run.state === 'running'));
     return parts;
   }
 
   private drawProgress(): void {
     const { run } = this.state;
     const running = run?.state === 'running';
-    this.progress.classList.toggle('on', running);
+    show(this.progressBar, running);
+    this.progress.setAttribute('aria-hidden', String(!running));
     if (!running) return;
     const share = run.bytesTotal > 0 ? run.bytesDone / run.bytesTotal : 0;
     this.progressBar.style.width = `${(100 * share).toFixed(1)}%`;
@@ -356,7 +370,7 @@ export class Page {
     const { run: start, cancel, apply, save, saveAs, restore } = this.buttons;
     const running = usable && run.state === 'running';
     const done = usable && run.state === 'done';
-    show(start, usable && !running && !done && run.state !== 'failed');
+    show(start, usable && !running && !done && run.state !== 'failed' && !shown.changedOnDisk);
     start.textContent =
       run?.state === 'cancelled' && run.modulesDone > 0 ? this.strings.actions.resume : this.strings.actions.run;
     show(cancel, running);
@@ -408,16 +422,19 @@ export class Page {
   }
 }
 
+/** @param quiet says nothing to a screen reader: a text that changes all the time */
 function banner(
   severity: 'information' | 'warning' | 'error',
   text: string,
   actions: [string, () => void][],
+  quiet = false,
 ): HTMLElement {
   const buttons = actions.map(([label, run]) => button(label, run));
   const sign = { information: 'ℹ', warning: '⚠', error: '✕' }[severity];
+  const role = quiet ? undefined : severity === 'error' ? 'alert' : 'status';
   return element(
     'div',
-    { class: `banner ${severity}`, role: severity === 'error' ? 'alert' : 'status' },
+    { class: `banner ${severity}`, role, 'data-key': [severity, text, ...actions.map(([label]) => label)].join('\n') },
     element('span', { class: 'sign', 'aria-hidden': 'true' }, sign),
     element('span', { class: 'banner-text' }, text),
     ...buttons,

@@ -39,22 +39,16 @@ export class SelectionPanel {
       if (mode !== this.state.draft.mode)
         this.setRule(mode === 'count' ? { mode, count: this.count } : { mode: 'threshold', threshold: this.threshold });
     });
-    this.thresholdField = textField(
-      strings.thresholdField,
-      (text) => {
-        const value = Number(text.replace(',', '.'));
-        if (text.trim() !== '' && value >= 0 && value <= 1) this.setRule({ mode: 'threshold', threshold: value });
-      },
-      { size: 6 },
-    );
-    this.countField = textField(
-      strings.countField,
-      (text) => {
-        const value = Number(text);
-        if (Number.isInteger(value) && value >= 1) this.setRule({ mode: 'count', count: value });
-      },
-      { size: 6 },
-    );
+    this.thresholdField = this.numberField(strings.thresholdField, (value) => {
+      if (!(value >= 0 && value <= 1)) return false;
+      this.setRule({ mode: 'threshold', threshold: value });
+      return true;
+    });
+    this.countField = this.numberField(strings.countField, (value) => {
+      if (!Number.isInteger(value) || value < 1) return false;
+      this.setRule({ mode: 'count', count: value });
+      return true;
+    });
     this.slider.setAttribute('aria-label', strings.thresholdSlider);
     this.slider.addEventListener('input', () => {
       this.setRule({ mode: 'threshold', threshold: Number(this.slider.value) });
@@ -124,6 +118,23 @@ export class SelectionPanel {
     });
     this.chart.data.datasets[0]!.data = counts;
     this.update();
+  }
+
+  /** @param take answers whether the number can be used; what cannot is marked, and gone when the field is left */
+  private numberField(label: string, take: (value: number) => boolean): ReturnType<typeof textField> {
+    const field = textField(
+      label,
+      (text) => {
+        const usable = text.trim() !== '' && take(Number(text.replace(',', '.')));
+        field.setAttribute('aria-invalid', String(!usable));
+      },
+      { size: 6 },
+    );
+    field.addEventListener('focusout', () => {
+      field.setAttribute('aria-invalid', 'false');
+      this.update();
+    });
+    return field;
   }
 
   private colourBars(): void {

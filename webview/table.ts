@@ -50,7 +50,7 @@ export class ModuleTable {
     });
     const table = element(
       'table',
-      { role: 'grid', 'aria-label': strings.table },
+      { role: 'grid', 'aria-label': strings.table, 'aria-multiselectable': 'true' },
       element('thead', { role: 'rowgroup' }, this.head),
       this.body,
     );
@@ -126,7 +126,7 @@ export class ModuleTable {
         ? [
             {
               id: 'stack',
-              title: '',
+              title: this.strings.stack,
               text: (module: number) => modules[module]!.stack ?? '',
               key: (module: number) => modules[module]!.stack,
             },
@@ -226,7 +226,10 @@ export class ModuleTable {
     return row;
   }
 
+  /** The order and the choice of rows; a row that moves keeps the focus, one that goes hands it to its neighbour. */
   private arrange(): void {
+    const focusedRow = this.rows.findIndex((row) => row === document.activeElement);
+    const focused = focusedRow < 0 ? null : focusedRow;
     const modules = this.state.document?.modules ?? [];
     const wanted = this.state.filter.trim().toLowerCase();
     const shown = modules.flatMap(({ name }, module) =>
@@ -246,7 +249,11 @@ export class ModuleTable {
     if (!same || this.rows[shown[0] ?? 0] !== this.body.firstElementChild)
       this.body.replaceChildren(...shown.map((module) => this.rows[module]!));
     show(this.empty, shown.length === 0 && modules.length > 0);
+    const current = focused === null ? -1 : shown.indexOf(focused);
+    if (current >= 0) this.current = current;
     this.rove(Math.min(this.current, Math.max(0, shown.length - 1)));
+    const next = this.order[this.current];
+    if (focused !== null && next !== undefined) this.rows[next]!.focus();
   }
 
   /** One row takes part in the order of Tab. */

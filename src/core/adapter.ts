@@ -4,7 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { folderName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
-import { isObject, kindOf, readJsonObject } from './files';
+import { kindOf, readJsonObject } from './files';
+import { isObject } from './objects';
 import { belongTo, openOriginals, type Originals } from './originals';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -72,7 +73,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
       ),
   );
   const originals = provenance
-    ? await verifiedOriginals(originalsPath ?? join(folder, ORIGINALS_FILE), pairs, provenance, notices)
+    ? await verifiedOriginals(originalsPath ?? join(folder, ORIGINALS_FILE), file, pairs, provenance, notices)
     : null;
   const projected = new Set(provenance?.modules ?? []);
   const modules = pairs.map(({ name, a, b }): LoraModule => {
@@ -352,13 +353,14 @@ function explainTargets(config: AdapterConfig, modules: readonly LoraModule[], n
 
 async function verifiedOriginals(
   path: string,
+  file: SafetensorsFile,
   pairs: readonly Pair[],
   provenance: Provenance,
   notices: Notice[],
 ): Promise<Originals | null> {
   if ((await kindOf(path)) === null) return null;
   const originals = await openOriginals(path);
-  if (await belongTo(originals, pairs, provenance)) return originals;
+  if (await belongTo(originals, file, pairs, provenance)) return originals;
   notices.push({
     code: 'originals-foreign',
     message: `${basename(path)} keeps the weights of another adapter or of an earlier training, and is not used.`,

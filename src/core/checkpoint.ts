@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileError, SafeLoraError, someNames } from './errors';
-import { isObject, kindOf, readJsonObject } from './files';
+import { kindOf, readJsonObject } from './files';
+import { isObject } from './objects';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 const SINGLE_FILE = 'model.safetensors';

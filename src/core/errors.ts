@@ -20,6 +20,7 @@ export const errorCodes = [
   'model-shape',
   'model-unlisted',
   'not-lora',
+  'not-measured',
   'nothing-applied',
   'non-finite',
   'orientation',
@@ -34,6 +35,7 @@ export const errorCodes = [
   'read-only',
   'safetensors-format',
   'unsupported-adapter',
+  'unexpected',
   'unsupported-dtype',
   'untrusted',
 ] as const;

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileError, SafeLoraError } from './errors';
+import { isObject } from './objects';
 
 /** A file opened for reading byte ranges. */
 export class ReadableFile {
@@ -92,10 +93,6 @@ export async function readJsonObject(
   }
   if (!isObject(value)) throw refuse('is not a JSON object');
   return value;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What is at the path, following symbolic links, or null where nothing is. */

@@ -6,7 +6,15 @@ import { SafeLoraError } from './errors';
 import { kindOf } from './files';
 import { isHashes, parseObject, type Provenance } from './provenance';
 import { replaceFile } from './replace';
-import { hashTensor, openSafetensors, readHead, type SafetensorsFile, type TensorHashes } from './safetensors';
+import {
+  hashTensor,
+  type Header,
+  openSafetensors,
+  parseHeader,
+  readHead,
+  type SafetensorsFile,
+  type TensorHashes,
+} from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
 
 const ORIGINALS_KEY = 'safe_lora_original';
@@ -40,11 +48,12 @@ export async function openOriginals(path: string): Promise<Originals> {
  * @param modules with `b` as it lies in the adapter's own file
  */
 export async function belongTo(
-  { file, sha256 }: Originals,
+  { file, head, sha256 }: Originals,
+  adapterFile: SafetensorsFile,
   modules: readonly Pick<LoraModule, 'name' | 'a' | 'b'>[],
   provenance: Provenance,
 ): Promise<boolean> {
-  if (Object.keys(sha256).length !== 2 * modules.length) return false;
+  if (Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return false;
   for (const { name, a, b } of modules) {
     if ((await hashTensor(a)) !== sha256[a.name]) return false;
     const present = await hashTensor(b);
@@ -54,6 +63,28 @@ export async function belongTo(
     if ((await hashTensor(kept)) !== sha256[b.name]) return false;
   }
   return true;
+}
+
+/** True where a file's head names the tensors of another file: the same, with the same place among the data. */
+function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
+  const { path, size, dataStart } = adapterFile;
+  try {
+    const length = Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));
+    if (length !== head.length - 8) return false;
+    const first = parseHeader(head.subarray(8), head.length + size - dataStart, path);
+    const places = (file: Header): string =>
+      JSON.stringify(
+        [...file.tensors.values()].map(({ name, dtype, shape, offset }) => [
+          name,
+          dtype,
+          shape,
+          offset - file.dataStart,
+        ]),
+      );
+    return places(first) === places(adapterFile);
+  } catch {
+    return false;
+  }
 }
 
 /** SHA-256 of every lora_A and lora_B as they were before anything was projected in place. */
@@ -74,18 +105,19 @@ export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
  */
 export async function keepOriginals(path: string, adapter: Adapter, modules: ReadonlySet<string>): Promise<void> {
   const sha256 = await originalHashes(adapter);
-  const earlier = (await kindOf(path)) === null ? adapter.originals : await openOriginals(path);
+  const earlier = (await kindOf(path)) === null ? null : await openOriginals(path);
   if (earlier && !sameHashes(earlier.sha256, sha256)) {
     throw new SafeLoraError(
       'originals-foreign',
-      `${path}: keeps the original weights of another adapter or of an earlier training; move it away, or use Save As.`,
+      `${path}: keeps the original weights of another adapter or of an earlier training; move it away.`,
     );
   }
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  if (earlier?.file.path === path && kept.length === earlier.file.tensors.size) return;
-  const head = earlier?.head ?? (await readHead(adapter.file));
+  if (earlier && kept.length === earlier.file.tensors.size) return;
+  const head = earlier?.head ?? adapter.originals?.head ?? (await readHead(adapter.file));
   const entry = JSON.stringify({ schema: SCHEMA, head: Buffer.from(head).toString('base64'), sha256 });
-  const sources = kept.map(({ b }) => ({ ...b, from: earlier?.file.tensors.get(b.name) ?? b }));
+  // An adapter's B is its original, wherever that lies.
+  const sources = kept.map(({ b }) => ({ ...b, from: b }));
   await mkdir(dirname(path), { recursive: true });
   await replaceFile(path, (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])));
 }

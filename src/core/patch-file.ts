@@ -5,7 +5,7 @@ import { originalHashes, sameHashes } from './originals';
 import { type Projection } from './patch';
 import { isHashes, parseObject, type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { replaceFile } from './replace';
-import { hashBytes, openSafetensors, readTensor } from './safetensors';
+import { hashBytes, openSafetensors, readTensor, type TensorHashes } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
 
 /** What the file's name ends in. */
@@ -14,9 +14,17 @@ export const PATCH_ENDING = '.safelora.safetensors';
 const PATCH_KEY = 'safe_lora_patch';
 const SCHEMA = 'safe-lora/patch@1';
 
-/** @param projection null makes a patch that gives the original back */
-export async function writePatch(path: string, adapter: Adapter, projection: Projection | null): Promise<void> {
-  const entry = JSON.stringify({ schema: SCHEMA, sha256: await originalHashes(adapter) });
+/**
+ * @param sha256 the adapter's `originalHashes`; taken when the projection was made, since its file may change
+ * @param projection null makes a patch that gives the original back
+ */
+export async function writePatch(
+  path: string,
+  adapter: Adapter,
+  sha256: TensorHashes,
+  projection: Projection | null,
+): Promise<void> {
+  const entry = JSON.stringify({ schema: SCHEMA, sha256 });
   const metadata = new Map([
     ...(projection ? ([[PROVENANCE_KEY, JSON.stringify(projection.provenance)]] as const) : []),
     [PATCH_KEY, entry] as const,

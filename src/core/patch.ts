@@ -105,7 +105,11 @@ export async function writeAdapterFile(path: string, adapter: Adapter, projectio
   const tensors = [...file.tensors.values()].sort((a, b) => a.offset - b.offset || a.length - b.length);
   const bodies = tensors.map((tensor) => {
     const module = modules.get(tensor.name);
-    return module ? (projection?.tensors.get(module.name) ?? module.b) : tensor;
+    const projected = module && projection?.tensors.get(module.name);
+    if (projected && projected.length !== tensor.length) {
+      throw new Error(`the projection of ${module.name} was made for another adapter`);
+    }
+    return projected ?? module?.b ?? tensor;
   });
   const head = projection
     ? encodeHeader(

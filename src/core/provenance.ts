@@ -1,5 +1,5 @@
 // What was projected, with which models: the `safe_lora` entry that travels in a file's metadata.
-import { isObject } from './files';
+import { isObject } from './objects';
 import { type SafetensorsFile, type TensorHashes } from './safetensors';
 import { isSelection, type Selection } from './selection';
 
@@ -33,10 +33,11 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
     entry !== null &&
     Array.isArray(names) &&
     names.every((name) => typeof name === 'string') &&
-    isHashes(entry.sha256) &&
+    isHashes(entry.sha256 ?? {}) &&
     isSelection(entry.selection);
   if (!readable) throw refuse();
-  return entry as unknown as Provenance;
+  // Written before 0.1.0 was complete, it has no hashes: its originals are then not to be found.
+  return { sha256: {}, ...entry } as unknown as Provenance;
 }
 
 /** The object that a metadata entry holds as JSON, or null where it holds none. */

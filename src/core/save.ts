@@ -2,14 +2,14 @@
 import { constants } from 'node:fs';
 import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Adapter, ADAPTER_FILE, CONFIG_FILE } from './adapter';
+import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from './adapter';
 import { fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 import { keepOriginals } from './originals';
 import { companions, REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
 import { replaceFile } from './replace';
-import { openSafetensors } from './safetensors';
+import { openSafetensors, type SafetensorsFile } from './safetensors';
 
 /** Why an adapter's own file is not written to, though it can be saved elsewhere. */
 export type WriteObstacle = 'symbolic-link' | 'hub-cache' | 'no-permission';
@@ -29,12 +29,12 @@ export async function writeObstacle({ path, file }: Adapter): Promise<WriteObsta
 }
 
 /** @throws SafeLoraError where the adapter's file is no longer the one that was opened */
-export async function refuseChanged({ file }: Adapter): Promise<void> {
+export async function refuseChanged(file: SafetensorsFile): Promise<void> {
   const { size, modified, headerHash } = await openSafetensors(file.path);
   if (size === file.size && modified === file.modified && headerHash === file.headerHash) return;
   throw new SafeLoraError(
     'changed-on-disk',
-    `${file.path}: was changed on disk after it was opened; reload it (File: Revert File) to see what it holds now, or use Save As.`,
+    `${file.path}: was changed on disk after it was opened; reload it to see what it holds now.`,
   );
 }
 
@@ -42,25 +42,36 @@ export async function refuseChanged({ file }: Adapter): Promise<void> {
  * Replaces the adapter's own file. A kill at any moment leaves the old file or the new one, and the originals of both.
  * @param originalsPath where the replaced weights are kept
  * @param report the content of the report beside it; null where there is none for this state
+ * @returns why the report is not there, though the adapter is saved; null as a rule
  */
 export async function saveInPlace(
-  adapter: Adapter,
+  { file, path, originals }: Adapter,
   projection: Projection | null,
   originalsPath: string,
   report: string | null,
-): Promise<void> {
-  await refuseChanged(adapter);
-  await replaceFile(adapter.file.path, async (temporary) => {
+): Promise<SafeLoraError | null> {
+  await refuseChanged(file);
+  // Read anew: an earlier save, or one in another window, may have moved the originals.
+  const adapter = await openAdapter(path, originalsPath);
+  if (originals && !adapter.originals) {
+    throw new SafeLoraError(
+      'originals-foreign',
+      `${originalsPath}: no longer holds the original weights of this adapter; put the file back before you save.`,
+    );
+  }
+  await replaceFile(file.path, async (temporary) => {
     // Before the originals: extending them moves the tensors that are read here.
     await writeAdapterFile(temporary, adapter, projection);
     if (projection) await keepOriginals(originalsPath, adapter, new Set(projection.tensors.keys()));
+    await refuseChanged(file);
   });
-  await placeReport(adapter.path, report);
+  return placeReport(path, report);
 }
 
 /**
  * Writes the adapter to a folder that holds none, with its other files where absent.
  * @param path the new adapter_model.safetensors
+ * @returns why the report is not there, though the adapter is saved; null as a rule
  * @throws SafeLoraError where the folder holds an adapter already
  */
 export async function saveCopy(
@@ -68,7 +79,8 @@ export async function saveCopy(
   adapter: Adapter,
   projection: Projection | null,
   report: string | null,
-): Promise<void> {
+): Promise<SafeLoraError | null> {
+  await refuseChanged(adapter.file);
   const folder = dirname(path);
   if (basename(path) !== ADAPTER_FILE) {
     throw new SafeLoraError(
@@ -96,13 +108,24 @@ export async function saveCopy(
   } catch (error) {
     throw fileError(folder, error, 'write');
   }
-  await replaceFile(path, (temporary) => writeAdapterFile(temporary, adapter, projection));
-  await placeReport(folder, report);
+  await replaceFile(path, async (temporary) => {
+    await writeAdapterFile(temporary, adapter, projection);
+    await refuseChanged(adapter.file);
+  });
+  return placeReport(folder, report);
 }
 
-/** A report beside the adapter describes the adapter's present state, or is not there. */
-async function placeReport(folder: string, report: string | null): Promise<void> {
+/**
+ * A report beside the adapter describes the adapter's present state, or is not there.
+ * @returns why it could not be brought to that: no reason to call the adapter unsaved
+ */
+async function placeReport(folder: string, report: string | null): Promise<SafeLoraError | null> {
   const path = join(folder, REPORT_FILE);
-  if (report !== null) await replaceFile(path, (temporary) => writeFile(temporary, report));
-  else await rm(path, { force: true });
+  try {
+    if (report !== null) await replaceFile(path, (temporary) => writeFile(temporary, report));
+    else await rm(path, { force: true });
+    return null;
+  } catch (error) {
+    return fileError(path, error, 'write');
+  }
 }

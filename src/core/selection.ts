@@ -1,4 +1,5 @@
 // Which modules are projected. Every rule works on measured similarities alone, so that a change of threshold costs nothing.
+import { isObject } from './objects';
 
 /** The paper's threshold for Llama-2 (arXiv 2405.16833, §4). The level that fits depends on V. */
 export const DEFAULT_THRESHOLD = 0.35;
@@ -40,15 +41,11 @@ export function select(modules: readonly Selectable[], selection: Selection): Se
 
 /** True for what can be used as a selection; files may hold anything. */
 export function isSelection(value: unknown): value is Selection {
-  if (!isRecord(value) || !isRecord(value.overrides)) return false;
+  if (!isObject(value) || !isObject(value.overrides)) return false;
   const { added, removed } = value.overrides;
   const names = [added, removed].every((list) => Array.isArray(list) && list.every((name) => typeof name === 'string'));
   const { mode, threshold, count } = value;
   return (
     names && (mode === 'threshold' ? typeof threshold === 'number' : mode === 'count' && typeof count === 'number')
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

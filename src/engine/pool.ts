@@ -129,7 +129,11 @@ class Child {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     if (background && this.process.pid !== undefined) {
-      setPriority(this.process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+      try {
+        setPriority(this.process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+      } catch {
+        // A child that is gone already reports itself; one that may not be lowered runs as it is.
+      }
     }
     this.process.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-4000);

@@ -7,7 +7,6 @@ import { type OpenedDocument } from './editor/opened-document';
 import { type ModelRole } from './editor/protocol';
 import { Cancelled, requireTrust } from './errors';
 import { type ModelPairs } from './models';
-import { setting } from './settings';
 
 /** A run shorter than this shows no notification; the page shows it anyway. */
 const NOTIFY_AFTER_MS = 800;
@@ -29,21 +28,26 @@ export class EditorActions {
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     let pair = adapter.measurement.models;
+    // Where both are asked for, the two may change places.
+    if (roles.length > 1) pair = {};
     for (const role of roles) {
       const folder = await this.models.choose(role, adapter.adapter, pair);
       if (folder === undefined) throw new Cancelled();
       pair = { ...pair, [role]: folder };
-      await adapter.setModels(pair);
     }
+    await adapter.setModels(pair);
     if (pair.base && pair.aligned) void runVisibly(adapter);
   }
 
   async apply(adapter: AdapterDocument, selection: Selection): Promise<void> {
     requireTrust();
     await askAboutGoneOriginals(adapter);
-    const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');
-    if (autoSave !== 'off' && !(await this.askAboutAutoSave(adapter, selection))) return;
-    await adapter.apply(selection);
+    if (await this.mayWrite(adapter, selection)) await adapter.apply(selection);
+  }
+
+  async applyPatch(adapter: AdapterDocument, path: string): Promise<void> {
+    requireTrust();
+    if (await this.mayWrite(adapter, null)) await adapter.applyPatch(path);
   }
 
   async save(adapter: AdapterDocument): Promise<void> {
@@ -54,7 +58,7 @@ export class EditorActions {
   async saved(adapter: AdapterDocument): Promise<void> {
     await adapter.save();
     const key = 'toldAboutOriginals';
-    if (!adapter.hasProjection || setting('keepOriginals') !== 'beside' || this.memory.global.get(key)) return;
+    if (!adapter.keepsOriginalsBeside || this.memory.global.get(key)) return;
     await this.memory.global.update(key, true);
     const change = vscode.l10n.t('Change Setting');
     void vscode.window
@@ -73,43 +77,53 @@ export class EditorActions {
   /** Saves what is applied; of a read-only adapter what is selected, since nothing can be applied to it. */
   async saveAs(adapter: AdapterDocument, selection: Selection): Promise<void> {
     requireTrust();
-    const ask = async (): Promise<void> => {
-      await vscode.workspace.saveAs(adapter.uri);
-    };
-    await (adapter.isReadOnly ? adapter.withSelection(selection, ask) : ask());
+    if (adapter.isReadOnly) await this.saveCopy(adapter, selection);
+    else await vscode.workspace.saveAs(adapter.uri);
   }
 
   /** Gives the first file back, on disk too. */
   async restore(adapter: AdapterDocument): Promise<void> {
-    adapter.restore();
+    await adapter.restore();
     if (adapter.isDirty) await this.save(adapter);
   }
 
+  /** Reads the file again; VS Code takes part where it holds edits. */
   async reload(document: OpenedDocument): Promise<void> {
-    if (document.failure === undefined && document.adapter.isDirty) {
-      await vscode.commands.executeCommand('workbench.action.files.revert');
-      return;
-    }
-    await document.reload();
+    const dirty = document.failure === undefined ? document.adapter.isDirty : false;
+    if (dirty) await vscode.commands.executeCommand('workbench.action.files.revert');
+    else await document.reload();
   }
 
-  /** @returns false where a copy was saved instead */
-  private async askAboutAutoSave(adapter: AdapterDocument, selection: Selection): Promise<boolean> {
+  /** Gives up edits that were kept for an adapter which is no longer there. */
+  async discard(): Promise<void> {
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+  }
+
+  private async saveCopy(adapter: AdapterDocument, selection: Selection): Promise<void> {
+    await adapter.withCopy(selection, async () => {
+      await vscode.workspace.saveAs(adapter.uri);
+    });
+  }
+
+  /**
+   * With auto save on an edit is on disk a moment later, which the first one in an adapter must say.
+   * @param selection what a copy would hold instead; null where no copy can be offered
+   * @returns false where a copy was saved instead
+   */
+  private async mayWrite(adapter: AdapterDocument, selection: Selection | null): Promise<boolean> {
+    const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');
     const key = `toldAboutAutoSave ${adapter.adapter.realPath}`;
-    if (this.memory.workspace.get(key)) return true;
+    if (autoSave === 'off' || this.memory.workspace.get(key)) return true;
     const write = vscode.l10n.t('Apply and Write');
     const copy = vscode.l10n.t('Save a Copy…');
     const chosen = await vscode.window.showWarningMessage(
       vscode.l10n.t('Auto Save is on: applying writes {0} to disk.', adapter.adapter.name),
       { modal: true, detail: vscode.l10n.t('The original weights are kept, and Restore brings them back.') },
-      write,
-      copy,
+      ...(selection ? [write, copy] : [write]),
     );
     if (chosen === undefined) throw new Cancelled();
-    if (chosen === copy) {
-      await adapter.withSelection(selection, async () => {
-        await vscode.workspace.saveAs(adapter.uri);
-      });
+    if (chosen === copy && selection) {
+      await this.saveCopy(adapter, selection);
       return false;
     }
     await this.memory.workspace.update(key, true);

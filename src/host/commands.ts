@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
+import { SafeLoraError } from '../core/errors';
 import { PATCH_ENDING } from '../core/patch-file';
 import { type EditorActions } from './actions';
 import { type WorkspaceAdapters } from './adapters';
@@ -60,6 +61,12 @@ export class Commands extends Disposable {
       filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
     });
     if (!target) throw new Cancelled();
+    if (!target.path.endsWith(PATCH_ENDING)) {
+      throw new SafeLoraError(
+        'patch-format',
+        vscode.l10n.t('{0}: the name of a patch ends in {1}; choose such a name.', target.fsPath, PATCH_ENDING),
+      );
+    }
     await adapter.savePatch(target.fsPath);
     void vscode.window.showInformationMessage(vscode.l10n.t('Patch saved: {0}', basename(target.fsPath)));
   }
@@ -73,7 +80,7 @@ export class Commands extends Disposable {
       filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
     });
     if (!files?.[0]) throw new Cancelled();
-    await adapter.applyPatch(files[0].fsPath);
+    await this.actions.applyPatch(adapter, files[0].fsPath);
   }
 
   /** The adapter that a command is for: the one it was called on, the one in the active tab, or one that is picked. */

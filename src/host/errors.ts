@@ -15,7 +15,7 @@ export class Cancelled extends Error {
 export function errorView(error: unknown): ErrorView {
   if (error instanceof SafeLoraError) return { code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'engine-failed', message: vscode.l10n.t('Unexpected: {0}', message) };
+  return { code: 'unexpected', message: vscode.l10n.t('Unexpected: {0}', message) };
 }
 
 /** Runs what a command or a page asked for, and shows its failure. */

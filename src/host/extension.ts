@@ -12,7 +12,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
   const engine = new EngineService(context.extensionPath, log);
   const models = new ModelPairs();
-  const services = { engine, models, originals: new OriginalsPlace(context.storageUri), log };
+  const services = {
+    engine,
+    models,
+    originals: new OriginalsPlace(context.storageUri ?? context.globalStorageUri),
+    log,
+  };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();

@@ -7,13 +7,13 @@ import { kindOf } from '../core/files';
 import { setting } from './settings';
 
 export class OriginalsPlace {
-  /** @param storage the extension's folder for this workspace; undefined where no workspace is open */
-  constructor(private readonly storage: vscode.Uri | undefined) {}
+  /** @param storage the extension's folder for this workspace */
+  constructor(private readonly storage: vscode.Uri) {}
 
   /** A file that was begun is extended, whatever the setting says since. */
   async of(folder: string): Promise<string> {
     const beside = join(folder, ORIGINALS_FILE);
-    if (!this.storage || (await kindOf(beside)) !== null) return beside;
+    if ((await kindOf(beside)) !== null) return beside;
     const key = createHash('sha256').update(folder).digest('hex');
     const stored = join(this.storage.fsPath, 'originals', `${key}.safetensors`);
     if ((await kindOf(stored)) !== null) return stored;

@@ -1,7 +1,7 @@
 // The settings, checked: whatever stands in a settings file, the code gets a value of the right kind.
 import * as vscode from 'vscode';
 import { DEFAULT_THRESHOLD } from '../core/selection';
-import { isObject } from '../core/files';
+import { isObject } from '../core/objects';
 import { type ModelPair, SECTION, type Settings } from './contributions';
 
 const MIN_MEMORY_MIB = 256;

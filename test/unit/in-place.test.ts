@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Adapter, openAdapter } from '../../src/core/adapter';
 import { SafeLoraError } from '../../src/core/errors';
+import { keepOriginals, originalHashes } from '../../src/core/originals';
 import { type Projection, readProjection } from '../../src/core/patch';
 import { readPatch, writePatch } from '../../src/core/patch-file';
 import { hashBytes } from '../../src/core/safetensors';
@@ -149,6 +150,50 @@ describe('saving in place', () => {
     assert.ok(!existsSync(join(path, ORIGINALS)));
   });
 
+  it('reads the originals where they lie now, also after a save that failed once they had grown', async () => {
+    const path = newAdapter();
+    await save(path, [names[0]], 1);
+    const adapter = await openAdapter(path);
+    // As a failed save leaves it: the originals hold more than when the adapter was opened, the adapter is as it was.
+    await keepOriginals(join(path, ORIGINALS), adapter, new Set(names));
+    await saveInPlace(adapter, projection(adapter, [names[1]], 2), join(path, ORIGINALS), null);
+    const direct = newAdapter();
+    await save(direct, [names[1]], 2);
+    assert.deepEqual(readFileSync(join(path, FILE)), readFileSync(join(direct, FILE)));
+  });
+
+  it('does not restore from a head that was tampered with', async () => {
+    const path = newAdapter();
+    await save(path, [names[0]], 1);
+    const kept = readFileSync(join(path, ORIGINALS)).toString('latin1');
+    const head = /"head\\":\\"([^\\]+)/.exec(kept)![1]!;
+    const bytes = Buffer.from(head, 'base64');
+    bytes.write('[9,', bytes.indexOf('"shape":') + 8);
+    writeFileSync(join(path, ORIGINALS), Buffer.from(kept.replace(head, bytes.toString('base64')), 'latin1'));
+    assert.equal((await openAdapter(path)).originals, null);
+  });
+
+  it('saves the adapter even where a report cannot be put beside it', async () => {
+    const path = newAdapter();
+    mkdirSync(join(path, 'safe_lora_report.json'));
+    const adapter = await openAdapter(path);
+    const problem = await saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}');
+    assert.match(problem!.message, /safe_lora_report\.json/);
+    assert.deepEqual((await openAdapter(path)).provenance?.modules, [names[0]]);
+  });
+
+  it('never writes a projection of another size', async () => {
+    const path = newAdapter();
+    const before = readFileSync(join(path, FILE));
+    const adapter = await openAdapter(path);
+    const wrong = { ...projection(adapter, [names[0]], 1), tensors: new Map([[names[0], new Uint8Array(8)]]) };
+    await assert.rejects(
+      saveInPlace(adapter, wrong, join(path, ORIGINALS), null),
+      /made for another adapter|cannot write/,
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), before);
+  });
+
   it('refuses to mix the originals of two trainings', async () => {
     const path = newAdapter();
     await save(path, [names[0]], 1);
@@ -219,6 +264,19 @@ describe('saving a copy', () => {
     );
   });
 
+  it('refuses when the adapter changed after it was opened', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    writeFileSync(join(path, FILE), readFileSync(join(newAdapter(50), FILE)));
+    utimesSync(join(path, FILE), new Date(), new Date(Date.now() + 5000));
+    const target = join(dirname(path), 'copy', FILE);
+    await assert.rejects(
+      saveCopy(target, adapter, projection(adapter, [names[0]], 1), null),
+      refusal('changed-on-disk', /was changed on disk/),
+    );
+    assert.ok(!existsSync(target));
+  });
+
   it('copies an adapter with nothing applied bit for bit', async () => {
     const path = newAdapter();
     const target = join(dirname(path), 'copy', FILE);
@@ -250,7 +308,7 @@ describe('a patch', () => {
     const adapter = await openAdapter(path);
     const made = projection(adapter, [names[1]], 5);
     const patch = join(dirname(path), 'a.safelora.safetensors');
-    await writePatch(patch, adapter, made);
+    await writePatch(patch, adapter, await originalHashes(adapter), made);
     assert.deepEqual(await readPatch(patch, adapter), made);
     await save(path, [names[0]], 1);
     assert.deepEqual(await readPatch(patch, await openAdapter(path)), made, 'also after another save in place');
@@ -259,7 +317,7 @@ describe('a patch', () => {
   it('holds nothing but the replaced tensors', async () => {
     const adapter = await openAdapter(newAdapter());
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
     const bytes = readFileSync(patch);
     const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString()) as object;
     assert.deepEqual(Object.keys(header), ['__metadata__', `base_model.model.${names[1]}.lora_B.weight`]);
@@ -268,7 +326,7 @@ describe('a patch', () => {
   it('is refused on any other adapter, by its tensors', async () => {
     const adapter = await openAdapter(newAdapter());
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
     await assert.rejects(
       readPatch(patch, await openAdapter(newAdapter(99))),
       refusal('patch-foreign', /was made from another adapter.*apply it to the adapter that it was made from/),
@@ -279,7 +337,7 @@ describe('a patch', () => {
     const path = newAdapter();
     const adapter = await openAdapter(path);
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
     const bytes = readFileSync(patch);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(patch, bytes);

@@ -1,36 +1,38 @@
 // An adapter as a VS Code document: its edits are sets of projected modules, so that dirty mark, Undo, Save and hot exit are VS Code's.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from '../../core/adapter';
+import { type Adapter, ADAPTER_FILE, openAdapter } from '../../core/adapter';
 import { SafeLoraError } from '../../core/errors';
+import { ReadableFile } from '../../core/files';
 import { comparePositions, positions } from '../../core/naming';
+import { originalHashes } from '../../core/originals';
 import { REPORT_FILE } from '../../core/output';
 import { makeProjection, type Projection, readProjection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
 import { travellingReport } from '../../core/report';
+import { type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
 import { type Selection } from '../../core/selection';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
+import { requireTrust } from '../errors';
 import { type ModelPairs } from '../models';
 import { type OriginalsPlace } from '../originals-place';
-import { requireTrust } from '../errors';
 import { setting } from '../settings';
 import { Measurement } from './measurement';
-import { type AppliedView, type DocumentView, type ModuleView, type NoticeView, type ReadOnlyReason } from './protocol';
+import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from './protocol';
+import { TemporaryCopy } from './temporary-copy';
 
 declare const SAFE_LORA_VERSION: string;
 
-/** What the adapter's file would hold if it were saved now. */
+/** What the adapter's file would hold if it were saved now. A new object for each edit: two are the same state only if they are one. */
 interface State {
   /** Null is the original. */
   projection: Projection | null;
   /** The content of the report beside it, where one describes this state. */
   report: string | null;
-  notices: NoticeView[];
 }
 
 export interface Edit {
@@ -39,6 +41,9 @@ export interface Edit {
   redo(): void;
 }
 
+/** Another state is applied, or the present one was saved. */
+export type Move = 'moved' | 'saved';
+
 export interface DocumentServices {
   engine: EngineService;
   models: ModelPairs;
@@ -46,12 +51,7 @@ export interface DocumentServices {
   log: vscode.LogOutputChannel;
 }
 
-/** Another state is applied, or the present one was saved. */
-export type Move = 'moved' | 'saved';
-
-const ORIGINAL: State = { projection: null, report: null, notices: [] };
-
-export class AdapterDocument extends Disposable implements vscode.CustomDocument {
+export class AdapterDocument extends Disposable {
   private readonly edited = this._register(new vscode.EventEmitter<Edit>());
   readonly onDidEdit = this.edited.event;
   private readonly reopened = this._register(new vscode.EventEmitter<void>());
@@ -61,10 +61,16 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   readonly onDidMove = this.moved.event;
 
   readonly measurement: Measurement;
-  private state = ORIGINAL;
-  private savedState = ORIGINAL;
+  private state: State = { projection: null, report: null };
+  private savedState = this.state;
+  /** What Save As writes instead of the state, while it asks where to. */
+  private copy: State | null = null;
   private readOnly: ReadOnlyReason | null = null;
   private changedOnDisk = false;
+  /** Of the original tensors, taken before the first edit: what projections and backups belong to. */
+  private hashes: TensorHashes | undefined;
+  /** Counts the adapters that this document was read as; edits of an earlier one are no longer gone back to. */
+  private generation = 0;
   private saving: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -80,22 +86,27 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
 
   /**
    * @param backup the patch file in which VS Code kept unsaved edits
-   * @throws SafeLoraError for a file that is no LoRA adapter
+   * @throws SafeLoraError for a file that is no LoRA adapter, or a backup of another one
    */
   static async open(uri: vscode.Uri, services: DocumentServices, backup?: string): Promise<AdapterDocument> {
-    const folder = uri.scheme === 'file' ? dirname(uri.fsPath) : await materialise(uri);
-    const adapter = await openAdapter(folder, await services.originals.of(folder));
-    const document = new AdapterDocument(uri, adapter, services);
+    const temporary = uri.scheme === 'file' ? null : await TemporaryCopy.of(uri);
+    const folder = temporary?.folder ?? dirname(uri.fsPath);
+    let document: AdapterDocument | undefined;
     try {
+      const adapter = await openAdapter(folder, await services.originals.of(folder));
+      document = new AdapterDocument(uri, adapter, services);
+      if (temporary) document._register(temporary);
       await document.takeUp();
       if (backup !== undefined) {
-        document.state = { projection: await readPatch(backup, adapter), report: null, notices: [] };
+        document.hashes = await originalHashes(adapter);
+        document.state = { projection: await readPatch(backup, adapter), report: null };
       }
+      return document;
     } catch (error) {
-      document.dispose();
+      document?.dispose();
+      temporary?.dispose();
       throw error;
     }
-    return document;
   }
 
   get adapter(): Adapter {
@@ -110,25 +121,9 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
     return this.readOnly !== null;
   }
 
-  get hasProjection(): boolean {
-    return this.state.projection !== null;
-  }
-
   /** Modules that were projected before, and whose originals are nowhere. */
   get irrecoverable(): string[] {
     return this.opened.modules.filter((module) => module.alreadyProjected).map((module) => module.name);
-  }
-
-  view(): DocumentView {
-    const { name, path, rank, alpha, targetModules, trainedOn } = this.opened;
-    return {
-      adapter: { name, path, rank, alpha, targetModules, trainedOn },
-      modules: moduleViews(this.opened),
-      readOnly: this.readOnly,
-      trusted: vscode.workspace.isTrusted,
-      changedOnDisk: this.changedOnDisk,
-      selection: this.firstSelection,
-    };
   }
 
   /** The selection that is applied, or null where none is. */
@@ -143,49 +138,67 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
     return this.selection ?? { mode: 'threshold', threshold, overrides: { added: [], removed: [] } };
   }
 
+  /** True where the last save kept originals in the adapter's own folder. */
+  get keepsOriginalsBeside(): boolean {
+    const { originals, path } = this.opened;
+    return originals !== null && dirname(originals.file.path) === path;
+  }
+
+  view(): DocumentView {
+    const { name, path, rank, alpha, targetModules, trainedOn } = this.opened;
+    return {
+      adapter: { name, path, rank, alpha, targetModules, trainedOn },
+      modules: moduleViews(this.opened),
+      readOnly: this.readOnly,
+      trusted: vscode.workspace.isTrusted,
+      changedOnDisk: this.changedOnDisk,
+      selection: this.firstSelection,
+    };
+  }
+
   appliedView(): AppliedView {
-    const { projection, notices } = this.state;
+    const { projection } = this.state;
     return {
       modules: projection?.provenance.modules ?? this.irrecoverable,
       selection: this.selection,
       dirty: this.isDirty,
       canRestore: projection !== null,
-      notices,
     };
   }
 
   async setModels(pair: Partial<ModelPair>): Promise<void> {
-    await this.services.models.remember(this.opened, this.uri, pair);
     await this.measurement.setModels(pair);
+    await this.services.models.remember(this.opened, this.uri, pair).catch((error: unknown) => {
+      this.services.log.warn(`The models are not remembered: ${(error as Error).message}`);
+    });
   }
 
   /** Makes the projection of the selected modules the document's state, as one step of Undo. */
   async apply(selection: Selection): Promise<void> {
-    requireTrust();
+    await this.prepareEdit();
     const next = await this.projected(selection);
     const count = next.projection?.tensors.size ?? 0;
-    this.edit(
-      next,
+    const label =
       count === 0
         ? vscode.l10n.t('Take back the projection')
         : count === 1
           ? vscode.l10n.t('Project 1 module')
-          : vscode.l10n.t('Project {0} modules', count),
-    );
+          : vscode.l10n.t('Project {0} modules', count);
+    this.edit(next, label);
   }
 
   /** The file as it was before anything was projected in place, as one step of Undo. */
-  restore(): void {
-    requireTrust();
-    this.refuseReadOnly();
+  async restore(): Promise<void> {
+    await this.prepareEdit();
     if (this.state.projection === null) throw this.nothingToRestore();
-    this.edit(ORIGINAL, vscode.l10n.t('Restore original weights'));
+    this.edit({ projection: null, report: null }, vscode.l10n.t('Restore original weights'));
   }
 
-  /** @throws SafeLoraError where nothing is applied */
-  async savePatch(path: string): Promise<void> {
-    requireTrust();
-    await writePatch(path, this.opened, this.requireProjection());
+  /** @throws SafeLoraError where the patch was made from another adapter */
+  async applyPatch(path: string): Promise<void> {
+    await this.prepareEdit();
+    const projection = await readPatch(path, this.opened);
+    this.edit({ projection, report: null }, vscode.l10n.t('Apply patch {0}', basename(path)));
   }
 
   /** @throws SafeLoraError where nothing is applied */
@@ -199,97 +212,109 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
     );
   }
 
-  /** @throws SafeLoraError where the patch was made from another adapter */
-  async applyPatch(path: string): Promise<void> {
+  async savePatch(path: string): Promise<void> {
     requireTrust();
-    this.refuseReadOnly();
-    const projection = await readPatch(path, this.opened);
-    this.edit({ projection, report: null, notices: [] }, vscode.l10n.t('Apply patch {0}', basename(path)));
+    await this.writeState(path, this.requireProjection());
   }
 
   /** Replaces the adapter's file; the replaced weights are kept first. */
   save(): Promise<void> {
     return this.serialised(async () => {
+      requireTrust();
       this.refuseReadOnly();
       const { state } = this;
       const { path } = this.opened;
-      await this.whilePaused(async () => {
+      await this.measurement.paused(async () => {
         const originals = await this.services.originals.of(path);
-        await saveInPlace(this.opened, state.projection, originals, state.report);
+        this.warn(await saveInPlace(this.opened, state.projection, originals, state.report));
         this.savedState = state;
         this.opened = await openAdapter(path, originals);
+        return { adapter: this.opened, same: true };
       });
       this.changedOnDisk = false;
       this.moved.fire('saved');
     });
   }
 
-  /** @param selection what to save where the adapter itself is read-only; else what is applied */
+  /** Writes what is applied to another folder. */
   saveAs(target: vscode.Uri): Promise<void> {
     return this.serialised(async () => {
-      if (target.scheme !== 'file') {
-        throw new SafeLoraError(
-          'read-only',
-          vscode.l10n.t(
-            '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.',
-            target.toString(),
-          ),
-        );
-      }
       requireTrust();
-      if (target.fsPath === this.uri.fsPath && this.uri.scheme === 'file') {
-        throw new SafeLoraError(
-          'output-exists',
-          vscode.l10n.t('{0}: is the adapter itself; choose another folder.', target.fsPath),
-        );
+      if (target.scheme !== 'file') {
+        const text =
+          '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.';
+        throw new SafeLoraError('read-only', vscode.l10n.t(text, target.toString()));
       }
-      const { projection, report } = this.state;
-      await saveCopy(target.fsPath, this.opened, projection, report);
+      const { projection, report } = this.copy ?? this.state;
+      this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
+      const count = projection?.tensors.size ?? 0;
+      void vscode.window.showInformationMessage(
+        count === 0
+          ? vscode.l10n.t('Saved as it is, nothing projected: {0}', target.fsPath)
+          : vscode.l10n.t('Saved with {0} modules projected: {1}', count, target.fsPath),
+      );
     });
   }
 
-  /** For an adapter that is read-only: saves elsewhere what is selected, without an edit that could never be saved here. */
-  async withSelection(selection: Selection, action: () => Promise<void>): Promise<void> {
-    const earlier = this.state;
-    this.state = this.measurement.view(selection).state === 'done' ? await this.projected(selection) : earlier;
+  /** Lets Save As write what is selected, where it is not to be applied here. */
+  async withCopy(selection: Selection, action: () => Promise<void>): Promise<void> {
+    this.copy = await this.projected(selection);
     try {
       await action();
     } finally {
-      this.state = earlier;
+      this.copy = null;
     }
   }
 
   /** Reads the adapter anew; what was applied and not saved is given up. */
   revert(): Promise<void> {
     return this.serialised(async () => {
-      const { path } = this.opened;
-      const earlier = this.opened.file;
-      const next = await openAdapter(path, await this.services.originals.of(path));
-      const same =
-        next.file.size === earlier.size &&
-        next.file.modified === earlier.modified &&
-        next.file.headerHash === earlier.headerHash;
-      this.opened = next;
-      await this.measurement.setAdapter(next, same);
+      const { path, file } = this.opened;
+      await this.measurement.paused(async () => {
+        const adapter = await openAdapter(path, await this.services.originals.of(path));
+        const same = await refuseChanged(file).then(() => true, () => false); // prettier-ignore
+        this.opened = adapter;
+        if (!same) this.generation++;
+        return { adapter, same };
+      });
       await this.takeUp();
       this.reopened.fire();
       this.moved.fire('moved');
     });
   }
 
-  async backup(path: string): Promise<void> {
-    await writePatch(path, this.opened, this.state.projection);
+  /** Keeps what is applied and not saved, as a patch. */
+  backup(path: string): Promise<void> {
+    return this.writeState(path, this.state.projection);
   }
 
-  override dispose(): void {
-    if (this.uri.scheme !== 'file') void rm(dirname(this.opened.path), { recursive: true, force: true });
-    super.dispose();
+  private async writeState(path: string, projection: Projection | null): Promise<void> {
+    this.hashes ??= await originalHashes(this.opened);
+    await writePatch(path, this.opened, this.hashes, projection);
+  }
+
+  /** Everything that must hold before an edit is made. */
+  private async prepareEdit(): Promise<void> {
+    requireTrust();
+    this.refuseReadOnly();
+    await this.saving;
+    await refuseChanged(this.opened.file);
+    this.hashes ??= await originalHashes(this.opened);
   }
 
   private edit(next: State, label: string): void {
-    this.refuseReadOnly();
     const earlier = this.state;
+    const { generation } = this;
     const go = (state: State) => (): void => {
+      if (generation !== this.generation) {
+        void vscode.window.showWarningMessage(
+          vscode.l10n.t(
+            '“{0}” was done to the adapter as it was before it changed on disk, so it changes nothing now.',
+            label,
+          ),
+        );
+        return;
+      }
       this.state = state;
       this.moved.fire('moved');
     };
@@ -300,25 +325,14 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   private async projected(selection: Selection): Promise<State> {
     const { plan, modules } = this.measurement.complete;
     const projection = await makeProjection(plan, modules, selection, SAFE_LORA_VERSION);
-    if (projection.tensors.size === 0) return ORIGINAL;
-    const report = this.measurement.report(selection);
-    const general = new Set(this.measurement.view(selection).notices.map((notice) => notice.message));
-    return {
-      projection,
-      report: travellingReport(report),
-      notices: report.notices.filter((notice) => !general.has(notice.message)),
-    };
+    if (projection.tensors.size === 0) return { projection: null, report: null };
+    return { projection, report: travellingReport(this.measurement.report(selection)) };
   }
 
   private refuseReadOnly(): void {
     if (this.readOnly === null) return;
-    throw new SafeLoraError(
-      'read-only',
-      vscode.l10n.t(
-        '{0}: is read-only here; save the projected adapter to another folder with Save As.',
-        this.opened.file.path,
-      ),
-    );
+    const text = '{0}: is read-only here; save the projected adapter to another folder with Save As.';
+    throw new SafeLoraError('read-only', vscode.l10n.t(text, this.opened.file.path));
   }
 
   private nothingToRestore(): SafeLoraError {
@@ -337,22 +351,15 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   /** The state that the file itself is in. */
   private async takeUp(): Promise<void> {
     const projection = await readProjection(this.opened);
-    this.state = projection ? { projection, report: await reportBeside(this.opened.path), notices: [] } : ORIGINAL;
+    this.state = { projection, report: projection ? await reportBeside(this.opened.path) : null };
     this.savedState = this.state;
+    this.hashes = undefined;
     this.readOnly = this.uri.scheme === 'file' ? await writeObstacle(this.opened) : 'not-on-disk';
     this.changedOnDisk = false;
   }
 
-  /** Saving moves the tensors in the file, so that a run stops before it and goes on after it. */
-  private async whilePaused(action: () => Promise<void>): Promise<void> {
-    const resume = this.measurement.isRunning;
-    await this.measurement.stop();
-    try {
-      await action();
-      await this.measurement.setAdapter(this.opened, true);
-    } finally {
-      if (resume) void this.measurement.run();
-    }
+  private warn(problem: SafeLoraError | null): void {
+    if (problem) this.services.log.warn(problem.message);
   }
 
   private serialised<T>(action: () => Promise<T>): Promise<T> {
@@ -362,9 +369,8 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   }
 
   private watch(folder: string): void {
-    const watcher = this._register(
-      vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(vscode.Uri.file(folder), ADAPTER_FILE)),
-    );
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), ADAPTER_FILE);
+    const watcher = this._register(vscode.workspace.createFileSystemWatcher(pattern));
     const check = (): void => {
       void this.saving.then(() => this.checkDisk());
     };
@@ -374,9 +380,10 @@ export class AdapterDocument extends Disposable implements vscode.CustomDocument
   }
 
   private async checkDisk(): Promise<void> {
-    const changed = await refuseChanged(this.opened).then(() => false, () => true); // prettier-ignore
-    if (changed === this.changedOnDisk) return;
+    const changed = await refuseChanged(this.opened.file).then(() => false, () => true); // prettier-ignore
+    if (changed === this.changedOnDisk || this.isDisposed) return;
     this.changedOnDisk = changed;
+    if (changed) await this.measurement.stop();
     this.reopened.fire();
   }
 }
@@ -394,40 +401,17 @@ function moduleViews(adapter: Adapter): ModuleView[] {
     .sort(comparePositions);
 }
 
+/** A report is some hundred kilobytes; what is far larger is none. */
+const MAX_REPORT_BYTES = 20_000_000;
+
 async function reportBeside(folder: string): Promise<string | null> {
-  return readFile(join(folder, REPORT_FILE), 'utf8').catch(() => null);
-}
-
-/** Copies an adapter from another file system (a git revision, say) to a temporary folder; the engine reads files. */
-async function materialise(uri: vscode.Uri): Promise<string> {
-  const parent = await mkdtemp(join(tmpdir(), 'safe-lora-'));
-  const folder = vscode.Uri.file(join(parent, basename(dirname(uri.path)) || 'adapter'));
+  const path = join(folder, REPORT_FILE);
   try {
-    for (const name of [ADAPTER_FILE, CONFIG_FILE]) {
-      await vscode.workspace.fs.writeFile(
-        vscode.Uri.joinPath(folder, name),
-        await vscode.workspace.fs.readFile(sibling(uri, name)),
-      );
-    }
-  } catch (error) {
-    await rm(parent, { recursive: true, force: true });
-    throw new SafeLoraError(
-      'file-access',
-      vscode.l10n.t('{0}: cannot read it: {1}; open the file on disk.', uri.toString(), (error as Error).message),
+    if (!(await lstat(path)).isFile()) return null;
+    return await ReadableFile.with(path, async (file) =>
+      file.size > MAX_REPORT_BYTES ? null : Buffer.from(await file.read(0, file.size)).toString('utf8'),
     );
-  }
-  return folder.fsPath;
-}
-
-/** Git keeps the path in its query too: `{"path": …, "ref": …}`. */
-function sibling(uri: vscode.Uri, name: string): vscode.Uri {
-  const renamed = (path: string): string => path.replace(/[^\\/]*$/, name);
-  let { query } = uri;
-  try {
-    const parsed = JSON.parse(query) as { path?: unknown };
-    if (typeof parsed.path === 'string') query = JSON.stringify({ ...parsed, path: renamed(parsed.path) });
   } catch {
-    // Other file systems' queries say nothing about the path.
+    return null;
   }
-  return uri.with({ path: renamed(uri.path), query });
 }

@@ -9,7 +9,8 @@ const COLUMNS = [
 /** One row a module, after a row of names (RFC 4180); undefined numbers are empty. */
 export function reportCsv({ modules }: Report): string {
   const cell = (value: string | number | boolean | null): string => {
-    const text = value === null ? '' : String(value);
+    // A spreadsheet would run a name that begins like a formula.
+    const text = value === null ? '' : typeof value === 'string' ? value.replace(/^[=+\-@\t]/, "'$&") : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const rows = modules.map((module) => COLUMNS.map((column) => cell(module[column])).join(','));

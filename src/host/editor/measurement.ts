@@ -5,6 +5,7 @@ import { openCheckpoint } from '../../core/checkpoint';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
 import { buildReport, type Measured, type MeasuredModule, type Report } from '../../core/report';
+import { refuseChanged } from '../../core/save';
 import { type Selection } from '../../core/selection';
 import { type UpdateResult } from '../../engine/protocol';
 import { chooseDevice, type ChosenDevice } from '../../engine/providers';
@@ -39,6 +40,7 @@ export class Measurement extends Disposable {
   private seconds = 0;
   private abort: AbortController | undefined;
   private current: Promise<void> | undefined;
+  private pause: Promise<void> | undefined;
 
   constructor(
     private adapter: Adapter,
@@ -60,7 +62,7 @@ export class Measurement extends Disposable {
   /** @throws SafeLoraError where not every module was measured */
   get complete(): { plan: Plan; modules: MeasuredModule[] } {
     if (this.state !== 'done' || !this.plan) {
-      throw new SafeLoraError('nothing-applied', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+      throw new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
     }
     return { plan: this.plan, modules: this.measuredModules(this.plan) };
   }
@@ -78,14 +80,24 @@ export class Measurement extends Disposable {
   }
 
   /**
-   * Takes up the same adapter after its file was written anew, or another one.
-   * @param keep the original weights are the same, so that all numbers hold
+   * Does something to the adapter's file while no run goes on, which would read its tensors where they no longer are.
+   * @param action answers with the adapter as it is then, and whether its original weights are the same, so that all numbers hold
    */
-  async setAdapter(adapter: Adapter, keep: boolean): Promise<void> {
-    await this.stop();
-    this.adapter = adapter;
-    if (!keep) this.clear();
-    else if (this.plan) this.plan = makePlan(adapter, this.plan.base, this.plan.aligned);
+  async paused(action: () => Promise<{ adapter: Adapter; same: boolean }>): Promise<void> {
+    const resume = this.isRunning;
+    const { promise, resolve } = deferred();
+    this.pause = promise;
+    try {
+      await this.stop();
+      const { adapter, same } = await action();
+      this.adapter = adapter;
+      if (!same) this.clear();
+      else if (this.plan) this.plan = makePlan(adapter, this.plan.base, this.plan.aligned);
+    } finally {
+      this.pause = undefined;
+      resolve();
+      if (resume) void this.run();
+    }
   }
 
   /** Measures what is not measured yet. Failures end in the state, not in the promise. */
@@ -145,7 +157,10 @@ export class Measurement extends Disposable {
     this.enter('running');
     const started = performance.now();
     try {
+      await this.pause;
+      abort.signal.throwIfAborted();
       this.device = chooseDevice(setting('device', this.scope));
+      await refuseChanged(this.adapter.file);
       this.plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
       await measurePlan(this.plan, this.engine.get(), {
         signal: abort.signal,
@@ -158,6 +173,7 @@ export class Measurement extends Disposable {
           this.changed.fire();
         },
       });
+      await refuseChanged(this.adapter.file);
       this.settle(started);
       this.enter('done');
     } catch (error) {
@@ -197,6 +213,14 @@ export class Measurement extends Disposable {
       ...(this.results.get(module.name) ?? { measurement: null, projected: null }),
     }));
   }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 function modelView(folder: string | undefined, opened: { name: string } | undefined): ModelView | null {

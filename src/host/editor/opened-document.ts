@@ -7,13 +7,14 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private readonly loaded = this._register(new vscode.EventEmitter<void>());
   /** Another try to read it was made. */
   readonly onDidLoad = this.loaded.event;
+  private loading: Promise<void> | undefined;
   private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
 
   private constructor(
     readonly uri: vscode.Uri,
     private readonly services: DocumentServices,
     /** The patch file in which VS Code kept edits that were not saved. */
-    private readonly backup: string | undefined,
+    private backup: string | undefined,
   ) {
     super();
   }
@@ -35,10 +36,21 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
     return 'failure' in this.content ? this.content.failure : undefined;
   }
 
+  /** VS Code kept edits for this adapter that were not brought back. */
+  get hasUnsaved(): boolean {
+    return this.backup !== undefined && this.failure !== undefined;
+  }
+
   /** Reads the file again where it could not be read, or was changed. */
   async reload(): Promise<void> {
     if ('adapter' in this.content) await this.content.adapter.revert();
     else await this.load();
+  }
+
+  /** Reads the file again, without the edits that were kept. */
+  async revert(): Promise<void> {
+    this.backup = undefined;
+    await this.reload();
   }
 
   /** Gives something back together with the document. */
@@ -51,9 +63,18 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
     super.dispose();
   }
 
-  private async load(): Promise<void> {
+  private load(): Promise<void> {
+    this.loading ??= this.tryToLoad().finally(() => {
+      this.loading = undefined;
+    });
+    return this.loading;
+  }
+
+  private async tryToLoad(): Promise<void> {
     try {
-      this.content = { adapter: await AdapterDocument.open(this.uri, this.services, this.backup) };
+      const adapter = await AdapterDocument.open(this.uri, this.services, this.backup);
+      this.content = { adapter };
+      if (this.isDisposed) adapter.dispose();
     } catch (failure) {
       this.services.log.error(failure as Error);
       this.content = { failure };

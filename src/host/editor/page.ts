@@ -61,6 +61,8 @@ export class AdapterPage extends Disposable {
     switch (call.do) {
       case 'reload':
         return this.actions.reload(this.document);
+      case 'discard':
+        return this.actions.discard();
       case 'showLog':
         this.log.show();
         return;
@@ -99,7 +101,8 @@ export class AdapterPage extends Disposable {
     this.listening?.dispose();
     const { failure } = this.document;
     if (failure !== undefined) {
-      this.send({ type: 'failure', failure: { path: this.document.uri.fsPath, error: errorView(failure) } });
+      const { hasUnsaved, uri } = this.document;
+      this.send({ type: 'failure', failure: { path: uri.fsPath, error: errorView(failure), hasUnsaved } });
       return;
     }
     const { adapter } = this.document;
@@ -121,7 +124,6 @@ export class AdapterPage extends Disposable {
     this.send({ type: 'document', document: view });
     this.sendMeasured(true);
     this.sendApplied('saved');
-    this.sendRun();
   }
 
   private flush(): void {
@@ -137,6 +139,8 @@ export class AdapterPage extends Disposable {
 
   private sendApplied(move: Move): void {
     this.send({ type: 'applied', applied: this.document.adapter.appliedView(), followSelection: move === 'moved' });
+    // Some notices are of what is applied.
+    this.sendRun();
   }
 
   /** @param all every row there is; else those that came since the last time */

@@ -47,6 +47,8 @@ export interface DocumentView {
 export interface FailureView {
   path: string;
   error: ErrorView;
+  /** VS Code kept edits that cannot be brought back. */
+  hasUnsaved: boolean;
 }
 
 export interface ErrorView {
@@ -85,7 +87,6 @@ export interface AppliedView {
   selection: Selection | null;
   dirty: boolean;
   canRestore: boolean;
-  notices: NoticeView[];
 }
 
 /** The columns of a module's row of numbers; NaN where a number is not defined. */
@@ -125,6 +126,7 @@ export type PageCall =
   | { do: 'saveAs'; selection: Selection }
   | { do: 'restore' }
   | { do: 'reload' }
+  | { do: 'discard' }
   | { do: 'exportReport'; format: 'json' | 'csv'; selection: Selection }
   | { do: 'exportPicture'; png: Uint8Array }
   | { do: 'copyMarkdown'; selection: Selection }

@@ -3,19 +3,20 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type EditorActions } from '../actions';
+import { SafeLoraError } from '../../core/errors';
 import { EDITOR } from '../contributions';
 import { Disposable } from '../dispose';
 import { type AdapterDocument, type DocumentServices } from './document';
 import { OpenedDocument } from './opened-document';
 import { AdapterPage } from './page';
 
+/** VS Code takes either kind of event from one emitter, though its types ask for one kind. */
 type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;
 
 export class AdapterEditorProvider extends Disposable implements vscode.CustomEditorProvider<OpenedDocument> {
   private readonly edited = this._register(new vscode.EventEmitter<EditEvent>());
   readonly onDidChangeCustomDocument = this.edited.event;
   private readonly open = new Map<string, OpenedDocument>();
-  private readonly resolved = this._register(new vscode.EventEmitter<OpenedDocument>());
 
   constructor(
     private readonly services: DocumentServices,
@@ -30,16 +31,11 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
 
   /** Opens an adapter's editor, or brings it to the front. */
   async reveal(uri: vscode.Uri): Promise<OpenedDocument> {
-    const key = uri.toString();
-    const opened = new Promise<OpenedDocument>((resolve) => {
-      const waiting = this.resolved.event((document) => {
-        if (document.uri.toString() !== key) return;
-        waiting.dispose();
-        resolve(document);
-      });
-    });
     await vscode.commands.executeCommand('vscode.openWith', uri, EDITOR);
-    return this.open.get(key) ?? opened;
+    // The editor may spell the path otherwise, where the file system does not care.
+    const document = this.open.get(uri.toString()) ?? this.active;
+    if (document) return document;
+    throw new SafeLoraError('file-access', vscode.l10n.t('{0}: did not open; check the path.', uri.fsPath));
   }
 
   /** The adapter in the active tab. */
@@ -61,7 +57,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     document.attach(
       new vscode.Disposable(() => {
         listening?.dispose();
-        this.open.delete(key);
+        if (this.open.get(key) === document) this.open.delete(key);
       }),
     );
     return document;
@@ -72,11 +68,14 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     panel.onDidDispose(() => {
       page.dispose();
     });
-    this.resolved.fire(document);
   }
 
   async saveCustomDocument(document: OpenedDocument): Promise<void> {
     await this.actions.saved(document.adapter);
+    // VS Code takes what is there when this returns for saved; an edit made meanwhile must be said again.
+    setTimeout(() => {
+      if (document.adapter.isDirty) this.edited.fire({ document } as EditEvent);
+    });
   }
 
   async saveCustomDocumentAs(document: OpenedDocument, destination: vscode.Uri): Promise<void> {
@@ -84,7 +83,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
   }
 
   async revertCustomDocument(document: OpenedDocument): Promise<void> {
-    await document.adapter.revert();
+    await document.revert();
   }
 
   async backupCustomDocument(

@@ -29,6 +29,7 @@ export function pageStrings() {
       copyMarkdown: l10n.t('Copy as Markdown'),
       retry: l10n.t('Retry'),
       reload: l10n.t('Reload'),
+      discard: l10n.t('Discard Unsaved Edits'),
       manageTrust: l10n.t('Manage Workspace Trust'),
       showLog: l10n.t('Show Log'),
       reset: l10n.t('Reset'),
@@ -72,6 +73,7 @@ export function pageStrings() {
     expert: l10n.t('expert'),
     experts: l10n.t('Experts of layer {0}'),
     expertsCell: l10n.t('{0} experts, the lowest shown; {1} selected. Click to open.'),
+    stack: l10n.t('stack'),
     mainStack: l10n.t('model'),
     legend: {
       selected: l10n.t('selected'),

@@ -1,0 +1,52 @@
+// An adapter from another file system, a git revision, say, in a folder on disk: the engine reads files.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import * as vscode from 'vscode';
+import { ADAPTER_FILE, CONFIG_FILE } from '../../core/adapter';
+import { SafeLoraError } from '../../core/errors';
+
+export class TemporaryCopy implements vscode.Disposable {
+  private constructor(
+    private readonly parent: string,
+    /** The adapter's folder, with the name of the one that it was copied from. */
+    readonly folder: string,
+  ) {}
+
+  static async of(uri: vscode.Uri): Promise<TemporaryCopy> {
+    const name = basename(dirname(uri.path)).replace(/^\.*$|[\\/:]/g, '') || 'adapter';
+    const parent = await mkdtemp(join(tmpdir(), 'safe-lora-'));
+    const copy = new TemporaryCopy(parent, join(parent, name));
+    try {
+      for (const file of [ADAPTER_FILE, CONFIG_FILE]) {
+        const content = await vscode.workspace.fs.readFile(sibling(uri, file));
+        await vscode.workspace.fs.writeFile(vscode.Uri.file(join(copy.folder, file)), content);
+      }
+      return copy;
+    } catch (error) {
+      copy.dispose();
+      const reason = (error as Error).message;
+      throw new SafeLoraError(
+        'file-access',
+        vscode.l10n.t('{0}: cannot read it: {1}; open the file on disk.', uri.toString(), reason),
+      );
+    }
+  }
+
+  dispose(): void {
+    void rm(this.parent, { recursive: true, force: true });
+  }
+}
+
+/** Git keeps the path in its query too: `{"path": …, "ref": …}`. */
+function sibling(uri: vscode.Uri, name: string): vscode.Uri {
+  const renamed = (path: string): string => path.replace(/[^\\/]*$/, name);
+  let { query } = uri;
+  try {
+    const parsed = JSON.parse(query) as { path?: unknown };
+    if (typeof parsed.path === 'string') query = JSON.stringify({ ...parsed, path: renamed(parsed.path) });
+  } catch {
+    // Other file systems' queries say nothing about the path.
+  }
+  return uri.with({ path: renamed(uri.path), query });
+}
