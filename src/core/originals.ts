@@ -113,7 +113,7 @@ export async function keepOriginals(path: string, adapter: Adapter, modules: Rea
     );
   }
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  if (earlier && kept.length === earlier.file.tensors.size) return;
+  if (kept.length === earlier?.file.tensors.size) return;
   const head = earlier?.head ?? adapter.originals?.head ?? (await readHead(adapter.file));
   const entry = JSON.stringify({ schema: SCHEMA, head: Buffer.from(head).toString('base64'), sha256 });
   // An adapter's B is its original, wherever that lies.

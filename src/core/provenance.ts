@@ -37,7 +37,7 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
     isSelection(entry.selection);
   if (!readable) throw refuse();
   // Written before 0.1.0 was complete, it has no hashes: its originals are then not to be found.
-  return { sha256: {}, ...entry } as unknown as Provenance;
+  return { ...entry, sha256: entry.sha256 ?? {} } as unknown as Provenance;
 }
 
 /** The object that a metadata entry holds as JSON, or null where it holds none. */

@@ -18,9 +18,11 @@ export class WorkspaceAdapters extends Disposable {
 
   constructor() {
     super();
-    const watcher = this._register(vscode.workspace.createFileSystemWatcher(PATTERN, false, true, false));
-    this._register(watcher.onDidCreate((file) => { this.add(file); this.publish(); })); // prettier-ignore
-    this._register(watcher.onDidDelete((file) => { this.folders.delete(parentOf(file).toString()); this.publish(); })); // prettier-ignore
+    const configurations = this._register(vscode.workspace.createFileSystemWatcher(PATTERN, true, true, false));
+    this._register(configurations.onDidDelete((file) => { this.folders.delete(parentOf(file).toString()); this.publish(); })); // prettier-ignore
+    // A folder that comes with its files, copied or cloned, is announced without them.
+    const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, true));
+    this._register(anything.onDidCreate((created) => void this.look(created)));
     this.found = this.find();
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
   }
@@ -65,6 +67,18 @@ export class WorkspaceAdapters extends Disposable {
     this.folders.clear();
     for (const file of files) this.add(file);
     this.publish();
+  }
+
+  private async look(created: vscode.Uri): Promise<void> {
+    const before = this.folders.size;
+    if (basename(created.path) === CONFIG_FILE) {
+      this.add(created);
+    } else {
+      const found = await vscode.workspace.fs.stat(created).then((stat) => stat.type, () => undefined); // prettier-ignore
+      if (found !== vscode.FileType.Directory) return;
+      for (const file of await vscode.workspace.findFiles(new vscode.RelativePattern(created, PATTERN))) this.add(file);
+    }
+    if (this.folders.size > before) this.publish();
   }
 
   private add(file: vscode.Uri): void {

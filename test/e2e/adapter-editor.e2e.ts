@@ -339,8 +339,8 @@ describe('what goes beyond one file', () => {
     await until(() => readFileSync(session.modelFile('benign')).equals(original('benign')), 'the original');
     await workbench.command('Safe LoRA: Apply Patch…');
     await workbench.fileDialog('Patch for benign', patch);
-    await until(() => workbench.isDirty(MODEL_FILE), 'an edit');
-    await workbench.press('Control+s');
+    await tab.banner('8 modules projected, not saved').waitFor();
+    await tab.button('Save').first().click();
     await until(() => readFileSync(session.modelFile('benign')).equals(projected), 'the patched bytes');
     await workbench.command('View: Close All Editors');
     await session.openAdapter('mixed');

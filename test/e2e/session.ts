@@ -93,7 +93,7 @@ export class Session {
   keptEdits(): number {
     const storage = join(this.editor.userDataDir, 'User', 'workspaceStorage');
     const files = readdirSync(storage, { recursive: true, encoding: 'utf8' });
-    return files.filter((name) => /safe-lora\.safe-lora[\\/]\d+$/.test(name)).length;
+    return files.filter((name) => /safe-lora\.safe-lora[\\/]-?\d+$/.test(name)).length;
   }
 
   /** The engine's processes. */
