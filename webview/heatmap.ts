@@ -97,9 +97,10 @@ export class Heatmap {
     const ratio = 2;
     const margin = 20;
     const top = 56;
+    for (const { chart } of this.drawn) sharpen(chart, ratio);
     const boxes = this.drawn.map(({ canvas }) => ({ canvas, width: canvas.clientWidth, height: canvas.clientHeight }));
     const width = boxes.reduce((sum, box) => sum + box.width + margin, margin);
-    const height = top + Math.max(...boxes.map((box) => box.height)) + 64;
+    const height = top + Math.max(...boxes.map((box) => box.height)) + 84;
     const target = element('canvas', { width: Math.max(width, 420) * ratio, height: height * ratio });
     const paint = target.getContext('2d')!;
     paint.scale(ratio, ratio);
@@ -115,7 +116,11 @@ export class Heatmap {
       paint.drawImage(box.canvas, left, top, box.width, box.height);
       left += box.width + margin;
     }
+    for (const { chart } of this.drawn) sharpen(chart, undefined);
     this.paintScale(paint, margin, height - 44, 260);
+    const { selected, projected, nearNull } = this.strings.legend;
+    paint.textAlign = 'left';
+    paint.fillText(`● ${selected}   ◥ ${projected}   ▨ ${nearNull}`, margin, height - 52);
     const blob = await new Promise<Blob | null>((resolve) => {
       target.toBlob(resolve, 'image/png');
     });
@@ -144,7 +149,9 @@ export class Heatmap {
     const height = clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / block.rows.length) * block.rows.length + AXIS_ROOM.top;
     canvas.setAttribute('aria-label', this.label());
     const box = element('div', { class: 'canvas-box' }, canvas);
+    // Where there is less room the cells grow narrower, down to where they could not be told apart.
     box.style.width = `${width}px`;
+    box.style.minWidth = `${CELL_WIDTH.least * block.columns.length + AXIS_ROOM.left}px`;
     box.style.height = `${height}px`;
     const name = named ? element('h3', {}, block.stack ?? this.strings.mainStack) : null;
     return { frame: element('figure', { class: 'block' }, name, box), canvas };
@@ -252,6 +259,7 @@ export class Heatmap {
     block.cells.forEach((cell, index) => {
       const box = boxOf(bars[index]!);
       const color = this.colorOf(cell);
+      if (cell.modules.some((module) => this.state.isProjected(module))) markProjected(paint, box, this.theme);
       if (color === null) {
         paint.strokeStyle = this.theme.grid;
         paint.lineWidth = 1;
@@ -392,9 +400,10 @@ export class Heatmap {
       bar,
       element('div', { class: 'scale-ends' }, ...ends),
     );
-    const { selected, nearNull, pending } = this.strings.legend;
+    const { selected, projected, nearNull, pending } = this.strings.legend;
     const keys = [
       ['selected', selected],
+      ['projected', projected],
       ['near-null', nearNull],
       ['pending', pending],
     ].map(([kind, text]) => element('span', { class: 'key' }, element('span', { class: `swatch ${kind!}` }), text));
@@ -425,6 +434,13 @@ interface Box {
   y: number;
   width: number;
   height: number;
+}
+
+/** @param ratio pixels of the canvas for one of the page; undefined is the screen's */
+function sharpen(chart: MatrixChart, ratio: number | undefined): void {
+  chart.options.devicePixelRatio = ratio ?? window.devicePixelRatio;
+  chart.resize();
+  chart.draw();
 }
 
 /** A matrix element's corner and size. */
@@ -479,6 +495,18 @@ function markSelected(paint: CanvasRenderingContext2D, { x, y, width, height }: 
   paint.beginPath();
   paint.arc(x + width / 2, y + height / 2, radius, 0, 2 * Math.PI);
   paint.fillStyle = ink;
+  paint.fill();
+}
+
+/** A corner, whatever lies beneath, also before anything is measured. */
+function markProjected(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme): void {
+  const size = Math.min(9, height / 2);
+  paint.beginPath();
+  paint.moveTo(x + width - size, y);
+  paint.lineTo(x + width, y);
+  paint.lineTo(x + width, y + size);
+  paint.closePath();
+  paint.fillStyle = theme.mark;
   paint.fill();
 }
 

@@ -253,6 +253,7 @@ export class Page {
 
   private appliedChanged(): void {
     this.table.remark();
+    this.heatmap.remark();
     this.drawBanners();
     this.drawNotices();
     this.drawActions();
@@ -328,7 +329,7 @@ export class Page {
         banner('information', states.untrusted, [[actions.manageTrust, this.asking(() => ({ do: 'manageTrust' }))]]),
       );
     const gone = shown.modules.filter(({ selectable }) => !selectable).length;
-    if (gone > 0) parts.push(banner('warning', format(states.alreadyProjected, this.modulesText(gone)), []));
+    if (gone > 0) parts.push(banner('information', format(states.alreadyProjected, this.modulesText(gone)), []));
     else if (applied && applied.modules.length > 0) {
       const text = applied.dirty ? this.strings.appliedDirty : this.strings.appliedClean;
       parts.push(
@@ -375,7 +376,7 @@ export class Page {
       run?.state === 'cancelled' && run.modulesDone > 0 ? this.strings.actions.resume : this.strings.actions.run;
     show(cancel, running);
     const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
-    const takesBack = this.state.selected.size === 0 && (applied?.modules.length ?? 0) > 0;
+    const takesBack = this.state.selected.size === 0 && (applied?.canRestore ?? false);
     apply.textContent = takesBack
       ? this.strings.applyNone
       : `${this.strings.actions.apply} (${this.state.selected.size})`;
@@ -386,16 +387,21 @@ export class Page {
     for (const part of [save, saveAs, restore, this.resultActions]) show(part, usable);
     for (const control of this.resultActions.querySelectorAll<Button>('vscode-button')) control.disabled = !done;
     const count = applied?.modules.length ?? 0;
+    const dirty = applied?.dirty ?? false;
+    const { nothingApplied, nothingAppliedDirty, appliedDirty, appliedClean } = this.strings;
     const text =
       count === 0
-        ? this.strings.nothingApplied
-        : format(applied!.dirty ? this.strings.appliedDirty : this.strings.appliedClean, this.modulesText(count));
+        ? dirty
+          ? nothingAppliedDirty
+          : nothingApplied
+        : format(dirty ? appliedDirty : appliedClean, this.modulesText(count));
     this.appliedText.textContent = text;
   }
 
   /** What the adapter holds that no projection reaches, and what is to be read with care. */
   private drawNotices(): void {
-    const notices = this.state.run?.notices ?? [];
+    // Its own banner says this one.
+    const notices = (this.state.run?.notices ?? []).filter(({ code }) => code !== 'already-projected');
     show(this.notices, notices.length > 0 && this.state.failure === undefined);
     this.notices.replaceChildren(...notices.map(({ code, message }) => element('li', { 'data-code': code }, message)));
   }

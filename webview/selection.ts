@@ -168,7 +168,7 @@ export function findingText(state: PageState, strings: PageStrings): string {
       ? format(found.byHand, selected.size, modules.length)
       : draft.mode === 'threshold'
         ? format(found.threshold, selected.size, modules.length, Number(draft.threshold.toFixed(6)))
-        : format(found.count, selected.size, modules.length, draft.count);
+        : format(selected.size < draft.count ? found.all : found.count, selected.size, modules.length, draft.count);
   const layers = [
     ...new Set([...selected].map((module) => modules[module]!.layer).filter((layer) => layer !== null)),
   ].sort((a, b) => a - b);

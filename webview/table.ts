@@ -6,6 +6,9 @@ import { decimal, magnitude, signed } from './measures';
 import { type PageState } from './state';
 import { checkbox, element, show, textField } from './ui';
 
+/** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
+const SELECTED = 0;
+
 interface Column {
   id: string;
   title: string;
@@ -92,14 +95,13 @@ export class ModuleTable {
     this.arrange();
   }
 
-  /** Another selection: rows that are in it, and the text of their last cell. */
+  /** Another selection: rows that are in it, and the text of that cell. */
   remark(): void {
-    const last = this.columns.length - 1;
     this.rows.forEach((row, module) => {
       const selected = String(this.state.selected.has(module));
-      const text = this.columns[last]!.text(module);
+      const text = this.columns[SELECTED]!.text(module);
       if (row.getAttribute('aria-selected') !== selected) row.setAttribute('aria-selected', selected);
-      if (row.cells[last]!.textContent !== text) row.cells[last]!.textContent = text;
+      if (row.cells[SELECTED]!.textContent !== text) row.cells[SELECTED]!.textContent = text;
     });
     if (this.selectedOnly || this.sort?.column === 'selected') this.arrange();
   }
@@ -122,6 +124,12 @@ export class ModuleTable {
     const withExperts = modules.some(({ expert }) => expert !== null);
     const nullLevel = number('nullSimilarity', decimal);
     return [
+      {
+        id: 'selected',
+        title: this.strings.selectedColumn,
+        text: (module) => this.selectedText(module),
+        key: (module) => (this.state.selected.has(module) ? 0 : 1),
+      },
       ...(stacked
         ? [
             {
@@ -168,12 +176,6 @@ export class ModuleTable {
       number('gain', decimal),
       number('updateNorm', magnitude),
       number('alignmentNorm', magnitude),
-      {
-        id: 'selected',
-        title: this.strings.selectedColumn,
-        text: (module) => this.selectedText(module),
-        key: (module) => (this.state.selected.has(module) ? 0 : 1),
-      },
     ];
   }
 

@@ -48,12 +48,10 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   const wanted = entry.sha256;
   const hashes = await originalHashes(adapter);
   if (!sameHashes(wanted, hashes)) {
-    const differing = Object.keys(wanted).filter((name) => wanted[name] !== hashes[name]);
+    const made = readProvenance(file, () => damaged('its provenance cannot be read'));
     throw new SafeLoraError(
       'patch-foreign',
-      `${path}: was made from another adapter than ${adapter.path}: ${
-        differing.length > 0 ? `${someNames(differing)} differ` : 'it has other modules'
-      }; apply it to the adapter that it was made from.`,
+      `${path}: was made from another adapter${made ? ` (${made.adapter.name})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
     );
   }
   const provenance: Provenance | null = readProvenance(file, () => damaged('its provenance cannot be read'));

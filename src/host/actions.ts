@@ -33,7 +33,9 @@ export class EditorActions {
     for (const role of roles) {
       const folder = await this.models.choose(role, adapter.adapter, pair);
       if (folder === undefined) throw new Cancelled();
-      pair = { ...pair, [role]: folder };
+      const other = role === 'base' ? 'aligned' : 'base';
+      const swapped = folder === pair[other] && pair[role] !== undefined;
+      pair = { ...pair, ...(swapped ? { [other]: pair[role] } : {}), [role]: folder };
     }
     await adapter.setModels(pair);
     if (pair.base && pair.aligned) void runVisibly(adapter);
@@ -85,6 +87,7 @@ export class EditorActions {
   async restore(adapter: AdapterDocument): Promise<void> {
     await adapter.restore();
     if (adapter.isDirty) await this.save(adapter);
+    void vscode.window.showInformationMessage(vscode.l10n.t('Original weights restored: {0}', adapter.adapter.name));
   }
 
   /** Reads the file again; VS Code takes part where it holds edits. */

@@ -15,6 +15,8 @@ export class Cancelled extends Error {
 export function errorView(error: unknown): ErrorView {
   if (error instanceof SafeLoraError) return { code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
+  // What comes back through the editor (from a save, say) has lost its class and its code, not its name.
+  if (error instanceof Error && error.name === 'SafeLoraError') return { code: 'unexpected', message };
   return { code: 'unexpected', message: vscode.l10n.t('Unexpected: {0}', message) };
 }
 

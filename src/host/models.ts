@@ -30,6 +30,7 @@ export class ModelPairs {
 
   async remember(adapter: Adapter, scope: vscode.Uri, pair: Partial<ModelPair>): Promise<void> {
     const key = pairKey(adapter);
+    // Until the settings say it.
     this.chosen.set(key, pair);
     if (!pair.base || !pair.aligned || !vscode.workspace.isTrusted) return;
     const configuration = vscode.workspace.getConfiguration(SECTION, scope);
@@ -40,6 +41,7 @@ export class ModelPairs {
     const earlier =
       target === vscode.ConfigurationTarget.Workspace ? inspected?.workspaceValue : inspected?.globalValue;
     await configuration.update('pairs', { ...earlier, [key]: pair }, target);
+    this.chosen.delete(key);
   }
 
   /**
@@ -53,9 +55,10 @@ export class ModelPairs {
         : vscode.l10n.t('Aligned model of {0}: the chat or instruct model it was trained on', adapter.name);
     const other = role === 'base' ? pair.aligned : pair.base;
     for (;;) {
-      const folder = await pickFolder(title, adapter, pair[role], other);
+      const folder = await pickFolder(title, role, adapter, pair[role], other);
       if (folder === undefined) return undefined;
-      const problem = await problemOf(folder, other, role);
+      // With both known, the other's folder means that they change places.
+      const problem = await problemOf(folder, pair[role] === undefined ? other : undefined, role);
       if (problem === null) return folder;
       const again = vscode.l10n.t('Choose Another');
       if ((await vscode.window.showErrorMessage(problem, { modal: true }, again)) !== again) return undefined;
@@ -77,18 +80,26 @@ async function problemOf(folder: string, other: string | undefined, role: ModelR
 
 async function pickFolder(
   title: string,
+  role: ModelRole,
   adapter: Adapter,
   current: string | undefined,
   other: string | undefined,
 ): Promise<string | undefined> {
+  const isOther =
+    current === undefined
+      ? vscode.l10n.t('chosen as the other of the two')
+      : vscode.l10n.t('now the other of the two: choosing it swaps them');
+  // What the adapter names is the aligned model as a rule, and so what the base is not.
+  const unlikely = (folder: string): number =>
+    folder === other ? 2 : Number((adapter.trainedOn?.endsWith(basename(folder)) ?? false) === (role === 'base'));
   const found = await modelFolders();
   const items = found
-    .filter((folder) => folder !== other)
+    .sort((a, b) => unlikely(a) - unlikely(b))
     .map((folder): FolderItem => ({
       label: basename(folder),
       description: folder,
+      ...(folder === other ? { detail: isOther } : {}),
       folder,
-      picked: folder === current,
     }));
   if (items.length > 0) {
     const browse: FolderItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };

@@ -309,7 +309,13 @@ describe('a patch', () => {
     const made = projection(adapter, [names[1]], 5);
     const patch = join(dirname(path), 'a.safelora.safetensors');
     await writePatch(patch, adapter, await originalHashes(adapter), made);
-    assert.deepEqual(await readPatch(patch, adapter), made);
+    const back = await readPatch(patch, adapter);
+    assert.deepEqual(back, made);
+    assert.equal(
+      JSON.stringify(back.provenance),
+      JSON.stringify(made.provenance),
+      'to the letter: it is written again',
+    );
     await save(path, [names[0]], 1);
     assert.deepEqual(await readPatch(patch, await openAdapter(path)), made, 'also after another save in place');
   });
@@ -329,7 +335,10 @@ describe('a patch', () => {
     await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
     await assert.rejects(
       readPatch(patch, await openAdapter(newAdapter(99))),
-      refusal('patch-foreign', /was made from another adapter.*apply it to the adapter that it was made from/),
+      refusal(
+        'patch-foreign',
+        /was made from another adapter \(adapter\).*apply it to the adapter that it was made from/,
+      ),
     );
   });
 

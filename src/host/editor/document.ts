@@ -81,6 +81,12 @@ export class AdapterDocument extends Disposable {
     super();
     this._register(services.engine.hold());
     this.measurement = this._register(new Measurement(opened, services.engine, services.models.find(opened, uri), uri));
+    this._register(
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (!change.affectsConfiguration('safeLora.pairs', uri)) return;
+        void this.measurement.setModels(services.models.find(this.opened, uri));
+      }),
+    );
     if (uri.scheme === 'file') this.watch(dirname(uri.fsPath));
   }
 

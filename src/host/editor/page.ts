@@ -92,6 +92,7 @@ export class AdapterPage extends Disposable {
         return exportFile(adapter, 'png', vscode.l10n.t('Picture'), call.png);
       case 'copyMarkdown':
         await vscode.env.clipboard.writeText(reportMarkdown(adapter.measurement.report(call.selection)));
+        vscode.window.setStatusBarMessage(vscode.l10n.t('Copied as Markdown'), 3000);
         return;
     }
   }
@@ -180,6 +181,7 @@ async function exportFile(adapter: AdapterDocument, ending: string, kind: string
   });
   if (!target) throw new Cancelled();
   await vscode.workspace.fs.writeFile(target, content);
+  void vscode.window.showInformationMessage(vscode.l10n.t('Exported: {0}', target.fsPath));
 }
 
 function html(webview: vscode.Webview, dist: vscode.Uri): string {

@@ -78,6 +78,7 @@ export function pageStrings() {
     legend: {
       selected: l10n.t('selected'),
       nearNull: l10n.t('within two standard errors of the null level'),
+      projected: l10n.t('projected'),
       pending: l10n.t('not measured'),
     },
     profile: l10n.t('By depth'),
@@ -94,6 +95,7 @@ export function pageStrings() {
     found: {
       threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
       count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
+      all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
       byHand: l10n.t('{0} of {1} modules selected'),
       where: l10n.t(', in layers {0}'),
       oneLayer: l10n.t(', in layer {0}'),
@@ -103,6 +105,7 @@ export function pageStrings() {
     appliedClean: l10n.t('{0} projected in the file'),
     appliedDirty: l10n.t('{0} projected, not saved'),
     nothingApplied: l10n.t('nothing projected'),
+    nothingAppliedDirty: l10n.t('nothing projected, not saved'),
     modules: l10n.t('Modules'),
     filter: l10n.t('Filter by name'),
     selectedOnly: l10n.t('Selected only'),
@@ -135,7 +138,7 @@ export function pageStrings() {
       changedDirty: l10n.t('Reload discards what is applied and not saved.'),
       untrusted: l10n.t('This workspace is not trusted: adapters can be measured, but nothing is applied or saved.'),
       alreadyProjected: l10n.t(
-        '{0} projected before, and their originals are not there. They are not selected; the numbers describe the projection.',
+        '{0} projected in this file, without its originals: they are not selected, and their numbers describe the projection.',
       ),
       presentProjection: l10n.t('The numbers are those of the original weights.'),
       readOnly: {
