@@ -8,7 +8,7 @@ import { kindOf } from './files';
 import { keepOriginals } from './originals';
 import { companions, REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
-import { replaceFile } from './replace';
+import { recover, replaceFile } from './replace';
 import { openSafetensors, type SafetensorsFile } from './safetensors';
 
 /** Why an adapter's own file is not written to, though it can be saved elsewhere. */
@@ -59,6 +59,7 @@ export async function saveInPlace(
       `${originalsPath}: no longer holds the original weights of this adapter; put the file back before you save.`,
     );
   }
+  await recover(originalsPath);
   await replaceFile(file.path, async (temporary) => {
     // Before the originals: extending them moves the tensors that are read here.
     await writeAdapterFile(temporary, adapter, projection);
@@ -122,6 +123,7 @@ export async function saveCopy(
 async function placeReport(folder: string, report: string | null): Promise<SafeLoraError | null> {
   const path = join(folder, REPORT_FILE);
   try {
+    await recover(path);
     if (report !== null) await replaceFile(path, (temporary) => writeFile(temporary, report));
     else await rm(path, { force: true });
     return null;

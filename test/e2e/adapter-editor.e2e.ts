@@ -1,5 +1,6 @@
 // The main way in a real editor: see, choose, apply, save, undo, restore; and every byte as the command line writes it.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -432,6 +433,79 @@ describe('what goes beyond one file', () => {
     for (const { name, selected } of await tab.table()) if (gone.includes(name)) assert.ok(!selected, name);
     await workbench.command('Safe LoRA: Restore Original Weights');
     await workbench.notification(/the original weights were not kept/).waitFor();
+  });
+});
+
+describe('with the originals in the workspace’s storage', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: copySampleWithPair,
+      settings: { 'safeLora.keepOriginals': 'workspaceStorage' },
+    });
+  });
+  after(() => session.stop());
+
+  it('saves without a word about them and without a file beside, and restores', async () => {
+    const { workbench } = session;
+    const tab = await session.projectAdapter('harmful');
+    await tab.measured();
+    await tab.button('Apply (3)').click();
+    await tab.banner('3 modules projected, not saved').waitFor();
+    await tab.button('Save').first().click();
+    await tab.banner('3 modules projected in the file').waitFor();
+    assert.ok(!existsSync(session.path('adapters', 'harmful', 'safe_lora_original.safetensors')));
+    assert.deepEqual(await workbench.notifications(), []);
+    await workbench.command('View: Close All Editors');
+    const again = await session.openAdapter('harmful');
+    await again.banner('3 modules projected in the file').waitFor();
+    await workbench.command('Safe LoRA: Restore Original Weights');
+    await until(() => readFileSync(session.modelFile('harmful')).equals(original('harmful')), 'the first file');
+  });
+});
+
+describe('a git diff of an adapter', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: (workspace) => {
+        copySampleWithPair(workspace);
+        const git = (...args: string[]): void => {
+          const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org'];
+          const { status, stderr } = spawnSync('git', [...identity, ...args], { cwd: workspace, encoding: 'utf8' });
+          assert.equal(status, 0, stderr);
+        };
+        git('init', '--quiet');
+        git('add', '--all');
+        git('commit', '--quiet', '--message', 'adapters');
+        cpSync(join(workspace, 'adapters', 'mixed', MODEL_FILE), join(workspace, 'adapters', 'harmful', MODEL_FILE));
+      },
+      settings: { 'git.enabled': true },
+    });
+  });
+  after(() => session.stop());
+
+  it('shows the committed adapter read-only, with the reason, beside the present one', async () => {
+    const { workbench } = session;
+    await session.openAdapter('harmful');
+    await workbench.window.locator('.editor-actions [aria-label^="Open Changes"]').first().click();
+    const sides = [0, 1].map((index) => new AdapterTab(workbench, index));
+    const isCommitted = async (side: AdapterTab): Promise<boolean> =>
+      (await side.banner('Read-only: this is not a file on disk').count()) === 1;
+    let committed = sides[0]!;
+    await until(async () => {
+      for (const side of sides) if (await isCommitted(side)) committed = side;
+      return isCommitted(committed);
+    }, 'the committed side');
+    const present = sides.find((side) => side !== committed)!;
+    await present.banner('Nothing is measured yet.').waitFor();
+    await committed.button('Measure').click();
+    await committed.measured();
+    agrees(await committed.table(), references.harmful!);
+    assert.ok(await committed.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
+    await present.button('Measure').click();
+    await present.measured();
+    agrees(await present.table(), references.mixed!);
   });
 });
 

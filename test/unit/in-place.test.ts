@@ -1,5 +1,7 @@
 // Saving in place and its way back: originals kept, restored bit for bit, patches that fit one adapter only.
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -13,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Adapter, openAdapter } from '../../src/core/adapter';
 import { SafeLoraError } from '../../src/core/errors';
 import { keepOriginals, originalHashes } from '../../src/core/originals';
@@ -20,7 +23,7 @@ import { type Projection, readProjection } from '../../src/core/patch';
 import { readPatch, writePatch } from '../../src/core/patch-file';
 import { hashBytes } from '../../src/core/safetensors';
 import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
-import { randomTensor, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
+import { randomTensor, root, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
 
 const folder = temporaryFolder();
 let cases = 0;
@@ -352,5 +355,51 @@ describe('a patch', () => {
     writeFileSync(patch, bytes);
     await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /is not the tensor that was saved/));
     await assert.rejects(readPatch(join(path, FILE), adapter), refusal('patch-format', /is not a Safe LoRA patch/));
+  });
+});
+
+describe('an interrupted save in place', () => {
+  const script = join(root, 'test/fixtures/save-in-place.ts');
+
+  it('leaves a file that opens and originals that give the first one back, whenever it is killed', async () => {
+    const path = newAdapter();
+    const first = readFileSync(join(path, FILE));
+    for (let kill = 0; kill < 12; kill++) {
+      const child = spawn(process.execPath, ['--import', 'tsx', script, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      await sleep(3 + 17 * kill);
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      const adapter = await openAdapter(path);
+      assert.ok(
+        adapter.modules.every(({ alreadyProjected }) => !alreadyProjected),
+        `after kill ${kill}`,
+      );
+    }
+    assert.notDeepEqual(readFileSync(join(path, FILE)), first, 'saves had taken place');
+    await restore(path);
+    assert.deepEqual(readFileSync(join(path, FILE)), first);
+    const temporary = readdirSync(path).filter((name) => name.startsWith('.'));
+    assert.deepEqual(temporary, [], 'the next save clears what a killed one left');
+  });
+
+  it('changes nothing where there is no room', () => {
+    const path = newAdapter();
+    const before = Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'hex')]));
+    // One block of 512 bytes a file: the adapter does not fit.
+    const limited = `ulimit -f 1; exec "${process.execPath}" --import tsx "${script}" "${path}"`;
+    const { status, stderr } = spawnSync('sh', ['-c', limited], {
+      encoding: 'utf8',
+      env: { ...process.env, TSX_DISABLE_CACHE: '1' },
+    });
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /adapter_model\.safetensors.*cannot write it: the file would be larger than this system allows/,
+    );
+    const after = Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'hex')]));
+    assert.deepEqual(after, before);
   });
 });
