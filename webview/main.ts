@@ -87,9 +87,8 @@ function receive(message: ToPage): void {
       state.setMeasured(message.fresh, message.indices, message.values);
       break;
     case 'applied':
-      state.applied = message.applied;
+      state.setApplied(message.applied);
       if (message.followSelection && message.applied.selection) state.setDraft(message.applied.selection);
-      state.emit('applied');
       break;
     case 'reply': {
       const waiting = pending.get(message.id);

@@ -38,6 +38,7 @@ export class PageState {
   /** Indices of the modules that the draft selects. */
   selected: ReadonlySet<number> = new Set();
 
+  private projected: ReadonlySet<string> = new Set();
   private values = new Float64Array();
   private indexOf = new Map<string, number>();
   private readonly listeners: ((change: Change) => void)[] = [];
@@ -73,6 +74,12 @@ export class PageState {
     });
     this.selectAgain();
     this.emit('measured');
+  }
+
+  setApplied(applied: AppliedView): void {
+    this.applied = applied;
+    this.projected = new Set(applied.modules);
+    this.emit('applied');
   }
 
   setDraft(draft: Selection): void {
@@ -117,7 +124,7 @@ export class PageState {
   }
 
   isProjected(module: number): boolean {
-    return this.applied?.modules.includes(this.document!.modules[module]!.name) ?? false;
+    return this.projected.has(this.document!.modules[module]!.name);
   }
 
   private selectAgain(): void {

@@ -3,7 +3,7 @@ import { type Adapter } from './adapter';
 import { SafeLoraError, someNames } from './errors';
 import { originalHashes, sameHashes } from './originals';
 import { type Projection } from './patch';
-import { isHashes, parseObject, type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
+import { isHashes, parseObject, PROVENANCE_KEY, readProvenance } from './provenance';
 import { replaceFile } from './replace';
 import { hashBytes, openSafetensors, readTensor, type TensorHashes } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
@@ -45,16 +45,13 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   if (entry?.schema !== SCHEMA || !isHashes(entry.sha256)) {
     throw new SafeLoraError('patch-format', `${path}: is not a Safe LoRA patch; choose a file that Save Patch wrote.`);
   }
-  const wanted = entry.sha256;
-  const hashes = await originalHashes(adapter);
-  if (!sameHashes(wanted, hashes)) {
-    const made = readProvenance(file, () => damaged('its provenance cannot be read'));
+  const provenance = readProvenance(file, () => damaged('its provenance cannot be read'));
+  if (!sameHashes(entry.sha256, await originalHashes(adapter))) {
     throw new SafeLoraError(
       'patch-foreign',
-      `${path}: was made from another adapter${made ? ` (${made.adapter.name})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
+      `${path}: was made from another adapter${provenance ? ` (${provenance.adapter.name})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
     );
   }
-  const provenance: Provenance | null = readProvenance(file, () => damaged('its provenance cannot be read'));
   if (!provenance) return null;
   const tensors = new Map<string, Uint8Array>();
   for (const { name, b } of adapter.modules) {

@@ -11,7 +11,7 @@ import { REPORT_FILE } from '../../core/output';
 import { makeProjection, type Projection, readProjection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
 import { travellingReport } from '../../core/report';
-import { type TensorHashes } from '../../core/safetensors';
+import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
 import { type Selection } from '../../core/selection';
 import { type ModelPair } from '../contributions';
@@ -278,7 +278,7 @@ export class AdapterDocument extends Disposable {
       const { path, file } = this.opened;
       await this.measurement.paused(async () => {
         const adapter = await openAdapter(path, await this.services.originals.of(path));
-        const same = await refuseChanged(file).then(() => true, () => false); // prettier-ignore
+        const same = await isUnchanged(file);
         this.opened = adapter;
         if (!same) this.generation++;
         return { adapter, same };
@@ -386,12 +386,16 @@ export class AdapterDocument extends Disposable {
   }
 
   private async checkDisk(): Promise<void> {
-    const changed = await refuseChanged(this.opened.file).then(() => false, () => true); // prettier-ignore
+    const changed = !(await isUnchanged(this.opened.file));
     if (changed === this.changedOnDisk || this.isDisposed) return;
     this.changedOnDisk = changed;
     if (changed) await this.measurement.stop();
     this.reopened.fire();
   }
+}
+
+async function isUnchanged(file: SafetensorsFile): Promise<boolean> {
+  return refuseChanged(file).then(() => true, () => false); // prettier-ignore
 }
 
 function moduleViews(adapter: Adapter): ModuleView[] {

@@ -1,7 +1,7 @@
 // One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection after it.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
-import { openCheckpoint } from '../../core/checkpoint';
+import { folderName, openCheckpoint } from '../../core/checkpoint';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
 import { buildReport, type Measured, type MeasuredModule, type Report } from '../../core/report';
@@ -134,11 +134,7 @@ export class Measurement extends Disposable {
       bytesTotal: this.progress?.bytesTotal ?? 0,
       error: this.state === 'failed' ? errorView(this.failure) : null,
       device: this.device ? { provider: this.device.provider, fallbackReason: this.device.fallbackReason } : null,
-      totals: report && {
-        direction: report.totals.direction,
-        bytesRead: report.totals.bytesRead,
-        seconds: report.totals.seconds,
-      },
+      totals: report?.totals ?? null,
       notices: report?.notices ?? this.plan?.notices ?? this.adapter.notices,
     };
   }
@@ -225,5 +221,5 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
 
 function modelView(folder: string | undefined, opened: { name: string } | undefined): ModelView | null {
   if (folder === undefined) return null;
-  return { name: opened?.name ?? folder.split(/[\\/]/).filter(Boolean).at(-1) ?? folder, path: folder };
+  return { name: opened?.name ?? folderName(folder), path: folder };
 }

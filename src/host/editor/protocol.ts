@@ -1,18 +1,14 @@
 // Every message between the host and the page. The page gets numbers, never weights; it says `ready` before the host sends.
-import { type ErrorCode } from '../../core/errors';
+import { type ErrorCode, type Notice } from '../../core/errors';
+import { type ModuleReport, type Report } from '../../core/report';
 import { type WriteObstacle } from '../../core/save';
 import { type Selection } from '../../core/selection';
 import { type PageStrings } from './strings';
 
-export interface ModuleView {
-  name: string;
-  stack: string | null;
-  layer: number | null;
-  kind: string;
-  expert: number | null;
-  /** [out, in] */
-  shape: [number, number];
-  rank: number;
+export interface ModuleView extends Pick<
+  ModuleReport,
+  'name' | 'stack' | 'layer' | 'kind' | 'expert' | 'shape' | 'rank'
+> {
   /** False where the original is gone, so that it can be selected no more. */
   selectable: boolean;
 }
@@ -56,11 +52,6 @@ export interface ErrorView {
   message: string;
 }
 
-export interface NoticeView {
-  code: string;
-  message: string;
-}
-
 export type RunState = 'no-models' | 'idle' | 'running' | 'cancelled' | 'failed' | 'done';
 
 export interface RunView {
@@ -75,8 +66,8 @@ export interface RunView {
   /** Set once a run began. */
   device: { provider: string; fallbackReason: string | null } | null;
   /** Set once a run is done. */
-  totals: { direction: number | null; bytesRead: number; seconds: number } | null;
-  notices: NoticeView[];
+  totals: Pick<Report['totals'], 'direction' | 'bytesRead' | 'seconds'> | null;
+  notices: Notice[];
 }
 
 /** The document's state, which Undo, Redo and Save move. */

@@ -2,8 +2,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { type EditorActions } from '../actions';
 import { SafeLoraError } from '../../core/errors';
+import { type EditorActions } from '../actions';
 import { EDITOR } from '../contributions';
 import { Disposable } from '../dispose';
 import { type AdapterDocument, type DocumentServices } from './document';
