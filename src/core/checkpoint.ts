@@ -18,7 +18,9 @@ export interface Checkpoint {
   name: string;
   tensors: ReadonlyMap<string, TensorInfo>;
   config: Readonly<Record<string, unknown>>;
-  /** SHA-256 over the headers of all files, in the order of their names. */
+  /** In the order of their names. */
+  files: readonly SafetensorsFile[];
+  /** SHA-256 over the headers of all files, in that order. */
   headersHash: string;
   /** The folder after resolving symbolic links. */
   realPath: string;
@@ -57,7 +59,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const headersHash = createHash('sha256')
     .update(files.map((file) => file.headerHash).join('\n'))
     .digest('hex');
-  return { path, name, tensors, config, headersHash, realPath };
+  return { path, name, tensors, config, files, headersHash, realPath };
 }
 
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
@@ -133,7 +135,13 @@ async function openShards(folder: string, index: string): Promise<SafetensorsFil
 // Companion tensors that quantisers store beside or instead of a weight.
 const QUANTISED_TENSOR =
   /\.(?:qweight|qzeros|g_idx|absmax|quant_map|nested_absmax|SCB|weight_scale|weight_scale_inv|weight_packed)$|\.quant_state\./;
-const QUANTISED_NAME = /-(?:bnb-4bit|bnb-8bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|FP8|w4a16|w8a8|GGUF)$/i;
+const QUANTISED_ENDING = /-(?:bnb-4bit|bnb-8bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|FP8|w4a16|w8a8|GGUF)$/i;
+
+/** @returns null for a name that does not say that its weights are quantised */
+export function unquantisedName(name: string): string | null {
+  const original = name.replace(QUANTISED_ENDING, '');
+  return original === name ? null : original;
+}
 
 /** Rounded weights have no exact difference to another checkpoint's. */
 function refuseQuantised(
@@ -145,8 +153,8 @@ function refuseQuantised(
   const companion = tensorNames.find((tensor) => QUANTISED_TENSOR.test(tensor));
   if (!isObject(config.quantization_config) && companion === undefined) return;
   const evidence = companion === undefined ? 'config.json has a quantization_config' : `it holds ${companion}`;
-  const original = name.replace(QUANTISED_NAME, '');
-  const advice = original === name ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
+  const original = unquantisedName(name);
+  const advice = original === null ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
   throw new SafeLoraError(
     'quantised',
     `${path}: the model is quantised (${evidence}), its exact weights are gone; ${advice}.`,

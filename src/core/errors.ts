@@ -55,6 +55,7 @@ export const noticeCodes = [
   'orthogonal-update',
   'rounding-loss',
   'trained-on-base',
+  'trained-on-quantised',
   'vocabulary-differs',
 ] as const;
 export type NoticeCode = (typeof noticeCodes)[number];

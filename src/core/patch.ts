@@ -18,6 +18,9 @@ export interface ProjectedB {
   overflow: boolean;
 }
 
+/** A projection, or what is kept of one: everything but its bytes, which can be computed again. */
+export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | null };
+
 /**
  * C·B = V·Vᵀ·B / ‖V‖_F, rounded to the dtype in which B is stored.
  * @param u V·Vᵀ·B, row-major [out, r]
@@ -63,8 +66,9 @@ export async function makeProjection(
   const sha256: Record<string, string> = {};
   for (const { name, projected, alreadyProjected, b } of modules) {
     if (names.has(name)) {
-      tensors.set(name, projected!.bytes);
-      sha256[name] = hashBytes(projected!.bytes);
+      if (!projected?.bytes) throw new Error(`the projection of ${name} is not at hand`);
+      tensors.set(name, projected.bytes);
+      sha256[name] = hashBytes(projected.bytes);
     } else if (alreadyProjected) {
       sha256[name] = await hashTensor(b);
     }

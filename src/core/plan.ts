@@ -1,6 +1,6 @@
 // Adapter + base + aligned → the list of module jobs, every pairing checked before a weight is read.
 import { type Adapter, type LoraModule } from './adapter';
-import { type Checkpoint } from './checkpoint';
+import { type Checkpoint, unquantisedName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { comparePositions, isVocabularyWeight, NameResolver, type Position, positions } from './naming';
@@ -138,11 +138,18 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
 /** Compares what the adapter says it was trained on with what was given. */
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
-  const wanted = lastPart(adapter.trainedOn).toLowerCase();
+  const unquantised = unquantisedName(lastPart(adapter.trainedOn));
+  const wanted = unquantised ?? lastPart(adapter.trainedOn);
   // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
   const stated = /^[^\\/]+\/[^\\/]+$/.test(adapter.trainedOn) ? adapter.trainedOn : lastPart(adapter.trainedOn);
-  if (knownAs(aligned).includes(wanted)) return [];
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
+  if (knownAs(aligned).includes(wanted)) {
+    if (unquantised === null) return [];
+    return notice(
+      'trained-on-quantised',
+      `The adapter says it was trained on ${stated}, a quantised model; it is measured against the exact weights of ${aligned.name}.`,
+    );
+  }
   if (knownAs(base).includes(wanted)) {
     return notice(
       'trained-on-base',

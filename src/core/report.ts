@@ -1,7 +1,7 @@
 // The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this same object.
 import { type Measurement } from './measure';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
-import { type ProjectedB } from './patch';
+import { type KnownProjection } from './patch';
 import { type Plan, type PlannedModule, sameModel } from './plan';
 import { type Provenance } from './provenance';
 import { type Selectable, select, type Selection } from './selection';
@@ -38,9 +38,12 @@ export interface Report {
 }
 
 /** A module with what the engine found; `measurement` is null where it could not be measured. */
-export interface MeasuredModule extends PlannedModule {
+export interface MeasuredModule extends PlannedModule, ModuleFinding {}
+
+/** What the engine found of a module. */
+export interface ModuleFinding {
   measurement: Measurement | null;
-  projected: ProjectedB | null;
+  projected: KnownProjection | null;
 }
 
 export interface Measured {
@@ -65,6 +68,16 @@ export function refuseOverflow(plan: Plan, selected: readonly MeasuredModule[]):
     'overflow',
     `${plan.adapter.file.path}: the projection exceeds the range of ${overflowing[0]!.b.dtype} in ${names}; save the adapter in BF16 or F32 first.`,
   );
+}
+
+/** The modules of a report under another selection than its own. */
+export function selectedIn(report: Report, selection: Selection): Set<string> {
+  const candidates = report.modules.map(({ name, similarity, notice }) => ({
+    name,
+    similarity,
+    selectable: notice !== 'already-projected',
+  }));
+  return select(candidates, selection);
 }
 
 export function selectable(modules: readonly MeasuredModule[]): Selectable[] {

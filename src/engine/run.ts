@@ -1,8 +1,7 @@
 // Walks a plan through the engine: every measurable module once, results as they come.
 import { type Plan } from '../core/plan';
-import { type Measured, type MeasuredModule, refuseEqualModels } from '../core/report';
+import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
 import { type Engine, type Job } from './pool';
-import { type UpdateResult } from './protocol';
 
 export interface Progress {
   /** The module that just finished. */
@@ -20,8 +19,8 @@ export interface MeasureOptions {
   onProgress?: (progress: Progress) => void;
   /** Gives the walk up, which then rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Results of an earlier walk over the same plan that did not come to its end, by module; they are not computed again. */
-  known?: ReadonlyMap<string, UpdateResult>;
+  /** Results of an earlier walk over the same plan, by module; they are not computed again. */
+  known?: ReadonlyMap<string, ModuleFinding>;
 }
 
 /**

@@ -19,14 +19,25 @@ export class EditorActions {
 
   /** Measures the adapter, after asking for the models that are not known. */
   async measure(adapter: AdapterDocument): Promise<void> {
-    const { base, aligned } = adapter.measurement.models;
-    const missing: ModelRole[] = [...(base ? [] : ['base' as const]), ...(aligned ? [] : ['aligned' as const])];
-    if (missing.length > 0) return this.chooseModels(adapter, missing);
+    await this.askForModels(adapter);
     await runVisibly(adapter);
   }
 
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
+    await this.askFor(adapter, roles);
+    const { base, aligned } = adapter.measurement.models;
+    if (base && aligned) await runVisibly(adapter);
+  }
+
+  /** Asks for the models that are not known. */
+  async askForModels(adapter: AdapterDocument): Promise<void> {
+    const { base, aligned } = adapter.measurement.models;
+    const missing: ModelRole[] = [...(base ? [] : ['base' as const]), ...(aligned ? [] : ['aligned' as const])];
+    if (missing.length > 0) await this.askFor(adapter, missing);
+  }
+
+  private async askFor(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     let pair = adapter.measurement.models;
     // Where both are asked for, the two may change places.
     if (roles.length > 1) pair = {};
@@ -38,7 +49,6 @@ export class EditorActions {
       pair = { ...pair, ...(swapped ? { [other]: pair[role] } : {}), [role]: folder };
     }
     await adapter.setModels(pair);
-    if (pair.base && pair.aligned) void runVisibly(adapter);
   }
 
   async apply(adapter: AdapterDocument, selection: Selection): Promise<void> {

@@ -21,16 +21,23 @@ export const SECTION = 'safeLora';
 /** The settings by their names in the section, with what they hold. */
 export interface Settings {
   pairs: Record<string, ModelPair>;
+  selection: 'threshold' | 'count';
   threshold: number;
+  count: number;
   device: 'auto' | 'cpu';
+  /** 0 is as many as help. */
+  workers: number;
   memoryBudget: number;
   keepOriginals: 'beside' | 'workspaceStorage';
 }
 
 export const settingNames = [
   'pairs',
+  'selection',
   'threshold',
+  'count',
   'device',
+  'workers',
   'memoryBudget',
   'keepOriginals',
 ] as const satisfies readonly (keyof Settings)[];

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { Engine } from '../engine/pool';
+import { SECTION } from './contributions';
 import { Disposable } from './dispose';
 import { setting } from './settings';
 
@@ -20,7 +21,8 @@ export class EngineService extends Disposable {
     super();
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
-        if (change.affectsConfiguration('safeLora.memoryBudget') && this.users === 0) this.stop();
+        const affects = ['memoryBudget', 'workers'].some((name) => change.affectsConfiguration(`${SECTION}.${name}`));
+        if (affects && this.users === 0) this.stop();
       }),
     );
   }
@@ -41,9 +43,11 @@ export class EngineService extends Disposable {
   }
 
   get(): Engine {
+    const workers = setting('workers');
     this.engine ??= new Engine({
       childPath: join(this.extensionPath, 'dist', 'engine-child.js'),
       memory: setting('memoryBudget') * 2 ** 20,
+      ...(workers > 0 ? { workers } : {}),
       background: true,
       onStderr: (text) => {
         this.log.warn(`engine: ${text.trimEnd()}`);

@@ -17,12 +17,15 @@ interface FolderItem extends vscode.QuickPickItem {
 const MODEL_FILES = '**/{model.safetensors,model.safetensors.index.json}';
 const MOST_MODELS = 200;
 
+/** By what an adapter's models are found. */
+export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;
+
 export class ModelPairs {
   /** Of this window; the settings of a workspace that is not trusted are not written. */
   private readonly chosen = new Map<string, Partial<ModelPair>>();
 
   /** What is known of the adapter's models; either may still be missing. */
-  find(adapter: Adapter, scope: vscode.Uri): Partial<ModelPair> {
+  find(adapter: ModelKey, scope: vscode.Uri): Partial<ModelPair> {
     const key = pairKey(adapter);
     const pair = this.chosen.get(key) ?? setting('pairs', scope)[key] ?? {};
     return Object.fromEntries(Object.entries(pair).map(([role, folder]) => [role, expandHome(folder)]));
@@ -131,7 +134,7 @@ async function modelFolders(): Promise<string[]> {
 }
 
 /** Adapters on the same model share their pair; one that does not name its model has a pair of its own. */
-function pairKey(adapter: Adapter): string {
+function pairKey(adapter: ModelKey): string {
   return adapter.trainedOn ?? adapter.path;
 }
 

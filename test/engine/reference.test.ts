@@ -55,7 +55,7 @@ describe("the authors' own results on the sample", () => {
         const dtype = module.b.dtype as FloatDtype;
         // BF16 keeps eight significant bits; the reference is not rounded.
         const step = dtype === 'BF16' ? 2 ** -8 : 1e-4;
-        const projected = decode(module.projected!.bytes, dtype);
+        const projected = decode(module.projected!.bytes!, dtype);
         const norm = Math.hypot(...projected);
         const expected = reference.projectedBNorm[module.name]!;
         assert.ok(

@@ -18,9 +18,10 @@ import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { requireTrust } from '../errors';
+import { type InspectionStore } from '../inspections/store';
 import { type ModelPairs } from '../models';
 import { type OriginalsPlace } from '../originals-place';
-import { setting } from '../settings';
+import { selectionSetting } from '../settings';
 import { Measurement } from './measurement';
 import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from './protocol';
 import { TemporaryCopy } from './temporary-copy';
@@ -48,6 +49,7 @@ export interface DocumentServices {
   engine: EngineService;
   models: ModelPairs;
   originals: OriginalsPlace;
+  inspections: InspectionStore;
   log: vscode.LogOutputChannel;
 }
 
@@ -80,7 +82,9 @@ export class AdapterDocument extends Disposable {
   ) {
     super();
     this._register(services.engine.hold());
-    this.measurement = this._register(new Measurement(opened, services.engine, services.models.find(opened, uri), uri));
+    const store = uri.scheme === 'file' ? services.inspections : null;
+    const pair = services.models.find(opened, uri);
+    this.measurement = this._register(new Measurement(opened, services.engine, pair, uri, store, services.log));
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (!change.affectsConfiguration('safeLora.pairs', uri)) return;
@@ -103,6 +107,7 @@ export class AdapterDocument extends Disposable {
       document = new AdapterDocument(uri, adapter, services);
       if (temporary) document._register(temporary);
       await document.takeUp();
+      void document.measurement.recall();
       if (backup !== undefined) {
         document.hashes = await originalHashes(adapter);
         document.state = { projection: await readPatch(backup, adapter), report: null };
@@ -140,8 +145,7 @@ export class AdapterDocument extends Disposable {
 
   /** The selection with which a page begins. */
   get firstSelection(): Selection {
-    const threshold = setting('threshold', this.uri);
-    return this.selection ?? { mode: 'threshold', threshold, overrides: { added: [], removed: [] } };
+    return this.selection ?? selectionSetting(this.uri);
   }
 
   /** True where the last save kept originals in the adapter's own folder. */
@@ -237,6 +241,7 @@ export class AdapterDocument extends Disposable {
         this.opened = await openAdapter(path, originals);
         return { adapter: this.opened, same: true };
       });
+      await this.measurement.keep();
       this.changedOnDisk = false;
       this.moved.fire('saved');
     });
@@ -329,7 +334,7 @@ export class AdapterDocument extends Disposable {
   }
 
   private async projected(selection: Selection): Promise<State> {
-    const { plan, modules } = this.measurement.complete;
+    const { plan, modules } = await this.measurement.projected(selection);
     const projection = await makeProjection(plan, modules, selection, SAFE_LORA_VERSION);
     if (projection.tensors.size === 0) return { projection: null, report: null };
     return { projection, report: travellingReport(this.measurement.report(selection)) };

@@ -1,20 +1,29 @@
-// One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection after it.
+// One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection and window after it.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { folderName, openCheckpoint } from '../../core/checkpoint';
+import { areAsStamped } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
-import { buildReport, type Measured, type MeasuredModule, type Report } from '../../core/report';
+import { makeInspection, type Inspection, resultsOf } from '../../core/inspection';
+import {
+  buildReport,
+  type Measured,
+  type MeasuredModule,
+  type ModuleFinding,
+  type Report,
+  selectable,
+} from '../../core/report';
 import { refuseChanged } from '../../core/save';
-import { type Selection } from '../../core/selection';
-import { type UpdateResult } from '../../engine/protocol';
-import { chooseDevice, type ChosenDevice } from '../../engine/providers';
+import { select, type Selection } from '../../core/selection';
+import { chooseDevice } from '../../engine/providers';
 import { measurePlan, type Progress } from '../../engine/run';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
-import { setting } from '../settings';
+import { type InspectionStore } from '../inspections/store';
+import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
 
 declare const SAFE_LORA_VERSION: string;
@@ -26,20 +35,23 @@ export class Measurement extends Disposable {
   private readonly measured = this._register(new vscode.EventEmitter<string>());
   /** A module's numbers are there. */
   readonly onDidMeasure = this.measured.event;
-  private readonly cleared = this._register(new vscode.EventEmitter<void>());
-  /** All numbers were dropped. */
-  readonly onDidClear = this.cleared.event;
+  private readonly replaced = this._register(new vscode.EventEmitter<void>());
+  /** All numbers are others: dropped, or those of an earlier run. */
+  readonly onDidReplace = this.replaced.event;
 
-  private readonly results = new Map<string, UpdateResult>();
+  private readonly results = new Map<string, ModuleFinding>();
   private plan: Plan | undefined;
   private state: RunState = 'idle';
   private failure: unknown;
-  private device: ChosenDevice | undefined;
+  private device: Report['device'] | undefined;
   private progress: Progress | undefined;
   private bytesRead = 0;
   private seconds = 0;
+  /** The numbers are those of an earlier run. */
+  private recalled = false;
   private abort: AbortController | undefined;
   private current: Promise<void> | undefined;
+  private recalling: Promise<void> | undefined;
   private pause: Promise<void> | undefined;
 
   constructor(
@@ -47,6 +59,9 @@ export class Measurement extends Disposable {
     private readonly engine: EngineService,
     private pair: Partial<ModelPair>,
     private readonly scope: vscode.Uri,
+    /** Where the numbers are kept; null for an adapter that is a copy of something else. */
+    private readonly store: InspectionStore | null,
+    private readonly log: vscode.LogOutputChannel,
   ) {
     super();
   }
@@ -61,13 +76,18 @@ export class Measurement extends Disposable {
 
   /** @throws SafeLoraError where not every module was measured */
   get complete(): { plan: Plan; modules: MeasuredModule[] } {
-    if (this.state !== 'done' || !this.plan) {
-      throw new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
-    }
-    return { plan: this.plan, modules: this.measuredModules(this.plan) };
+    this.requireDone();
+    return { plan: this.plan!, modules: this.measuredModules(this.plan!) };
   }
 
-  resultOf(module: string): UpdateResult | undefined {
+  /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */
+  requireDone(): void {
+    if (this.state === 'failed' || this.state === 'cancelled') throw this.failure;
+    if (this.state === 'done') return;
+    throw new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+  }
+
+  resultOf(module: string): ModuleFinding | undefined {
     return this.results.get(module);
   }
 
@@ -102,10 +122,47 @@ export class Measurement extends Disposable {
 
   /** Measures what is not measured yet. Failures end in the state, not in the promise. */
   run(): Promise<void> {
-    this.current ??= this.walk().finally(() => {
+    this.current ??= this.afterRecall().finally(() => {
       this.current = undefined;
     });
     return this.current;
+  }
+
+  /** Takes up the numbers of an earlier run where nothing has changed since, without reading a weight. */
+  recall(): Promise<void> {
+    this.recalling ??= this.tryToRecall()
+      .catch((error: unknown) => {
+        // A run will meet the same, and say it.
+        this.log.debug(`Nothing recalled: ${(error as Error).message}`);
+      })
+      .finally(() => {
+        this.recalling = undefined;
+      });
+    return this.recalling;
+  }
+
+  /** Keeps the numbers for the adapter's file as it is now. */
+  async keep(): Promise<void> {
+    if (!this.store || this.state !== 'done' || !this.plan) return;
+    try {
+      const inspection = makeInspection(this.report(selectionSetting(this.scope)), this.measuredModules(this.plan));
+      await this.store.keep(this.adapter.path, await this.store.place(this.plan), inspection);
+    } catch (error) {
+      this.log.warn(`The result is not kept: ${(error as Error).message}`);
+    }
+  }
+
+  /** All modules, with the projections that a selection takes; those that were not kept are computed now. */
+  async projected(selection: Selection): Promise<{ plan: Plan; modules: MeasuredModule[] }> {
+    const { modules } = this.complete;
+    const names = select(selectable(modules), selection);
+    const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
+    if (missing.length > 0) {
+      for (const { name } of missing) this.results.delete(name);
+      this.state = 'idle';
+      await this.run();
+    }
+    return this.complete;
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -135,6 +192,7 @@ export class Measurement extends Disposable {
       error: this.state === 'failed' ? errorView(this.failure) : null,
       device: this.device ? { provider: this.device.provider, fallbackReason: this.device.fallbackReason } : null,
       totals: report?.totals ?? null,
+      recalled: this.recalled,
       notices: report?.notices ?? this.plan?.notices ?? this.adapter.notices,
     };
   }
@@ -142,6 +200,42 @@ export class Measurement extends Disposable {
   override dispose(): void {
     this.abort?.abort(new Cancelled());
     super.dispose();
+  }
+
+  private async afterRecall(): Promise<void> {
+    await this.recalling;
+    await this.walk();
+  }
+
+  private async tryToRecall(): Promise<void> {
+    const { base, aligned } = this.pair;
+    const entry = this.store?.entry(this.adapter.path);
+    if (!base || !aligned || !entry || this.state !== 'idle' || !(await areAsStamped(entry.adapter.stamps))) return;
+    const plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
+    const inspection = await this.kept(plan);
+    if (!inspection || this.isDisposed || this.isRunning) return;
+    this.plan = plan;
+    this.takeUp(inspection);
+    this.enter('done');
+    this.replaced.fire();
+  }
+
+  /** What was kept of a plan; the numbers of every module, or nothing. */
+  private async kept(plan: Plan): Promise<Inspection | null> {
+    if (!this.store) return null;
+    const entry = await this.store.place(plan);
+    const inspection = await this.store.load(entry.key);
+    if (inspection) await this.store.point(this.adapter.path, entry);
+    return inspection;
+  }
+
+  private takeUp(inspection: Inspection): void {
+    const { device, totals } = inspection.report;
+    for (const [name, finding] of resultsOf(inspection)) this.results.set(name, finding);
+    this.device = device;
+    this.bytesRead = totals.bytesRead;
+    this.seconds = totals.seconds;
+    this.recalled = true;
   }
 
   private async walk(): Promise<void> {
@@ -158,6 +252,13 @@ export class Measurement extends Disposable {
       this.device = chooseDevice(setting('device', this.scope));
       await refuseChanged(this.adapter.file);
       this.plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
+      const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
+      if (kept) {
+        this.takeUp(kept);
+        this.enter('done');
+        this.replaced.fire();
+        return;
+      }
       await measurePlan(this.plan, this.engine.get(), {
         signal: abort.signal,
         known: this.results,
@@ -172,6 +273,7 @@ export class Measurement extends Disposable {
       await refuseChanged(this.adapter.file);
       this.settle(started);
       this.enter('done');
+      await this.keep();
     } catch (error) {
       this.failure = error;
       this.settle(started);
@@ -182,6 +284,7 @@ export class Measurement extends Disposable {
   }
 
   private settle(started: number): void {
+    this.recalled = false;
     this.bytesRead += this.progress?.bytesRead ?? 0;
     this.seconds += (performance.now() - started) / 1000;
   }
@@ -198,8 +301,9 @@ export class Measurement extends Disposable {
     this.progress = undefined;
     this.bytesRead = 0;
     this.seconds = 0;
+    this.recalled = false;
     this.state = 'idle';
-    this.cleared.fire();
+    this.replaced.fire();
     this.changed.fire();
   }
 

@@ -113,7 +113,7 @@ export class AdapterPage extends Disposable {
       adapter.onDidMove((move) => { this.sendApplied(move); }), // prettier-ignore
       measurement.onDidMeasure((module) => { this.fresh.add(module); }), // prettier-ignore
       measurement.onDidChange(() => { this.batch ??= setTimeout(() => { this.flush(); }, BATCH_MS); }), // prettier-ignore
-      measurement.onDidClear(() => { this.sendMeasured(true); }), // prettier-ignore
+      measurement.onDidReplace(() => { this.sendMeasured(true); }), // prettier-ignore
     );
     this.sendDocument();
   }
@@ -152,7 +152,7 @@ export class AdapterPage extends Disposable {
     if (!all && names.length === 0) return;
     const values = new Float64Array(names.length * measureColumns.length);
     names.forEach((name, row) => {
-      const { measurement: numbers } = measurement.resultOf(name)!;
+      const numbers = measurement.resultOf(name)!.measurement!;
       measureColumns.forEach((column, i) => {
         values[row * measureColumns.length + i] = numbers[column] ?? NaN;
       });

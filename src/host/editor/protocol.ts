@@ -67,6 +67,8 @@ export interface RunView {
   device: { provider: string; fallbackReason: string | null } | null;
   /** Set once a run is done. */
   totals: Pick<Report['totals'], 'direction' | 'bytesRead' | 'seconds'> | null;
+  /** The numbers are those of an earlier run on the same files. */
+  recalled: boolean;
   notices: Notice[];
 }
 

@@ -38,6 +38,12 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     throw new SafeLoraError('file-access', vscode.l10n.t('{0}: did not open; check the path.', uri.fsPath));
   }
 
+  /** The adapter of a file, where a tab has it open and could read it. */
+  find(uri: vscode.Uri): OpenedDocument | undefined {
+    const document = this.open.get(uri.toString());
+    return document?.failure === undefined ? document : undefined;
+  }
+
   /** The adapter in the active tab. */
   get active(): OpenedDocument | undefined {
     const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;

@@ -1,0 +1,79 @@
+// A finished measurement in the form in which it outlives the window: its report, and the few numbers that a report does not say.
+import { type Measurement } from './measure';
+import { isObject } from './objects';
+import { type MeasuredModule, type ModuleReport, type ModuleFinding, type Report } from './report';
+
+const SCHEMA = 'safe-lora/inspection@1';
+
+export interface Inspection {
+  schema: typeof SCHEMA;
+  report: Report;
+  /** By module, of those that were measured. */
+  details: Record<string, InspectionDetails>;
+}
+
+export interface InspectionDetails {
+  updateDotAlignment: number;
+  /** Of the projection, which is computed again when it is wanted; null where it is undefined. */
+  rounding: { roundingLoss: number; overflow: boolean } | null;
+}
+
+export function makeInspection(report: Report, modules: readonly MeasuredModule[]): Inspection {
+  const details: Inspection['details'] = {};
+  for (const { name, measurement, projected } of modules) {
+    if (!measurement) continue;
+    const rounding = projected && { roundingLoss: projected.roundingLoss, overflow: projected.overflow };
+    details[name] = { updateDotAlignment: measurement.updateDotAlignment, rounding };
+  }
+  return { schema: SCHEMA, report, details };
+}
+
+/** @returns null for a text that this version did not write */
+export function parseInspection(text: string): Inspection | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && value.schema === SCHEMA ? (value as unknown as Inspection) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What was measured, by module, without the projections' bytes. */
+export function resultsOf({ report, details }: Inspection): Map<string, ModuleFinding> {
+  return new Map(
+    report.modules
+      .filter(({ name }) => details[name])
+      .map((module) => {
+        const { updateDotAlignment, rounding } = details[module.name]!;
+        return [
+          module.name,
+          {
+            measurement: { ...measurementOf(module), updateDotAlignment },
+            projected: rounding && { ...rounding, bytes: null },
+          },
+        ];
+      }),
+  );
+}
+
+function measurementOf({
+  similarity,
+  nullSimilarity,
+  nullSpread,
+  direction,
+  gain,
+  alignmentNorm,
+  updateNorm,
+  participationRatio,
+}: ModuleReport): Omit<Measurement, 'updateDotAlignment'> {
+  return {
+    similarity,
+    nullSimilarity,
+    nullSpread,
+    direction,
+    gain,
+    alignmentNorm: alignmentNorm!,
+    updateNorm: updateNorm!,
+    participationRatio,
+  };
+}

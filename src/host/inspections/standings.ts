@@ -1,0 +1,172 @@
+// How each adapter stands: not inspected, inspected, or changed since; what every surface but the editor shows.
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE } from '../../core/adapter';
+import { folderName } from '../../core/checkpoint';
+import { kindOf } from '../../core/files';
+import { areAsStamped, sameAdapter } from '../../core/identity';
+import { type Provenance, PROVENANCE_KEY, readProvenance } from '../../core/provenance';
+import { type Report, selectedIn } from '../../core/report';
+import { openSafetensors } from '../../core/safetensors';
+import { type Selection } from '../../core/selection';
+import { SECTION } from '../contributions';
+import { Disposable } from '../dispose';
+import { errorView } from '../errors';
+import { type ModelPairs } from '../models';
+import { type OriginalsPlace } from '../originals-place';
+import { selectionSetting } from '../settings';
+import { type Entry, type InspectionStore } from './store';
+
+export interface Standing {
+  readonly folder: vscode.Uri;
+  readonly name: string;
+  /** `stale`: measured, and the adapter or a model has changed since. */
+  readonly state: 'uninspected' | 'inspected' | 'stale' | 'unreadable';
+  /** What changed, of a stale one. */
+  readonly changed: 'adapter' | 'models' | null;
+  /** Why it cannot be read. */
+  readonly problem: string | null;
+  /** Only of an inspected one: a stale result is not shown. */
+  readonly report: Report | null;
+  /** The file's own, or that of the settings. */
+  readonly selection: Selection;
+  /** The names of the modules that it takes. */
+  readonly selected: ReadonlySet<string>;
+  /** The modules whose lora_B in the file is a projection. */
+  readonly projected: readonly string[];
+  /** Their originals are at hand. */
+  readonly restorable: boolean;
+}
+
+const FILES = `**/{${ADAPTER_FILE},${CONFIG_FILE},${ORIGINALS_FILE}}`;
+/** Saving writes several files; what lies between them is nobody's business. */
+const SETTLE_MS = 250;
+const SETTINGS = ['pairs', 'selection', 'threshold', 'count'];
+
+export class Standings extends Disposable {
+  private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | undefined>());
+  /** An adapter stands otherwise; undefined where any may. */
+  readonly onDidChange = this.changed.event;
+  private readonly known = new Map<string, Promise<Standing>>();
+  private readonly settling = new Map<string, NodeJS.Timeout>();
+  /** Watchers of the folders in which the models of kept results lie. */
+  private readonly models = new Map<string, vscode.Disposable>();
+
+  constructor(
+    private readonly inspections: InspectionStore,
+    private readonly pairs: ModelPairs,
+    private readonly originals: OriginalsPlace,
+  ) {
+    super();
+    const files = this._register(vscode.workspace.createFileSystemWatcher(FILES));
+    for (const event of [files.onDidChange, files.onDidCreate, files.onDidDelete]) {
+      this._register(event((file) => { this.settle(vscode.Uri.joinPath(file, '..')); })); // prettier-ignore
+    }
+    this._register(inspections.onDidKeep((folder) => { this.forget(vscode.Uri.file(folder)); })); // prettier-ignore
+    this._register(
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (SETTINGS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.forgetAll();
+      }),
+    );
+  }
+
+  /** Kept until something changes. */
+  of(folder: vscode.Uri): Promise<Standing> {
+    const key = folder.toString();
+    let standing = this.known.get(key);
+    if (!standing) {
+      standing = this.look(folder);
+      this.known.set(key, standing);
+    }
+    return standing;
+  }
+
+  override dispose(): void {
+    for (const timer of this.settling.values()) clearTimeout(timer);
+    for (const watcher of this.models.values()) watcher.dispose();
+    super.dispose();
+  }
+
+  private settle(folder: vscode.Uri): void {
+    const key = folder.toString();
+    clearTimeout(this.settling.get(key));
+    const forget = (): void => {
+      this.settling.delete(key);
+      this.forget(folder);
+    };
+    this.settling.set(key, setTimeout(forget, SETTLE_MS));
+  }
+
+  private forget(folder: vscode.Uri): void {
+    this.known.delete(folder.toString());
+    this.changed.fire(folder);
+  }
+
+  private forgetAll(): void {
+    this.known.clear();
+    this.changed.fire(undefined);
+  }
+
+  private async look(folder: vscode.Uri): Promise<Standing> {
+    const path = folder.fsPath;
+    const nothing = {
+      folder,
+      name: folderName(path),
+      changed: null,
+      problem: null,
+      report: null,
+      selection: selectionSetting(folder),
+      selected: new Set<string>(),
+      projected: [],
+      restorable: false,
+    };
+    if (folder.scheme !== 'file') return { ...nothing, state: 'uninspected' };
+    try {
+      const provenance = await provenanceIn(path);
+      const selection = provenance?.selection ?? nothing.selection;
+      const projected = provenance?.modules ?? [];
+      const restorable = projected.length > 0 && (await kindOf(await this.originals.of(path))) !== null;
+      const facts = { ...nothing, selection, projected, restorable };
+      const entry = this.inspections.entry(path);
+      const inspection = entry && (await this.inspections.load(entry.key));
+      if (!entry || !inspection) return { ...facts, state: 'uninspected' };
+      this.watchModels(entry);
+      const changed = await this.whatChanged(path, entry);
+      if (changed) return { ...facts, state: 'stale', changed };
+      const { report } = inspection;
+      return { ...facts, state: 'inspected', report, selected: selectedIn(report, selection) };
+    } catch (error) {
+      return { ...nothing, state: 'unreadable', problem: errorView(error).message };
+    }
+  }
+
+  private async whatChanged(path: string, entry: Entry): Promise<Standing['changed']> {
+    if (!(await areAsStamped(entry.adapter.stamps))) {
+      // Touched, or checked out again, it may still be the same.
+      const identity = await this.inspections.identify(await openAdapter(path, await this.originals.of(path)));
+      if (!sameAdapter(identity, entry.adapter)) return 'adapter';
+      await this.inspections.point(path, { ...entry, adapter: identity });
+    }
+    const { base, aligned } = this.pairs.find({ trainedOn: entry.trainedOn, path }, vscode.Uri.file(path));
+    const others = (base ?? entry.models.base) !== entry.models.base || (aligned ?? entry.models.aligned) !== entry.models.aligned; // prettier-ignore
+    return others || !(await areAsStamped(entry.modelFiles)) ? 'models' : null;
+  }
+
+  private watchModels({ modelFiles }: Entry): void {
+    for (const folder of new Set(modelFiles.map((file) => dirname(file.path)))) {
+      if (this.models.has(folder) || this.isDisposed) continue;
+      const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*.safetensors');
+      const watcher = vscode.workspace.createFileSystemWatcher(pattern);
+      const changed = (): void => { this.forgetAll(); }; // prettier-ignore
+      this.models.set(
+        folder,
+        vscode.Disposable.from(watcher, watcher.onDidChange(changed), watcher.onDidCreate(changed), watcher.onDidDelete(changed)), // prettier-ignore
+      );
+    }
+  }
+}
+
+async function provenanceIn(folder: string): Promise<Provenance | null> {
+  const file = await openSafetensors(vscode.Uri.joinPath(vscode.Uri.file(folder), ADAPTER_FILE).fsPath);
+  return readProvenance(file, () => new Error(`${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read`));
+}

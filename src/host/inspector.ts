@@ -1,0 +1,92 @@
+// Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
+import * as vscode from 'vscode';
+import { ADAPTER_FILE } from '../core/adapter';
+import { type EditorActions } from './actions';
+import { AdapterDocument, type DocumentServices } from './editor/document';
+import { type AdapterEditorProvider } from './editor/provider';
+import { Cancelled, errorView } from './errors';
+import { type Standings } from './inspections/standings';
+
+export class Inspector {
+  constructor(
+    private readonly services: DocumentServices,
+    private readonly editor: AdapterEditorProvider,
+    private readonly actions: EditorActions,
+    private readonly standings: Standings,
+  ) {}
+
+  /** @throws SafeLoraError where the adapter cannot be read */
+  async withDocument<T>(folder: vscode.Uri, action: (document: AdapterDocument) => Promise<T>): Promise<T> {
+    const file = vscode.Uri.joinPath(folder, ADAPTER_FILE);
+    const open = this.editor.find(file);
+    if (open) return action(open.adapter);
+    const document = await AdapterDocument.open(file, this.services);
+    try {
+      return await action(document);
+    } finally {
+      document.dispose();
+    }
+  }
+
+  /** Measures an adapter, after asking for the models that are not known. */
+  async inspect(folder: vscode.Uri): Promise<void> {
+    await this.withDocument(folder, async (document) => {
+      await this.actions.measure(document);
+      document.measurement.requireDone();
+    });
+  }
+
+  /** Measures every adapter whose result is not there or stale; one that fails does not keep the others from it. */
+  async inspectAll(folders: readonly vscode.Uri[]): Promise<void> {
+    const due: vscode.Uri[] = [];
+    for (const folder of folders) if ((await this.standings.of(folder)).state !== 'inspected') due.push(folder);
+    if (due.length === 0) {
+      void vscode.window.showInformationMessage(vscode.l10n.t('All adapters are inspected.'));
+      return;
+    }
+    const failed: string[] = [];
+    const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
+    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+    let done = 0;
+    await vscode.window.withProgress(options, async (progress, token) => {
+      // The engine stays for all of them.
+      const held = this.services.engine.hold();
+      try {
+        for (const folder of due) {
+          if (token.isCancellationRequested) return;
+          progress.report({ message: vscode.workspace.asRelativePath(folder), increment: 100 / due.length });
+          try {
+            await this.withDocument(folder, (document) => this.measureQuietly(document, token));
+            done++;
+          } catch (error) {
+            if (error instanceof Cancelled) return;
+            failed.push(folder.fsPath);
+            this.services.log.error(errorView(error).message);
+          }
+        }
+      } finally {
+        held.dispose();
+      }
+    });
+    await this.tell(done, failed.length);
+  }
+
+  private async measureQuietly(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
+    await this.actions.askForModels(document);
+    const { measurement } = document;
+    const listening = token.onCancellationRequested(() => void measurement.stop());
+    await measurement.run();
+    listening.dispose();
+    measurement.requireDone();
+  }
+
+  private async tell(done: number, failed: number): Promise<void> {
+    if (failed === 0) {
+      if (done > 0) void vscode.window.showInformationMessage(vscode.l10n.t('{0} adapters inspected.', done));
+      return;
+    }
+    const showLog = vscode.l10n.t('Show Log');
+    const text = vscode.l10n.t('{0} adapters inspected; {1} could not be: the log says why.', done, failed);
+    if ((await vscode.window.showWarningMessage(text, showLog)) === showLog) this.services.log.show();
+  }
+}
