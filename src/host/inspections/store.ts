@@ -54,7 +54,7 @@ export class InspectionStore extends Disposable {
   /** Reads the adapter's files whole where they are not as they were last seen. */
   async identify(adapter: Pick<Adapter, 'file' | 'path' | 'originals'>): Promise<AdapterIdentity> {
     const known = this.entry(adapter.path)?.adapter;
-    if (known && known.originals === (adapter.originals !== null) && (await areAsStamped(known.stamps))) return known;
+    if (known?.originals === (adapter.originals !== null) && (await areAsStamped(known.stamps))) return known;
     return adapterIdentity(adapter, await this.originals.of(adapter.path));
   }
 
