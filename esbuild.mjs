@@ -12,6 +12,8 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  // jsonc-parser's other build requires its parts in a way that no bundler sees.
+  mainFields: ['module', 'main'],
   // onnxruntime-node carries native code; the editor itself brings vscode.
   external: ['onnxruntime-node', 'vscode'],
   define: {

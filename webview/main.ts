@@ -61,6 +61,9 @@ function call(what: PageCall): Promise<void> {
 function receive(message: ToPage): void {
   switch (message.type) {
     case 'strings':
+      state.onChange((change) => {
+        if (change === 'selection' || change === 'document') send({ type: 'selection', selection: state.draft });
+      });
       page = new Page(state, message.strings, call, (kept) => host.setState(kept));
       window.safeLoraPage = page;
       document.body.replaceChildren(page.root);
@@ -89,6 +92,9 @@ function receive(message: ToPage): void {
     case 'applied':
       state.setApplied(message.applied);
       if (message.followSelection && message.applied.selection) state.setDraft(message.applied.selection);
+      break;
+    case 'reveal':
+      page?.revealModule(message.module);
       break;
     case 'reply': {
       const waiting = pending.get(message.id);

@@ -1,4 +1,5 @@
 // The measures that can be shown, each with its scale, its text and its definition.
+import { decimal, signed } from '../src/core/text';
 import { type PageStrings } from '../src/host/editor/strings';
 import { type PageState } from './state';
 import { type Scale } from './theme';
@@ -12,15 +13,6 @@ export interface Measure {
   /** The ends of the scale for these values. */
   range: (values: readonly number[]) => [number, number];
   text: (value: number) => string;
-}
-
-export function decimal(value: number): string {
-  return Number.isNaN(value) ? '–' : value.toFixed(3);
-}
-
-export function signed(value: number): string {
-  if (Number.isNaN(value)) return '–';
-  return `${value < 0 ? '−' : value > 0 ? '+' : ''}${Math.abs(value).toFixed(3)}`;
 }
 
 /** Three significant digits, whatever the magnitude. */

@@ -1,10 +1,11 @@
 // The page as a whole: head with models and actions, what state things are in, and the parts that show the numbers.
 import { bytesText } from '../src/core/bytes';
+import { signed } from '../src/core/text';
 import { type PageCall, type RunView } from '../src/host/editor/protocol';
 import { type PageStrings } from '../src/host/editor/strings';
 import { Card } from './card';
 import { Heatmap } from './heatmap';
-import { measureIds, type MeasureId, signed } from './measures';
+import { measureIds, type MeasureId } from './measures';
 import { Profile } from './profile';
 import { findingText, SelectionPanel } from './selection';
 import { type Kept, type PageState } from './state';
@@ -170,6 +171,10 @@ export class Page {
       this.card.root,
       this.live,
     );
+  }
+
+  revealModule(name: string): void {
+    this.table.reveal(name);
   }
 
   /** A click's work: the host shows what goes wrong. */

@@ -1,8 +1,9 @@
 // Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
+import { decimal, signed } from '../src/core/text';
 import { type MeasureColumn } from '../src/host/editor/protocol';
 import { type PageStrings } from '../src/host/editor/strings';
 import { type Card } from './card';
-import { decimal, magnitude, signed } from './measures';
+import { magnitude } from './measures';
 import { type PageState } from './state';
 import { checkbox, element, show, textField } from './ui';
 
@@ -25,6 +26,7 @@ export class ModuleTable {
   private readonly body = element('tbody', { role: 'rowgroup' });
   private readonly empty = element('p', { class: 'empty', hidden: true });
   private readonly filterField;
+  private readonly only;
   private columns: Column[] = [];
   private rows: HTMLTableRowElement[] = [];
   private order: number[] = [];
@@ -47,7 +49,7 @@ export class ModuleTable {
       },
       { placeholder: strings.filter, size: 30 },
     );
-    const only = checkbox(strings.selectedOnly, (checked) => {
+    this.only = checkbox(strings.selectedOnly, (checked) => {
       this.selectedOnly = checked;
       this.arrange();
     });
@@ -61,7 +63,7 @@ export class ModuleTable {
     this.root = element(
       'section',
       { class: 'modules', 'aria-label': strings.modules },
-      element('div', { class: 'modules-head' }, element('h2', {}, strings.modules), this.filterField, only),
+      element('div', { class: 'modules-head' }, element('h2', {}, strings.modules), this.filterField, this.only),
       element('div', { class: 'table-box' }, table, this.empty),
     );
     this.body.addEventListener('keydown', (event) => {
@@ -256,6 +258,21 @@ export class ModuleTable {
     this.rove(Math.min(this.current, Math.max(0, shown.length - 1)));
     const next = this.order[this.current];
     if (focused !== null && next !== undefined) this.rows[next]!.focus();
+  }
+
+  /** Brings a module's row into view, with the focus and its numbers; a filter that hides it is given up. */
+  reveal(name: string): void {
+    const module = this.state.document?.modules.findIndex((candidate) => candidate.name === name) ?? -1;
+    if (module < 0) return;
+    if (!this.order.includes(module)) {
+      this.state.filter = '';
+      this.filterField.value = '';
+      this.selectedOnly = false;
+      this.only.checked = false;
+      this.arrange();
+    }
+    this.focus(this.order.indexOf(module));
+    this.details();
   }
 
   /** One row takes part in the order of Tab. */

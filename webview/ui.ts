@@ -28,6 +28,7 @@ provideVSCodeDesignSystem().register(
 );
 
 export type { Button };
+export { format } from '../src/core/text';
 
 declare global {
   interface HTMLElementTagNameMap {
@@ -174,9 +175,4 @@ export function menuButton(label: string, items: readonly { label: string; run: 
     if (!frame.contains(event.relatedTarget as Node | null)) toggle(false);
   });
   return frame;
-}
-
-/** Puts values into a text's `{0}`, `{1}` …. */
-export function format(text: string, ...values: (string | number)[]): string {
-  return text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)]));
 }

@@ -5,6 +5,7 @@ import { folderName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
 import { kindOf, readJsonObject } from './files';
+import { isTargeted } from './naming';
 import { isObject } from './objects';
 import { belongTo, openOriginals, type Originals } from './originals';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
@@ -340,9 +341,7 @@ function uncoveredNotices(keys: readonly string[], config: AdapterConfig): Notic
 /** The tensors are the truth; a listed target without any tensor is worth a word, since its layers look adapted and are not. */
 function explainTargets(config: AdapterConfig, modules: readonly LoraModule[], notices: Notice[]): void {
   if (!config.targetsAreList) return;
-  const absent = config.targetModules.filter(
-    (target) => !modules.some(({ name }) => name === target || name.endsWith(`.${target}`)),
-  );
+  const absent = config.targetModules.filter((target) => !modules.some(({ name }) => isTargeted(name, target, true)));
   if (absent.length === 0 || notices.some((notice) => notice.code === 'adapter-not-covered')) return;
   notices.push({
     code: 'config-differs',

@@ -105,6 +105,20 @@ function keepsPosition(name: string, suffix: string): boolean {
   return numbers(name) === numbers(suffix);
 }
 
+/**
+ * True where PEFT adapts a module for an entry of `target_modules`: in a list an entry is a name or its end, alone it is a pattern
+ * of whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py).
+ */
+export function isTargeted(module: string, entry: string, inList: boolean): boolean {
+  if (inList) return module === entry || module.endsWith(`.${entry}`);
+  if (entry === 'all-linear') return true;
+  try {
+    return new RegExp(`^(?:${entry})$`).test(module);
+  } catch {
+    return false;
+  }
+}
+
 const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 'audio_tower', 'language_model'];
 
 /** Reads the positions of all of an adapter's modules, since how long a kind's name must be depends on its neighbours. */

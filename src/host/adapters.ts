@@ -15,6 +15,9 @@ export class WorkspaceAdapters extends Disposable {
   /** Folders by their URI. */
   private readonly folders = new Map<string, vscode.Uri>();
   private readonly found: Promise<void>;
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  /** Adapters came or went. */
+  readonly onDidChange = this.changed.event;
 
   constructor() {
     super();
@@ -27,11 +30,21 @@ export class WorkspaceAdapters extends Disposable {
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
   }
 
+  /** The folders of all adapters, by their paths in the workspace. */
+  async list(): Promise<vscode.Uri[]> {
+    await this.found;
+    return [...this.folders.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  has(folder: vscode.Uri): boolean {
+    return this.folders.has(folder.toString());
+  }
+
   /**
    * Lets the user pick an adapter of the workspace, or any folder.
    * @returns the adapter's file
    */
-  async pick(preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
+  async pick(title: string, preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
     await this.found;
     const items = [...this.folders.values()]
       .map((folder): AdapterItem => ({
@@ -47,7 +60,7 @@ export class WorkspaceAdapters extends Disposable {
     if (items.length > 0) {
       const browse: AdapterItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };
       const chosen = await vscode.window.showQuickPick([...items, browse], {
-        title: vscode.l10n.t('Safe LoRA: Project Adapter'),
+        title,
         placeHolder: vscode.l10n.t('Choose an adapter'),
         matchOnDescription: true,
       });
@@ -89,6 +102,7 @@ export class WorkspaceAdapters extends Disposable {
   private publish(): void {
     const paths = [...this.folders.values()].map((folder) => folder.fsPath);
     void vscode.commands.executeCommand('setContext', contextKeys.adapterFolders, paths);
+    this.changed.fire();
   }
 }
 

@@ -3,26 +3,40 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
 import { SafeLoraError } from '../core/errors';
+import { isObject } from '../core/objects';
 import { PATCH_ENDING } from '../core/patch-file';
 import { type EditorActions } from './actions';
 import { type WorkspaceAdapters } from './adapters';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
+import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, reporting } from './errors';
+import { isConfig, isReport } from './inline/files';
+import { type Inspector } from './inspector';
 
 export class Commands extends Disposable {
   constructor(
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
     private readonly adapters: WorkspaceAdapters,
+    private readonly inspector: Inspector,
     private readonly log: vscode.LogOutputChannel,
   ) {
     super();
     this.add(commands.projectAdapter, (resource) => this.project(resource));
+    this.add(commands.inspectAdapter, (resource) => this.inspect(resource));
+    this.add(commands.inspectAll, async () => this.inspector.inspectAll(await this.adapters.list()));
+    this.add(commands.openReport, async (resource, module) => {
+      const document = await this.target(resource);
+      if (typeof module === 'string') document.reveal(module);
+    });
+    this.add(commands.projectSelected, (resource) => this.projectSelected(resource));
     this.add(commands.chooseModels, async (resource) => {
-      await this.actions.chooseModels((await this.target(resource)).adapter, ['base', 'aligned']);
+      const ask = (adapter: AdapterDocument): Promise<void> => this.actions.chooseModels(adapter, ['base', 'aligned']);
+      // Where it was asked for beside a file, its user stays there.
+      await (resource ? this.inspector.withDocument(folderOf(resource), ask) : ask((await this.target()).adapter));
     });
     this.add(commands.restoreOriginals, async (resource) => {
       await this.actions.restore((await this.target(resource)).adapter);
@@ -35,16 +49,32 @@ export class Commands extends Disposable {
     });
   }
 
-  private add(id: string, run: (resource: vscode.Uri | undefined) => Promise<void>): void {
+  private add(id: string, run: (resource: vscode.Uri | undefined, detail: unknown) => Promise<void>): void {
     this._register(
-      vscode.commands.registerCommand(id, (argument: unknown) =>
-        reporting(this.log, () => run(argument instanceof vscode.Uri ? argument : undefined)),
+      vscode.commands.registerCommand(id, (argument: unknown, detail: unknown) =>
+        reporting(this.log, () => run(resourceOf(argument), detail)),
       ),
     );
   }
 
+  private async inspect(resource: vscode.Uri | undefined): Promise<void> {
+    const title = vscode.l10n.t('Safe LoRA: Inspect Adapter');
+    const file = resource ?? inlineFile() ?? this.editor.active?.uri ?? (await this.adapters.pick(title));
+    if (!file) throw new Cancelled();
+    await this.inspector.inspect(folderOf(file));
+  }
+
+  /** Opens the adapter and projects what its selection takes, as an unsaved edit. */
+  private async projectSelected(resource: vscode.Uri | undefined): Promise<void> {
+    const { adapter } = await this.target(resource);
+    await this.actions.measure(adapter);
+    adapter.measurement.requireDone();
+    await this.actions.apply(adapter, adapter.firstSelection);
+  }
+
   private async project(resource: vscode.Uri | undefined): Promise<void> {
-    const file = resource ? adapterFile(resource) : await this.adapters.pick(this.editor.active?.uri);
+    const title = vscode.l10n.t('Safe LoRA: Project Adapter');
+    const file = resource ? adapterFile(resource) : await this.adapters.pick(title, this.editor.active?.uri);
     if (!file) throw new Cancelled();
     const document = await this.editor.reveal(file);
     // What keeps it from being read stands in its tab.
@@ -84,20 +114,32 @@ export class Commands extends Disposable {
   }
 
   /** The adapter that a command is for: the one it was called on, the one in the active tab, or one that is picked. */
-  private async target(resource: vscode.Uri | undefined): Promise<OpenedDocument> {
+  private async target(resource: vscode.Uri | undefined = inlineFile()): Promise<OpenedDocument> {
     const { active } = this.editor;
     if (!resource && active) return active;
-    const file = resource ? adapterFile(resource) : await this.adapters.pick();
+    const file = resource ? adapterFile(resource) : await this.adapters.pick(vscode.l10n.t('Safe LoRA: choose an adapter')); // prettier-ignore
     if (!file) throw new Cancelled();
     return this.editor.reveal(file);
   }
 }
 
+/** What a menu was opened on: a file, a folder, or an adapter in a view. */
+function resourceOf(argument: unknown): vscode.Uri | undefined {
+  if (argument instanceof vscode.Uri) return argument;
+  return isObject(argument) && argument.folder instanceof vscode.Uri ? argument.folder : undefined;
+}
+
+/** The configuration or the report of an adapter in the active text editor. */
+function inlineFile(): vscode.Uri | undefined {
+  const document = vscode.window.activeTextEditor?.document;
+  return document && (isConfig(document) || isReport(document)) ? document.uri : undefined;
+}
+
 /** From an adapter's folder or a file in it. */
+function folderOf(resource: vscode.Uri): vscode.Uri {
+  return /\.(?:json|safetensors)$/.test(resource.path) ? vscode.Uri.joinPath(resource, '..') : resource;
+}
+
 function adapterFile(resource: vscode.Uri): vscode.Uri {
-  const name = basename(resource.path);
-  if (name === ADAPTER_FILE) return resource;
-  return name.endsWith('.json')
-    ? vscode.Uri.joinPath(resource, '..', ADAPTER_FILE)
-    : vscode.Uri.joinPath(resource, ADAPTER_FILE);
+  return vscode.Uri.joinPath(folderOf(resource), ADAPTER_FILE);
 }

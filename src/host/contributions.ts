@@ -1,6 +1,7 @@
 // Every id that package.json and the code share; a test compares the two.
 
 export const EDITOR = 'safeLora.adapter';
+export const VIEW = 'safeLora.adapters';
 
 export const commands = {
   projectAdapter: 'safeLora.projectAdapter',
@@ -9,6 +10,13 @@ export const commands = {
   savePatch: 'safeLora.savePatch',
   applyPatch: 'safeLora.applyPatch',
   showLog: 'safeLora.showLog',
+  inspectAdapter: 'safeLora.inspectAdapter',
+  inspectAll: 'safeLora.inspectAll',
+  openReport: 'safeLora.openReport',
+  projectSelected: 'safeLora.projectSelected',
+  sortAdapters: 'safeLora.sortAdapters',
+  dismissReport: 'safeLora.dismissReport',
+  showDismissedReports: 'safeLora.showDismissedReports',
 } as const;
 
 export const contextKeys = {

@@ -5,9 +5,21 @@ import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
+import { ConfigDiagnostics } from './inline/diagnostics';
+import { Dismissals } from './inline/dismissals';
+import { ConfigHints } from './inline/config-hints';
+import { ConfigHover } from './inline/config-hover';
+import { ConfigLenses } from './inline/config-lenses';
+import { QuickFixes } from './inline/quick-fixes';
+import { ReportLenses } from './inline/report-lenses';
+import { Standings } from './inspections/standings';
 import { InspectionStore } from './inspections/store';
+import { Inspector } from './inspector';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
+import { AdaptersTree } from './views/adapters-tree';
+import { Decorations } from './views/decorations';
+import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -20,5 +32,27 @@ export function activate(context: vscode.ExtensionContext): void {
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();
-  context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
+  const standings = new Standings(inspections, models, originals);
+  const inspector = new Inspector(services, editor, actions, standings);
+  const dismissals = new Dismissals(context.workspaceState);
+  const readme = vscode.Uri.joinPath(context.extensionUri, 'readme.md');
+  context.subscriptions.push(
+    log,
+    engine,
+    inspections,
+    editor,
+    adapters,
+    standings,
+    new Commands(editor, actions, adapters, inspector, log),
+    dismissals,
+    new ConfigLenses(standings),
+    new ConfigHints(standings),
+    new ConfigHover(standings),
+    new ConfigDiagnostics(standings, originals, dismissals, readme),
+    new QuickFixes(),
+    new ReportLenses(),
+    new Decorations(adapters, standings),
+    new AdaptersTree(adapters, standings, context.workspaceState),
+    new StatusBar(editor, standings),
+  );
 }

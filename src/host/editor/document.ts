@@ -10,10 +10,10 @@ import { originalHashes } from '../../core/originals';
 import { REPORT_FILE } from '../../core/output';
 import { makeProjection, type Projection, readProjection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
-import { travellingReport } from '../../core/report';
+import { selectable, travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
-import { type Selection } from '../../core/selection';
+import { select, type Selection } from '../../core/selection';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
@@ -62,7 +62,13 @@ export class AdapterDocument extends Disposable {
   private readonly moved = this._register(new vscode.EventEmitter<Move>());
   readonly onDidMove = this.moved.event;
 
+  private readonly viewChanged = this._register(new vscode.EventEmitter<void>());
+  /** What is being chosen, or how many modules that selects, is another. */
+  readonly onDidChangeView = this.viewChanged.event;
+
   readonly measurement: Measurement;
+  /** What the page is choosing. */
+  private draft: Selection | null = null;
   private state: State = { projection: null, report: null };
   private savedState = this.state;
   /** What Save As writes instead of the state, while it asks where to. */
@@ -91,6 +97,7 @@ export class AdapterDocument extends Disposable {
         void this.measurement.setModels(services.models.find(this.opened, uri));
       }),
     );
+    this._register(this.measurement.onDidChange(() => { this.viewChanged.fire(); })); // prettier-ignore
     if (uri.scheme === 'file') this.watch(dirname(uri.fsPath));
   }
 
@@ -152,6 +159,22 @@ export class AdapterDocument extends Disposable {
   get keepsOriginalsBeside(): boolean {
     const { originals, path } = this.opened;
     return originals !== null && dirname(originals.file.path) === path;
+  }
+
+  choose(selection: Selection): void {
+    this.draft = selection;
+    this.viewChanged.fire();
+  }
+
+  /** What is being chosen, how many modules it selects, and where they were measured; null before they were. */
+  choice(): { selection: Selection; selected: number | null; provider: string | null } {
+    const selection = this.draft ?? this.firstSelection;
+    const { measured } = this.measurement;
+    return {
+      selection,
+      selected: measured && select(selectable(measured.modules), selection).size,
+      provider: measured?.provider ?? null,
+    };
   }
 
   view(): DocumentView {

@@ -32,9 +32,9 @@ export class Measurement extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   /** The run moved on or changed its state. */
   readonly onDidChange = this.changed.event;
-  private readonly measured = this._register(new vscode.EventEmitter<string>());
+  private readonly moduleMeasured = this._register(new vscode.EventEmitter<string>());
   /** A module's numbers are there. */
-  readonly onDidMeasure = this.measured.event;
+  readonly onDidMeasure = this.moduleMeasured.event;
   private readonly replaced = this._register(new vscode.EventEmitter<void>());
   /** All numbers are others: dropped, or those of an earlier run. */
   readonly onDidReplace = this.replaced.event;
@@ -78,6 +78,12 @@ export class Measurement extends Disposable {
   get complete(): { plan: Plan; modules: MeasuredModule[] } {
     this.requireDone();
     return { plan: this.plan!, modules: this.measuredModules(this.plan!) };
+  }
+
+  /** Null before every module was measured. */
+  get measured(): { modules: MeasuredModule[]; provider: string } | null {
+    if (this.state !== 'done' || !this.plan) return null;
+    return { modules: this.measuredModules(this.plan), provider: this.device!.provider };
   }
 
   /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */
@@ -266,7 +272,7 @@ export class Measurement extends Disposable {
           const { name, measurement, projected } = progress.module;
           this.results.set(name, { measurement: measurement!, projected });
           this.progress = progress;
-          this.measured.fire(name);
+          this.moduleMeasured.fire(name);
           this.changed.fire();
         },
       });

@@ -7,6 +7,9 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private readonly loaded = this._register(new vscode.EventEmitter<void>());
   /** Another try to read it was made. */
   readonly onDidLoad = this.loaded.event;
+  private readonly askedFor = this._register(new vscode.EventEmitter<string>());
+  /** A module is to be brought before the user. */
+  readonly onDidAskFor = this.askedFor.event;
   private loading: Promise<void> | undefined;
   private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
 
@@ -39,6 +42,11 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   /** VS Code kept edits for this adapter that were not brought back. */
   get hasUnsaved(): boolean {
     return this.backup !== undefined && this.failure !== undefined;
+  }
+
+  /** Brings a module before the user, in every tab. */
+  reveal(module: string): void {
+    this.askedFor.fire(module);
   }
 
   /** Reads the file again where it could not be read, or was changed. */

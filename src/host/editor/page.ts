@@ -21,6 +21,7 @@ export class AdapterPage extends Disposable {
   private indexOf = new Map<string, number>();
   private readonly fresh = new Set<string>();
   private batch: NodeJS.Timeout | undefined;
+  private wanted: string | undefined;
 
   constructor(
     private readonly panel: vscode.WebviewPanel,
@@ -34,6 +35,7 @@ export class AdapterPage extends Disposable {
     const dist = vscode.Uri.joinPath(extensionUri, 'dist');
     webview.options = { enableScripts: true, localResourceRoots: [dist] };
     this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
+    this._register(document.onDidAskFor((module) => { this.reveal(module); })); // prettier-ignore
     this._register(document.onDidLoad(() => { this.show(); })); // prettier-ignore
     this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.sendDocument(); })); // prettier-ignore
     this._register(new vscode.Disposable(() => { this.listening?.dispose(); clearTimeout(this.batch); })); // prettier-ignore
@@ -45,6 +47,12 @@ export class AdapterPage extends Disposable {
       this.ready = true;
       this.send({ type: 'strings', strings: pageStrings() });
       this.show();
+      if (this.wanted !== undefined) this.reveal(this.wanted);
+      this.wanted = undefined;
+      return;
+    }
+    if (message.type === 'selection') {
+      if (this.document.failure === undefined) this.document.adapter.choose(message.selection);
       return;
     }
     const { id, call } = message;
@@ -116,6 +124,12 @@ export class AdapterPage extends Disposable {
       measurement.onDidReplace(() => { this.sendMeasured(true); }), // prettier-ignore
     );
     this.sendDocument();
+  }
+
+  /** A page that has not begun yet shows the module once it has. */
+  private reveal(module: string): void {
+    if (this.ready) this.send({ type: 'reveal', module });
+    else this.wanted = module;
   }
 
   private sendDocument(): void {

@@ -104,6 +104,8 @@ export type ToPage =
   | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
   /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
+  /** Brings a module before the user. */
+  | { type: 'reveal'; module: string }
   | { type: 'reply'; id: number; ok: true }
   | { type: 'reply'; id: number; ok: false; error: ErrorView };
 
@@ -126,4 +128,6 @@ export type PageCall =
   | { do: 'manageTrust' }
   | { do: 'showLog' };
 
-export type FromPage = { type: 'ready' } | { type: 'call'; id: number; call: PageCall };
+/** `selection`: what is being chosen, for those who show it elsewhere. */
+export type FromPage =
+  { type: 'ready' } | { type: 'selection'; selection: Selection } | { type: 'call'; id: number; call: PageCall };

@@ -16,6 +16,9 @@ type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;
 export class AdapterEditorProvider extends Disposable implements vscode.CustomEditorProvider<OpenedDocument> {
   private readonly edited = this._register(new vscode.EventEmitter<EditEvent>());
   readonly onDidChangeCustomDocument = this.edited.event;
+  private readonly shown = this._register(new vscode.EventEmitter<void>());
+  /** A document was read, or tried to be. */
+  readonly onDidShow = this.shown.event;
   private readonly open = new Map<string, OpenedDocument>();
 
   constructor(
@@ -57,9 +60,11 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     document.onDidLoad(() => {
       listening?.dispose();
       listening = this.forward(document);
+      this.shown.fire();
     });
     const key = uri.toString();
     this.open.set(key, document);
+    this.shown.fire();
     document.attach(
       new vscode.Disposable(() => {
         listening?.dispose();

@@ -1,0 +1,78 @@
+// Beside the values of an adapter_config.json: what was measured of each target, and the scale that rank and alpha come to.
+import * as vscode from 'vscode';
+import { isTargeted } from '../../core/naming';
+import { type ModuleReport } from '../../core/report';
+import { decimal, signed } from '../../core/text';
+import { Disposable } from '../dispose';
+import { type Standing, type Standings } from '../inspections/standings';
+import { type ConfigText, type Place, readConfigText } from './config-text';
+import { CONFIG_SELECTOR, folderOf } from './files';
+import { DIGITS } from './words';
+
+export class ConfigHints extends Disposable implements vscode.InlayHintsProvider {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  readonly onDidChangeInlayHints = this.changed.event;
+
+  constructor(private readonly standings: Standings) {
+    super();
+    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(vscode.languages.registerInlayHintsProvider(CONFIG_SELECTOR, this));
+  }
+
+  async provideInlayHints(document: vscode.TextDocument, range: vscode.Range): Promise<vscode.InlayHint[]> {
+    const text = readConfigText(document);
+    const standing = await this.standings.of(folderOf(document.uri));
+    return [...scaleHints(document, text), ...targetHints(document, text, standing)].filter(({ position }) =>
+      range.contains(position),
+    );
+  }
+}
+
+/** What the update is multiplied by in the running model, https://arxiv.org/abs/2312.03732 for rsLoRA. */
+function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.InlayHint[] {
+  const { rank, alpha, rslora, hasPatterns } = text;
+  if (!rank || !alpha) return [];
+  const scale = Number((alpha.value / (rslora ? Math.sqrt(rank.value) : rank.value)).toPrecision(4));
+  const label = rslora ? vscode.l10n.t('scale α/√r = {0} (rsLoRA)', scale) : vscode.l10n.t('scale α/r = {0}', scale);
+  const tooltip = hasPatterns
+    ? vscode.l10n.t('The update B·A is multiplied by this, but for modules with a rank or an alpha of their own.')
+    : vscode.l10n.t('The update B·A is multiplied by this in the running model.');
+  return [rank, alpha].map((place) => hint(document, place, label, tooltip));
+}
+
+/** The editor cuts a hint at 43 letters (`editor.inlayHints.maximumLength`). */
+function targetHints(
+  document: vscode.TextDocument,
+  { targets, targetsAreList }: ConfigText,
+  { report, selected }: Standing,
+): vscode.InlayHint[] {
+  if (!report) return [];
+  return targets.flatMap((target) => {
+    const modules = report.modules.filter(({ name }) => isTargeted(name, target.value, targetsAreList));
+    if (modules.length === 0) return [];
+    const count = modules.filter(({ name }) => selected.has(name)).length;
+    const label = [
+      vscode.l10n.t('similarity {0}', decimal(meanOf(modules, 'similarity'), DIGITS)),
+      vscode.l10n.t('direction {0}', signed(meanOf(modules, 'direction'), DIGITS)),
+      `${count}/${modules.length}`,
+    ].join(' · ');
+    const tooltip = vscode.l10n.t(
+      'Mean similarity and mean direction of {0} modules; {1} of them selected. The name shows each layer.',
+      modules.length,
+      count,
+    );
+    return hint(document, target, label, tooltip);
+  });
+}
+
+function meanOf(modules: readonly ModuleReport[], measure: 'similarity' | 'direction'): number | null {
+  const values = modules.map((module) => module[measure]).filter((value) => value !== null);
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function hint(document: vscode.TextDocument, place: Place<unknown>, label: string, tooltip: string): vscode.InlayHint {
+  const made = new vscode.InlayHint(document.positionAt(place.end), label);
+  made.paddingLeft = true;
+  made.tooltip = tooltip;
+  return made;
+}

@@ -1,0 +1,88 @@
+// On a target module: its layers as a small table, and the same as a picture with τ and the null level.
+import * as vscode from 'vscode';
+import { isTargeted } from '../../core/naming';
+import { type ModuleReport } from '../../core/report';
+import { decimal, signed } from '../../core/text';
+import { Disposable } from '../dispose';
+import { type Standing, type Standings } from '../inspections/standings';
+import { readConfigText } from './config-text';
+import { CONFIG_SELECTOR, folderOf } from './files';
+import { sparkline } from './sparkline';
+import { DIGITS, ruleText } from './words';
+
+/** A hover is read at a glance; the editor has the rest. */
+const MOST_ROWS = 32;
+
+export class ConfigHover extends Disposable implements vscode.HoverProvider {
+  constructor(private readonly standings: Standings) {
+    super();
+    this._register(vscode.languages.registerHoverProvider(CONFIG_SELECTOR, this));
+  }
+
+  async provideHover(document: vscode.TextDocument, position: vscode.Position): Promise<vscode.Hover | undefined> {
+    const { targets, targetsAreList } = readConfigText(document);
+    const offset = document.offsetAt(position);
+    const target = targets.find(({ start, end }) => start <= offset && offset <= end);
+    if (!target) return undefined;
+    const standing = await this.standings.of(folderOf(document.uri));
+    const modules = standing.report?.modules.filter(({ name }) => isTargeted(name, target.value, targetsAreList)) ?? [];
+    if (modules.length === 0) return undefined;
+    const range = new vscode.Range(document.positionAt(target.start), document.positionAt(target.end));
+    return new vscode.Hover(content(target.value, modules, standing), range);
+  }
+}
+
+function content(target: string, modules: readonly ModuleReport[], standing: Standing): vscode.MarkdownString {
+  const { selection, selected } = standing;
+  const threshold = selection.mode === 'threshold' ? selection.threshold : null;
+  const { kind } = vscode.window.activeColorTheme;
+  const dark = kind === vscode.ColorThemeKind.Dark || kind === vscode.ColorThemeKind.HighContrast;
+  const count = modules.filter(({ name }) => selected.has(name)).length;
+  const shown =
+    modules.length > MOST_ROWS
+      ? new Set(modules.toSorted((a, b) => (a.similarity ?? 2) - (b.similarity ?? 2)).slice(0, MOST_ROWS))
+      : new Set(modules);
+  const legend = [
+    vscode.l10n.t('bars: similarity by layer, selected ones in colour'),
+    vscode.l10n.t('lines across: null level'),
+    ...(threshold === null ? [] : [vscode.l10n.t('dashed: τ = {0}', Number(threshold.toFixed(6)))]),
+  ].join(' · ');
+  const titles = [
+    vscode.l10n.t('layer'),
+    vscode.l10n.t('similarity'),
+    vscode.l10n.t('null'),
+    vscode.l10n.t('direction'),
+    vscode.l10n.t('selected'),
+  ];
+  const rows = modules
+    .filter((module) => shown.has(module))
+    .map(({ name, stack, layer, expert, similarity, nullSimilarity, nullSpread, direction }) =>
+      row([
+        [stack, layer ?? name, expert === null ? null : vscode.l10n.t('expert {0}', expert)].filter((part) => part !== null).join(' '), // prettier-ignore
+        decimal(similarity, DIGITS),
+        `${decimal(nullSimilarity, DIGITS)} ± ${decimal(nullSpread, DIGITS)}`,
+        signed(direction, DIGITS),
+        selected.has(name) ? '●' : '',
+      ]),
+    );
+  const left = modules.length - shown.size;
+  return new vscode.MarkdownString(
+    [
+      `**${escape(target)}** · ${escape(ruleText(selection, count, modules.length))}`,
+      `![${vscode.l10n.t('Similarity by layer')}](${sparkline({ modules, selected, threshold, dark })})`,
+      legend,
+      [row(titles), row(['---:', '---:', '---:', '---:', ':---:']), ...rows].join('\n'),
+      ...(left > 0 ? [vscode.l10n.t('{0} more, of higher similarity, stand in the report.', left)] : []),
+    ].join('\n\n'),
+  );
+}
+
+function row(cells: readonly string[]): string {
+  // The editor gives cells no room of their own.
+  return `| ${cells.map((cell) => (/^:?-+:?$/.test(cell) ? cell : `${escape(cell)}&nbsp;&nbsp;`)).join(' | ')} |`;
+}
+
+/** Names come from files. */
+function escape(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+!|<>~&]/g, '\\$&');
+}

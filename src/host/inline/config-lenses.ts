@@ -1,0 +1,82 @@
+// Above an adapter_config.json: how the adapter stands, and what can be done about it.
+import * as vscode from 'vscode';
+import { commands } from '../contributions';
+import { Disposable } from '../dispose';
+import { type Standing, type Standings } from '../inspections/standings';
+import { CONFIG_SELECTOR, folderOf } from './files';
+import { findingText, isProjectedAsSelected, projectedText, staleText } from './words';
+
+export class ConfigLenses extends Disposable implements vscode.CodeLensProvider {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  readonly onDidChangeCodeLenses = this.changed.event;
+
+  constructor(private readonly standings: Standings) {
+    super();
+    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(vscode.languages.registerCodeLensProvider(CONFIG_SELECTOR, this));
+  }
+
+  async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
+    const folder = folderOf(document.uri);
+    const top = new vscode.Range(0, 0, 0, 0);
+    return lensesOf(await this.standings.of(folder)).map(
+      ({ title, command, tooltip }) =>
+        new vscode.CodeLens(top, {
+          title,
+          command: command ?? '',
+          arguments: [folder],
+          ...(tooltip === undefined ? {} : { tooltip }),
+        }),
+    );
+  }
+}
+
+interface Lens {
+  title: string;
+  /** Without one it only says something. */
+  command?: string;
+  tooltip?: string;
+}
+
+function lensesOf(standing: Standing): Lens[] {
+  const { report, selection, selected, projected, restorable, state } = standing;
+  const open = { title: vscode.l10n.t('Open Report'), command: commands.openReport };
+  const restore = restorable ? [{ title: vscode.l10n.t('Restore'), command: commands.restoreOriginals }] : [];
+  const isProjected = projected.length > 0 ? [{ title: projectedText(standing) }] : [];
+  switch (state) {
+    case 'unreadable':
+      return [{ title: `$(warning) ${standing.problem!}`, command: commands.openReport }];
+    case 'uninspected':
+      return [
+        ...isProjected,
+        {
+          title: vscode.l10n.t('Inspect'),
+          command: commands.inspectAdapter,
+          tooltip: vscode.l10n.t('Safe LoRA: measure how each module lies to the alignment of its model'),
+        },
+        ...restore,
+      ];
+    case 'stale':
+      return [
+        { title: `$(warning) ${staleText(standing)}` },
+        ...isProjected,
+        { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
+        { ...open },
+        ...restore,
+      ];
+    case 'inspected': {
+      const project = {
+        title: vscode.l10n.t('Project'),
+        command: commands.projectSelected,
+        tooltip: vscode.l10n.t('Project the {0} selected modules as an unsaved edit, one step of Undo', selected.size),
+      };
+      return [
+        { title: findingText(report!, selection, selected.size), command: commands.openReport },
+        ...isProjected,
+        ...(selected.size > 0 && !isProjectedAsSelected(standing) ? [project] : []),
+        open,
+        ...restore,
+      ];
+    }
+  }
+}

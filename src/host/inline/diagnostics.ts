@@ -1,0 +1,169 @@
+// What an open adapter_config.json should make its reader know, as information and warnings beside its entries.
+import * as vscode from 'vscode';
+import { type Adapter, openAdapter } from '../../core/adapter';
+import { unquantisedName } from '../../core/checkpoint';
+import { type ErrorCode, type Notice, type NoticeCode } from '../../core/errors';
+import { Disposable } from '../dispose';
+import { errorView } from '../errors';
+import { type Standing, type Standings } from '../inspections/standings';
+import { type OriginalsPlace } from '../originals-place';
+import { type ConfigText, readConfigText } from './config-text';
+import { type Dismissals } from './dismissals';
+import { folderOf, isConfig } from './files';
+import { findingText, isProjectedAsSelected, staleText } from './words';
+
+export const SOURCE = 'Safe LoRA';
+
+/** Of a report: an error's, a notice's, or one that only stands here. */
+export type ReportCode = ErrorCode | NoticeCode | 'modules-selected' | 'adapter-modified';
+
+/** The section of the README that explains a code. */
+const EXPLAINED_IN = 'reports-beside-the-configuration';
+
+/** Somebody types, or several files change: one look afterwards is enough. */
+const SETTLE_MS = 200;
+
+interface Report {
+  code: ReportCode;
+  message: string;
+  severity: vscode.DiagnosticSeverity;
+  /** The entries of the configuration that it is about, the first that is there. */
+  keys: readonly string[];
+}
+
+export class ConfigDiagnostics extends Disposable {
+  private readonly collection = this._register(vscode.languages.createDiagnosticCollection('safe-lora'));
+  private readonly pending = new Map<string, NodeJS.Timeout>();
+
+  constructor(
+    private readonly standings: Standings,
+    private readonly originals: OriginalsPlace,
+    private readonly dismissals: Dismissals,
+    private readonly readme: vscode.Uri,
+  ) {
+    super();
+    const again = (folder?: vscode.Uri): void => {
+      for (const document of vscode.workspace.textDocuments) {
+        if (isConfig(document) && (!folder || folderOf(document.uri).toString() === folder.toString()))
+          this.schedule(document);
+      }
+    };
+    this._register(vscode.workspace.onDidOpenTextDocument((document) => { this.schedule(document); })); // prettier-ignore
+    this._register(vscode.workspace.onDidChangeTextDocument(({ document }) => { this.schedule(document); })); // prettier-ignore
+    this._register(vscode.workspace.onDidCloseTextDocument(({ uri }) => { this.collection.delete(uri); })); // prettier-ignore
+    this._register(standings.onDidChange(again));
+    this._register(dismissals.onDidChange(() => { again(); })); // prettier-ignore
+    again();
+  }
+
+  override dispose(): void {
+    for (const timer of this.pending.values()) clearTimeout(timer);
+    super.dispose();
+  }
+
+  private schedule(document: vscode.TextDocument): void {
+    if (!isConfig(document)) return;
+    const key = document.uri.toString();
+    clearTimeout(this.pending.get(key));
+    const look = (): void => {
+      this.pending.delete(key);
+      void this.publish(document);
+    };
+    this.pending.set(key, setTimeout(look, SETTLE_MS));
+  }
+
+  private async publish(document: vscode.TextDocument): Promise<void> {
+    const folder = folderOf(document.uri);
+    const standing = await this.standings.of(folder);
+    const reports = [...(await this.reportsOfAdapter(folder, standing)), ...reportsOfStanding(standing)];
+    if (document.isClosed || this.isDisposed) return;
+    const text = readConfigText(document);
+    const shown = reports.filter(({ code }) => !this.dismissals.has(code));
+    this.collection.set(document.uri, shown.map((report) => this.diagnostic(document, text, report))); // prettier-ignore
+  }
+
+  /** What the adapter itself says, whether or not it was measured. */
+  private async reportsOfAdapter(folder: vscode.Uri, standing: Standing): Promise<Report[]> {
+    let adapter: Adapter;
+    try {
+      adapter = await openAdapter(folder.fsPath, await this.originals.of(folder.fsPath));
+    } catch (error) {
+      const { code, message } = errorView(error);
+      const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
+      return [{ code, message, severity, keys: keysOf(code) }];
+    }
+    // Where it was measured, its report holds the same notices and more.
+    return (standing.report?.notices ?? [...adapter.notices, ...quantisedNotice(adapter)]).map(reportOf);
+  }
+
+  private diagnostic(document: vscode.TextDocument, text: ConfigText, report: Report): vscode.Diagnostic {
+    const place = report.keys.map(text.place).find((found) => isSet(found?.value));
+    const range = place
+      ? new vscode.Range(document.positionAt(place.start), document.positionAt(place.end))
+      : new vscode.Range(0, 0, 0, 1);
+    const diagnostic = new vscode.Diagnostic(range, report.message, report.severity);
+    diagnostic.source = SOURCE;
+    diagnostic.code = { value: report.code, target: this.readme.with({ fragment: EXPLAINED_IN }) };
+    return diagnostic;
+  }
+}
+
+function reportsOfStanding(standing: Standing): Report[] {
+  const { state, report, selection, selected } = standing;
+  if (state === 'stale') {
+    const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(standing));
+    return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Warning, keys: [] }];
+  }
+  if (!report || selected.size === 0 || isProjectedAsSelected(standing)) return [];
+  const message = findingText(report, selection, selected.size);
+  const severity = vscode.DiagnosticSeverity.Information;
+  return [{ code: 'modules-selected', message, severity, keys: ['target_modules'] }];
+}
+
+/** Before the models are known, the adapter's own word is all there is. */
+function quantisedNotice({ trainedOn }: Adapter): Notice[] {
+  const name = trainedOn === null ? null : unquantisedName(trainedOn);
+  if (name === null) return [];
+  const message = vscode.l10n.t(
+    'The adapter says it was trained on {0}, a quantised model: measure it against the exact weights of {1} and its base.',
+    trainedOn!,
+    name,
+  );
+  return [{ code: 'trained-on-quantised', message, modules: [] }];
+}
+
+const WARNINGS: readonly NoticeCode[] = [
+  'adapter-not-covered',
+  'aligned-mismatch',
+  'already-projected',
+  'originals-foreign',
+  'trained-on-base',
+];
+
+function reportOf(notice: Notice): Report {
+  const { Warning, Information } = vscode.DiagnosticSeverity;
+  const { code, message } = notice;
+  return { code, message, severity: WARNINGS.includes(code) ? Warning : Information, keys: keysOf(code, notice) };
+}
+
+/** The entries that a code is about; the first that is set is meant. */
+function keysOf(code: ReportCode, notice?: Notice): string[] {
+  switch (code) {
+    case 'aligned-mismatch':
+    case 'trained-on-base':
+    case 'trained-on-quantised':
+      return ['base_model_name_or_path'];
+    case 'adapter-not-covered':
+      return notice?.modules.some((name) => name.endsWith('.bias')) ? ['bias'] : ['modules_to_save', 'target_modules'];
+    case 'not-lora':
+      return ['peft_type'];
+    case 'unsupported-adapter':
+      return ['use_dora', 'layer_replication', 'use_qalora', 'target_parameters', 'lora_bias', 'init_lora_weights'];
+    default:
+      return ['target_modules'];
+  }
+}
+
+function isSet(value: unknown): boolean {
+  return value === true || typeof value === 'string' || (Array.isArray(value) && value.length > 0);
+}

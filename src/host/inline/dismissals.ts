@@ -1,0 +1,36 @@
+// Reports that the user does not want to see in this workspace, by their codes, until all are shown again.
+import * as vscode from 'vscode';
+import { commands } from '../contributions';
+import { Disposable } from '../dispose';
+
+const KEY = 'dismissedReports';
+
+export class Dismissals extends Disposable {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  readonly onDidChange = this.changed.event;
+
+  constructor(private readonly workspace: vscode.Memento) {
+    super();
+    const { dismissReport, showDismissedReports } = commands;
+    this._register(vscode.commands.registerCommand(dismissReport, (code: string) => this.add(code)));
+    this._register(vscode.commands.registerCommand(showDismissedReports, () => this.clear()));
+  }
+
+  has(code: string): boolean {
+    return this.codes.includes(code);
+  }
+
+  private async add(code: string): Promise<void> {
+    await this.workspace.update(KEY, [...this.codes, code]);
+    this.changed.fire();
+  }
+
+  private async clear(): Promise<void> {
+    await this.workspace.update(KEY, undefined);
+    this.changed.fire();
+  }
+
+  private get codes(): string[] {
+    return this.workspace.get<string[]>(KEY, []);
+  }
+}

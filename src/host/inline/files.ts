@@ -1,0 +1,20 @@
+// The files in which inline reports stand, by their names: a language mode can be anything.
+import * as vscode from 'vscode';
+import { CONFIG_FILE } from '../../core/adapter';
+import { REPORT_FILE } from '../../core/output';
+
+export const CONFIG_SELECTOR: vscode.DocumentFilter = { scheme: 'file', pattern: `**/${CONFIG_FILE}` };
+export const REPORT_SELECTOR: vscode.DocumentFilter = { scheme: 'file', pattern: `**/${REPORT_FILE}` };
+
+/** The folder of an adapter by a file in it. */
+export function folderOf(file: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(file, '..');
+}
+
+export function isConfig({ uri }: vscode.TextDocument): boolean {
+  return uri.scheme === 'file' && uri.path.endsWith(`/${CONFIG_FILE}`);
+}
+
+export function isReport({ uri }: vscode.TextDocument): boolean {
+  return uri.scheme === 'file' && uri.path.endsWith(`/${REPORT_FILE}`);
+}

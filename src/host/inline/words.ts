@@ -1,0 +1,65 @@
+// The words of the inline reports: one adapter's finding, in as few of them as say it.
+import { l10n } from 'vscode';
+import { type ModuleReport, type Report } from '../../core/report';
+import { type Selection } from '../../core/selection';
+import { decimal, findingSum, signed } from '../../core/text';
+import { pageStrings } from '../editor/strings';
+import { type Standing } from '../inspections/standings';
+
+/** Digits of a number that is read in passing. */
+export const DIGITS = 2;
+
+/** "3 of 12 modules at or below τ = 0.35" */
+export function ruleText(selection: Selection, selected: number, modules: number): string {
+  return findingSum(selection, selected, modules, pageStrings().found);
+}
+
+/** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */
+export function findingText(report: Report, selection: Selection, selected: number): string {
+  const lowest = lowestOf(report.modules);
+  const direction = l10n.t('direction {0}', signed(report.totals.direction, DIGITS));
+  return [
+    ruleText(selection, selected, report.modules.length),
+    ...(lowest ? [l10n.t('lowest: {0} {1}', placeText(lowest), similarityText(lowest))] : []),
+    direction,
+  ].join(' · ');
+}
+
+/** "0.12, null 0.44" */
+export function similarityText({ similarity, nullSimilarity }: ModuleReport): string {
+  return l10n.t('{0}, null {1}', decimal(similarity, DIGITS), decimal(nullSimilarity, DIGITS));
+}
+
+/** "layer 3 q_proj" */
+export function placeText({ stack, layer, kind, expert }: ModuleReport): string {
+  return [
+    stack ?? '',
+    layer === null ? '' : l10n.t('layer {0}', layer),
+    kind,
+    expert === null ? '' : l10n.t('expert {0}', expert),
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+export function lowestOf(modules: readonly ModuleReport[]): ModuleReport | undefined {
+  return modules
+    .filter((module) => module.similarity !== null)
+    .reduce<ModuleReport | undefined>((low, module) => (low && low.similarity! <= module.similarity! ? low : module), undefined); // prettier-ignore
+}
+
+export function projectedText({ projected }: Standing): string {
+  return projected.length === 1 ? l10n.t('1 module projected') : l10n.t('{0} modules projected', projected.length);
+}
+
+/** What is to be said of an adapter whose result no longer holds. */
+export function staleText({ changed }: Standing): string {
+  return changed === 'models'
+    ? l10n.t('The models are not those that it was inspected with')
+    : l10n.t('The adapter has changed since it was inspected');
+}
+
+/** Every selected module is projected in the file, and no other. */
+export function isProjectedAsSelected({ selected, projected }: Standing): boolean {
+  return projected.length === selected.size && projected.every((name) => selected.has(name));
+}

@@ -1,0 +1,249 @@
+// The view "LoRA Adapters": every adapter of the workspace, how it stands, and its modules by layer.
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { openAdapter } from '../../core/adapter';
+import { comparePositions, type Position, positions } from '../../core/naming';
+import { type ModuleReport } from '../../core/report';
+import { decimal, signed } from '../../core/text';
+import { type WorkspaceAdapters } from '../adapters';
+import { commands, VIEW } from '../contributions';
+import { Disposable } from '../dispose';
+import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../inline/words';
+import { type Standing, type Standings } from '../inspections/standings';
+
+const orders = ['name', 'direction', 'similarity'] as const;
+/** By path; by direction, the lowest first; by the lowest similarity of any module. */
+type Order = (typeof orders)[number];
+
+export type TreeNode = AdapterNode | LayerNode | ModuleNode;
+
+export interface AdapterNode {
+  type: 'adapter';
+  folder: vscode.Uri;
+  standing: Standing;
+}
+
+interface LayerNode {
+  type: 'layer';
+  folder: vscode.Uri;
+  label: string;
+  modules: ModuleNode[];
+}
+
+interface ModuleNode {
+  type: 'module';
+  folder: vscode.Uri;
+  name: string;
+  position: Position;
+  /** Null before the adapter is inspected. */
+  report: ModuleReport | null;
+  selected: boolean;
+  projected: boolean;
+}
+
+const ORDER_KEY = 'adaptersOrder';
+
+export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<TreeNode> {
+  private readonly changed = this._register(new vscode.EventEmitter<TreeNode | undefined>());
+  readonly onDidChangeTreeData = this.changed.event;
+  private readonly view: vscode.TreeView<TreeNode>;
+  private nodes: AdapterNode[] = [];
+  private refreshing: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly adapters: WorkspaceAdapters,
+    private readonly standings: Standings,
+    private readonly memory: vscode.Memento,
+  ) {
+    super();
+    this.view = this._register(
+      vscode.window.createTreeView(VIEW, { treeDataProvider: this, canSelectMany: true, showCollapseAll: true }),
+    );
+    this._register(adapters.onDidChange(() => { this.refresh(); })); // prettier-ignore
+    this._register(standings.onDidChange(() => { this.refresh(); })); // prettier-ignore
+    this._register(vscode.commands.registerCommand(commands.sortAdapters, () => this.chooseOrder()));
+  }
+
+  private get order(): Order {
+    const kept = this.memory.get<Order>(ORDER_KEY);
+    return orders.find((order) => order === kept) ?? 'name';
+  }
+
+  private async chooseOrder(): Promise<void> {
+    const items = [
+      { order: 'name', label: vscode.l10n.t('By path') },
+      {
+        order: 'direction',
+        label: vscode.l10n.t('By direction'),
+        description: vscode.l10n.t('of all modules together, the lowest first'),
+      },
+      {
+        order: 'similarity',
+        label: vscode.l10n.t('By lowest similarity'),
+        description: vscode.l10n.t('of any module, the lowest first'),
+      },
+    ].map((item) => (item.order === this.order ? { ...item, label: `$(check) ${item.label}` } : item));
+    const chosen = await vscode.window.showQuickPick(items, { title: vscode.l10n.t('Sort the adapters') });
+    if (!chosen) return;
+    await this.memory.update(ORDER_KEY, chosen.order);
+    this.refresh();
+  }
+
+  override dispose(): void {
+    clearTimeout(this.refreshing);
+    super.dispose();
+  }
+
+  async getChildren(node?: TreeNode): Promise<TreeNode[]> {
+    switch (node?.type) {
+      case undefined:
+        return this.adapterNodes();
+      case 'adapter':
+        return layersOf(node.folder, await modulesOf(node));
+      case 'layer':
+        return node.modules;
+      case 'module':
+        return [];
+    }
+  }
+
+  getParent(node: TreeNode): TreeNode | undefined {
+    return node.type === 'adapter' ? undefined : this.nodes.find(({ folder }) => folder === node.folder);
+  }
+
+  getTreeItem(node: TreeNode): vscode.TreeItem {
+    switch (node.type) {
+      case 'adapter':
+        return adapterItem(node);
+      case 'layer':
+        return layerItem(node);
+      case 'module':
+        return moduleItem(node);
+    }
+  }
+
+  private async adapterNodes(): Promise<AdapterNode[]> {
+    const folders = await this.adapters.list();
+    const standings = await Promise.all(folders.map((folder) => this.standings.of(folder)));
+    const nodes = folders.map((folder, i): AdapterNode => ({ type: 'adapter', folder, standing: standings[i]! }));
+    const place = (value: number | null | undefined): number => value ?? Infinity;
+    const rank: Record<Order, (standing: Standing) => number> = {
+      name: () => 0,
+      direction: ({ report }) => place(report?.totals.direction),
+      similarity: ({ report }) => place(report && lowestOf(report.modules)?.similarity),
+    };
+    const by = rank[this.order];
+    // Infinity − Infinity is no number: those without a result stay in their order.
+    this.nodes = nodes.sort((a, b) => by(a.standing) - by(b.standing) || 0);
+    const inspected = standings.filter(({ state }) => state === 'inspected').length;
+    this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} inspected', inspected, nodes.length);
+    return this.nodes;
+  }
+
+  /** Many adapters may change at once: one look afterwards is enough. */
+  private refresh(): void {
+    this.refreshing ??= setTimeout(() => {
+      this.refreshing = undefined;
+      this.changed.fire(undefined);
+    }, 100);
+  }
+}
+
+async function modulesOf({ folder, standing }: AdapterNode): Promise<ModuleNode[]> {
+  const { report, selected, projected } = standing;
+  const changed = new Set(projected);
+  const node = (name: string, position: Position, found: ModuleReport | null): ModuleNode => ({
+    type: 'module',
+    folder,
+    name,
+    position,
+    report: found,
+    selected: selected.has(name),
+    projected: changed.has(name),
+  });
+  if (report) return report.modules.map((module) => node(module.name, module, module));
+  if (standing.state === 'unreadable') return [];
+  const names = await openAdapter(folder.fsPath).then(({ modules }) => modules.map(({ name }) => name), () => []); // prettier-ignore
+  const places = positions(names);
+  return names
+    .map((name) => ({ name, ...places.get(name)! }))
+    .sort(comparePositions)
+    .map(({ name, ...position }) => node(name, position, null));
+}
+
+function layersOf(folder: vscode.Uri, modules: readonly ModuleNode[]): LayerNode[] {
+  const layers = new Map<string, ModuleNode[]>();
+  for (const module of modules) {
+    const { stack, layer } = module.position;
+    const place = layer === null ? vscode.l10n.t('outside all layers') : vscode.l10n.t('layer {0}', layer);
+    const label = stack === null ? place : `${stack}, ${place}`;
+    layers.set(label, [...(layers.get(label) ?? []), module]);
+  }
+  return [...layers].map(([label, members]) => ({ type: 'layer', folder, label, modules: members }));
+}
+
+function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
+  const { state, report, selection, selected, projected } = standing;
+  const item = new vscode.TreeItem(standing.name, vscode.TreeItemCollapsibleState.Collapsed);
+  const path = vscode.workspace.asRelativePath(folder);
+  const parent = dirname(path) === '.' ? '' : dirname(path);
+  const isProjected = projected.length > 0 ? [projectedText(standing)] : [];
+  const finding = report ? findingText(report, selection, selected.size) : '';
+  const says = {
+    uninspected: vscode.l10n.t('not inspected'),
+    unreadable: vscode.l10n.t('cannot be read'),
+    stale: vscode.l10n.t('changed since it was inspected'),
+    inspected: report
+      ? vscode.l10n.t(
+          '{0} of {1} · direction {2}',
+          selected.size,
+          report.modules.length,
+          signed(report.totals.direction, DIGITS),
+        )
+      : '',
+  }[state];
+  // The explorer's own decoration of the folder comes with its address.
+  item.resourceUri = folder;
+  item.id = folder.toString();
+  item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
+  item.tooltip = [
+    folder.fsPath,
+    state === 'stale' ? staleText(standing) : (standing.problem ?? finding) || says,
+    ...isProjected,
+  ].join('\n');
+  item.iconPath = {
+    uninspected: new vscode.ThemeIcon('circle-outline'),
+    unreadable: new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground')),
+    stale: new vscode.ThemeIcon('history', new vscode.ThemeColor('list.warningForeground')),
+    inspected: new vscode.ThemeIcon('circle-filled', new vscode.ThemeColor('charts.blue')),
+  }[state];
+  item.contextValue = standing.restorable ? 'adapter restorable' : 'adapter';
+  if (state === 'unreadable') item.collapsibleState = vscode.TreeItemCollapsibleState.None;
+  return item;
+}
+
+function layerItem({ folder, label, modules }: LayerNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Collapsed);
+  const lowest = lowestOf(modules.map(({ report }) => report).filter((report) => report !== null));
+  const selected = modules.filter((module) => module.selected).length;
+  item.id = `${folder.toString()} ${label}`;
+  item.description = lowest
+    ? vscode.l10n.t('{0} of {1} · lowest {2}', selected, modules.length, decimal(lowest.similarity, DIGITS))
+    : '';
+  return item;
+}
+
+function moduleItem({ folder, name, position, report, selected, projected }: ModuleNode): vscode.TreeItem {
+  const { kind, expert } = position;
+  const item = new vscode.TreeItem(expert === null ? kind : vscode.l10n.t('{0}, expert {1}', kind, expert));
+  const numbers = report
+    ? [similarityText(report), vscode.l10n.t('direction {0}', signed(report.direction, DIGITS))]
+    : [];
+  const marks = [...(selected ? [vscode.l10n.t('selected')] : []), ...(projected ? [vscode.l10n.t('projected')] : [])];
+  item.id = `${folder.toString()} ${name}`;
+  item.description = [...numbers, ...marks].join(' · ');
+  item.tooltip = [name, ...numbers, ...marks].join('\n');
+  item.iconPath = new vscode.ThemeIcon(projected ? 'circle-large-filled' : selected ? 'circle-filled' : 'circle-small');
+  item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder, name] };
+  return item;
+}

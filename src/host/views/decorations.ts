@@ -1,0 +1,43 @@
+// Two letters in the explorer: on the folder of an adapter how it stands, on a kept original what it is.
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import { ORIGINALS_FILE } from '../../core/adapter';
+import { type WorkspaceAdapters } from '../adapters';
+import { Disposable } from '../dispose';
+import { projectedText, ruleText, staleText } from '../inline/words';
+import { type Standing, type Standings } from '../inspections/standings';
+
+export class Decorations extends Disposable implements vscode.FileDecorationProvider {
+  private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | vscode.Uri[] | undefined>());
+  readonly onDidChangeFileDecorations = this.changed.event;
+
+  constructor(
+    private readonly adapters: WorkspaceAdapters,
+    private readonly standings: Standings,
+  ) {
+    super();
+    this._register(standings.onDidChange((folder) => { this.changed.fire(folder); })); // prettier-ignore
+    this._register(adapters.onDidChange(() => { this.changed.fire(undefined); })); // prettier-ignore
+    this._register(vscode.window.registerFileDecorationProvider(this));
+  }
+
+  async provideFileDecoration(uri: vscode.Uri): Promise<vscode.FileDecoration | undefined> {
+    if (basename(uri.path) === ORIGINALS_FILE) {
+      const tooltip = vscode.l10n.t('Original weights, kept by Safe LoRA: Restore Original Weights needs this file');
+      return new vscode.FileDecoration('OR', tooltip, new vscode.ThemeColor('disabledForeground'));
+    }
+    return this.adapters.has(uri) ? decorationOf(await this.standings.of(uri)) : undefined;
+  }
+}
+
+function decorationOf(standing: Standing): vscode.FileDecoration | undefined {
+  const { state, report, selection, selected, projected } = standing;
+  const finding = report ? [ruleText(selection, selected.size, report.modules.length)] : [];
+  const isProjected = projected.length > 0 ? [projectedText(standing)] : [];
+  const say = (badge: string, color: string, ...parts: string[]): vscode.FileDecoration =>
+    new vscode.FileDecoration(badge, `Safe LoRA: ${parts.join(' · ')}`, new vscode.ThemeColor(color));
+  if (state === 'stale') return say('ST', 'list.warningForeground', staleText(standing), ...isProjected);
+  if (projected.length > 0) return say('PR', 'charts.purple', ...isProjected, ...finding);
+  if (state === 'inspected') return say('IN', 'charts.blue', vscode.l10n.t('inspected'), ...finding);
+  return undefined;
+}

@@ -1,0 +1,96 @@
+// In the status bar, while an adapter is before the user: where it is computed, the rule, and how many modules that selects.
+import * as vscode from 'vscode';
+import { type Selection } from '../../core/selection';
+import { commands } from '../contributions';
+import { Disposable } from '../dispose';
+import { type AdapterEditorProvider } from '../editor/provider';
+import { folderOf, isConfig, isReport } from '../inline/files';
+import { ruleText } from '../inline/words';
+import { type Standings } from '../inspections/standings';
+import { setting } from '../settings';
+
+interface Shown {
+  folder: vscode.Uri;
+  /** Null before it was measured. */
+  provider: string | null;
+  selection: Selection;
+  selected: number | null;
+  modules: number;
+}
+
+export class StatusBar extends Disposable {
+  private readonly item = this._register(
+    vscode.window.createStatusBarItem('safeLora.adapter', vscode.StatusBarAlignment.Right, 100),
+  );
+  private listening: vscode.Disposable | undefined;
+  private turn = 0;
+
+  constructor(
+    private readonly editor: AdapterEditorProvider,
+    private readonly standings: Standings,
+  ) {
+    super();
+    this.item.name = 'Safe LoRA';
+    const update = (): void => void this.update();
+    this._register(vscode.window.tabGroups.onDidChangeTabs(update));
+    this._register(vscode.window.tabGroups.onDidChangeTabGroups(update));
+    this._register(vscode.window.onDidChangeActiveTextEditor(update));
+    this._register(editor.onDidShow(update));
+    this._register(standings.onDidChange(update));
+    update();
+  }
+
+  override dispose(): void {
+    this.listening?.dispose();
+    super.dispose();
+  }
+
+  private async update(): Promise<void> {
+    const turn = ++this.turn;
+    const shown = await this.look();
+    if (turn !== this.turn || this.isDisposed) return;
+    if (!shown) {
+      this.item.hide();
+      return;
+    }
+    const { folder, provider, selection, selected, modules } = shown;
+    const where = provider ?? setting('device', folder);
+    const rule =
+      selection.mode === 'threshold' ? `τ ${Number(selection.threshold.toFixed(3))}` : `K ${selection.count}`;
+    const count = selected === null ? vscode.l10n.t('not inspected') : vscode.l10n.t('{0} selected', selected);
+    this.item.text = `$(layers) ${where} · ${rule} · ${count}`;
+    this.item.tooltip = [
+      provider === null
+        ? vscode.l10n.t('Safe LoRA: not measured yet; device setting {0}', where)
+        : vscode.l10n.t('Safe LoRA: measured on {0}', provider),
+      ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
+      vscode.l10n.t('Click to open the report.'),
+    ].join('\n');
+    this.item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder] };
+    this.item.show();
+  }
+
+  private async look(): Promise<Shown | null> {
+    const active = this.editor.active;
+    this.listening?.dispose();
+    this.listening = undefined;
+    if (active) {
+      if (active.failure !== undefined) return null;
+      const { adapter } = active;
+      this.listening = adapter.onDidChangeView(() => void this.update());
+      const { selection, selected, provider } = adapter.choice();
+      return { folder: folderOf(active.uri), provider, selection, selected, modules: adapter.adapter.modules.length };
+    }
+    const document = vscode.window.activeTextEditor?.document;
+    if (!document || !(isConfig(document) || isReport(document))) return null;
+    const folder = folderOf(document.uri);
+    const { report, selection, selected } = await this.standings.of(folder);
+    return {
+      folder,
+      provider: report?.device.provider ?? null,
+      selection,
+      selected: report ? selected.size : null,
+      modules: report?.modules.length ?? 0,
+    };
+  }
+}
