@@ -411,11 +411,12 @@ export class Page {
     this.notices.replaceChildren(...notices.map(({ code, message }) => element('li', { 'data-code': code }, message)));
   }
 
-  private measuredText({ device, totals }: RunView): string {
+  private measuredText({ device, totals, recalled }: RunView): string {
     if (!device || !totals) return '';
     const { facts } = this.strings;
     const why = device.fallbackReason === null ? '' : ` (${format(facts.fallback, device.fallbackReason)})`;
     const parts = [
+      recalled ? facts.recalled : '',
       format(facts.provider, device.provider) + why,
       format(facts.read, bytesText(totals.bytesRead), totals.seconds.toFixed(1)),
       totals.direction === null ? '' : format(facts.direction, signed(totals.direction)),

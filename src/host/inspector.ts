@@ -31,6 +31,7 @@ export class Inspector {
   /** Measures an adapter, after asking for the models that are not known. */
   async inspect(folder: vscode.Uri): Promise<void> {
     await this.withDocument(folder, async (document) => {
+      if (document.isOutdated && !document.isDirty) await document.revert();
       await this.actions.measure(document);
       document.measurement.requireDone();
     });

@@ -62,6 +62,57 @@ export class Workbench {
     return this.window.locator(`.monaco-editor[data-uri$="/${file}"]:visible`);
   }
 
+  /** The code lenses of the visible text editors, each row as its parts. */
+  async lenses(): Promise<string[][]> {
+    const rows = await this.window.locator('.codelens-decoration:visible').allInnerTexts();
+    return rows.map((row) => row.split(/\s*\|\s*/).map((part) => part.trim()));
+  }
+
+  lens(text: string | RegExp): Locator {
+    return this.window.locator('.codelens-decoration:visible > *').filter({ hasText: text });
+  }
+
+  /** Clicks a lens until what it leads to is there: a click on one that is just being drawn anew is lost. */
+  async clickLens(text: string | RegExp, effect: Locator): Promise<void> {
+    await again(async () => {
+      await this.lens(text).first().click({ timeout: 3000 });
+      await effect.first().waitFor({ timeout: 5000 });
+    });
+  }
+
+  /** A line of the visible text editor that holds this text, with what is shown in it beside its own text. */
+  line(text: string): Locator {
+    return this.window.locator('.view-line:visible').filter({ hasText: text });
+  }
+
+  /** What pops up over a word of the text. */
+  async hover(word: string): Promise<Locator> {
+    const hover = this.window.locator('.monaco-hover:visible .monaco-hover-content');
+    await again(async () => {
+      await this.window.mouse.move(0, 0);
+      await this.line(word)
+        .locator('span')
+        .filter({ hasText: wholly(word) })
+        .last()
+        .hover({ timeout: 3000 });
+      await hover.first().waitFor({ timeout: 3000 });
+    });
+    return hover;
+  }
+
+  /** The rows of the Problems view, which is closed again. */
+  async problems(): Promise<string[]> {
+    const panel = this.window.locator('.markers-panel:visible');
+    await again(async () => {
+      if (!(await panel.isVisible())) await this.press('Control+Shift+M');
+      await panel.waitFor({ timeout: 2000 });
+    });
+    const texts = await panel.locator('.monaco-list-row').allInnerTexts();
+    await this.press('Control+Shift+M');
+    await panel.waitFor({ state: 'hidden' });
+    return texts.map((text) => text.replace(/\s+/g, ' ').trim());
+  }
+
   /** A file's or folder's row in the explorer; the folders above it are opened. */
   async explorerRow(path: string): Promise<Locator> {
     const parts = path.split('/');
@@ -220,7 +271,7 @@ export class Workbench {
     return this.window.locator('.monaco-menu');
   }
 
-  private dirtyTab(file: string): Locator {
+  dirtyTab(file: string): Locator {
     return this.tab(file).and(this.window.locator('.dirty'));
   }
 

@@ -135,6 +135,11 @@ export class AdapterDocument extends Disposable {
     return this.state !== this.savedState;
   }
 
+  /** The file on disk is no longer the one that was opened. */
+  get isOutdated(): boolean {
+    return this.changedOnDisk;
+  }
+
   get isReadOnly(): boolean {
     return this.readOnly !== null;
   }

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { folderName, openCheckpoint } from '../../core/checkpoint';
-import { areAsStamped } from '../../core/identity';
+import { areAsStamped, checkpointStamps } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
 import { makeInspection, type Inspection, resultsOf } from '../../core/inspection';
@@ -126,7 +126,7 @@ export class Measurement extends Disposable {
     }
   }
 
-  /** Measures what is not measured yet. Failures end in the state, not in the promise. */
+  /** Measures what is not measured yet, and everything where the models are no longer what they were. Failures end in the state, not in the promise. */
   run(): Promise<void> {
     this.current ??= this.afterRecall().finally(() => {
       this.current = undefined;
@@ -210,6 +210,11 @@ export class Measurement extends Disposable {
 
   private async afterRecall(): Promise<void> {
     await this.recalling;
+    const { plan } = this;
+    if (this.state === 'done' && plan) {
+      const files = [plan.base, plan.aligned].flatMap((model) => checkpointStamps(model));
+      if (!(await areAsStamped(files))) this.clear();
+    }
     await this.walk();
   }
 

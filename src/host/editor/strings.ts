@@ -158,6 +158,7 @@ export function pageStrings() {
     },
     measured: l10n.t('Measured'),
     facts: {
+      recalled: l10n.t('kept from an earlier run'),
       provider: l10n.t('on {0}'),
       fallback: l10n.t('auto: {0}'),
       read: l10n.t('{0} of weights read in {1} s'),
