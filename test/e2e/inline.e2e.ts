@@ -139,8 +139,8 @@ describe('the configuration of an adapter', () => {
     await untilLens(session, '27 modules projected');
     assert.deepEqual((await workbench.lenses())[0]!.slice(1), ['27 modules projected', 'Open Report', 'Restore']);
     assert.ok(!(await workbench.problems()).some((problem) => problem.includes('Safe LoRA')));
-    const badge = (await workbench.explorerRow('adapters/mixed-all')).locator('.monaco-icon-label');
-    await until(async () => (await badge.getAttribute('aria-label'))?.includes('27 modules projected') ?? false, 'PR');
+    const row = await workbench.explorerRow('adapters/mixed-all');
+    await row.locator('[aria-label*="Safe LoRA: 27 modules projected"]').waitFor();
     await workbench.clickLens('Restore', workbench.notification('Original weights restored'));
     await openConfig(session, 'mixed-all');
     await workbench.lens('27 modules projected').waitFor({ state: 'detached' });
@@ -184,7 +184,7 @@ describe('the configuration of an adapter', () => {
   it('offers quick fixes, and dismisses a report for the workspace until it is shown again', async () => {
     const { workbench } = session;
     const openFixes = async (): Promise<void> => {
-      await workbench.line('"target_modules"').click();
+      await workbench.word('"target_modules"').click();
       await workbench.press('Control+.');
     };
     const entry = (text: string) =>

@@ -85,16 +85,20 @@ export class Workbench {
     return this.window.locator('.view-line:visible').filter({ hasText: text });
   }
 
+  /** A word of the visible text editor. */
+  word(text: string): Locator {
+    return this.line(text)
+      .locator('span')
+      .filter({ hasText: wholly(text) })
+      .last();
+  }
+
   /** What pops up over a word of the text. */
   async hover(word: string): Promise<Locator> {
     const hover = this.window.locator('.monaco-hover:visible .monaco-hover-content');
     await again(async () => {
       await this.window.mouse.move(0, 0);
-      await this.line(word)
-        .locator('span')
-        .filter({ hasText: wholly(word) })
-        .last()
-        .hover({ timeout: 3000 });
+      await this.word(word).hover({ timeout: 3000 });
       await hover.first().waitFor({ timeout: 3000 });
     });
     return hover;
@@ -306,7 +310,10 @@ export class Workbench {
   }
 
   private explorerEntry(path: string): Locator {
-    const entry = this.window.locator(`.explorer-item[aria-label$="/${path}"]`);
+    // What a decoration says follows the path.
+    const entry = this.window.locator(
+      `.explorer-item[aria-label$="/${path}"], .explorer-item[aria-label*="/${path} •"]`,
+    );
     return this.window.locator('.explorer-folders-view .monaco-list-row').filter({ has: entry });
   }
 }
