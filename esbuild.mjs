@@ -14,6 +14,8 @@ await build({
   format: 'cjs',
   // onnxruntime-node carries native code; the editor itself brings vscode.
   external: ['onnxruntime-node', 'vscode'],
+  // jsonc-parser's main is UMD, whose requires cannot be followed.
+  mainFields: ['module', 'main'],
   define: {
     SAFE_LORA_VERSION: JSON.stringify(versionOf('package.json')),
     ONNXRUNTIME_VERSION: JSON.stringify(versionOf('node_modules/onnxruntime-node/package.json')),

@@ -8,6 +8,7 @@ import { EngineService } from './engine-service';
 import { InspectionStore } from './inspections/store';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
+import { SettingsCheck } from './settings-check';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -21,4 +22,5 @@ export function activate(context: vscode.ExtensionContext): void {
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();
   context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
+  context.subscriptions.push(new SettingsCheck(log));
 }
