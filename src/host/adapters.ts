@@ -27,6 +27,11 @@ export class WorkspaceAdapters extends Disposable {
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
   }
 
+  async all(): Promise<vscode.Uri[]> {
+    await this.found;
+    return [...this.folders.values()];
+  }
+
   /**
    * Lets the user pick an adapter of the workspace, or any folder.
    * @returns the adapter's file

@@ -5,10 +5,14 @@ import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
+import { Inspector } from './inspector';
+import { Standings } from './inspections/standings';
 import { InspectionStore } from './inspections/store';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
 import { SettingsCheck } from './settings-check';
+import { AdapterTasks } from './tasks';
+import { AdapterTools } from './tools';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -21,6 +25,13 @@ export function activate(context: vscode.ExtensionContext): void {
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();
+  const standings = new Standings(inspections, models, originals);
+  const inspector = new Inspector(services, editor, actions, standings);
   context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
-  context.subscriptions.push(new SettingsCheck(log));
+  context.subscriptions.push(
+    standings,
+    new SettingsCheck(log),
+    new AdapterTasks(adapters, models, context.extensionPath),
+  );
+  context.subscriptions.push(new AdapterTools(inspector, standings, editor, actions, originals));
 }
