@@ -11,6 +11,8 @@ import { type ModelPairs } from './models';
 import { commandLine, type TaskDefinition } from './task-arguments';
 
 const SOURCE = 'Safe LoRA';
+/** A terminal that closes with its last line has no problems found in it. */
+const UNTIL_READ_MS = 200;
 
 export class AdapterTasks extends Disposable implements vscode.TaskProvider {
   private readonly cli: string;
@@ -126,7 +128,9 @@ function failing(message: string): vscode.CustomExecution {
       onDidClose: closed.event,
       open: () => {
         written.fire(`safe-lora: ${message}\r\n`);
-        closed.fire(1);
+        setTimeout(() => {
+          closed.fire(1);
+        }, UNTIL_READ_MS);
       },
       close: () => undefined,
     });
