@@ -101,6 +101,14 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   };
 }
 
+/**
+ * The model that an adapter's configuration names, or null; no tensor is looked at.
+ * @throws SafeLoraError where the folder has no configuration of a LoRA adapter
+ */
+export async function readTrainedOn(folder: string): Promise<string | null> {
+  return (await readAdapterConfig(folder)).trainedOn;
+}
+
 async function adapterFolder(path: string): Promise<string> {
   const kind = await kindOf(path);
   if (kind === null) throw new SafeLoraError('file-access', `${path}: the adapter does not exist; check the path.`);

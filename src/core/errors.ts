@@ -19,6 +19,7 @@ export const errorCodes = [
   'model-missing-target',
   'model-shape',
   'model-unlisted',
+  'models-unknown',
   'not-lora',
   'not-measured',
   'nothing-applied',
@@ -34,10 +35,12 @@ export const errorCodes = [
   'quantised',
   'read-only',
   'safetensors-format',
+  'unsaved-edits',
   'unsupported-adapter',
   'unexpected',
   'unsupported-dtype',
   'untrusted',
+  'wrong-input',
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 

@@ -19,6 +19,15 @@ export const commands = {
   showDismissedReports: 'safeLora.showDismissedReports',
 } as const;
 
+/** Language model tools. */
+export const tools = {
+  inspectAdapter: 'safeLora_inspectAdapter',
+  projectAdapter: 'safeLora_projectAdapter',
+} as const;
+
+export const TASK_TYPE = 'safe-lora';
+export const PROBLEM_MATCHER = '$safe-lora';
+
 export const contextKeys = {
   /** The file system paths of the workspace's adapter folders. */
   adapterFolders: 'safeLora.adapterFolders',

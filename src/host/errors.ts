@@ -1,6 +1,7 @@
 // How a failure reaches the user: one sentence in the words of the core, the rest in the log.
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../core/errors';
+import { type ModelPair } from './contributions';
 import { type ErrorView } from './editor/protocol';
 
 /** The user gave something up; nothing needs to be said. */
@@ -44,4 +45,22 @@ export function requireTrust(): void {
       'This workspace is not trusted, so nothing is written in it; trust it first (Workspaces: Manage Workspace Trust).',
     ),
   );
+}
+
+/** Where nobody can be asked for the models of an adapter. */
+export function modelsUnknown(file: string, trainedOn: string | null, pair: Partial<ModelPair>): SafeLoraError {
+  const which =
+    pair.aligned !== undefined
+      ? vscode.l10n.t('its base model is not known')
+      : pair.base !== undefined
+        ? vscode.l10n.t('its aligned model is not known')
+        : vscode.l10n.t('neither its base model nor its aligned model is known');
+  const next =
+    trainedOn === null
+      ? vscode.l10n.t('open the adapter and run "Safe LoRA: Choose Models…"')
+      : vscode.l10n.t(
+          'open the adapter and run "Safe LoRA: Choose Models…", or name both folders in the setting safeLora.pairs under "{0}"',
+          trainedOn,
+        );
+  return new SafeLoraError('models-unknown', `${file}: ${which}; ${next}.`);
 }

@@ -20,6 +20,9 @@ import { OriginalsPlace } from './originals-place';
 import { AdaptersTree } from './views/adapters-tree';
 import { Decorations } from './views/decorations';
 import { StatusBar } from './views/status-bar';
+import { SettingsCheck } from './settings-check';
+import { AdapterTasks } from './tasks';
+import { AdapterTools } from './tools';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -54,5 +57,8 @@ export function activate(context: vscode.ExtensionContext): void {
     new Decorations(adapters, standings),
     new AdaptersTree(adapters, standings, context.workspaceState),
     new StatusBar(editor, standings),
+    new SettingsCheck(log),
+    new AdapterTasks(adapters, models, context.extensionPath),
+    new AdapterTools(inspector, standings, editor, actions, originals),
   );
 }

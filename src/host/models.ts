@@ -81,6 +81,20 @@ async function problemOf(folder: string, other: string | undefined, role: ModelR
   }
 }
 
+/** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
+export async function folderProblems(pair: ModelPair): Promise<{ role: ModelRole; message: string }[]> {
+  const [base, aligned] = [expandHome(pair.base), expandHome(pair.aligned)];
+  const problems = {
+    base: await problemOf(base, undefined, 'base'),
+    aligned: await problemOf(aligned, undefined, 'aligned'),
+  };
+  if (problems.base === null && problems.aligned === null) problems.aligned = await problemOf(aligned, base, 'aligned');
+  return (['base', 'aligned'] as const).flatMap((role) => {
+    const message = problems[role];
+    return message === null ? [] : [{ role, message }];
+  });
+}
+
 async function pickFolder(
   title: string,
   role: ModelRole,

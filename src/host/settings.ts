@@ -1,17 +1,12 @@
 // The settings, checked: whatever stands in a settings file, the code gets a value of the right kind.
 import * as vscode from 'vscode';
-import { DEFAULT_THRESHOLD, type Selection } from '../core/selection';
-import { isObject } from '../core/objects';
-import { type ModelPair, SECTION, type Settings } from './contributions';
-
-const MIN_MEMORY_MIB = 256;
-const DEFAULT_MEMORY_MIB = 1024;
-const DEFAULT_COUNT = 8;
-const MAX_WORKERS = 64;
+import { type Selection } from '../core/selection';
+import { SECTION, type Settings } from './contributions';
+import { checkSetting, type Wanted } from './setting-rules';
 
 /** @param scope the adapter that the setting is for */
 export function setting<K extends keyof Settings>(name: K, scope?: vscode.Uri): Settings[K] {
-  return checks[name](vscode.workspace.getConfiguration(SECTION, scope).get(name));
+  return checkSetting(name, vscode.workspace.getConfiguration(SECTION, scope).get(name)).value;
 }
 
 /** The selection that the settings ask for. */
@@ -22,21 +17,20 @@ export function selectionSetting(scope?: vscode.Uri): Selection {
     : { mode: 'threshold', threshold: setting('threshold', scope), overrides };
 }
 
-const checks: { [K in keyof Settings]: (value: unknown) => Settings[K] } = {
-  pairs: (value) =>
-    Object.fromEntries(
-      Object.entries(isObject(value) ? value : {}).filter((entry): entry is [string, ModelPair] => isPair(entry[1])),
-    ),
-  threshold: (value) => (typeof value === 'number' && value >= 0 && value <= 1 ? value : DEFAULT_THRESHOLD),
-  selection: (value) => (value === 'count' ? value : 'threshold'),
-  count: (value) => (typeof value === 'number' && value >= 1 ? Math.floor(value) : DEFAULT_COUNT),
-  device: (value) => (value === 'cpu' ? value : 'auto'),
-  workers: (value) => (typeof value === 'number' && value >= 0 ? Math.min(Math.floor(value), MAX_WORKERS) : 0),
-  memoryBudget: (value) =>
-    typeof value === 'number' && value >= MIN_MEMORY_MIB ? Math.floor(value) : DEFAULT_MEMORY_MIB,
-  keepOriginals: (value) => (value === 'workspaceStorage' ? value : 'beside'),
-};
-
-function isPair(value: unknown): value is ModelPair {
-  return isObject(value) && typeof value.base === 'string' && typeof value.aligned === 'string';
+/** What a value should have been, as part of a sentence: “… is not a number from 0 to 1”. */
+export function wantedText(wanted: Wanted): string {
+  switch (wanted.kind) {
+    case 'choice':
+      return vscode.l10n.t('one of {0}', wanted.choices.join(', '));
+    case 'number':
+      return vscode.l10n.t('a number from {0} to {1}', wanted.min, wanted.max);
+    case 'integer':
+      return wanted.max === Infinity
+        ? vscode.l10n.t('a whole number from {0}', wanted.min)
+        : vscode.l10n.t('a whole number from {0} to {1}', wanted.min, wanted.max);
+    case 'pairs':
+      return vscode.l10n.t('an object with a pair of model folders for each model that adapters were trained on');
+    case 'pair':
+      return vscode.l10n.t('a pair of model folders, "base" and "aligned"');
+  }
 }

@@ -12,18 +12,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createVSIX } from '@vscode/vsce';
-import {
-  bits16,
-  f32,
-  randoms,
-  root,
-  type TensorSpec,
-  temporaryFolder,
-  writeAdapter,
-  writeModel,
-} from '../fixtures/make';
+import { bits16, f32, randoms, type TensorSpec, writeAdapter, writeModel } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
+import { packProbe } from './probe';
 import { Session, until } from './session';
 
 const WIDTH = 4096;
@@ -117,15 +108,7 @@ function fill(workspace: string): void {
 describe('at real size', () => {
   let session: Session;
   before(async () => {
-    const probe = join(temporaryFolder(), 'probe.vsix');
-    await createVSIX({
-      cwd: join(root, 'test/e2e/probe'),
-      packagePath: probe,
-      dependencies: false,
-      allowMissingRepository: true,
-      skipLicense: true,
-    });
-    session = await Session.start({ fill, extensions: [probe] });
+    session = await Session.start({ fill, extensions: [await packProbe()] });
   });
   after(() => session.stop());
 

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { commands, contextKeys, EDITOR, SECTION, settingNames } from '../../src/host/contributions';
+import {
+  commands,
+  contextKeys,
+  EDITOR,
+  PROBLEM_MATCHER,
+  SECTION,
+  settingNames,
+  TASK_TYPE,
+  tools,
+} from '../../src/host/contributions';
 import { root } from '../fixtures/make';
 
 interface Manifest {
@@ -13,6 +22,9 @@ interface Manifest {
     commands: { command: string; title: string }[];
     customEditors: { viewType: string }[];
     menus: Record<string, { command: string; when?: string }[]>;
+    languageModelTools: { name: string }[];
+    taskDefinitions: { type: string }[];
+    problemMatchers: { name: string }[];
     configuration: { properties: Record<string, unknown> };
   };
   devDependencies: Record<string, string>;
@@ -35,6 +47,13 @@ describe('the manifest', () => {
     }
     const conditions = Object.values(contributes.menus).flat().map(({ when }) => when ?? '').join(' '); // prettier-ignore
     for (const key of Object.values(contextKeys)) assert.ok(conditions.includes(key), key);
+  });
+
+  it('has the language model tools, the task type and the problem matcher of the code', () => {
+    const { languageModelTools, taskDefinitions, problemMatchers } = manifest.contributes;
+    assert.deepEqual(languageModelTools.map(({ name }) => name).sort(), Object.values(tools).sort());
+    assert.deepEqual(taskDefinitions.map(({ type }) => type), [TASK_TYPE]); // prettier-ignore
+    assert.deepEqual(problemMatchers.map(({ name }) => `$${name}`), [PROBLEM_MATCHER]); // prettier-ignore
   });
 
   it('has every text in package.nls.json, and no text there that it does not use', () => {

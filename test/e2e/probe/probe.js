@@ -1,5 +1,5 @@
-// Measures the extension host from within: how late its event loop is, and how much memory it takes.
-const { writeFileSync } = require('node:fs');
+// Measures the extension host from within: how late its event loop is, and how much memory it takes. Calls language model tools.
+const { readFileSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
@@ -12,6 +12,7 @@ exports.activate = (context) => {
   let before;
   let peak;
   let sampling;
+  let cancellation;
   context.subscriptions.push(
     vscode.commands.registerCommand('probe.begin', () => {
       delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
@@ -30,5 +31,18 @@ exports.activate = (context) => {
       const found = { p50: late(50), p99: late(99), max: delay.max / 1e6, grownMiB: (peak - before) / 2 ** 20 };
       writeFileSync(join(tmpdir(), 'probe.json'), JSON.stringify(found));
     }),
+    // The call stands in a file, and the answer comes in another.
+    vscode.commands.registerCommand('probe.invokeTool', async () => {
+      const { name, input } = JSON.parse(readFileSync(join(tmpdir(), 'tool-call.json'), 'utf8'));
+      cancellation = new vscode.CancellationTokenSource();
+      const options = { input, toolInvocationToken: undefined };
+      const answer = await vscode.lm.invokeTool(name, options, cancellation.token).then(
+        ({ content }) => ({ text: content.map(({ value }) => value).join('') }),
+        (error) => ({ error: `${error.name}: ${error.message}` }),
+      );
+      const { description } = vscode.lm.tools.find((tool) => tool.name === name);
+      writeFileSync(join(tmpdir(), 'tool-answer.json'), JSON.stringify({ description, ...answer }));
+    }),
+    vscode.commands.registerCommand('probe.cancelTool', () => cancellation.cancel()),
   );
 };

@@ -1,0 +1,73 @@
+// What each setting may hold, and what the code goes on with where it holds something else.
+import { isObject } from '../core/objects';
+import { DEFAULT_THRESHOLD } from '../core/selection';
+import { type ModelPair, type Settings } from './contributions';
+
+type ScalarRule =
+  /** The first is taken instead of a wrong one. */
+  | { kind: 'choice'; choices: readonly string[] }
+  | { kind: 'number' | 'integer'; min: number; max: number; instead: number };
+type Rule = ScalarRule | { kind: 'pairs' };
+
+/** What a value should have been. */
+export type Wanted = Rule | { kind: 'pair' };
+
+export interface WrongValue {
+  /** From the setting inwards; empty where the setting itself is wrong. */
+  path: readonly string[];
+  value: unknown;
+  wanted: Wanted;
+  /** Undefined where the value is left out. */
+  instead: unknown;
+}
+
+export interface CheckedSetting<T> {
+  value: T;
+  wrong: WrongValue[];
+}
+
+export const rules = {
+  pairs: { kind: 'pairs' },
+  selection: { kind: 'choice', choices: ['threshold', 'count'] },
+  threshold: { kind: 'number', min: 0, max: 1, instead: DEFAULT_THRESHOLD },
+  count: { kind: 'integer', min: 1, max: Infinity, instead: 8 },
+  device: { kind: 'choice', choices: ['auto', 'cpu'] },
+  workers: { kind: 'integer', min: 0, max: 64, instead: 0 },
+  memoryBudget: { kind: 'integer', min: 256, max: Infinity, instead: 1024 },
+  keepOriginals: { kind: 'choice', choices: ['beside', 'workspaceStorage'] },
+} as const satisfies Record<keyof Settings, Rule>;
+
+export function checkSetting<K extends keyof Settings>(name: K, value: unknown): CheckedSetting<Settings[K]> {
+  return check(rules[name], value) as CheckedSetting<Settings[K]>;
+}
+
+function check(wanted: Rule, value: unknown): CheckedSetting<unknown> {
+  if (wanted.kind === 'pairs') return checkPairs(value);
+  const instead = valid(wanted, value);
+  const wrong = instead === value ? [] : [{ path: [], value, wanted, instead }];
+  return { value: instead, wrong };
+}
+
+/** The value itself where it is right, else the nearest that makes sense. */
+function valid(wanted: ScalarRule, value: unknown): unknown {
+  if (wanted.kind === 'choice') return wanted.choices.find((choice) => choice === value) ?? wanted.choices[0];
+  const { kind, min, max, instead } = wanted;
+  if (typeof value !== 'number' || !(value >= min)) return instead;
+  if (kind === 'number') return value <= max ? value : instead;
+  return Math.min(Math.floor(value), max);
+}
+
+function checkPairs(value: unknown): CheckedSetting<Settings['pairs']> {
+  if (!isObject(value)) return { value: {}, wrong: [{ path: [], value, wanted: { kind: 'pairs' }, instead: {} }] };
+  const entries = Object.entries(value);
+  return {
+    value: Object.fromEntries(entries.filter((entry): entry is [string, ModelPair] => isPair(entry[1]))),
+    wrong: entries
+      .filter(([, pair]) => !isPair(pair))
+      .map(([key, pair]) => ({ path: [key], value: pair, wanted: { kind: 'pair' }, instead: undefined })),
+  };
+}
+
+function isPair(value: unknown): value is ModelPair {
+  return isObject(value) && [value.base, value.aligned].every((folder) => typeof folder === 'string' && folder !== '');
+}

@@ -1,0 +1,170 @@
+// A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
+import { findNodeAtLocation, type Node, parseTree } from 'jsonc-parser';
+import * as vscode from 'vscode';
+import { SECTION, type Settings, settingNames } from './contributions';
+import { Disposable } from './dispose';
+import { folderProblems } from './models';
+import { checkSetting, type WrongValue } from './setting-rules';
+import { wantedText } from './settings';
+
+/** Typing in the settings editor writes the file at every pause. */
+const SETTLE_MS = 300;
+const SOURCE = 'Safe LoRA';
+
+/** A settings file of the workspace, and what stands in it. */
+interface SettingsFile {
+  uri: vscode.Uri;
+  /** Where in the file the settings begin. */
+  path: readonly string[];
+  readonly valueOf: (name: keyof Settings) => unknown;
+}
+
+interface Problem {
+  setting: keyof Settings;
+  /** From the setting inwards. */
+  path: readonly string[];
+  message: string;
+}
+
+export class SettingsCheck extends Disposable {
+  private readonly diagnostics = this._register(vscode.languages.createDiagnosticCollection('safe-lora-settings'));
+  private timer: NodeJS.Timeout | undefined;
+  /** Only the latest check says what it found. */
+  private checks = 0;
+  private toldOfUserSettings = false;
+
+  constructor(private readonly log: vscode.LogOutputChannel) {
+    super();
+    this._register(
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration(SECTION)) this.checkSoon();
+      }),
+    );
+    // A line that moved moves its problem.
+    this._register(
+      vscode.workspace.onDidSaveTextDocument(({ uri }) => {
+        if (settingsFiles().some((file) => file.uri.toString() === uri.toString())) this.checkSoon();
+      }),
+    );
+    this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => { this.checkSoon(); })); // prettier-ignore
+    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.checkSoon(); })); // prettier-ignore
+    this.checkSoon();
+  }
+
+  override dispose(): void {
+    clearTimeout(this.timer);
+    super.dispose();
+  }
+
+  private checkSoon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      void this.check().catch((error: unknown) => {
+        this.log.error(error as Error);
+      });
+    }, SETTLE_MS);
+  }
+
+  private async check(): Promise<void> {
+    const current = ++this.checks;
+    this.tellOfUserSettings();
+    const found = await Promise.all(
+      settingsFiles().map(async (file): Promise<[vscode.Uri, vscode.Diagnostic[]]> => {
+        const problems = [...wrongValues(file.valueOf), ...(await wrongFolders(file.valueOf('pairs')))];
+        return [file.uri, problems.length > 0 ? await locate(file, problems) : []];
+      }),
+    );
+    if (current !== this.checks || this.isDisposed) return;
+    this.diagnostics.clear();
+    this.diagnostics.set(found);
+  }
+
+  /** The user's settings may lie on another machine, so their problems have no file here. */
+  private tellOfUserSettings(): void {
+    if (this.toldOfUserSettings) return;
+    const configuration = vscode.workspace.getConfiguration(SECTION);
+    const problems = wrongValues((name) => configuration.inspect(name)?.globalValue);
+    if (problems.length === 0) return;
+    this.toldOfUserSettings = true;
+    const text = problems.map(({ setting, message }) => `${SECTION}.${setting}: ${message}`).join(' ');
+    this.log.warn(text);
+    const open = vscode.l10n.t('Open Settings');
+    void vscode.window.showWarningMessage(vscode.l10n.t('User settings: {0}', text), open).then((chosen) => {
+      if (chosen !== open) return;
+      void vscode.commands.executeCommand('workbench.action.openSettings', `${SECTION}.${problems[0]!.setting}`);
+    });
+  }
+}
+
+function settingsFiles(): SettingsFile[] {
+  const { workspaceFile, workspaceFolders = [] } = vscode.workspace;
+  const ofFolder = (
+    folder: vscode.WorkspaceFolder,
+    level: 'workspaceValue' | 'workspaceFolderValue',
+  ): SettingsFile => ({
+    uri: vscode.Uri.joinPath(folder.uri, '.vscode', 'settings.json'),
+    path: [],
+    valueOf: (name) => vscode.workspace.getConfiguration(SECTION, folder.uri).inspect(name)?.[level],
+  });
+  // Without a workspace file the one folder's settings are the workspace's.
+  if (!workspaceFile) return workspaceFolders.map((folder) => ofFolder(folder, 'workspaceValue'));
+  return [
+    {
+      uri: workspaceFile,
+      path: ['settings'],
+      valueOf: (name) => vscode.workspace.getConfiguration(SECTION).inspect(name)?.workspaceValue,
+    },
+    ...workspaceFolders.map((folder) => ofFolder(folder, 'workspaceFolderValue')),
+  ];
+}
+
+function wrongValues(valueOf: SettingsFile['valueOf']): Problem[] {
+  return settingNames.flatMap((setting) => {
+    const value = valueOf(setting);
+    if (value === undefined) return [];
+    return checkSetting(setting, value).wrong.map((wrong) => ({
+      setting,
+      path: wrong.path,
+      message: messageOf(wrong),
+    }));
+  });
+}
+
+function messageOf({ value, wanted, instead }: WrongValue): string {
+  const given = JSON.stringify(value);
+  return instead === undefined
+    ? vscode.l10n.t('{0} is not {1}; it is left out.', given, wantedText(wanted))
+    : vscode.l10n.t('{0} is not {1}; {2} is used instead.', given, wantedText(wanted), JSON.stringify(instead));
+}
+
+/** The pairs whose folders hold no model, or the same one twice. */
+async function wrongFolders(pairs: unknown): Promise<Problem[]> {
+  const found = Object.entries(checkSetting('pairs', pairs).value).map(async ([key, pair]) =>
+    (await folderProblems(pair)).map(({ role, message }): Problem => ({
+      setting: 'pairs',
+      path: [key, role],
+      message,
+    })),
+  );
+  return (await Promise.all(found)).flat();
+}
+
+async function locate(file: SettingsFile, problems: readonly Problem[]): Promise<vscode.Diagnostic[]> {
+  const document = await vscode.workspace.openTextDocument(file.uri);
+  const tree = parseTree(document.getText());
+  return problems.map(({ setting, path, message }) => {
+    const key = tree && keyAt(tree, [...file.path, `${SECTION}.${setting}`, ...path]);
+    const range = key
+      ? new vscode.Range(document.positionAt(key.offset), document.positionAt(key.offset + key.length))
+      : new vscode.Range(0, 0, 0, 0);
+    const diagnostic = new vscode.Diagnostic(range, message, vscode.DiagnosticSeverity.Warning);
+    diagnostic.source = SOURCE;
+    diagnostic.code = `${SECTION}.${setting}`;
+    return diagnostic;
+  });
+}
+
+/** The key of a property, which is the first child of the node that holds its value. */
+function keyAt(tree: Node, path: readonly string[]): Node | undefined {
+  return findNodeAtLocation(tree, [...path])?.parent?.children?.[0];
+}

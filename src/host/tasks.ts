@@ -1,0 +1,138 @@
+// The command line as tasks: one to inspect each adapter whose models are known, and those that tasks.json defines.
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import * as vscode from 'vscode';
+import { CONFIG_FILE, readTrainedOn } from '../core/adapter';
+import { type WorkspaceAdapters } from './adapters';
+import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from './contributions';
+import { Disposable } from './dispose';
+import { errorView, modelsUnknown } from './errors';
+import { type ModelPairs } from './models';
+import { commandLine, type TaskDefinition } from './task-arguments';
+
+const SOURCE = 'Safe LoRA';
+/** A terminal that closes with its last line has no problems found in it. */
+const UNTIL_READ_MS = 200;
+
+export class AdapterTasks extends Disposable implements vscode.TaskProvider {
+  private readonly cli: string;
+
+  constructor(
+    private readonly adapters: WorkspaceAdapters,
+    private readonly models: ModelPairs,
+    extensionPath: string,
+  ) {
+    super();
+    this.cli = join(extensionPath, 'dist', 'cli.js');
+    this._register(vscode.tasks.registerTaskProvider(TASK_TYPE, this));
+  }
+
+  async provideTasks(): Promise<vscode.Task[]> {
+    const found = await Promise.all((await this.adapters.list()).map((folder) => this.inspectTask(folder)));
+    return found.filter((task) => task !== undefined);
+  }
+
+  async resolveTask(task: vscode.Task): Promise<vscode.Task> {
+    const definition = task.definition as TaskDefinition;
+    const scope = typeof task.scope === 'object' ? task.scope : vscode.workspace.workspaceFolders?.[0];
+    const execution = await this.execution(definition, scope).catch((error: unknown) =>
+      failing(errorView(error).message),
+    );
+    return this.task(definition, task.scope ?? vscode.TaskScope.Workspace, task.name, execution);
+  }
+
+  /** Undefined for one whose models are not known. */
+  private async inspectTask(folder: vscode.Uri): Promise<vscode.Task | undefined> {
+    const scope = vscode.workspace.getWorkspaceFolder(folder);
+    if (!scope) return undefined;
+    const path = folder.fsPath;
+    const trainedOn = await readTrainedOn(path).catch(() => undefined);
+    if (trainedOn === undefined) return undefined;
+    const pair = this.models.find({ trainedOn, path }, folder);
+    if (!isWhole(pair)) return undefined;
+    const adapter = vscode.workspace.asRelativePath(folder, false);
+    const definition: TaskDefinition = { type: TASK_TYPE, command: 'inspect', adapter };
+    const name = vscode.l10n.t('inspect {0}', adapter);
+    return this.task(definition, scope, name, this.process(definition, path, pair, scope));
+  }
+
+  private async execution(
+    definition: TaskDefinition,
+    scope: vscode.WorkspaceFolder | undefined,
+  ): Promise<vscode.ProcessExecution> {
+    const adapter = absolute(definition.adapter, scope);
+    const pair = await this.pairOf(definition, adapter, scope);
+    return this.process(definition, adapter, pair, scope);
+  }
+
+  /** The definition's own models before those of the settings. */
+  private async pairOf(
+    { base, aligned }: TaskDefinition,
+    adapter: string,
+    scope: vscode.WorkspaceFolder | undefined,
+  ): Promise<ModelPair> {
+    const given = {
+      ...(base === undefined ? {} : { base: absolute(base, scope) }),
+      ...(aligned === undefined ? {} : { aligned: absolute(aligned, scope) }),
+    };
+    if (isWhole(given)) return given;
+    const trainedOn = await readTrainedOn(adapter);
+    const pair = { ...this.models.find({ trainedOn, path: adapter }, vscode.Uri.file(adapter)), ...given };
+    if (!isWhole(pair)) throw modelsUnknown(join(adapter, CONFIG_FILE), trainedOn, pair);
+    return pair;
+  }
+
+  private process(
+    definition: TaskDefinition,
+    adapter: string,
+    pair: ModelPair,
+    scope: vscode.WorkspaceFolder | undefined,
+  ): vscode.ProcessExecution {
+    const args = [this.cli, ...commandLine(definition, adapter, pair)];
+    return new vscode.ProcessExecution(process.execPath, args, {
+      ...(scope ? { cwd: scope.uri.fsPath } : {}),
+      // On the desktop the extension host's executable is Electron.
+      env: { ELECTRON_RUN_AS_NODE: '1' },
+    });
+  }
+
+  private task(
+    definition: TaskDefinition,
+    scope: vscode.WorkspaceFolder | vscode.TaskScope,
+    name: string,
+    execution: vscode.ProcessExecution | vscode.CustomExecution,
+  ): vscode.Task {
+    return new vscode.Task(definition, scope, name, SOURCE, execution, PROBLEM_MATCHER);
+  }
+}
+
+function isWhole(pair: Partial<ModelPair>): pair is ModelPair {
+  return Boolean(pair.base) && Boolean(pair.aligned);
+}
+
+/** A path of a definition, in which VS Code replaces no variables. */
+function absolute(path: string, scope: vscode.WorkspaceFolder | undefined): string {
+  const folder = scope?.uri.fsPath ?? '';
+  const expanded = path.replaceAll('${workspaceFolder}', () => folder).replace(/^~(?=[\\/]|$)/, homedir); // prettier-ignore
+  // Other variables are replaced in the arguments of the process.
+  return isAbsolute(expanded) || expanded.startsWith('${') ? expanded : join(folder, expanded);
+}
+
+/** A task that cannot be run says why where its output would stand, in the form that the problem matcher knows. */
+function failing(message: string): vscode.CustomExecution {
+  return new vscode.CustomExecution(() => {
+    const written = new vscode.EventEmitter<string>();
+    const closed = new vscode.EventEmitter<number>();
+    return Promise.resolve({
+      onDidWrite: written.event,
+      onDidClose: closed.event,
+      open: () => {
+        written.fire(`safe-lora: ${message}\r\n`);
+        setTimeout(() => {
+          closed.fire(1);
+        }, UNTIL_READ_MS);
+      },
+      close: () => undefined,
+    });
+  });
+}

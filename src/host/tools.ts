@@ -1,0 +1,276 @@
+// Safe LoRA as tools of a language model: one that reads, and one that writes after the user's yes.
+import { basename, isAbsolute } from 'node:path';
+import * as vscode from 'vscode';
+import { ADAPTER_FILE } from '../core/adapter';
+import { SafeLoraError } from '../core/errors';
+import { REPORT_FILE } from '../core/output';
+import { type Report, selectedIn } from '../core/report';
+import { type Selection } from '../core/selection';
+import { type EditorActions } from './actions';
+import { compactNotices, compactReport, compactSelection, MOST_ROWS } from './compact-report';
+import { tools } from './contributions';
+import { Disposable } from './dispose';
+import { type AdapterDocument } from './editor/document';
+import { type AdapterEditorProvider } from './editor/provider';
+import { Cancelled, modelsUnknown, requireTrust } from './errors';
+import { type Inspector } from './inspector';
+import { type Standings } from './inspections/standings';
+import { type OriginalsPlace } from './originals-place';
+import { checkSetting } from './setting-rules';
+import { wantedText } from './settings';
+
+/** What a model wrote, which the schema only asks for. */
+interface InspectInput {
+  adapter?: unknown;
+  threshold?: unknown;
+  count?: unknown;
+}
+
+interface ProjectInput extends InspectInput {
+  output?: unknown;
+}
+
+export class AdapterTools extends Disposable {
+  constructor(
+    private readonly inspector: Inspector,
+    private readonly standings: Standings,
+    private readonly editor: AdapterEditorProvider,
+    private readonly actions: EditorActions,
+    private readonly originals: OriginalsPlace,
+  ) {
+    super();
+    this._register(
+      vscode.lm.registerTool<InspectInput>(tools.inspectAdapter, {
+        prepareInvocation: async ({ input }) => {
+          const folder = await adapterFolder(input.adapter);
+          return { invocationMessage: vscode.l10n.t('Inspecting {0}', nameOf(folder)) };
+        },
+        invoke: ({ input }, token) => answering(this.inspect(input, token)),
+      }),
+    );
+    this._register(
+      vscode.lm.registerTool<ProjectInput>(tools.projectAdapter, {
+        prepareInvocation: ({ input }) => this.announce(input),
+        invoke: ({ input }, token) => answering(this.project(input, token)),
+      }),
+    );
+  }
+
+  private async inspect(input: InspectInput, token: vscode.CancellationToken): Promise<object> {
+    const folder = await adapterFolder(input.adapter);
+    const standing = await this.standings.of(folder);
+    const selection = selectionOf(input, standing.selection);
+    const report = standing.report ?? (await this.measured(folder, selection, token));
+    return compactReport(nameOf(folder), report, selection, standing.projected);
+  }
+
+  private measured(folder: vscode.Uri, selection: Selection, token: vscode.CancellationToken): Promise<Report> {
+    return this.inspector.withDocument(folder, async (document) => {
+      await measure(document, token);
+      return document.measurement.report(selection);
+    });
+  }
+
+  /** What will be written, for the user to say yes or no. */
+  private async announce(input: ProjectInput): Promise<vscode.PreparedToolInvocation> {
+    requireTrust();
+    const folder = await adapterFolder(input.adapter);
+    const output = outputFolder(input.output, folder);
+    const { report, selection: own } = await this.standings.of(folder);
+    const selection = selectionOf(input, own);
+    const paragraphs = [
+      ...(output === undefined ? await this.announceInPlace(folder) : announceCopy(folder, output)),
+      report
+        ? vscode.l10n.t('{0} of {1} modules are projected: {2}.', selectedIn(report, selection).size, report.modules.length, ruleText(selection)) // prettier-ignore
+        : vscode.l10n.t('The adapter is measured first, and these are projected: {0}.', ruleText(selection)),
+    ];
+    const message = new vscode.MarkdownString();
+    for (const paragraph of paragraphs) message.appendText(paragraph).appendMarkdown('\n\n');
+    const title =
+      output === undefined
+        ? vscode.l10n.t('Project {0} in place?', nameOf(folder))
+        : vscode.l10n.t('Save a projected copy of {0}?', nameOf(folder));
+    return {
+      invocationMessage: vscode.l10n.t('Projecting {0}', nameOf(folder)),
+      confirmationMessages: { title, message },
+    };
+  }
+
+  private async announceInPlace(folder: vscode.Uri): Promise<string[]> {
+    return [
+      vscode.l10n.t('Writes {0} and {1} in {2}.', ADAPTER_FILE, REPORT_FILE, folder.fsPath),
+      vscode.l10n.t(
+        'The original weights are kept in {0}; "Safe LoRA: Restore Original Weights" brings them back.',
+        await this.originals.of(folder.fsPath),
+      ),
+    ];
+  }
+
+  private async project(input: ProjectInput, token: vscode.CancellationToken): Promise<object> {
+    requireTrust();
+    const folder = await adapterFolder(input.adapter);
+    const output = outputFolder(input.output, folder);
+    return this.inspector.withDocument(folder, async (document) => {
+      if (document.isDirty) {
+        throw new SafeLoraError(
+          'unsaved-edits',
+          vscode.l10n.t('{0}: has unsaved edits in its tab; save or undo them first.', document.adapter.file.path),
+        );
+      }
+      const selection = selectionOf(input, document.firstSelection);
+      await measure(document, token);
+      const report = document.measurement.report(selection);
+      const names = report.modules.filter(({ selected }) => selected).map(({ name }) => name);
+      if (names.length === 0) {
+        throw new SafeLoraError(
+          'nothing-applied',
+          vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', document.adapter.path, ruleText(selection)), // prettier-ignore
+        );
+      }
+      const undo = await cancellable(document, token, () =>
+        output === undefined ? this.projectInPlace(document, selection) : projectCopy(document, selection, output),
+      );
+      return {
+        adapter: nameOf(folder),
+        written: (output ?? folder).fsPath,
+        selection: compactSelection(selection),
+        totals: { modules: report.modules.length, projected: names.length },
+        projected: names.slice(0, MOST_ROWS),
+        ...undo,
+        notices: compactNotices(report, selection),
+      };
+    });
+  }
+
+  private async projectInPlace(document: AdapterDocument, selection: Selection): Promise<object> {
+    await document.apply(selection);
+    // VS Code takes part where a tab shows the adapter, whose dirty mark is its own.
+    await (this.editor.find(document.uri) ? this.actions.save(document) : document.save());
+    return {
+      originals: await this.originals.of(document.adapter.path),
+      undo: vscode.l10n.t('Open the adapter and run "Safe LoRA: Restore Original Weights".'),
+    };
+  }
+}
+
+async function projectCopy(document: AdapterDocument, selection: Selection, output: vscode.Uri): Promise<object> {
+  await document.withCopy(selection, () => document.saveAs(vscode.Uri.joinPath(output, ADAPTER_FILE)));
+  return { undo: vscode.l10n.t('The adapter itself is unchanged; delete the copy.') };
+}
+
+function announceCopy(folder: vscode.Uri, output: vscode.Uri): string[] {
+  return [
+    vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', output.fsPath),
+    vscode.l10n.t('{0} itself is not changed.', folder.fsPath),
+  ];
+}
+
+/** Measures without asking anything. */
+async function measure(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
+  const { measurement, adapter } = document;
+  const { base, aligned } = measurement.models;
+  if (!base || !aligned) throw modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
+  await cancellable(document, token, () => measurement.run());
+  measurement.requireDone();
+}
+
+/** Ends the run that an action waits for when the token says so. */
+async function cancellable<T>(
+  { measurement }: AdapterDocument,
+  token: vscode.CancellationToken,
+  action: () => Promise<T>,
+): Promise<T> {
+  if (token.isCancellationRequested) throw new Cancelled();
+  const listening = token.onCancellationRequested(() => void measurement.stop());
+  try {
+    return await action();
+  } finally {
+    listening.dispose();
+  }
+}
+
+async function answering(result: Promise<object>): Promise<vscode.LanguageModelToolResult> {
+  try {
+    return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(JSON.stringify(await result))]);
+  } catch (error) {
+    throw error instanceof Cancelled ? new vscode.CancellationError() : error;
+  }
+}
+
+/** @throws SafeLoraError where the input names no folder that is there */
+async function adapterFolder(input: unknown): Promise<vscode.Uri> {
+  const path = pathIn(input, 'adapter');
+  for (const place of placesOf(path)) {
+    const folder = basename(place.path) === ADAPTER_FILE ? vscode.Uri.joinPath(place, '..') : place;
+    const isThere = await vscode.workspace.fs.stat(folder).then(() => true, () => false); // prettier-ignore
+    if (isThere) return folder;
+  }
+  throw new SafeLoraError(
+    'file-access',
+    vscode.l10n.t(
+      '{0}: there is no such folder; give an absolute path or one relative to a folder of the workspace.',
+      path,
+    ),
+  );
+}
+
+/** @returns undefined where the adapter is to be projected in place */
+function outputFolder(input: unknown, adapter: vscode.Uri): vscode.Uri | undefined {
+  if (input === undefined) return undefined;
+  const path = pathIn(input, 'output');
+  if (isAbsolute(path)) return vscode.Uri.file(path);
+  const beside = vscode.workspace.getWorkspaceFolder(adapter) ?? vscode.workspace.workspaceFolders?.[0];
+  if (beside) return vscode.Uri.joinPath(beside.uri, path);
+  throw wrongInput(vscode.l10n.t('output: no workspace is open that {0} could be relative to; give an absolute path.', path)); // prettier-ignore
+}
+
+function pathIn(input: unknown, key: string): string {
+  if (typeof input === 'string' && input.trim() !== '') return input.trim();
+  throw wrongInput(
+    vscode.l10n.t('{0}: {1} is not the path of a folder; give one.', key, JSON.stringify(input ?? null)),
+  );
+}
+
+/** A relative path is tried in each folder of the workspace, with and without that folder's name in front, as VS Code writes it. */
+function placesOf(path: string): vscode.Uri[] {
+  if (isAbsolute(path)) return [vscode.Uri.file(path)];
+  return (vscode.workspace.workspaceFolders ?? []).flatMap(({ uri, name }) => [
+    vscode.Uri.joinPath(uri, path),
+    ...(path.startsWith(`${name}/`) ? [vscode.Uri.joinPath(uri, path.slice(name.length + 1))] : []),
+  ]);
+}
+
+/** @param otherwise what is taken where the input says nothing */
+function selectionOf({ threshold, count }: InspectInput, otherwise: Selection): Selection {
+  const overrides = { added: [], removed: [] };
+  if (threshold !== undefined && count !== undefined)
+    throw wrongInput(vscode.l10n.t('threshold and count exclude each other; give one of them.'));
+  if (threshold !== undefined) return { mode: 'threshold', threshold: numberIn('threshold', threshold), overrides };
+  if (count !== undefined) return { mode: 'count', count: numberIn('count', count), overrides };
+  return otherwise;
+}
+
+function numberIn(key: 'threshold' | 'count', input: unknown): number {
+  const { value, wrong } = checkSetting(key, input);
+  if (!wrong[0]) return value;
+  throw wrongInput(vscode.l10n.t('{0}: {1} is not {2}.', key, JSON.stringify(input), wantedText(wrong[0].wanted)));
+}
+
+function wrongInput(message: string): SafeLoraError {
+  return new SafeLoraError('wrong-input', message);
+}
+
+function nameOf(folder: vscode.Uri): string {
+  return vscode.workspace.asRelativePath(folder);
+}
+
+function ruleText(selection: Selection): string {
+  const { added, removed } = selection.overrides;
+  const rule =
+    selection.mode === 'threshold'
+      ? vscode.l10n.t('those with a similarity at or below τ = {0}', selection.threshold)
+      : vscode.l10n.t('the {0} of lowest similarity', selection.count);
+  return added.length + removed.length === 0
+    ? rule
+    : vscode.l10n.t('{0}, with {1} added and {2} removed by hand', rule, added.length, removed.length);
+}
