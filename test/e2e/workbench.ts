@@ -104,6 +104,14 @@ export class Workbench {
     return hover;
   }
 
+  /** A row of a tree view by its label. */
+  treeRow(label: string | RegExp): Locator {
+    const name = this.window
+      .locator('.label-name')
+      .filter({ hasText: typeof label === 'string' ? wholly(label) : label });
+    return this.window.locator('.tree-explorer-viewlet-tree-view .monaco-list-row').filter({ has: name }).first();
+  }
+
   /** The rows of the Problems view, which is closed again. */
   async problems(): Promise<string[]> {
     const panel = this.window.locator('.markers-panel:visible');

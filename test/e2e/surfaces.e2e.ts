@@ -1,0 +1,165 @@
+// The view of all adapters and the explorer's letters: how each adapter of the workspace stands while its user does something else.
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Report } from '../../src/core/report';
+import { cli, sample } from '../fixtures/make';
+import { AdapterTab } from './adapter-tab';
+import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { themes } from './workbench';
+
+const adapters = ['benign', 'harmful', 'mixed', 'mixed-all'];
+
+/** The rows of the view of adapters as label and description. */
+async function rows(session: Session): Promise<string[]> {
+  const texts = await session.workbench.window.locator('.pane-body .tree-explorer-viewlet-tree-view .monaco-list-row').allInnerTexts(); // prettier-ignore
+  return texts.map((text) => text.replace(/\s+/g, ' ').trim());
+}
+
+describe('the view of the adapters', () => {
+  let session: Session;
+  const reports = new Map<string, Report>();
+  before(async () => {
+    session = await Session.start({ fill: copySampleWithPair });
+    for (const name of adapters) {
+      const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
+      const { stdout } = await cli(['inspect', session.path('adapters', name), ...models, '--json', '-']);
+      reports.set(name, JSON.parse(stdout) as Report);
+    }
+  });
+  after(() => session.stop());
+
+  const shows = (expected: RegExp[]): Promise<void> =>
+    until(
+      async () => {
+        const found = await rows(session);
+        return found.length === expected.length && found.every((row, i) => expected[i]!.test(row));
+      },
+      `the rows ${expected.join(', ')}`,
+    );
+
+  it('lists every adapter, not inspected, with its modules by layer', async () => {
+    await session.workbench.command('View: Show Safe LoRA');
+    await shows(adapters.map((name) => new RegExp(`^${name} ?not inspected`)));
+    await session.workbench.treeRow('harmful').click();
+    await until(async () => (await rows(session)).includes('layer 5'), 'the layers');
+    await session.workbench.treeRow('layer 0').click();
+    await until(async () => (await rows(session)).includes('v_proj'), 'the modules');
+    await session.workbench.treeRow('harmful').click();
+  });
+
+  it('inspects all of them at once, each as the command line does', async () => {
+    await session.workbench.command('Safe LoRA: Inspect All Adapters');
+    await session.workbench.notification('4 adapters inspected.').waitFor({ timeout: 60_000 });
+    await shows(
+      adapters.map((name) => {
+        const { selected, modules, direction } = reports.get(name)!.totals;
+        return new RegExp(`^${name} ?${selected} of ${modules} · direction [−+]?${Math.abs(direction!).toFixed(2)}`);
+      }),
+    );
+    await session.workbench.command('Safe LoRA: Inspect All Adapters');
+    await session.workbench.notification('All adapters are inspected.').waitFor();
+  });
+
+  it('sorts them by direction or by lowest similarity', async () => {
+    const by = (measure: (report: Report) => number): RegExp[] =>
+      adapters
+        .toSorted((a, b) => measure(reports.get(a)!) - measure(reports.get(b)!))
+        .map((name) => new RegExp(`^${name} ?\\d`));
+    const sort = async (label: string): Promise<void> => {
+      await session.workbench.command('Safe LoRA: Sort Adapters…');
+      await session.workbench.pick(label);
+    };
+    await sort('By direction');
+    await shows(by(({ totals }) => totals.direction!));
+    await sort('By lowest similarity');
+    await shows(by(({ modules }) => Math.min(...modules.map(({ similarity }) => similarity!))));
+    await sort('By path');
+    await shows(by(({ adapter }) => adapters.indexOf(adapter.name)));
+  });
+
+  it('shows the numbers of each module, and opens it in the report', async () => {
+    const { workbench } = session;
+    await workbench.treeRow('harmful').click();
+    await workbench.treeRow(/^layer 1/).click();
+    const module = reports.get('harmful')!.modules.find(({ layer, kind }) => layer === 1 && kind === 'v_proj')!;
+    const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · direction`;
+    await until(async () => (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)), text); // prettier-ignore
+    await workbench.screenshot('adapters view');
+    await workbench.treeRow(/^v_proj/).click();
+    const tab = new AdapterTab(workbench);
+    await tab.within('.card strong').filter({ hasText: module.name }).waitFor();
+    await workbench.command('View: Close All Editors');
+  });
+
+  it('has letters in the explorer for an inspected, a projected and a changed adapter, and a kept original', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Show Explorer');
+    const says = async (path: string, text: string): Promise<void> => {
+      const row = await workbench.explorerRow(path);
+      await row.locator(`[aria-label*="Safe LoRA: ${text}"], [aria-label*="${text}"]`).first().waitFor();
+    };
+    await says('adapters/mixed', 'inspected · 6 of 12 modules at or below τ = 0.35');
+    const tab = await session.projectAdapter('harmful');
+    await tab.measured();
+    await tab.button(/^Apply/).click();
+    await workbench.untilDirty(MODEL_FILE);
+    await workbench.command('File: Save');
+    await says('adapters/harmful', '3 modules projected');
+    await says('adapters/harmful/safe_lora_original.safetensors', 'Original weights, kept by Safe LoRA');
+    const file = session.modelFile('benign');
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(file, bytes);
+    await says('adapters/benign', 'The adapter has changed since it was inspected');
+    for (const theme of themes) {
+      await workbench.setTheme(theme);
+      await workbench.screenshot(`explorer ${theme}`);
+    }
+  });
+
+  it('follows adapters that come, move and go', async () => {
+    await session.workbench.command('View: Show Safe LoRA');
+    cpSync(join(sample, 'adapters', 'mixed'), session.path('adapters', 'zebra'), { recursive: true });
+    await until(async () => (await rows(session)).some((row) => row.startsWith('zebra')), 'the new one');
+    renameSync(session.path('adapters', 'zebra'), session.path('adapters', 'yak'));
+    await until(async () => {
+      const found = await rows(session);
+      return found.some((row) => row.startsWith('yak')) && !found.some((row) => row.startsWith('zebra'));
+    }, 'its new name');
+    rmSync(session.path('adapters', 'yak'), { recursive: true });
+    await until(async () => !(await rows(session)).some((row) => row.startsWith('yak')), 'it to go');
+  });
+
+  it('takes up the result of an adapter that was only copied, without computing', async () => {
+    const copy = session.path('adapters', 'copy');
+    cpSync(session.path('adapters', 'mixed'), copy, { recursive: true });
+    await session.workbench.command('View: Show Explorer');
+    await until(() => session.engineChildren().length === 0, 'the engine to rest', 20_000);
+    await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
+    await (await session.workbench.explorerRow('adapters/copy')).locator('[aria-label*="inspected · 6 of 12"]').waitFor(); // prettier-ignore
+    assert.equal(session.engineChildren().length, 0);
+  });
+});
+
+describe('a workspace without adapters', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: (workspace) => {
+        mkdirSync(join(workspace, 'empty'));
+      },
+    });
+  });
+  after(() => session.stop());
+
+  it('is told what an adapter is, and where to begin', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Show Safe LoRA');
+    const welcome = workbench.window.locator('.welcome-view-content').filter({ hasText: 'No LoRA adapter' });
+    await welcome.waitFor();
+    assert.deepEqual(await welcome.locator('.monaco-button').allInnerTexts(), ['Open Folder', 'Open Sample Workspace']);
+    await workbench.screenshot('adapters view empty');
+  });
+});
