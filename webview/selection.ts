@@ -1,6 +1,7 @@
 // Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
 import { Chart } from 'chart.js';
 import { type PageStrings } from '../src/host/editor/strings';
+import { foundText } from './finding';
 import { type PageState } from './state';
 import { readTheme } from './theme';
 import { element, format, linkButton, radioGroup, show, textField } from './ui';
@@ -163,12 +164,7 @@ export function findingText(state: PageState, strings: PageStrings): string {
   const { draft, selected } = state;
   const modules = state.document?.modules ?? [];
   const { found } = strings;
-  const sum =
-    state.overrideCount > 0
-      ? format(found.byHand, selected.size, modules.length)
-      : draft.mode === 'threshold'
-        ? format(found.threshold, selected.size, modules.length, Number(draft.threshold.toFixed(6)))
-        : format(selected.size < draft.count ? found.all : found.count, selected.size, modules.length, draft.count);
+  const sum = foundText(draft, selected.size, modules.length, found);
   const layers = [
     ...new Set([...selected].map((module) => modules[module]!.layer).filter((layer) => layer !== null)),
   ].sort((a, b) => a - b);
