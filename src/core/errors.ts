@@ -34,6 +34,7 @@ export const errorCodes = [
   'quantised',
   'read-only',
   'safetensors-format',
+  'two-adapters',
   'unsupported-adapter',
   'unexpected',
   'unsupported-dtype',

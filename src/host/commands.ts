@@ -44,11 +44,16 @@ export class Commands extends Disposable {
   }
 
   private async project(resource: vscode.Uri | undefined): Promise<void> {
-    const file = resource ? adapterFile(resource) : await this.adapters.pick(this.editor.active?.uri);
+    const file = resource ? adapterFile(resource) : await this.pick(this.editor.active?.uri);
     if (!file) throw new Cancelled();
     const document = await this.editor.reveal(file);
     // What keeps it from being read stands in its tab.
     if (document.failure === undefined) await this.actions.measure(document.adapter);
+  }
+
+  private pick(preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
+    const title = vscode.l10n.t('Safe LoRA: Project Adapter');
+    return this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose an adapter'), preferred });
   }
 
   private async savePatch(resource: vscode.Uri | undefined): Promise<void> {
@@ -87,7 +92,7 @@ export class Commands extends Disposable {
   private async target(resource: vscode.Uri | undefined): Promise<OpenedDocument> {
     const { active } = this.editor;
     if (!resource && active) return active;
-    const file = resource ? adapterFile(resource) : await this.adapters.pick();
+    const file = resource ? adapterFile(resource) : await this.pick();
     if (!file) throw new Cancelled();
     return this.editor.reveal(file);
   }

@@ -5,9 +5,12 @@ import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
+import { Standings } from './inspections/standings';
 import { InspectionStore } from './inspections/store';
+import { Inspector } from './inspector';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
+import { Comparisons } from './views/comparison';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -20,5 +23,9 @@ export function activate(context: vscode.ExtensionContext): void {
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();
-  context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
+  const standings = new Standings(inspections, models, originals);
+  const inspector = new Inspector(services, editor, actions, standings);
+  const comparisons = new Comparisons(standings, inspector, adapters, log, context.extensionUri);
+  context.subscriptions.push(log, engine, editor, adapters, inspections, standings, comparisons);
+  context.subscriptions.push(new Commands(editor, actions, adapters, log));
 }
