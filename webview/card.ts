@@ -4,7 +4,12 @@ import { numbersOf } from './measures';
 import { type PageState } from './state';
 import { element, show } from './ui';
 
-const MARGIN = 8;
+export const MARGIN = 8;
+
+export interface Size {
+  width: number;
+  height: number;
+}
 
 export class Card {
   readonly root = element('div', { class: 'card', role: 'tooltip', hidden: true });
@@ -21,15 +26,20 @@ export class Card {
     return !this.root.hidden;
   }
 
-  /** Right of the anchor if there is room, else left of it, always within the window. */
+  /** Beside the anchor, always within the window. */
   protected place(anchor: DOMRect, content: Node[]): void {
     this.root.replaceChildren(...content);
     show(this.root, true);
     const { offsetWidth: width, offsetHeight: height } = this.root;
+    const { left, top } = this.corner(anchor, { width, height });
+    this.root.style.left = `${Math.max(MARGIN, Math.min(left, innerWidth - width - MARGIN))}px`;
+    this.root.style.top = `${Math.max(MARGIN, Math.min(top, innerHeight - height - MARGIN))}px`;
+  }
+
+  /** Right of the anchor if there is room, else left of it. */
+  protected corner(anchor: DOMRect, { width }: Size): { left: number; top: number } {
     const right = anchor.right + MARGIN;
-    const left = right + width <= innerWidth ? right : anchor.left - width - MARGIN;
-    this.root.style.left = `${Math.max(MARGIN, left)}px`;
-    this.root.style.top = `${Math.max(MARGIN, Math.min(anchor.top, innerHeight - height - MARGIN))}px`;
+    return { left: right + width <= innerWidth ? right : anchor.left - width - MARGIN, top: anchor.top };
   }
 }
 

@@ -1,7 +1,7 @@
 // The card beside a cell of a comparison: both adapters' numbers of one module, and the differences.
 import { sides } from '../src/host/views/comparison-protocol';
 import { type ComparisonStrings } from '../src/host/views/comparison-strings';
-import { Card } from './card';
+import { Card, MARGIN, type Size } from './card';
 import { type ComparisonState } from './comparison-state';
 import { measureIds, measures } from './measures';
 import { element } from './ui';
@@ -33,5 +33,11 @@ export class ComparisonCard extends Card {
       element('table', {}, element('tr', {}, element('td'), ...head), ...rows),
       element('div', { class: 'definition' }, strings.definitions[state.measureId]),
     ]);
+  }
+
+  /** Below the cell or above it: beside it, it would hide the other heatmaps. */
+  protected override corner(anchor: DOMRect, { height }: Size): { left: number; top: number } {
+    const below = anchor.bottom + MARGIN;
+    return { left: anchor.left, top: below + height <= innerHeight ? below : anchor.top - height - MARGIN };
   }
 }

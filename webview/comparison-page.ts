@@ -137,10 +137,14 @@ export class ComparisonPage {
     const { states } = this.strings;
     const { adapters, sameModels } = this.state.comparison!;
     const parts = sides.flatMap((side) => {
-      const { finding, name } = adapters[side];
+      const { finding } = adapters[side];
       if (finding) return [];
       const inspect = (): void => { this.send({ type: 'inspect', side }); }; // prettier-ignore
-      return [banner('warning', this.standingText(adapters[side]), [[format(this.strings.inspect, name), inspect]])];
+      return [
+        banner('warning', this.standingText(adapters[side]), [
+          [format(this.strings.inspect, this.strings.sides[side]), inspect],
+        ]),
+      ];
     });
     const [a, b] = [adapters.a.finding, adapters.b.finding];
     if (!a && !b) parts.push(banner('information', states.nothing, []));

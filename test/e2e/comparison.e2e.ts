@@ -190,7 +190,7 @@ describe('two adapters side by side', () => {
     const tab = new ComparisonTab(session);
     cpSync(join(sample, 'adapters', 'benign', 'adapter_model.safetensors'), session.modelFile('harmful'));
     await tab.within('.banner').filter({ hasText: 'harmful has changed since it was inspected.' }).waitFor();
-    await tab.within('vscode-button').filter({ hasText: 'Inspect harmful' }).click();
+    await tab.within('vscode-button').filter({ hasText: 'Inspect A' }).click();
     await tab.within('.banner').waitFor({ state: 'detached' });
     const benign = await reportOf(session, 'benign');
     await until(async () => {

@@ -5,8 +5,10 @@ import { sharedStrings } from '../editor/strings';
 export type ComparisonStrings = ReturnType<typeof comparisonStrings>;
 
 export function comparisonStrings() {
+  const shared = sharedStrings();
   return {
-    ...sharedStrings(),
+    ...shared,
+    legend: { ...shared.legend, pending: l10n.t('not there, or not measured') },
     title: l10n.t('{0} and {1}'),
     adapters: l10n.t('The two adapters'),
     open: l10n.t('Open {0}'),
