@@ -1,4 +1,4 @@
-// Builds dist/: the extension, the editor's page, the command line and the engine's child process.
+// Builds dist/: the extension, the pages, the command line and the engine's child process.
 import { build } from 'esbuild';
 import { readFileSync, rmSync } from 'node:fs';
 
@@ -23,7 +23,7 @@ await build({
 });
 await build({
   ...common,
-  entryPoints: { page: 'webview/main.ts' },
+  entryPoints: { page: 'webview/main.ts', comparison: 'webview/comparison.ts' },
   platform: 'browser',
   target: 'chrome128',
   format: 'iife',

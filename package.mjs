@@ -72,8 +72,8 @@ function expectedEntries(target) {
     'changelog.md',
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
-    ...['extension.js', 'cli.js', 'engine-child.js', 'page.js'].map((name) => `dist/${name}`),
-    ...names('dist', /^page\.css$/).map((name) => `dist/${name}`),
+    ...['extension.js', 'cli.js', 'engine-child.js', 'page.js', 'comparison.js'].map((name) => `dist/${name}`),
+    ...names('dist', /^(page|comparison)\.css$/).map((name) => `dist/${name}`),
     ...runtimeScripts().map((path) => `${staged}/${path}`),
     ...binaries[target].map((name) => `${staged}/${binaryFolder(target)}/${name}`),
   ];

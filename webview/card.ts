@@ -4,15 +4,52 @@ import { numbersOf } from './measures';
 import { type PageState } from './state';
 import { element, show } from './ui';
 
-const MARGIN = 8;
+export const MARGIN = 8;
+
+export interface Size {
+  width: number;
+  height: number;
+}
 
 export class Card {
   readonly root = element('div', { class: 'card', role: 'tooltip', hidden: true });
 
+  showText(title: string, text: string, anchor: DOMRect): void {
+    this.place(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
+  }
+
+  hide(): void {
+    show(this.root, false);
+  }
+
+  get visible(): boolean {
+    return !this.root.hidden;
+  }
+
+  /** Beside the anchor, always within the window. */
+  protected place(anchor: DOMRect, content: Node[]): void {
+    this.root.replaceChildren(...content);
+    show(this.root, true);
+    const { offsetWidth: width, offsetHeight: height } = this.root;
+    const { left, top } = this.corner(anchor, { width, height });
+    this.root.style.left = `${Math.max(MARGIN, Math.min(left, innerWidth - width - MARGIN))}px`;
+    this.root.style.top = `${Math.max(MARGIN, Math.min(top, innerHeight - height - MARGIN))}px`;
+  }
+
+  /** Right of the anchor if there is room, else left of it. */
+  protected corner(anchor: DOMRect, { width }: Size): { left: number; top: number } {
+    const right = anchor.right + MARGIN;
+    return { left: right + width <= innerWidth ? right : anchor.left - width - MARGIN, top: anchor.top };
+  }
+}
+
+export class ModuleCard extends Card {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-  ) {}
+  ) {
+    super();
+  }
 
   showModule(module: number, anchor: DOMRect): void {
     const { name, shape, rank, selectable } = this.state.document!.modules[module]!;
@@ -35,28 +72,5 @@ export class Card {
       element('div', { class: 'definition' }, [`[${shape.join(' × ')}], r = ${rank}`, ...marks].join(' · ')),
       element('dl', {}, ...numbers),
     ]);
-  }
-
-  showText(title: string, text: string, anchor: DOMRect): void {
-    this.place(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
-  }
-
-  hide(): void {
-    show(this.root, false);
-  }
-
-  get visible(): boolean {
-    return !this.root.hidden;
-  }
-
-  /** Right of the anchor if there is room, else left of it, always within the window. */
-  private place(anchor: DOMRect, content: Node[]): void {
-    this.root.replaceChildren(...content);
-    show(this.root, true);
-    const { offsetWidth: width, offsetHeight: height } = this.root;
-    const right = anchor.right + MARGIN;
-    const left = right + width <= innerWidth ? right : anchor.left - width - MARGIN;
-    this.root.style.left = `${Math.max(MARGIN, left)}px`;
-    this.root.style.top = `${Math.max(MARGIN, Math.min(anchor.top, innerHeight - height - MARGIN))}px`;
   }
 }

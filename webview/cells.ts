@@ -1,6 +1,9 @@
 // How modules fall into cells: one block per stack, layers down, kinds across, experts collapsed until a layer is opened.
 import { type ModuleView } from '../src/host/editor/protocol';
 
+/** Where a module sits. */
+export type PlacedModule = Pick<ModuleView, 'name' | 'stack' | 'layer' | 'kind' | 'expert'>;
+
 export interface Cell {
   row: number;
   column: number;
@@ -24,7 +27,7 @@ export interface OpenLayer {
 }
 
 /** @param noLayer the name of the row for modules outside all layers */
-export function blocksOf(modules: readonly ModuleView[], open: OpenLayer | undefined, noLayer: string): Block[] {
+export function blocksOf(modules: readonly PlacedModule[], open: OpenLayer | undefined, noLayer: string): Block[] {
   if (open) {
     const experts = indicesOf(
       modules,
@@ -39,16 +42,16 @@ export function blocksOf(modules: readonly ModuleView[], open: OpenLayer | undef
   });
 }
 
-function indicesOf(modules: readonly ModuleView[], belongs: (module: ModuleView) => boolean): number[] {
+function indicesOf(modules: readonly PlacedModule[], belongs: (module: PlacedModule) => boolean): number[] {
   return modules.flatMap((module, index) => (belongs(module) ? [index] : []));
 }
 
 function blockOf(
-  modules: readonly ModuleView[],
+  modules: readonly PlacedModule[],
   members: readonly number[],
   stack: string | null,
   layer: number | null,
-  rowName: (module: ModuleView) => string,
+  rowName: (module: PlacedModule) => string,
 ): Block {
   const rows = [...new Set(members.map((index) => rowName(modules[index]!)))];
   const columns = [...new Set(members.map((index) => modules[index]!.kind))];

@@ -1,13 +1,50 @@
 // The heatmap: a canvas a stack, marks drawn over the colours, and the same cells for mouse and keyboard.
 import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
 import { type MatrixDataPoint } from 'chartjs-chart-matrix';
-import { type PageStrings } from '../src/host/editor/strings';
-import { type Block, blocksOf, type Cell, type OpenLayer } from './cells';
-import { type Card } from './card';
-import { isNearNull, measures, placeOn } from './measures';
-import { type PageState } from './state';
+import { type SharedStrings } from '../src/host/editor/strings';
+import { type Block, blocksOf, type Cell, type OpenLayer, type PlacedModule } from './cells';
+import { placeOn, type Range, type Scale } from './measures';
 import { inkOn, readTheme, scaleColor, type Theme } from './theme';
 import { element, format, linkButton } from './ui';
+
+/** What the cells show: its name and definition, its colours from end to end, and its figures. */
+export interface Shown {
+  name: string;
+  definition: string;
+  scale: Scale;
+  range: Range;
+  text: (value: number) => string;
+}
+
+export interface Marks {
+  selected: boolean;
+  projected: boolean;
+  nearNull: boolean;
+}
+
+export type Key = keyof Marks | 'pending';
+
+/** What a heatmap draws, says and does; modules are named by their index. */
+export interface HeatmapSource {
+  readonly modules: readonly PlacedModule[];
+  readonly shown: Shown;
+  /** What the keyboard does. */
+  readonly help: string;
+  /** The marks that its legend explains. */
+  readonly keys: readonly Key[];
+  /** NaN where there is none; of the experts of a cell that of the one which stands for all. */
+  value(modules: readonly number[]): number;
+  marks(module: number): Marks;
+  /** A cell in words. */
+  say(modules: readonly number[]): string;
+  /** The pointer or the focus is on a cell, or has left it. */
+  point(modules: readonly number[], anchor: DOMRect): void;
+  leave(): void;
+  /** A click, Space or Enter on a module. */
+  act(module: number): void;
+  /** A layer's experts are wanted, or all layers again: answered by `show`. */
+  open(layer: OpenLayer | undefined): void;
+}
 
 type Point = MatrixDataPoint & { cell: Cell };
 type MatrixChart = Chart<'matrix', Point[], string>;
@@ -38,15 +75,16 @@ export class Heatmap {
   private readonly legend = element('div', { class: 'legend' });
   private drawn: Drawn[] = [];
   private open: OpenLayer | undefined;
+  private highlighted: readonly number[] = [];
   private theme = readTheme();
-  private range: [number, number] = [0, 1];
+  private shown: Shown;
 
   constructor(
-    private readonly state: PageState,
-    private readonly strings: PageStrings,
-    private readonly card: Card,
+    private readonly source: HeatmapSource,
+    private readonly strings: SharedStrings,
     private readonly announce: (text: string) => void,
   ) {
+    this.shown = source.shown;
     this.root.append(this.heading, this.blocks, this.legend);
   }
 
@@ -59,7 +97,8 @@ export class Heatmap {
   rebuild(): void {
     for (const { chart } of this.drawn) chart.destroy();
     this.theme = readTheme();
-    const modules = this.state.document?.modules ?? [];
+    this.shown = this.source.shown;
+    const { modules } = this.source;
     const { open } = this;
     const isThere = modules.some(
       ({ stack, layer, expert }) => expert !== null && stack === open?.stack && layer === open.layer,
@@ -69,7 +108,6 @@ export class Heatmap {
     this.heading.replaceChildren(...this.headingParts());
     const frames = blocks.map((block) => this.frame(block, blocks.length > 1));
     this.blocks.replaceChildren(...frames.map(({ frame }) => frame));
-    this.measureRange();
     this.drawn = blocks.map((block, index) => this.draw(block, frames[index]!.canvas));
     this.drawLegend();
   }
@@ -77,7 +115,7 @@ export class Heatmap {
   /** Other values, another measure or another theme. */
   recolour(): void {
     this.theme = readTheme();
-    this.measureRange();
+    this.shown = this.source.shown;
     for (const { chart, block, canvas } of this.drawn) {
       styleAxes(chart, this.theme);
       chart.data.datasets[0]!.data = this.points(block);
@@ -90,6 +128,19 @@ export class Heatmap {
   /** Another selection: only the marks change. */
   remark(): void {
     for (const { chart } of this.drawn) chart.draw();
+  }
+
+  /** Shows one layer's experts, or all layers. */
+  show(layer: OpenLayer | undefined): void {
+    this.open = layer;
+    this.rebuild();
+  }
+
+  /** Frames the cells of these modules, wherever the pointer is. */
+  highlight(modules: readonly number[]): void {
+    if (modules === this.highlighted) return;
+    this.highlighted = modules;
+    this.remark();
   }
 
   /** The picture of all blocks with their names and scale, for a file. */
@@ -110,7 +161,7 @@ export class Heatmap {
     paint.font = '600 14px sans-serif';
     paint.fillText(title, margin, 24);
     paint.font = '12px sans-serif';
-    paint.fillText(this.strings.measures[this.state.measure], margin, 44);
+    paint.fillText(this.shown.name, margin, 44);
     let left = margin;
     for (const box of boxes) {
       paint.drawImage(box.canvas, left, top, box.width, box.height);
@@ -129,11 +180,7 @@ export class Heatmap {
 
   private headingParts(): (Node | string)[] {
     if (!this.open) return [];
-    const back = linkButton(`‹ ${this.strings.actions.back}`, () => {
-      this.open = undefined;
-      this.rebuild();
-      this.drawn[0]?.canvas.focus();
-    });
+    const back = linkButton(`‹ ${this.strings.allLayers}`, () => { this.openLayer(undefined); }); // prettier-ignore
     return [back, format(this.strings.experts, this.open.layer ?? this.strings.noLayer)];
   }
 
@@ -158,7 +205,7 @@ export class Heatmap {
   }
 
   private label(): string {
-    return `${format(this.strings.heatmap, this.strings.measures[this.state.measure])}. ${this.strings.heatmapHelp}`;
+    return `${format(this.strings.heatmap, this.shown.name)}. ${this.source.help}`;
   }
 
   private draw(block: Block, canvas: HTMLCanvasElement): Drawn {
@@ -223,33 +270,15 @@ export class Heatmap {
     return block.cells.map((cell) => ({
       x: block.columns[cell.column] as unknown as number,
       y: block.rows[cell.row] as unknown as number,
-      v: this.valueOf(cell),
+      v: this.source.value(cell.modules),
       cell,
     }));
   }
 
-  /** Of experts the lowest; NaN where nothing is measured. */
-  private valueOf(cell: Cell): number {
-    const measure = measures[this.state.measure];
-    const values = cell.modules
-      .map((module) => measure.value(this.state, module))
-      .filter((value) => !Number.isNaN(value));
-    return values.length === 0 ? NaN : Math.min(...values);
-  }
-
   private colorOf(cell: Cell | undefined): string | null {
-    const value = cell ? this.valueOf(cell) : NaN;
-    return Number.isNaN(value)
-      ? null
-      : scaleColor(measures[this.state.measure].scale, placeOn(this.range, value), this.theme);
-  }
-
-  private measureRange(): void {
-    const measure = measures[this.state.measure];
-    const values = (this.state.document?.modules ?? [])
-      .map((_, module) => measure.value(this.state, module))
-      .filter((value) => !Number.isNaN(value));
-    this.range = measure.range(values);
+    const value = cell ? this.source.value(cell.modules) : NaN;
+    const { scale, range } = this.shown;
+    return Number.isNaN(value) ? null : scaleColor(scale, placeOn(range, value), this.theme);
   }
 
   private drawMarks(chart: MatrixChart, { block, focused }: Drawn): void {
@@ -259,7 +288,8 @@ export class Heatmap {
     block.cells.forEach((cell, index) => {
       const box = boxOf(bars[index]!);
       const color = this.colorOf(cell);
-      if (cell.modules.some((module) => this.state.isProjected(module))) markProjected(paint, box, this.theme);
+      const marks = cell.modules.map((module) => this.source.marks(module));
+      if (marks.some(({ projected }) => projected)) markProjected(paint, box, this.theme);
       if (color === null) {
         paint.strokeStyle = this.theme.grid;
         paint.lineWidth = 1;
@@ -267,16 +297,17 @@ export class Heatmap {
         return;
       }
       const ink = inkOn(color);
-      if (cell.modules.length === 1 && isNearNull(this.state, cell.modules[0]!)) hatch(paint, box, ink);
-      if (cell.modules.some((module) => this.state.selected.has(module))) markSelected(paint, box, this.theme, ink);
+      if (marks.length === 1 && marks[0]!.nearNull) hatch(paint, box, ink);
+      if (marks.some(({ selected }) => selected)) markSelected(paint, box, this.theme, ink);
       if (this.theme.highContrast) {
         paint.strokeStyle = this.theme.grid;
         paint.lineWidth = 1;
         paint.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
       }
     });
-    if (focused) {
-      const box = boxOf(bars[block.cells.indexOf(focused)]!);
+    for (const [index, cell] of block.cells.entries()) {
+      if (cell !== focused && !this.highlighted.includes(cell.modules[0]!)) continue;
+      const box = boxOf(bars[index]!);
       paint.strokeStyle = this.theme.focus;
       paint.lineWidth = 2;
       paint.strokeRect(box.x - 2, box.y - 2, box.width + 4, box.height + 4);
@@ -294,11 +325,11 @@ export class Heatmap {
     canvas.addEventListener('mousemove', (event) => {
       const cell = cellAt(event);
       canvas.style.cursor = cell ? 'pointer' : 'default';
-      if (cell) this.showCard(drawn, cell);
-      else this.card.hide();
+      if (cell) this.point(drawn, cell);
+      else this.source.leave();
     });
     canvas.addEventListener('mouseleave', () => {
-      this.card.hide();
+      this.source.leave();
     });
     canvas.addEventListener('click', (event) => {
       const cell = cellAt(event);
@@ -310,7 +341,7 @@ export class Heatmap {
       if (canvas.matches(':focus-visible')) this.focus(drawn, drawn.focused ?? block.cells[0] ?? null);
     });
     canvas.addEventListener('blur', () => {
-      this.card.hide();
+      this.source.leave();
       drawn.focused = null;
       drawn.chart.draw();
     });
@@ -335,7 +366,7 @@ export class Heatmap {
     } else if ((key === ' ' || key === 'Enter') && focused) {
       this.act(focused);
     } else if (key === 'Escape') {
-      this.card.hide();
+      this.source.leave();
     } else {
       return false;
     }
@@ -346,82 +377,70 @@ export class Heatmap {
     drawn.focused = cell;
     drawn.chart.draw();
     if (!cell) return;
-    this.showCard(drawn, cell);
-    this.announce(this.cellText(cell));
-  }
-
-  private cellText(cell: Cell): string {
-    const module = this.state.document!.modules[cell.modules[0]!]!;
-    const value = this.valueOf(cell);
-    const selected = cell.modules.some((index) => this.state.selected.has(index));
-    return `${module.name}: ${this.strings.measures[this.state.measure]} ${measures[this.state.measure].text(value)}${selected ? `, ${this.strings.legend.selected}` : ''}`;
+    this.point(drawn, cell);
+    this.announce(this.source.say(cell.modules));
   }
 
   private act(cell: Cell): void {
     const [module] = cell.modules;
     if (cell.modules.length > 1) {
-      const { stack, layer } = this.state.document!.modules[module!]!;
-      this.open = { stack, layer };
-      this.card.hide();
-      this.rebuild();
-      this.drawn[0]?.canvas.focus();
-      return;
+      const { stack, layer } = this.source.modules[module!]!;
+      this.source.leave();
+      this.openLayer({ stack, layer });
+    } else {
+      this.source.act(module!);
     }
-    this.state.toggle(module!);
-    this.announce(this.cellText(cell));
   }
 
-  private showCard(drawn: Drawn, cell: Cell): void {
+  private openLayer(layer: OpenLayer | undefined): void {
+    this.source.open(layer);
+    this.drawn[0]?.canvas.focus();
+  }
+
+  private point(drawn: Drawn, cell: Cell): void {
     const bars = drawn.chart.getDatasetMeta(0).data;
     const box = boxOf(bars[drawn.block.cells.indexOf(cell)]!);
     const frame = drawn.canvas.getBoundingClientRect();
-    const anchor = new DOMRect(frame.left + box.x, frame.top + box.y, box.width, box.height);
-    if (cell.modules.length === 1) this.card.showModule(cell.modules[0]!, anchor);
-    else {
-      const selected = cell.modules.filter((module) => this.state.selected.has(module)).length;
-      const { kind, layer } = this.state.document!.modules[cell.modules[0]!]!;
-      const title = `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}: ${measures[this.state.measure].text(this.valueOf(cell))}`;
-      this.card.showText(title, format(this.strings.expertsCell, cell.modules.length, selected), anchor);
-    }
+    this.source.point(cell.modules, new DOMRect(frame.left + box.x, frame.top + box.y, box.width, box.height));
   }
 
   private drawLegend(): void {
-    const measure = measures[this.state.measure];
-    const name = this.strings.measures[this.state.measure];
-    const stops = Array.from({ length: 17 }, (_, i) => scaleColor(measure.scale, i / 16, this.theme));
+    const { name, definition, scale, range, text } = this.shown;
+    const stops = Array.from({ length: 17 }, (_, i) => scaleColor(scale, i / 16, this.theme));
     const bar = element('div', { class: 'scale-bar' });
     bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-    const [low, high] = this.range;
-    const ends = [low, (low + high) / 2, high].map((value) => element('span', {}, measure.text(value)));
-    const scale = element(
+    const [low, high] = range;
+    const ends = [low, (low + high) / 2, high].map((value) => element('span', {}, text(value)));
+    const legend = element(
       'div',
       { class: 'scale' },
-      element('span', { class: 'scale-name', title: this.strings.definitions[this.state.measure] }, name),
+      element('span', { class: 'scale-name', title: definition }, name),
       bar,
       element('div', { class: 'scale-ends' }, ...ends),
     );
-    const { selected, projected, nearNull, pending } = this.strings.legend;
-    const keys = [
-      ['selected', selected],
-      ['projected', projected],
-      ['near-null', nearNull],
-      ['pending', pending],
-    ].map(([kind, text]) => element('span', { class: 'key' }, element('span', { class: `swatch ${kind!}` }), text));
-    this.legend.replaceChildren(scale, element('div', { class: 'keys' }, ...keys));
+    this.legend.replaceChildren(legend, keysLegend(this.source.keys, this.strings));
   }
 
   private paintScale(paint: CanvasRenderingContext2D, x: number, y: number, width: number): void {
-    const { scale, text } = measures[this.state.measure];
+    const { scale, range, text } = this.shown;
     for (let i = 0; i < width; i++) {
       paint.fillStyle = scaleColor(scale, i / (width - 1), this.theme);
       paint.fillRect(x + i, y, 1.5, 10);
     }
     paint.fillStyle = this.theme.foreground;
-    const [low, high] = this.range;
+    const [low, high] = range;
     paint.fillText(text(low), x, y + 26);
     paint.textAlign = 'right';
     paint.fillText(text(high), x + width, y + 26);
   }
+}
+
+/** What the marks on the cells mean. */
+export function keysLegend(keys: readonly Key[], { legend }: SharedStrings): HTMLElement {
+  const parts = keys.map((key) =>
+    element('span', { class: 'key' }, element('span', { class: `swatch ${key}` }), legend[key]),
+  );
+  return element('div', { class: 'keys' }, ...parts);
 }
 
 /** There is no area before the first layout. */

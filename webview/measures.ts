@@ -1,18 +1,32 @@
 // The measures that can be shown, each with its scale, its text and its definition.
 import { decimal, signed } from '../src/core/text';
-import { type PageStrings } from '../src/host/editor/strings';
-import { type PageState } from './state';
-import { type Scale } from './theme';
+import { type MeasureColumn, measureColumns } from '../src/host/editor/protocol';
+import { type SharedStrings } from '../src/host/editor/strings';
+
+/** One adapter's numbers by module; NaN where one is not measured or not defined. */
+export interface Numbers {
+  value(module: number, column: MeasureColumn): number;
+}
+
+/** Looks a number up in rows of `measureColumns`. */
+export function numberIn(rows: Float64Array, module: number, column: MeasureColumn): number {
+  return rows[module * measureColumns.length + measureColumns.indexOf(column)]!;
+}
+
+export type Scale = 'sequential' | 'diverging';
+/** The ends of a scale. */
+export type Range = readonly [number, number];
 
 export const measureIds = ['similarity', 'aboveNull', 'direction', 'gain', 'updateNorm'] as const;
 export type MeasureId = (typeof measureIds)[number];
 
 export interface Measure {
   scale: Scale;
-  value: (state: PageState, module: number) => number;
-  /** The ends of the scale for these values. */
-  range: (values: readonly number[]) => [number, number];
+  value: (numbers: Numbers, module: number) => number;
+  range: (values: readonly number[]) => Range;
   text: (value: number) => string;
+  /** For the difference between two adapters, on a diverging scale. */
+  difference: { range: (values: readonly number[]) => Range; text: (value: number) => string };
 }
 
 /** Three significant digits, whatever the magnitude. */
@@ -21,58 +35,88 @@ export function magnitude(value: number): string {
   return value === 0 || (value >= 0.001 && value < 1000) ? value.toPrecision(3) : value.toExponential(2);
 }
 
-const symmetric = (values: readonly number[]): [number, number] => {
-  const end = niceAbove(Math.max(...values.map(Math.abs), 0.01));
-  return [-end, end];
-};
-const fromZero = (values: readonly number[]): [number, number] => [0, niceAbove(Math.max(...values, 0))];
+function withSign(value: number, text: (value: number) => string): string {
+  return `${value < 0 ? '−' : value > 0 ? '+' : ''}${text(Math.abs(value))}`;
+}
+
+/** @param least the smallest end, below which the figures show no difference */
+const symmetricFrom =
+  (least: number) =>
+  (values: readonly number[]): Range => {
+    const end = niceAbove(Math.max(...values.map(Math.abs), least));
+    return [-end, end];
+  };
+const symmetric = symmetricFrom(0.01);
+const fromZero = (values: readonly number[]): Range => [0, niceAbove(Math.max(...values, 0))];
+const decimals = { range: symmetric, text: signed };
 
 export const measures: Readonly<Record<MeasureId, Measure>> = {
   similarity: {
     scale: 'sequential',
-    value: (state, module) => state.value(module, 'similarity'),
+    value: (numbers, module) => numbers.value(module, 'similarity'),
     range: () => [0, 1],
     text: decimal,
+    difference: decimals,
   },
   aboveNull: {
     scale: 'diverging',
-    value: (state, module) => state.value(module, 'similarity') - state.value(module, 'nullSimilarity'),
+    value: (numbers, module) => numbers.value(module, 'similarity') - numbers.value(module, 'nullSimilarity'),
     range: symmetric,
     text: signed,
+    difference: decimals,
   },
   direction: {
     scale: 'diverging',
-    value: (state, module) => state.value(module, 'direction'),
+    value: (numbers, module) => numbers.value(module, 'direction'),
     range: symmetric,
     text: signed,
+    difference: decimals,
   },
-  gain: { scale: 'sequential', value: (state, module) => state.value(module, 'gain'), range: fromZero, text: decimal },
+  gain: {
+    scale: 'sequential',
+    value: (numbers, module) => numbers.value(module, 'gain'),
+    range: fromZero,
+    text: decimal,
+    difference: decimals,
+  },
   updateNorm: {
     scale: 'sequential',
-    value: (state, module) => state.value(module, 'updateNorm'),
+    value: (numbers, module) => numbers.value(module, 'updateNorm'),
     range: fromZero,
     text: magnitude,
+    difference: { range: symmetricFrom(0), text: (value) => withSign(value, magnitude) },
   },
 };
 
-export function placeOn([low, high]: readonly [number, number], value: number): number {
+export function placeOn([low, high]: Range, value: number): number {
   return high === low ? 0.5 : (value - low) / (high - low);
 }
 
+/** Of those that are numbers, NaN where none is. */
+export function lowest(values: readonly number[]): number {
+  const known = values.filter((value) => !Number.isNaN(value));
+  return known.length === 0 ? NaN : Math.min(...known);
+}
+
+/** Of those that are numbers the one furthest from zero, NaN where none is. */
+export function furthest(values: readonly number[]): number {
+  return values.reduce((far, value) => (Math.abs(value) > Math.abs(far) || Number.isNaN(far) ? value : far), NaN);
+}
+
 /** The similarity lies where a random update's would: within two standard errors of the null level. */
-export function isNearNull(state: PageState, module: number): boolean {
-  const distance = Math.abs(state.value(module, 'similarity') - state.value(module, 'nullSimilarity'));
-  return distance <= 2 * state.value(module, 'nullSpread');
+export function isNearNull(numbers: Numbers, module: number): boolean {
+  const distance = Math.abs(numbers.value(module, 'similarity') - numbers.value(module, 'nullSimilarity'));
+  return distance <= 2 * numbers.value(module, 'nullSpread');
 }
 
 /** Every number of a module with its definition, as the tooltip and the details show them. */
 export function numbersOf(
-  state: PageState,
+  numbers: Numbers,
   module: number,
-  strings: PageStrings,
+  strings: SharedStrings,
 ): { label: string; text: string; definition: string }[] {
   const { names, definitions } = strings;
-  const value = (column: Parameters<PageState['value']>[1]): number => state.value(module, column);
+  const value = (column: MeasureColumn): number => numbers.value(module, column);
   const nullText = Number.isNaN(value('nullSimilarity'))
     ? '–'
     : `${decimal(value('nullSimilarity'))} ± ${decimal(value('nullSpread'))}`;

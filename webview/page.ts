@@ -3,7 +3,8 @@ import { bytesText } from '../src/core/bytes';
 import { signed } from '../src/core/text';
 import { type PageCall, type RunView } from '../src/host/editor/protocol';
 import { type PageStrings } from '../src/host/editor/strings';
-import { Card } from './card';
+import { AdapterCells } from './adapter-cells';
+import { ModuleCard } from './card';
 import { Heatmap } from './heatmap';
 import { measureIds, type MeasureId } from './measures';
 import { Profile } from './profile';
@@ -11,7 +12,7 @@ import { findingText, SelectionPanel } from './selection';
 import { type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
 import { onThemeChange } from './theme';
-import { type Button, button, dropdown, element, format, linkButton, menuButton, show } from './ui';
+import { banner, type Button, button, dropdown, element, format, linkButton, menuButton, show } from './ui';
 
 type Call = (what: PageCall) => Promise<void>;
 
@@ -38,7 +39,7 @@ export class Page {
   private readonly selection: SelectionPanel;
   private readonly profile: Profile;
   private readonly table: ModuleTable;
-  private readonly card: Card;
+  private readonly card: ModuleCard;
   private readonly buttons: Record<'run' | 'cancel' | 'apply' | 'save' | 'saveAs' | 'restore', Button>;
   private readonly resultActions: HTMLElement;
   private readonly appliedText = element('span', { class: 'applied' });
@@ -54,8 +55,9 @@ export class Page {
     const announce = (text: string): void => {
       this.live.textContent = text;
     };
-    this.card = new Card(state, strings);
-    this.heatmap = new Heatmap(state, strings, this.card, announce);
+    this.card = new ModuleCard(state, strings);
+    const cells = new AdapterCells(state, strings, this.card, announce, (layer) => { this.heatmap.show(layer); }); // prettier-ignore
+    this.heatmap = new Heatmap(cells, strings, announce);
     this.profile = new Profile(state, strings);
     this.table = new ModuleTable(state, strings, this.card, announce);
     this.buttons = {
@@ -419,7 +421,7 @@ export class Page {
       recalled ? facts.recalled : '',
       format(facts.provider, device.provider) + why,
       format(facts.read, bytesText(totals.bytesRead), totals.seconds.toFixed(1)),
-      totals.direction === null ? '' : format(facts.direction, signed(totals.direction)),
+      totals.direction === null ? '' : format(this.strings.totalDirection, signed(totals.direction)),
     ];
     return parts.filter(Boolean).join(' · ');
   }
@@ -432,25 +434,6 @@ export class Page {
     const { document: shown, draft, measure, filter } = this.state;
     if (shown) this.keep({ path: shown.adapter.path, draft, measure, filter });
   }
-}
-
-/** @param quiet says nothing to a screen reader: a text that changes all the time */
-function banner(
-  severity: 'information' | 'warning' | 'error',
-  text: string,
-  actions: [string, () => void][],
-  quiet = false,
-): HTMLElement {
-  const buttons = actions.map(([label, run]) => button(label, run));
-  const sign = { information: 'ℹ', warning: '⚠', error: '✕' }[severity];
-  const role = quiet ? undefined : severity === 'error' ? 'alert' : 'status';
-  return element(
-    'div',
-    { class: `banner ${severity}`, role, 'data-key': [severity, text, ...actions.map(([label]) => label)].join('\n') },
-    element('span', { class: 'sign', 'aria-hidden': 'true' }, sign),
-    element('span', { class: 'banner-text' }, text),
-    ...buttons,
-  );
 }
 
 /** What a run's state means, where it needs words. */

@@ -8,7 +8,7 @@ import {
   measureColumns,
   type RunView,
 } from '../src/host/editor/protocol';
-import { type MeasureId } from './measures';
+import { type MeasureId, numberIn } from './measures';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
 
@@ -22,10 +22,6 @@ export interface Kept {
 }
 
 const ROW = measureColumns.length;
-const columnAt = Object.fromEntries(measureColumns.map((name, index) => [name, index])) as Record<
-  MeasureColumn,
-  number
->;
 
 export class PageState {
   document: DocumentView | undefined;
@@ -90,7 +86,7 @@ export class PageState {
 
   /** NaN where it is not measured or not defined. */
   value(module: number, column: MeasureColumn): number {
-    return this.values[module * ROW + columnAt[column]]!;
+    return numberIn(this.values, module, column);
   }
 
   get hasNumbers(): boolean {

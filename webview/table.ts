@@ -2,9 +2,10 @@
 import { decimal, signed } from '../src/core/text';
 import { type MeasureColumn } from '../src/host/editor/protocol';
 import { type PageStrings } from '../src/host/editor/strings';
-import { type Card } from './card';
+import { type ModuleCard } from './card';
 import { magnitude } from './measures';
 import { type PageState } from './state';
+import { compareKeys, markSorted, nextSort, type Sort } from './sorting';
 import { checkbox, element, show, textField } from './ui';
 
 /** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
@@ -30,14 +31,14 @@ export class ModuleTable {
   private columns: Column[] = [];
   private rows: HTMLTableRowElement[] = [];
   private order: number[] = [];
-  private sort: { column: string; descending: boolean } | null = null;
+  private sort: Sort | null = null;
   private selectedOnly = false;
   private current = 0;
 
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly card: Card,
+    private readonly card: ModuleCard,
     private readonly announce: (text: string) => void,
   ) {
     this.filterField = textField(
@@ -202,14 +203,7 @@ export class ModuleTable {
       sorter,
     );
     sorter.addEventListener('click', () => {
-      // Up, down, and back to the order of the model.
-      const { sort } = this;
-      this.sort =
-        sort?.column !== column.id
-          ? { column: column.id, descending: false }
-          : sort.descending
-            ? null
-            : { column: column.id, descending: true };
+      this.sort = nextSort(this.sort, column.id);
       this.arrange();
     });
     return cell;
@@ -241,10 +235,7 @@ export class ModuleTable {
     );
     const column = this.columns.find(({ id }) => id === this.sort?.column);
     if (column) shown.sort((a, b) => compareKeys(column.key(a), column.key(b), this.sort!.descending) || a - b);
-    for (const cell of this.head.children) {
-      const sorted = cell.getAttribute('data-column') === this.sort?.column;
-      cell.setAttribute('aria-sort', !sorted ? 'none' : this.sort!.descending ? 'descending' : 'ascending');
-    }
+    markSorted(this.head, this.sort);
     const same =
       shown.length === this.order.length &&
       shown.every((module, i) => module === this.order[i]) &&
@@ -324,10 +315,4 @@ export class ModuleTable {
     const module = this.order[this.current];
     if (module !== undefined) this.card.showModule(module, this.rows[module]!.getBoundingClientRect());
   }
-}
-
-function compareKeys(a: number | string | null, b: number | string | null, descending: boolean): number {
-  if (a === null || b === null) return Number(a === null) - Number(b === null);
-  const order = a < b ? -1 : a > b ? 1 : 0;
-  return descending ? -order : order;
 }

@@ -1,6 +1,7 @@
 // Colours: the editor's own from its CSS variables, and the scales of the heatmap.
 import { interpolateLab } from 'd3-interpolate';
 import { interpolateCividis } from 'd3-scale-chromatic';
+import { type Scale } from './measures';
 
 export interface Theme {
   foreground: string;
@@ -50,8 +51,6 @@ export function readTheme(): Theme {
 export function onThemeChange(listener: () => void): void {
   new MutationObserver(listener).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 }
-
-export type Scale = 'sequential' | 'diverging';
 
 // Blue and orange differ for every common form of colour blindness; both run in Lab, so that equal steps look equal.
 const BLUE = '#3b9cf2';

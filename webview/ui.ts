@@ -176,3 +176,25 @@ export function menuButton(label: string, items: readonly { label: string; run: 
   });
   return frame;
 }
+
+/**
+ * A line that says how things stand, with what can be done about it.
+ * @param quiet says nothing to a screen reader: a text that changes all the time
+ */
+export function banner(
+  severity: 'information' | 'warning' | 'error',
+  text: string,
+  actions: [string, () => void][],
+  quiet = false,
+): HTMLElement {
+  const buttons = actions.map(([label, run]) => button(label, run));
+  const sign = { information: 'ℹ', warning: '⚠', error: '✕' }[severity];
+  const role = quiet ? undefined : severity === 'error' ? 'alert' : 'status';
+  return element(
+    'div',
+    { class: `banner ${severity}`, role, 'data-key': [severity, text, ...actions.map(([label]) => label)].join('\n') },
+    element('span', { class: 'sign', 'aria-hidden': 'true' }, sign),
+    element('span', { class: 'banner-text' }, text),
+    ...buttons,
+  );
+}

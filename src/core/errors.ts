@@ -35,6 +35,7 @@ export const errorCodes = [
   'quantised',
   'read-only',
   'safetensors-format',
+  'two-adapters',
   'unsaved-edits',
   'unsupported-adapter',
   'unexpected',

@@ -7,6 +7,15 @@ import { Disposable } from './dispose';
 
 const PATTERN = `**/${CONFIG_FILE}`;
 
+export interface PickOptions {
+  title: string;
+  placeHolder: string;
+  /** An adapter's file that is offered first. */
+  preferred?: vscode.Uri | undefined;
+  /** One that is not offered. */
+  without?: vscode.Uri;
+}
+
 interface AdapterItem extends vscode.QuickPickItem {
   file?: vscode.Uri;
 }
@@ -44,7 +53,7 @@ export class WorkspaceAdapters extends Disposable {
    * Lets the user pick an adapter of the workspace, or any folder.
    * @returns the adapter's file
    */
-  async pick(title: string, preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
+  async pick({ title, placeHolder, preferred, without }: PickOptions): Promise<vscode.Uri | undefined> {
     await this.found;
     const items = [...this.folders.values()]
       .map((folder): AdapterItem => ({
@@ -52,6 +61,7 @@ export class WorkspaceAdapters extends Disposable {
         description: vscode.workspace.asRelativePath(folder),
         file: vscode.Uri.joinPath(folder, ADAPTER_FILE),
       }))
+      .filter(({ file }) => file?.toString() !== without?.toString())
       .sort(
         (a, b) =>
           Number(b.file?.toString() === preferred?.toString()) - Number(a.file?.toString() === preferred?.toString()) ||
@@ -61,7 +71,9 @@ export class WorkspaceAdapters extends Disposable {
       const browse: AdapterItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };
       const chosen = await vscode.window.showQuickPick([...items, browse], {
         title,
-        placeHolder: vscode.l10n.t('Choose an adapter'),
+        placeHolder,
+        // A page in front takes the focus back after a first question, which would close a second.
+        ignoreFocusOut: without !== undefined,
         matchOnDescription: true,
       });
       if (!chosen || chosen.file) return chosen?.file;

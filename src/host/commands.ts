@@ -59,7 +59,7 @@ export class Commands extends Disposable {
 
   private async inspect(resource: vscode.Uri | undefined): Promise<void> {
     const title = vscode.l10n.t('Safe LoRA: Inspect Adapter');
-    const file = resource ?? inlineFile() ?? this.editor.active?.uri ?? (await this.adapters.pick(title));
+    const file = resource ?? inlineFile() ?? this.editor.active?.uri ?? (await this.pick(title));
     if (!file) throw new Cancelled();
     await this.inspector.inspect(folderOf(file));
   }
@@ -74,11 +74,15 @@ export class Commands extends Disposable {
 
   private async project(resource: vscode.Uri | undefined): Promise<void> {
     const title = vscode.l10n.t('Safe LoRA: Project Adapter');
-    const file = resource ? adapterFile(resource) : await this.adapters.pick(title, this.editor.active?.uri);
+    const file = resource ? adapterFile(resource) : await this.pick(title, this.editor.active?.uri);
     if (!file) throw new Cancelled();
     const document = await this.editor.reveal(file);
     // What keeps it from being read stands in its tab.
     if (document.failure === undefined) await this.actions.measure(document.adapter);
+  }
+
+  private pick(title: string, preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
+    return this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose an adapter'), preferred });
   }
 
   private async savePatch(resource: vscode.Uri | undefined): Promise<void> {
@@ -117,7 +121,7 @@ export class Commands extends Disposable {
   private async target(resource: vscode.Uri | undefined = inlineFile()): Promise<OpenedDocument> {
     const { active } = this.editor;
     if (!resource && active) return active;
-    const file = resource ? adapterFile(resource) : await this.adapters.pick(vscode.l10n.t('Safe LoRA: choose an adapter')); // prettier-ignore
+    const file = resource ? adapterFile(resource) : await this.pick(vscode.l10n.t('Safe LoRA: choose an adapter'));
     if (!file) throw new Cancelled();
     return this.editor.reveal(file);
   }

@@ -9,6 +9,7 @@ export const commands = {
   restoreOriginals: 'safeLora.restoreOriginals',
   savePatch: 'safeLora.savePatch',
   applyPatch: 'safeLora.applyPatch',
+  compareAdapters: 'safeLora.compareAdapters',
   showLog: 'safeLora.showLog',
   inspectAdapter: 'safeLora.inspectAdapter',
   inspectAll: 'safeLora.inspectAll',

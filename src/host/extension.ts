@@ -23,6 +23,7 @@ import { StatusBar } from './views/status-bar';
 import { SettingsCheck } from './settings-check';
 import { AdapterTasks } from './tasks';
 import { AdapterTools } from './tools';
+import { Comparisons } from './views/comparison';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -57,6 +58,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new Decorations(adapters, standings),
     new AdaptersTree(adapters, standings, context.workspaceState),
     new StatusBar(editor, standings),
+    new Comparisons(standings, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath),
     new AdapterTools(inspector, standings, editor, actions, originals),

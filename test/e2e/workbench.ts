@@ -242,6 +242,11 @@ export class Workbench {
     await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor();
   }
 
+  /** Waits for a quick input with this prompt. */
+  async chooses(prompt: string): Promise<void> {
+    await this.quick.getByPlaceholder(prompt).waitFor();
+  }
+
   /** Chooses an entry of the open quick pick by its whole label. */
   async pick(label: string): Promise<void> {
     // The list renders only the rows in view.

@@ -76,7 +76,11 @@ describe('the host and the page', () => {
       const source = readFileSync(join(root, 'webview', file), 'utf8');
       for (const [, what, from] of source.matchAll(/^import (type )?(?:[^;]*?) from '([^']+)';$/gms)) {
         if (what) continue;
-        assert.doesNotMatch(from!, /^(?:node:|vscode$|onnxruntime)|\/host\/(?!editor\/(?:protocol|strings))/, file);
+        assert.doesNotMatch(
+          from!,
+          /^(?:node:|vscode$|onnxruntime)|\/host\/(?!editor\/(?:protocol|strings)|views\/comparison-(?:protocol|strings))/,
+          file,
+        );
       }
     }
   });

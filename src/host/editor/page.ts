@@ -1,15 +1,16 @@
 // One tab: serves the page, sends it what it shows, and does what it asks for.
-import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
 import { type Selection } from '../../core/selection';
 import { type EditorActions } from '../actions';
 import { Disposable } from '../dispose';
 import { Cancelled, errorView, reporting } from '../errors';
+import { servePage } from '../webview';
 import { type AdapterDocument, type Move } from './document';
 import { reportCsv, reportMarkdown } from './exports';
+import { numberRows } from './numbers';
 import { type OpenedDocument } from './opened-document';
-import { type FromPage, measureColumns, type PageCall, type ToPage } from './protocol';
+import { type FromPage, type PageCall, type ToPage } from './protocol';
 import { pageStrings } from './strings';
 
 /** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
@@ -32,14 +33,12 @@ export class AdapterPage extends Disposable {
   ) {
     super();
     const { webview } = panel;
-    const dist = vscode.Uri.joinPath(extensionUri, 'dist');
-    webview.options = { enableScripts: true, localResourceRoots: [dist] };
     this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
     this._register(document.onDidAskFor((module) => { this.reveal(module); })); // prettier-ignore
     this._register(document.onDidLoad(() => { this.show(); })); // prettier-ignore
     this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.sendDocument(); })); // prettier-ignore
     this._register(new vscode.Disposable(() => { this.listening?.dispose(); clearTimeout(this.batch); })); // prettier-ignore
-    webview.html = html(webview, dist);
+    servePage(webview, extensionUri, 'page');
   }
 
   private async receive(message: FromPage): Promise<void> {
@@ -164,13 +163,7 @@ export class AdapterPage extends Disposable {
     const names = [...(all ? this.indexOf.keys() : this.fresh)].filter((name) => measurement.resultOf(name));
     this.fresh.clear();
     if (!all && names.length === 0) return;
-    const values = new Float64Array(names.length * measureColumns.length);
-    names.forEach((name, row) => {
-      const numbers = measurement.resultOf(name)!.measurement!;
-      measureColumns.forEach((column, i) => {
-        values[row * measureColumns.length + i] = numbers[column] ?? NaN;
-      });
-    });
+    const values = numberRows(names.map((name) => measurement.resultOf(name)!.measurement));
     const indices = Uint32Array.from(names, (name) => this.indexOf.get(name)!);
     this.send({ type: 'measured', fresh: all, indices, values });
   }
@@ -196,28 +189,4 @@ async function exportFile(adapter: AdapterDocument, ending: string, kind: string
   if (!target) throw new Cancelled();
   await vscode.workspace.fs.writeFile(target, content);
   void vscode.window.showInformationMessage(vscode.l10n.t('Exported: {0}', target.fsPath));
-}
-
-function html(webview: vscode.Webview, dist: vscode.Uri): string {
-  const nonce = randomBytes(16).toString('base64');
-  const file = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(dist, name)).toString();
-  const policy = [
-    "default-src 'none'",
-    `style-src ${webview.cspSource}`,
-    `img-src ${webview.cspSource} data:`,
-    `script-src 'nonce-${nonce}'`,
-  ].join('; ');
-  return `<!doctype html>
-<html lang="${vscode.env.language}">
-  <head>
-    <meta charset="utf-8" />
-    <meta http-equiv="Content-Security-Policy" content="${policy}" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <link rel="stylesheet" href="${file('page.css')}" />
-    <title>Safe LoRA</title>
-  </head>
-  <body>
-    <script nonce="${nonce}" src="${file('page.js')}"></script>
-  </body>
-</html>`;
 }

@@ -1,40 +1,12 @@
-// Every text of the page, in the language of the editor; the page itself holds none.
+// Every text of the editor's page, in the language of the editor; the page itself holds none.
 import { l10n } from 'vscode';
 
 export type PageStrings = ReturnType<typeof pageStrings>;
+export type SharedStrings = ReturnType<typeof sharedStrings>;
 
-export function pageStrings() {
+/** What every page with a heatmap says. */
+export function sharedStrings() {
   return {
-    rank: l10n.t('rank {0}'),
-    alpha: l10n.t('alpha {0}'),
-    base: l10n.t('Base'),
-    aligned: l10n.t('Aligned'),
-    notChosen: l10n.t('not chosen'),
-    choose: l10n.t('Choose…'),
-    change: l10n.t('Change…'),
-    progress: l10n.t('Modules measured'),
-    toolbar: l10n.t('Adapter actions'),
-    actions: {
-      run: l10n.t('Measure'),
-      resume: l10n.t('Resume'),
-      cancel: l10n.t('Cancel'),
-      apply: l10n.t('Apply'),
-      save: l10n.t('Save'),
-      saveAs: l10n.t('Save As…'),
-      restore: l10n.t('Restore Originals'),
-      export: l10n.t('Export'),
-      exportJson: l10n.t('Report as JSON…'),
-      exportCsv: l10n.t('Report as CSV…'),
-      exportPicture: l10n.t('Heatmap as PNG…'),
-      copyMarkdown: l10n.t('Copy as Markdown'),
-      retry: l10n.t('Retry'),
-      reload: l10n.t('Reload'),
-      discard: l10n.t('Discard Unsaved Edits'),
-      manageTrust: l10n.t('Manage Workspace Trust'),
-      showLog: l10n.t('Show Log'),
-      reset: l10n.t('Reset'),
-      back: l10n.t('All layers'),
-    },
     measure: l10n.t('Shown measure'),
     measures: {
       similarity: l10n.t('Similarity'),
@@ -66,14 +38,10 @@ export function pageStrings() {
     },
     heatmap: l10n.t('Heatmap: {0} of each module, layers down, kinds across'),
     heatmapRole: l10n.t('heatmap'),
-    heatmapHelp: l10n.t('Arrow keys move between cells, Space selects or deselects, Enter opens experts.'),
     layer: l10n.t('layer'),
     noLayer: l10n.t('none'),
-    kind: l10n.t('kind'),
-    expert: l10n.t('expert'),
+    allLayers: l10n.t('All layers'),
     experts: l10n.t('Experts of layer {0}'),
-    expertsCell: l10n.t('{0} experts, the lowest shown; {1} selected. Click to open.'),
-    stack: l10n.t('stack'),
     mainStack: l10n.t('model'),
     legend: {
       selected: l10n.t('selected'),
@@ -81,6 +49,58 @@ export function pageStrings() {
       projected: l10n.t('projected'),
       pending: l10n.t('not measured'),
     },
+    found: {
+      threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
+      count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
+      all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
+      byHand: l10n.t('{0} of {1} modules selected'),
+      where: l10n.t(', in layers {0}'),
+      oneLayer: l10n.t(', in layer {0}'),
+    },
+    totalDirection: l10n.t('direction of all modules together {0}'),
+    claim: l10n.t(
+      'Similarity says how far an update lies in the directions that alignment used, not what the model does. Measure behaviour before and after, on prompts of your own.',
+    ),
+  };
+}
+
+export function pageStrings() {
+  return {
+    ...sharedStrings(),
+    rank: l10n.t('rank {0}'),
+    alpha: l10n.t('alpha {0}'),
+    base: l10n.t('Base'),
+    aligned: l10n.t('Aligned'),
+    notChosen: l10n.t('not chosen'),
+    choose: l10n.t('Choose…'),
+    change: l10n.t('Change…'),
+    progress: l10n.t('Modules measured'),
+    toolbar: l10n.t('Adapter actions'),
+    actions: {
+      run: l10n.t('Measure'),
+      resume: l10n.t('Resume'),
+      cancel: l10n.t('Cancel'),
+      apply: l10n.t('Apply'),
+      save: l10n.t('Save'),
+      saveAs: l10n.t('Save As…'),
+      restore: l10n.t('Restore Originals'),
+      export: l10n.t('Export'),
+      exportJson: l10n.t('Report as JSON…'),
+      exportCsv: l10n.t('Report as CSV…'),
+      exportPicture: l10n.t('Heatmap as PNG…'),
+      copyMarkdown: l10n.t('Copy as Markdown'),
+      retry: l10n.t('Retry'),
+      reload: l10n.t('Reload'),
+      discard: l10n.t('Discard Unsaved Edits'),
+      manageTrust: l10n.t('Manage Workspace Trust'),
+      showLog: l10n.t('Show Log'),
+      reset: l10n.t('Reset'),
+    },
+    heatmapHelp: l10n.t('Arrow keys move between cells, Space selects or deselects, Enter opens experts.'),
+    kind: l10n.t('kind'),
+    expert: l10n.t('expert'),
+    expertsCell: l10n.t('{0} experts, the lowest shown; {1} selected. Click to open.'),
+    stack: l10n.t('stack'),
     profile: l10n.t('By depth'),
     profileLabel: l10n.t('{0} of each kind by layer'),
     nullLevel: l10n.t('null level (mean)'),
@@ -92,14 +112,6 @@ export function pageStrings() {
     thresholdField: l10n.t('Threshold τ, from 0 to 1'),
     countField: l10n.t('Count K: how many modules of lowest similarity are selected'),
     histogram: l10n.t('How many modules have which similarity'),
-    found: {
-      threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
-      count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
-      all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
-      byHand: l10n.t('{0} of {1} modules selected'),
-      where: l10n.t(', in layers {0}'),
-      oneLayer: l10n.t(', in layer {0}'),
-    },
     byHand: l10n.t('By hand: {0} added, {1} removed'),
     applyNone: l10n.t('Take Back'),
     appliedClean: l10n.t('{0} projected in the file'),
@@ -162,12 +174,8 @@ export function pageStrings() {
       provider: l10n.t('on {0}'),
       fallback: l10n.t('auto: {0}'),
       read: l10n.t('{0} of weights read in {1} s'),
-      direction: l10n.t('direction of all modules together {0}'),
     },
     notices: l10n.t('Notices'),
-    claim: l10n.t(
-      'Similarity says how far an update lies in the directions that alignment used, not what the model does. Measure behaviour before and after, on prompts of your own.',
-    ),
     oneModule: l10n.t('1 module'),
     manyModules: l10n.t('{0} modules'),
   };

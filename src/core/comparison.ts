@@ -1,0 +1,25 @@
+// Two reports side by side, module by module.
+import { comparePositions, type Position, positions } from './naming';
+import { type ModuleReport, type Report } from './report';
+
+/** A module that either adapter has. */
+export interface ComparedModule extends Position {
+  name: string;
+  /** Null where the adapter does not have the module. */
+  a: ModuleReport | null;
+  b: ModuleReport | null;
+}
+
+/** The modules of both, paired by name, in the order of a model. */
+export function alignModules(a: readonly ModuleReport[], b: readonly ModuleReport[]): ComparedModule[] {
+  const [ofA, ofB] = [a, b].map((modules) => new Map(modules.map((module) => [module.name, module])));
+  // How long a kind's name must be depends on all modules around it, and so may differ between the two reports.
+  return [...positions([...new Set([...ofA!.keys(), ...ofB!.keys()])])]
+    .map(([name, position]) => ({ name, ...position, a: ofA!.get(name) ?? null, b: ofB!.get(name) ?? null }))
+    .sort(comparePositions);
+}
+
+/** Whether two adapters were measured on the same base and the same aligned model. */
+export function onSameModels(a: Pick<Report, 'base' | 'aligned'>, b: Pick<Report, 'base' | 'aligned'>): boolean {
+  return a.base.path === b.base.path && a.aligned.path === b.aligned.path;
+}

@@ -1,0 +1,45 @@
+// Every text of a comparison's page, in the language of the editor.
+import { l10n } from 'vscode';
+import { sharedStrings } from '../editor/strings';
+
+export type ComparisonStrings = ReturnType<typeof comparisonStrings>;
+
+export function comparisonStrings() {
+  const shared = sharedStrings();
+  return {
+    ...shared,
+    legend: { ...shared.legend, pending: l10n.t('not there, or not measured') },
+    title: l10n.t('{0} and {1}'),
+    adapters: l10n.t('The two adapters'),
+    open: l10n.t('Open {0}'),
+    inspect: l10n.t('Inspect {0}'),
+    sides: { a: l10n.t('A'), b: l10n.t('B') },
+    difference: l10n.t('B − A'),
+    differenceHeading: l10n.t('Difference'),
+    differenceShown: l10n.t('{0}, B − A'),
+    differenceDefinition: l10n.t('The number of B minus that of A, on a scale of its own around zero'),
+    sideShown: l10n.t('{0} of {1}'),
+    help: l10n.t('Arrow keys move between cells, Enter goes to the row in the table or opens experts.'),
+    module: l10n.t('module'),
+    modules: l10n.t('Modules'),
+    table: l10n.t('{0} of each module: A, B and the difference B − A'),
+    common: l10n.t('{0} modules in both, {1} only in A, {2} only in B'),
+    allCommon: l10n.t('the same {0} modules in both'),
+    missing: l10n.t('not there'),
+    missingIn: { a: l10n.t('A does not have this module'), b: l10n.t('B does not have this module') },
+    expertsCell: l10n.t(
+      '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click to open.',
+    ),
+    nearNullNote: l10n.t('near null'),
+    states: {
+      loading: l10n.t('Reading…'),
+      nothing: l10n.t('Neither adapter has numbers to compare.'),
+      otherModels: l10n.t(
+        'Measured on different models, so that similarity and direction are not on one ground. A: {0} and {1}. B: {2} and {3}.',
+      ),
+      uninspected: l10n.t('{0} is not inspected.'),
+      changedAdapter: l10n.t('{0} has changed since it was inspected.'),
+      changedModels: l10n.t('The models of {0} have changed since it was inspected.'),
+    },
+  };
+}

@@ -1,0 +1,199 @@
+// Two adapters side by side: asked for from the palette, the explorer or the tree; a tab for each two.
+import * as vscode from 'vscode';
+import { ADAPTER_FILE } from '../../core/adapter';
+import { folderName } from '../../core/checkpoint';
+import { alignModules, type ComparedModule, onSameModels } from '../../core/comparison';
+import { SafeLoraError } from '../../core/errors';
+import { type WorkspaceAdapters } from '../adapters';
+import { commands, EDITOR } from '../contributions';
+import { Disposable } from '../dispose';
+import { numberRows } from '../editor/numbers';
+import { Cancelled, reporting } from '../errors';
+import { type Standing, type Standings } from '../inspections/standings';
+import { type Inspector } from '../inspector';
+import { servePage } from '../webview';
+import {
+  type ComparedAdapterView,
+  type ComparisonView,
+  type FromComparison,
+  type Side,
+  sides,
+  type ToComparison,
+} from './comparison-protocol';
+import { comparisonStrings } from './comparison-strings';
+
+type Folders = Record<Side, vscode.Uri>;
+
+export class Comparisons extends Disposable {
+  private readonly open = new Map<string, ComparisonPanel>();
+
+  constructor(
+    private readonly standings: Standings,
+    private readonly inspector: Inspector,
+    private readonly adapters: WorkspaceAdapters,
+    private readonly log: vscode.LogOutputChannel,
+    private readonly extensionUri: vscode.Uri,
+  ) {
+    super();
+    this._register(
+      vscode.commands.registerCommand(commands.compareAdapters, (item: unknown, items: unknown) =>
+        reporting(log, () => this.compare(foldersOf(items ?? (item === undefined ? [] : [item])))),
+      ),
+    );
+  }
+
+  override dispose(): void {
+    for (const panel of this.open.values()) panel.dispose();
+    super.dispose();
+  }
+
+  private async compare(given: readonly vscode.Uri[]): Promise<void> {
+    const folders = given.length > 0 ? onlyTwo(given) : await this.ask();
+    for (const side of sides) await this.inspectIfDue(folders[side]);
+    const key = `${folders.a.toString()} ${folders.b.toString()}`;
+    const open = this.open.get(key);
+    if (open) {
+      open.reveal();
+      return;
+    }
+    const panel = new ComparisonPanel(folders, this.standings, this.inspector, this.log, this.extensionUri);
+    this.open.set(key, panel);
+    panel.onDidClose(() => this.open.delete(key));
+  }
+
+  /** The order in which they are chosen is the one of the difference. */
+  private async ask(): Promise<Folders> {
+    const title = vscode.l10n.t('Safe LoRA: Compare Adapters');
+    const a = await this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose the first adapter, A') });
+    if (!a) throw new Cancelled();
+    const placeHolder = vscode.l10n.t('Choose the second adapter, B: the difference is B − A');
+    const b = await this.adapters.pick({ title, placeHolder, without: a });
+    if (!b) throw new Cancelled();
+    return onlyTwo([a, b].map((file) => vscode.Uri.joinPath(file, '..')));
+  }
+
+  private async inspectIfDue(folder: vscode.Uri): Promise<void> {
+    if (folder.scheme !== 'file') {
+      throw new SafeLoraError(
+        'file-access',
+        vscode.l10n.t('{0}: only adapters on disk are compared; copy it there first.', folder.toString(true)),
+      );
+    }
+    if ((await this.standings.of(folder)).state !== 'inspected') await this.inspector.inspect(folder);
+  }
+}
+
+/** One tab: sends the page what it shows, and anew when either adapter stands otherwise. */
+class ComparisonPanel extends Disposable {
+  private readonly panel: vscode.WebviewPanel;
+  private ready = false;
+  private updates = 0;
+
+  constructor(
+    private readonly folders: Folders,
+    private readonly standings: Standings,
+    private readonly inspector: Inspector,
+    private readonly log: vscode.LogOutputChannel,
+    extensionUri: vscode.Uri,
+  ) {
+    super();
+    const title = sides.map((side) => folderName(folders[side].fsPath)).join(' ↔ ');
+    this.panel = this._register(
+      vscode.window.createWebviewPanel(commands.compareAdapters, title, vscode.ViewColumn.Active),
+    );
+    this._register(this.panel.onDidDispose(() => { this.dispose(); })); // prettier-ignore
+    this._register(this.panel.webview.onDidReceiveMessage((message: FromComparison) => void this.receive(message)));
+    this._register(
+      standings.onDidChange((changed) => {
+        const concerned = sides.some((side) => folders[side].toString() === changed?.toString());
+        if (changed === undefined || concerned) void this.update();
+      }),
+    );
+    servePage(this.panel.webview, extensionUri, 'comparison');
+  }
+
+  get onDidClose(): vscode.Event<void> {
+    return this.panel.onDidDispose;
+  }
+
+  reveal(): void {
+    this.panel.reveal();
+  }
+
+  private async receive(message: FromComparison): Promise<void> {
+    switch (message.type) {
+      case 'ready':
+        this.ready = true;
+        this.send({ type: 'strings', strings: comparisonStrings() });
+        return this.update();
+      case 'open': {
+        const file = vscode.Uri.joinPath(this.folders[message.side], ADAPTER_FILE);
+        await vscode.commands.executeCommand('vscode.openWith', file, EDITOR);
+        return;
+      }
+      case 'inspect':
+        await reporting(this.log, () => this.inspector.inspect(this.folders[message.side]));
+    }
+  }
+
+  private async update(): Promise<void> {
+    if (!this.ready) return;
+    const update = ++this.updates;
+    const [a, b] = await Promise.all(sides.map((side) => this.standings.of(this.folders[side])));
+    // Where a later one overtook this one, it has the newer standings.
+    if (update === this.updates) this.send({ type: 'comparison', comparison: comparisonView(a!, b!) });
+  }
+
+  private send(message: ToComparison): void {
+    if (!this.isDisposed) void this.panel.webview.postMessage(message);
+  }
+}
+
+function comparisonView(a: Standing, b: Standing): ComparisonView {
+  const modules = alignModules(a.report?.modules ?? [], b.report?.modules ?? []);
+  return {
+    modules: modules.map(({ a: ofA, b: ofB, ...module }) => ({ ...module, has: { a: ofA !== null, b: ofB !== null } })),
+    adapters: { a: adapterView(a, 'a', modules), b: adapterView(b, 'b', modules) },
+    sameModels: !a.report || !b.report || onSameModels(a.report, b.report),
+  };
+}
+
+function adapterView(standing: Standing, side: Side, modules: readonly ComparedModule[]): ComparedAdapterView {
+  const { name, folder, state, changed, problem, report, selection, selected, projected } = standing;
+  const indicesIn = (names: ReadonlySet<string>): number[] =>
+    modules.flatMap((module, index) => (names.has(module.name) ? [index] : []));
+  return {
+    name,
+    path: vscode.workspace.asRelativePath(folder),
+    state,
+    changed,
+    problem,
+    finding: report && {
+      base: report.base,
+      aligned: report.aligned,
+      selection,
+      modules: report.modules.length,
+      direction: report.totals.direction,
+      selected: indicesIn(selected),
+      projected: indicesIn(new Set(projected)),
+    },
+    values: numberRows(modules.map((module) => module[side])),
+  };
+}
+
+/** From the explorer's folders or the tree's items. */
+function foldersOf(items: unknown): vscode.Uri[] {
+  return (items as (vscode.Uri | { folder: vscode.Uri })[]).map((item) =>
+    item instanceof vscode.Uri ? item : item.folder,
+  );
+}
+
+/** @throws SafeLoraError where there are not exactly two */
+function onlyTwo(folders: readonly vscode.Uri[]): Folders {
+  const [a, b, ...more] = new Map(folders.map((folder) => [folder.toString(), folder])).values();
+  if (a && b && more.length === 0) return { a, b };
+  throw new SafeLoraError(
+    'two-adapters',
+    vscode.l10n.t('{0} selected: a comparison is of exactly two adapters; select two.', more.length + (b ? 2 : 1)),
+  );
+}

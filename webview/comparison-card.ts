@@ -1,0 +1,43 @@
+// The card beside a cell of a comparison: both adapters' numbers of one module, and the differences.
+import { sides } from '../src/host/views/comparison-protocol';
+import { type ComparisonStrings } from '../src/host/views/comparison-strings';
+import { Card, MARGIN, type Size } from './card';
+import { type ComparisonState } from './comparison-state';
+import { measureIds, measures } from './measures';
+import { element } from './ui';
+
+export class ComparisonCard extends Card {
+  constructor(
+    private readonly state: ComparisonState,
+    private readonly strings: ComparisonStrings,
+  ) {
+    super();
+  }
+
+  showModule(module: number, anchor: DOMRect): void {
+    const { strings, state } = this;
+    const head = [strings.sides.a, strings.sides.b, strings.difference].map((text) => element('th', {}, text));
+    const rows = measureIds.map((id) => {
+      const { text, difference } = measures[id];
+      const values = state.valuesOf(measures[id], module);
+      const figures = [text(values.a), text(values.b), difference.text(values.difference)];
+      const cells = figures.map((figure) => element('td', { class: 'number' }, figure));
+      return element('tr', { class: id === state.measureId ? 'shown' : undefined }, element('td', {}, strings.measures[id]), ...cells); // prettier-ignore
+    });
+    const missing = sides
+      .filter((side) => state.comparison!.adapters[side].finding && !state.has(side, module))
+      .map((side) => element('div', { class: 'definition' }, strings.missingIn[side]));
+    this.place(anchor, [
+      element('strong', {}, state.modules[module]!.name),
+      ...missing,
+      element('table', {}, element('tr', {}, element('td'), ...head), ...rows),
+      element('div', { class: 'definition' }, strings.definitions[state.measureId]),
+    ]);
+  }
+
+  /** Below the cell or above it: beside it, it would hide the other heatmaps. */
+  protected override corner(anchor: DOMRect, { height }: Size): { left: number; top: number } {
+    const below = anchor.bottom + MARGIN;
+    return { left: anchor.left, top: below + height <= innerHeight ? below : anchor.top - height - MARGIN };
+  }
+}

@@ -1,0 +1,42 @@
+// The page of a comparison: takes what the host sends and shows it.
+import './page.css';
+import './comparison.css';
+import { CategoryScale, Chart } from 'chart.js';
+import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { type FromComparison, type ToComparison } from '../src/host/views/comparison-protocol';
+import { ComparisonPage } from './comparison-page';
+import { ComparisonState } from './comparison-state';
+import { type MeasureId } from './measures';
+
+Chart.register(CategoryScale, MatrixController, MatrixElement);
+Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+
+declare global {
+  interface Window {
+    /** For those who look from outside: the developer tools, and the tests. */
+    safeLoraComparison: ComparisonPage | undefined;
+  }
+}
+
+const host = acquireVsCodeApi<{ measure: MeasureId }>();
+const state = new ComparisonState(host.getState()?.measure ?? 'similarity');
+let page: ComparisonPage | undefined;
+
+function send(message: FromComparison): void {
+  host.postMessage(message);
+}
+
+addEventListener('message', ({ data: message }: MessageEvent<ToComparison>) => {
+  switch (message.type) {
+    case 'strings':
+      page = new ComparisonPage(state, message.strings, send, (measure) => host.setState({ measure }));
+      window.safeLoraComparison = page;
+      document.body.replaceChildren(page.root);
+      break;
+    case 'comparison':
+      state.setComparison(message.comparison);
+      page?.update();
+      break;
+  }
+});
+send({ type: 'ready' });
