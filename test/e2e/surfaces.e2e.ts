@@ -135,6 +135,7 @@ describe('the view of the adapters', () => {
   it('takes up the result of an adapter that was only copied, without computing', async () => {
     const copy = session.path('adapters', 'copy');
     cpSync(session.path('adapters', 'mixed'), copy, { recursive: true });
+    await session.workbench.command('View: Close All Editors');
     await session.workbench.command('View: Show Explorer');
     await until(() => session.engineChildren().length === 0, 'the engine to rest', 20_000);
     await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
