@@ -8,6 +8,7 @@ export const commands = {
   restoreOriginals: 'safeLora.restoreOriginals',
   savePatch: 'safeLora.savePatch',
   applyPatch: 'safeLora.applyPatch',
+  openSample: 'safeLora.openSample',
   showLog: 'safeLora.showLog',
 } as const;
 

@@ -8,6 +8,7 @@ import { EngineService } from './engine-service';
 import { InspectionStore } from './inspections/store';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
+import { Sample } from './sample';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -20,5 +21,6 @@ export function activate(context: vscode.ExtensionContext): void {
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters();
-  context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log));
+  const sample = new Sample(context.extensionPath, log);
+  context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log), sample);
 }
