@@ -20,7 +20,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const services = { engine, models, originals, inspections, log };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
-  const adapters = new WorkspaceAdapters();
+  const adapters = new WorkspaceAdapters(log);
   const sample = new Sample(context.extensionPath, log);
   context.subscriptions.push(log, engine, editor, adapters, new Commands(editor, actions, adapters, log), sample);
 }
