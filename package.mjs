@@ -1,7 +1,7 @@
 // Makes the VSIX of one platform (--target T, host for this one) or of all, and holds its contents against the list of what belongs there.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import yauzl from 'yauzl';
 
@@ -53,6 +53,13 @@ function runtimeScripts() {
   ];
 }
 
+/** What safeLora.openSample copies. */
+function sampleFiles() {
+  return readdirSync('sample', { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'demo.mjs')
+    .map((entry) => `${entry.parentPath}/${entry.name}`.replaceAll(sep, '/'));
+}
+
 function stage(target) {
   const folder = binaryFolder(target);
   const found = readdirSync(`node_modules/${folder}`).filter((name) => !duplicate.test(name));
@@ -72,6 +79,7 @@ function expectedEntries(target) {
     'changelog.md',
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
+    ...sampleFiles(),
     ...['extension.js', 'cli.js', 'engine-child.js', 'page.js', 'comparison.js'].map((name) => `dist/${name}`),
     ...names('dist', /^(page|comparison)\.css$/).map((name) => `dist/${name}`),
     ...runtimeScripts().map((path) => `${staged}/${path}`),

@@ -28,13 +28,12 @@ export class WorkspaceAdapters extends Disposable {
   /** Adapters came or went. */
   readonly onDidChange = this.changed.event;
 
-  constructor() {
+  constructor(private readonly log: vscode.LogOutputChannel) {
     super();
-    const configurations = this._register(vscode.workspace.createFileSystemWatcher(PATTERN, true, true, false));
-    this._register(configurations.onDidDelete((file) => { this.folders.delete(parentOf(file).toString()); this.publish(); })); // prettier-ignore
-    // A folder that comes with its files, copied or cloned, is announced without them.
-    const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, true));
+    // A folder that comes or goes with its files, copied or renamed, is announced without them.
+    const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, false));
     this._register(anything.onDidCreate((created) => void this.look(created)));
+    this._register(anything.onDidDelete((deleted) => { this.forget(deleted); })); // prettier-ignore
     this.found = this.find();
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
   }
@@ -88,27 +87,45 @@ export class WorkspaceAdapters extends Disposable {
   }
 
   private async find(): Promise<void> {
+    const start = performance.now();
     const files = await vscode.workspace.findFiles(PATTERN);
     this.folders.clear();
     for (const file of files) this.add(file);
     this.publish();
+    this.log.info(`Found ${this.folders.size} adapters in ${Math.round(performance.now() - start)} ms`);
   }
 
   private async look(created: vscode.Uri): Promise<void> {
-    const before = this.folders.size;
     if (basename(created.path) === CONFIG_FILE) {
-      this.add(created);
-    } else {
-      const found = await vscode.workspace.fs.stat(created).then((stat) => stat.type, () => undefined); // prettier-ignore
-      if (found !== vscode.FileType.Directory) return;
-      for (const file of await vscode.workspace.findFiles(new vscode.RelativePattern(created, PATTERN))) this.add(file);
+      this.announce([created]);
+      return;
     }
-    if (this.folders.size > before) this.publish();
+    const found = await vscode.workspace.fs.stat(created).then((stat) => stat.type, () => undefined); // prettier-ignore
+    if (found !== vscode.FileType.Directory) return;
+    this.announce(await vscode.workspace.findFiles(new vscode.RelativePattern(created, PATTERN)));
   }
 
-  private add(file: vscode.Uri): void {
+  private announce(files: vscode.Uri[]): void {
+    const fresh = files.filter((file) => this.add(file));
+    for (const file of fresh) this.log.info(`Adapter found: ${parentOf(file).fsPath}`);
+    if (fresh.length > 0) this.publish();
+  }
+
+  private forget(deleted: vscode.Uri): void {
+    const gone = [...this.folders.values()].filter((folder) => isWithin(configOf(folder), deleted));
+    for (const folder of gone) {
+      this.folders.delete(folder.toString());
+      this.log.info(`Adapter gone: ${folder.fsPath}`);
+    }
+    if (gone.length > 0) this.publish();
+  }
+
+  /** @returns whether the adapter was not known yet */
+  private add(file: vscode.Uri): boolean {
     const folder = parentOf(file);
+    const known = this.folders.has(folder.toString());
     this.folders.set(folder.toString(), folder);
+    return !known;
   }
 
   private publish(): void {
@@ -120,4 +137,12 @@ export class WorkspaceAdapters extends Disposable {
 
 function parentOf(file: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(file, '..');
+}
+
+function configOf(folder: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(folder, CONFIG_FILE);
+}
+
+function isWithin(file: vscode.Uri, place: vscode.Uri): boolean {
+  return `${file.toString()}/`.startsWith(`${place.toString()}/`);
 }

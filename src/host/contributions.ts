@@ -10,6 +10,7 @@ export const commands = {
   savePatch: 'safeLora.savePatch',
   applyPatch: 'safeLora.applyPatch',
   compareAdapters: 'safeLora.compareAdapters',
+  openSample: 'safeLora.openSample',
   showLog: 'safeLora.showLog',
   inspectAdapter: 'safeLora.inspectAdapter',
   inspectAll: 'safeLora.inspectAll',

@@ -5,11 +5,11 @@ import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
-import { ConfigDiagnostics } from './inline/diagnostics';
-import { Dismissals } from './inline/dismissals';
 import { ConfigHints } from './inline/config-hints';
 import { ConfigHover } from './inline/config-hover';
 import { ConfigLenses } from './inline/config-lenses';
+import { ConfigDiagnostics } from './inline/diagnostics';
+import { Dismissals } from './inline/dismissals';
 import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
 import { Standings } from './inspections/standings';
@@ -17,13 +17,14 @@ import { InspectionStore } from './inspections/store';
 import { Inspector } from './inspector';
 import { ModelPairs } from './models';
 import { OriginalsPlace } from './originals-place';
-import { AdaptersTree } from './views/adapters-tree';
-import { Decorations } from './views/decorations';
-import { StatusBar } from './views/status-bar';
+import { Sample } from './sample';
 import { SettingsCheck } from './settings-check';
 import { AdapterTasks } from './tasks';
 import { AdapterTools } from './tools';
+import { AdaptersTree } from './views/adapters-tree';
 import { Comparisons } from './views/comparison';
+import { Decorations } from './views/decorations';
+import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
@@ -35,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const services = { engine, models, originals, inspections, log };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
-  const adapters = new WorkspaceAdapters();
+  const adapters = new WorkspaceAdapters(log);
   const standings = new Standings(inspections, models, originals);
   const inspector = new Inspector(services, editor, actions, standings);
   const dismissals = new Dismissals(context.workspaceState);
@@ -61,6 +62,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new Comparisons(standings, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath),
+    new Sample(context.extensionPath, log),
     new AdapterTools(inspector, standings, editor, actions, originals),
   );
 }

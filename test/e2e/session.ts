@@ -140,6 +140,11 @@ export function copySample(workspace: string): void {
 /** A copy of the sample whose two models are known to the workspace. */
 export function copySampleWithPair(workspace: string): void {
   copySample(workspace);
+  rememberPair(workspace);
+}
+
+/** Puts the sample's two models into the workspace's settings. */
+export function rememberPair(workspace: string): void {
   const pair = { base: join(workspace, 'base'), aligned: join(workspace, 'aligned') };
   mkdirSync(join(workspace, '.vscode'));
   writeFileSync(

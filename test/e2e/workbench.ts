@@ -26,6 +26,12 @@ export class Workbench {
     await this.ready();
   }
 
+  /** Opens the editor that is at this address with no folder. */
+  async openEmpty(url: string): Promise<void> {
+    await this.window.goto(new URL('?ew=true', url).href);
+    await this.window.locator('.monaco-workbench').waitFor();
+  }
+
   /** Reloads the window, as a person does it from the palette. */
   async reload(): Promise<void> {
     await Promise.all([this.window.waitForEvent('load'), this.command('Developer: Reload Window')]);
@@ -254,6 +260,25 @@ export class Workbench {
     await this.row(label).click();
   }
 
+  /** Whether the open quick pick lists an entry of this whole label. */
+  async lists(label: string): Promise<boolean> {
+    await this.input.fill(label);
+    const nothing = this.quick.locator('.quick-input-list:not(:has(.monaco-list-row))');
+    await this.row(label).or(nothing).first().waitFor({ state: 'attached' });
+    return this.row(label).isVisible();
+  }
+
+  /** How long an extension took to load and to activate, in ms, as the editor tells its user. */
+  async activationTime(extension: string): Promise<number> {
+    await this.command('Developer: Show Running Extensions');
+    const row = this.window.locator(`.runtime-extensions-editor .monaco-list-row[aria-label="${extension}"]`);
+    const [, time] = /(\d+) ?ms/.exec(await row.locator('.activation-time').innerText())!;
+    // It lies over the window.
+    await this.press('Escape');
+    await row.waitFor({ state: 'hidden' });
+    return Number(time);
+  }
+
   async setTheme(theme: Theme): Promise<void> {
     await this.command('Preferences: Color Theme');
     await this.pick(theme);
@@ -310,6 +335,8 @@ export class Workbench {
    */
   private async choose(keys: string, text: string, row: Locator): Promise<void> {
     await again(async () => {
+      // The list of a palette that is open already would stay without the commands of an extension that comes late.
+      if (await this.quick.isVisible()) await this.press('Escape');
       await this.press(keys);
       await this.input.fill(text, { timeout: 3000 });
       await row.click({ timeout: 5000 });

@@ -26,6 +26,7 @@ interface Manifest {
     taskDefinitions: { type: string }[];
     problemMatchers: { name: string }[];
     configuration: { properties: Record<string, unknown> };
+    walkthroughs: { steps: { description: string; media: { svg: string }; completionEvents: string[] }[] }[];
   };
   devDependencies: Record<string, string>;
 }
@@ -59,6 +60,25 @@ describe('the manifest', () => {
   it('has every text in package.nls.json, and no text there that it does not use', () => {
     const used = [...text.matchAll(/"%([^"%]+)%"/g)].map(([, key]) => key!);
     assert.deepEqual([...new Set(used)].sort(), Object.keys(nls).sort());
+  });
+
+  it('leads through steps with commands and settings that exist, and pictures that follow the theme', () => {
+    const steps = manifest.contributes.walkthroughs.flatMap((walkthrough) => walkthrough.steps);
+    for (const { description, media, completionEvents } of steps) {
+      const buttons = [...nls[description.slice(1, -1)]!.matchAll(/\]\(command:([^)]*)\)/g)].map(([, id]) => id!);
+      assert.ok(buttons.length > 0, description);
+      for (const id of buttons) assert.ok(Object.values<string>(commands).includes(id), id);
+      for (const event of completionEvents) {
+        const [kind, about] = event.split(/:(.*)/) as [string, string];
+        if (kind === 'onCommand') assert.ok(Object.values<string>(commands).includes(about), event);
+        else if (kind === 'onSettingChanged') assert.ok(about in manifest.contributes.configuration.properties, event);
+        else assert.ok(kind === 'onContext' && about.includes(EDITOR), event);
+      }
+      // The editor's content security policy drops styles, so that colours must stand in attributes.
+      const picture = readFileSync(join(root, media.svg), 'utf8');
+      assert.match(picture, /fill="var\(--vscode-foreground\)"/);
+      assert.doesNotMatch(picture, /<style|style=/);
+    }
   });
 
   it('asks for no newer editor than the types are for', () => {

@@ -1,0 +1,114 @@
+// The first minutes of a new user: the sample as a workspace of their own, and the walkthrough.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { sample } from '../fixtures/make';
+import { copySampleWithPair, MODEL_FILE, Session } from './session';
+import { themes, Workbench } from './workbench';
+
+const COMMAND = 'Safe LoRA: Open Sample Workspace';
+const DIALOG = 'Choose where the folder safe-lora-sample is made';
+
+const files = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name !== 'demo.mjs')
+    .sort();
+
+describe('the sample workspace', () => {
+  let session: Session;
+  let parent: string;
+  before(async () => {
+    session = await Session.start();
+    parent = session.outside('projects');
+    mkdirSync(parent);
+  });
+  after(() => session.stop());
+
+  async function showsTheSample(workbench: Workbench): Promise<void> {
+    for (const name of ['base', 'aligned', 'adapters', 'README.md'])
+      await (await workbench.explorerRow(name)).waitFor();
+  }
+
+  it('is copied to a new folder, which a window without a folder opens itself', async () => {
+    const { workbench } = session;
+    await workbench.openEmpty(session.editor.url);
+    await workbench.command(COMMAND);
+    await workbench.fileDialog(DIALOG, parent);
+    await showsTheSample(workbench);
+    await workbench.window.waitForURL(/safe-lora-sample$/);
+    assert.deepEqual(files(join(parent, 'safe-lora-sample')), files(sample));
+    for (const name of files(sample).filter((name) => name.endsWith('.safetensors'))) {
+      assert.deepEqual(readFileSync(join(parent, 'safe-lora-sample', name)), readFileSync(join(sample, name)), name);
+    }
+    await workbench.screenshot('sample workspace');
+  });
+
+  it('gets a number of its own the second time, in a new window beside the open folder', async () => {
+    rmSync(join(parent, 'safe-lora-sample', 'base'), { recursive: true });
+    const opened = session.workbench.window.context().waitForEvent('page');
+    await session.workbench.command(COMMAND);
+    await session.workbench.fileDialog(DIALOG, parent);
+    const second = new Workbench(await opened);
+    await second.window.waitForURL(/safe-lora-sample-2$/);
+    await showsTheSample(second);
+    await second.window.close();
+    assert.ok(!existsSync(join(parent, 'safe-lora-sample', 'base')), 'the first is left as its user changed it');
+  });
+
+  it('leaves nothing behind where the copy fails, and says why', async () => {
+    const [extension] = readdirSync(session.editor.extensionsDir).filter((name) => name.startsWith('safe-lora.'));
+    const file = join(session.editor.extensionsDir, extension!, 'sample', 'adapters', 'mixed', MODEL_FILE);
+    const before = readdirSync(parent);
+    renameSync(file, `${file}.aside`);
+    // A pipe cannot be copied.
+    spawnSync('mkfifo', [file]);
+    await session.workbench.command(COMMAND);
+    await session.workbench.fileDialog(DIALOG, parent);
+    await session.workbench.notification(/safe-lora-sample-3: cannot write it/).waitFor();
+    assert.deepEqual(readdirSync(parent), before);
+    rmSync(file);
+    renameSync(`${file}.aside`, file);
+  });
+});
+
+describe('the walkthrough', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({ fill: copySampleWithPair });
+  });
+  after(() => session.stop());
+
+  it('shows its four steps with their pictures, in every theme', async () => {
+    const { workbench } = session;
+    await workbench.command('Welcome: Open Walkthrough...');
+    await workbench.pick('Get Started with Safe LoRA');
+    const steps = workbench.window.locator('.getting-started-step');
+    await steps.first().waitFor();
+    assert.equal(await steps.count(), 4);
+    const titles = await steps.locator('.step-title').allInnerTexts();
+    assert.deepEqual(titles, ['Open the sample', 'Say which two models', 'Read the heatmap', 'Apply, save, go back']);
+    for (const theme of themes) {
+      await workbench.setTheme(theme);
+      for (const [i, title] of titles.entries()) {
+        await steps.nth(i).locator('.step-title').click();
+        await workbench.page().locator('svg').waitFor();
+        await workbench.screenshot(`walkthrough ${i + 1} ${theme}`);
+        assert.ok(await steps.nth(i).locator('.monaco-button').isVisible(), title);
+      }
+    }
+  });
+
+  it('ticks a step when its user has done what it says', async () => {
+    const { workbench } = session;
+    const tab = await session.projectAdapter('harmful');
+    await tab.measured();
+    await tab.button(/^Apply/).click();
+    await workbench.untilDirty(`harmful/${MODEL_FILE}`);
+    await workbench.tab('Welcome').click();
+    const ticked = workbench.window.locator('.getting-started-step:has(.codicon.complete) .step-title');
+    await ticked.nth(1).waitFor();
+    assert.deepEqual(await ticked.allInnerTexts(), ['Read the heatmap', 'Apply, save, go back']);
+  });
+});
