@@ -19,7 +19,11 @@ export class Inspector {
   async withDocument<T>(folder: vscode.Uri, action: (document: AdapterDocument) => Promise<T>): Promise<T> {
     const file = vscode.Uri.joinPath(folder, ADAPTER_FILE);
     const open = this.editor.find(file);
-    if (open) return action(open.adapter);
+    if (open) {
+      // What lies on disk is meant, where nothing in the tab would be lost.
+      if (open.adapter.isOutdated && !open.adapter.isDirty) await open.revert();
+      return action(open.adapter);
+    }
     const document = await AdapterDocument.open(file, this.services);
     try {
       return await action(document);
@@ -31,7 +35,6 @@ export class Inspector {
   /** Measures an adapter, after asking for the models that are not known. */
   async inspect(folder: vscode.Uri): Promise<void> {
     await this.withDocument(folder, async (document) => {
-      if (document.isOutdated && !document.isDirty) await document.revert();
       await this.actions.measure(document);
       document.measurement.requireDone();
     });
