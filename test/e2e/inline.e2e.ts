@@ -184,7 +184,7 @@ describe('the configuration of an adapter', () => {
   it('offers quick fixes, and dismisses a report for the workspace until it is shown again', async () => {
     const { workbench } = session;
     const openFixes = async (): Promise<void> => {
-      await workbench.word('"target_modules"').click();
+      await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 } });
       await workbench.press('Control+.');
     };
     const entry = (text: string) =>

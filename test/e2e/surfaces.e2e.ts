@@ -55,7 +55,7 @@ describe('the view of the adapters', () => {
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
-        return new RegExp(`^${name} ?${selected} of ${modules} · direction [−+]?${Math.abs(direction!).toFixed(2)}`);
+        return new RegExp(`^${name} ?${selected}/${modules} · direction [−+]?${Math.abs(direction!).toFixed(2)}`);
       }),
     );
     await session.workbench.command('Safe LoRA: Inspect All Adapters');

@@ -23,7 +23,9 @@ export function sparkline({ modules, selected, threshold, dark }: SparklineOptio
   const [width, height] = [SIZE.width - PAD.left - PAD.right, SIZE.height - PAD.top - PAD.bottom];
   const step = width / Math.max(modules.length, 1);
   const gap = Math.min(3, step / 4);
-  const y = (value: number): number => PAD.top + (1 - value) * height;
+  const values = modules.flatMap(({ similarity, nullSimilarity }) => [similarity ?? 0, nullSimilarity ?? 0]);
+  const top = Math.max(...values, threshold ?? 0) > 0.5 ? 1 : 0.5;
+  const y = (value: number): number => PAD.top + (1 - value / top) * height;
   const line = (x1: number, x2: number, at: number, color: string, dash: string): string =>
     `<line x1="${n(x1)}" x2="${n(x2)}" y1="${n(y(at))}" y2="${n(y(at))}" stroke="${color}" stroke-width="1.5"${dash}/>`;
   const bars = modules.map(({ name, similarity, nullSimilarity }, i) => {
@@ -46,7 +48,7 @@ export function sparkline({ modules, selected, threshold, dark }: SparklineOptio
     ...bars,
     tau,
     label(0),
-    label(1),
+    label(top),
     '</svg>',
   ].join('');
   return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;

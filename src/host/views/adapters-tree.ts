@@ -194,12 +194,7 @@ function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
     unreadable: vscode.l10n.t('cannot be read'),
     stale: vscode.l10n.t('changed since it was inspected'),
     inspected: report
-      ? vscode.l10n.t(
-          '{0} of {1} · direction {2}',
-          selected.size,
-          report.modules.length,
-          signed(report.totals.direction, DIGITS),
-        )
+      ? `${selected.size}/${report.modules.length} · ${vscode.l10n.t('direction {0}', signed(report.totals.direction, DIGITS))}`
       : '',
   }[state];
   // The explorer's own decoration of the folder comes with its address.
@@ -228,7 +223,7 @@ function layerItem({ folder, label, modules }: LayerNode): vscode.TreeItem {
   const selected = modules.filter((module) => module.selected).length;
   item.id = `${folder.toString()} ${label}`;
   item.description = lowest
-    ? vscode.l10n.t('{0} of {1} · lowest {2}', selected, modules.length, decimal(lowest.similarity, DIGITS))
+    ? `${selected}/${modules.length} · ${vscode.l10n.t('lowest {0}', decimal(lowest.similarity, DIGITS))}`
     : '';
   return item;
 }
