@@ -198,6 +198,14 @@ export class Workbench {
     return this.window.locator('.notifications-toasts .notification-list-item-message').allInnerTexts();
   }
 
+  /** All notifications so far, also those that have left the screen; their center stays open. */
+  async notificationCenter(): Promise<Locator> {
+    const center = this.window.locator('.notifications-center:visible');
+    if (!(await center.isVisible())) await this.command('Notifications: Show Notifications');
+    await center.waitFor();
+    return center.locator('.notification-list-item');
+  }
+
   async clickNotification(button: string): Promise<void> {
     const toasts = this.window.locator('.notifications-toasts');
     await toasts.getByRole('button', { name: button, exact: true }).first().click();
