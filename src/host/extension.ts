@@ -10,6 +10,7 @@ import { ConfigHover } from './inline/config-hover';
 import { ConfigLenses } from './inline/config-lenses';
 import { ConfigDiagnostics } from './inline/diagnostics';
 import { Dismissals } from './inline/dismissals';
+import { Explanations } from './inline/explanations';
 import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
 import { Standings } from './inspections/standings';
@@ -40,7 +41,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const standings = new Standings(inspections, models, originals);
   const inspector = new Inspector(services, editor, actions, standings);
   const dismissals = new Dismissals(context.workspaceState);
-  const readme = vscode.Uri.joinPath(context.extensionUri, 'readme.md');
+  // Its name in the package.
+  const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'readme.md'));
   context.subscriptions.push(
     log,
     engine,
@@ -53,7 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ConfigLenses(standings),
     new ConfigHints(standings),
     new ConfigHover(standings),
-    new ConfigDiagnostics(standings, originals, dismissals, readme),
+    new ConfigDiagnostics(standings, originals, dismissals, explanations),
     new QuickFixes(),
     new ReportLenses(),
     new Decorations(adapters, standings),

@@ -9,6 +9,7 @@ import { type Standing, type Standings } from '../inspections/standings';
 import { type OriginalsPlace } from '../originals-place';
 import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
+import { type Explanations } from './explanations';
 import { folderOf, isConfig } from './files';
 import { findingText, isProjectedAsSelected, staleText } from './words';
 
@@ -16,9 +17,6 @@ export const SOURCE = 'Safe LoRA';
 
 /** Of a report: an error's, a notice's, or one that only stands here. */
 export type ReportCode = ErrorCode | NoticeCode | 'modules-selected' | 'adapter-modified';
-
-/** The section of the README that explains a code. */
-const EXPLAINED_IN = 'reports-beside-the-configuration';
 
 /** Somebody types, or several files change: one look afterwards is enough. */
 const SETTLE_MS = 200;
@@ -39,7 +37,7 @@ export class ConfigDiagnostics extends Disposable {
     private readonly standings: Standings,
     private readonly originals: OriginalsPlace,
     private readonly dismissals: Dismissals,
-    private readonly readme: vscode.Uri,
+    private readonly explanations: Explanations,
   ) {
     super();
     const again = (folder?: vscode.Uri): void => {
@@ -76,10 +74,11 @@ export class ConfigDiagnostics extends Disposable {
     const folder = folderOf(document.uri);
     const standing = await this.standings.of(folder);
     const reports = [...(await this.reportsOfAdapter(folder, standing)), ...reportsOfStanding(standing)];
+    const shown = reports.filter(({ code }) => !this.dismissals.has(code));
+    const links = await Promise.all(shown.map(({ code }) => this.explanations.of(code)));
     if (document.isClosed || this.isDisposed) return;
     const text = readConfigText(document);
-    const shown = reports.filter(({ code }) => !this.dismissals.has(code));
-    this.collection.set(document.uri, shown.map((report) => this.diagnostic(document, text, report))); // prettier-ignore
+    this.collection.set(document.uri, shown.map((report, i) => diagnosticOf(document, text, report, links[i]!))); // prettier-ignore
   }
 
   /** What the adapter itself says, whether or not it was measured. */
@@ -95,17 +94,22 @@ export class ConfigDiagnostics extends Disposable {
     // Where it was measured, its report holds the same notices and more.
     return (standing.report?.notices ?? [...adapter.notices, ...quantisedNotice(adapter)]).map(reportOf);
   }
+}
 
-  private diagnostic(document: vscode.TextDocument, text: ConfigText, report: Report): vscode.Diagnostic {
-    const place = report.keys.map(text.place).find((found) => isSet(found?.value));
-    const range = place
-      ? new vscode.Range(document.positionAt(place.start), document.positionAt(place.end))
-      : new vscode.Range(0, 0, 0, 1);
-    const diagnostic = new vscode.Diagnostic(range, report.message, report.severity);
-    diagnostic.source = SOURCE;
-    diagnostic.code = { value: report.code, target: this.readme.with({ fragment: EXPLAINED_IN }) };
-    return diagnostic;
-  }
+function diagnosticOf(
+  document: vscode.TextDocument,
+  text: ConfigText,
+  { code, message, severity, keys }: Report,
+  target: vscode.Uri,
+): vscode.Diagnostic {
+  const place = keys.map(text.place).find((found) => isSet(found?.value));
+  const range = place
+    ? new vscode.Range(document.positionAt(place.start), document.positionAt(place.end))
+    : new vscode.Range(0, 0, 0, 1);
+  const diagnostic = new vscode.Diagnostic(range, message, severity);
+  diagnostic.source = SOURCE;
+  diagnostic.code = { value: code, target };
+  return diagnostic;
 }
 
 function reportsOfStanding(standing: Standing): Report[] {
