@@ -4,9 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { folderName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
-import { kindOf, readJsonObject } from './files';
-import { isTargeted } from './naming';
+import { type FileStamp, kindOf, readJsonObject, stampOf } from './files';
+import { targeted } from './naming';
 import { isObject } from './objects';
+import { firstFitting, isPattern } from './patterns';
 import { belongTo, openOriginals, type Originals } from './originals';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -49,6 +50,8 @@ export interface Adapter {
   /** What was kept of the weights that saving in place replaced; null where nothing was, or where it is another adapter's. */
   originals: Originals | null;
   notices: Notice[];
+  /** Of its weights, its configuration and its originals, as they were opened; also where there are no originals. */
+  stamps: FileStamp[];
 }
 
 /**
@@ -61,26 +64,23 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const realPath = await realpath(folder).catch((error: unknown) => {
     throw fileError(folder, error);
   });
+  const kept = originalsPath ?? join(folder, ORIGINALS_FILE);
+  const stamps = await Promise.all([join(folder, ADAPTER_FILE), join(folder, CONFIG_FILE), kept].map(stampOf));
   const config = await readAdapterConfig(folder);
   const file = await openSafetensors(join(folder, ADAPTER_FILE));
   const notices: Notice[] = [];
   const pairs = pairTensors(file, config, notices);
-  const provenance = readProvenance(
-    file,
-    () =>
-      new SafeLoraError(
-        'adapter-layout',
-        `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,
-      ),
-  );
-  const originals = provenance
-    ? await verifiedOriginals(originalsPath ?? join(folder, ORIGINALS_FILE), file, pairs, provenance, notices)
-    : null;
+  const provenance = provenanceOf(file);
+  const originals = provenance ? await verifiedOriginals(kept, file, pairs, provenance, notices) : null;
   const projected = new Set(provenance?.modules ?? []);
-  const modules = pairs.map(({ name, a, b }): LoraModule => {
+  const alphas = alphasOf(
+    pairs.map(({ name }) => name),
+    config,
+  );
+  const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
     const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;
-    const scale = alphaOf(name, config) / (config.useRslora ? Math.sqrt(rank) : rank);
+    const scale = loraScale(alphas[i]!, rank, config.useRslora);
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
   explainTargets(config, modules, notices);
@@ -98,6 +98,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     provenance,
     originals,
     notices,
+    stamps,
   };
 }
 
@@ -133,7 +134,8 @@ interface AdapterConfig {
   path: string;
   rank: number | null;
   alpha: number;
-  alphaPattern: [RegExp, number][];
+  /** By patterns of names, as sources of regular expressions. */
+  alphaPattern: [string, number][];
   useRslora: boolean;
   fanInFanOut: boolean;
   targetModules: string[];
@@ -171,12 +173,12 @@ async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
       throw refuse(`${key} is neither a string nor a list of strings`);
     return list;
   };
-  const patterns = (key: string): [RegExp, number][] => {
+  const patterns = (key: string): [string, number][] => {
     const value = raw[key] ?? {};
     if (!isObject(value)) throw refuse(`${key} is not an object`);
     return Object.entries(value).map(([pattern, setting]) => {
       if (typeof setting !== 'number' || !(setting > 0)) throw refuse(`${key} gives ${pattern} no number above 0`);
-      return [compilePattern(pattern), setting];
+      return [patternSource(pattern), setting];
     });
   };
   patterns('rank_pattern');
@@ -198,16 +200,38 @@ async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
 }
 
 /** PEFT matches a pattern's key against the end of a module's name (`get_pattern_key` in peft/utils/other.py). */
-function compilePattern(pattern: string): RegExp {
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`);
-  } catch {
-    return new RegExp(`^(?:.*\\.)?${pattern.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$`);
-  }
+function patternSource(pattern: string): string {
+  const source = isPattern(pattern) ? `(?:${pattern})` : pattern.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  return `^(?:.*\\.)?${source}$`;
 }
 
-function alphaOf(name: string, config: AdapterConfig): number {
-  return config.alphaPattern.find(([pattern]) => pattern.test(name))?.[1] ?? config.alpha;
+function alphasOf(names: readonly string[], { path, alpha, alphaPattern }: AdapterConfig): number[] {
+  const fitting = firstFitting(
+    alphaPattern.map(([source]) => source),
+    names,
+  );
+  if (fitting) return fitting.map((pattern) => alphaPattern[pattern]?.[1] ?? alpha);
+  throw new SafeLoraError(
+    'adapter-config',
+    `${path}: a pattern of alpha_pattern takes without end to match; write the names of the modules instead.`,
+  );
+}
+
+/** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
+export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
+  return alpha / (useRslora ? Math.sqrt(rank) : rank);
+}
+
+/** @throws SafeLoraError where the file's provenance is not one that this tool writes */
+export function provenanceOf(file: SafetensorsFile): Provenance | null {
+  return readProvenance(
+    file,
+    () =>
+      new SafeLoraError(
+        'adapter-layout',
+        `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,
+      ),
+  );
 }
 
 // Initialisations that move part of the base weight into B·A (peft/tuners/lora/layer.py). PEFT's conversion on saving sets the
@@ -349,7 +373,8 @@ function uncoveredNotices(keys: readonly string[], config: AdapterConfig): Notic
 /** The tensors are the truth; a listed target without any tensor is worth a word, since its layers look adapted and are not. */
 function explainTargets(config: AdapterConfig, modules: readonly LoraModule[], notices: Notice[]): void {
   if (!config.targetsAreList) return;
-  const absent = config.targetModules.filter((target) => !modules.some(({ name }) => isTargeted(name, target, true)));
+  const names = modules.map(({ name }) => name);
+  const absent = config.targetModules.filter((target) => targeted(names, target, true).size === 0);
   if (absent.length === 0 || notices.some((notice) => notice.code === 'adapter-not-covered')) return;
   notices.push({
     code: 'config-differs',

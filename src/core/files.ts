@@ -66,6 +66,32 @@ export class ReadableFile {
   }
 }
 
+/** A file as it was seen: enough to notice a change without reading it. */
+export interface FileStamp {
+  path: string;
+  /** In bytes; -1 where there was no file. */
+  size: number;
+  /** Time of the last change, in milliseconds since 1970. */
+  modified: number;
+}
+
+export async function stampOf(path: string): Promise<FileStamp> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { path, size, modified: mtimeMs };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { path, size: -1, modified: 0 };
+    throw fileError(path, error);
+  }
+}
+
+/** True where every file is as it was stamped. */
+export async function areAsStamped(stamps: readonly FileStamp[]): Promise<boolean> {
+  const now = await Promise.all(stamps.map(({ path }) => stampOf(path).catch(() => null)));
+  return now.every((stamp, i) => stamp?.size === stamps[i]!.size && stamp.modified === stamps[i]!.modified);
+}
+
 export function truncated(path: string, needed: number, found: number): SafeLoraError {
   return new SafeLoraError(
     'safetensors-format',

@@ -1,20 +1,9 @@
 // What a kept result belongs to: the adapter's bytes, and the very files of both models.
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Adapter, CONFIG_FILE } from './adapter';
+import { type Adapter } from './adapter';
 import { type Checkpoint } from './checkpoint';
-import { fileError } from './errors';
-import { ReadableFile } from './files';
-
-/** A file as it was seen: enough to notice a change without reading it. */
-export interface FileStamp {
-  path: string;
-  /** In bytes; -1 where there was no file. */
-  size: number;
-  /** Time of the last change, in milliseconds since 1970. */
-  modified: number;
-}
+import { SafeLoraError } from './errors';
+import { areAsStamped, type FileStamp, ReadableFile } from './files';
 
 export interface AdapterIdentity {
   /** SHA-256 of adapter_model.safetensors. */
@@ -29,54 +18,49 @@ export interface AdapterIdentity {
 
 const PIECE = 2 ** 20;
 
-export async function stampOf(path: string): Promise<FileStamp> {
-  try {
-    const { size, mtimeMs } = await stat(path);
-    return { path, size, modified: mtimeMs };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return { path, size: -1, modified: 0 };
-    throw fileError(path, error);
-  }
-}
-
-/** True where every file is as it was stamped. */
-export async function areAsStamped(stamps: readonly FileStamp[]): Promise<boolean> {
-  const now = await Promise.all(stamps.map(({ path }) => stampOf(path).catch(() => null)));
-  return now.every((stamp, i) => stamp?.size === stamps[i]!.size && stamp.modified === stamps[i]!.modified);
-}
-
 export function checkpointStamps({ files }: Checkpoint): FileStamp[] {
   return files.map(({ path, size, modified }) => ({ path, size, modified }));
 }
 
 /**
  * Reads the adapter's files whole.
- * @param originalsPath where its originals would be kept
+ * @throws SafeLoraError where they are no longer those that were opened
  */
-export async function adapterIdentity(
-  { file, path, originals }: Pick<Adapter, 'file' | 'path' | 'originals'>,
-  originalsPath: string,
-): Promise<AdapterIdentity> {
-  const paths = [file.path, join(path, CONFIG_FILE), originalsPath];
-  const stamps = await Promise.all(paths.map(stampOf));
-  const [weights, config] = await Promise.all([hashFile(paths[0]!), hashFile(paths[1]!)]);
+export async function adapterIdentity(adapter: Pick<Adapter, 'stamps' | 'originals'>): Promise<AdapterIdentity> {
+  const { stamps, originals } = adapter;
+  const [weights, config] = await Promise.all([hashFile(stamps[0]!.path), hashFile(stamps[1]!.path)]);
+  await refuseOutdated(adapter);
   return { weights, config, originals: originals !== null, stamps };
+}
+
+/** @throws SafeLoraError where a file of the adapter is no longer the one that was opened */
+export async function refuseOutdated({ stamps }: Pick<Adapter, 'stamps'>): Promise<void> {
+  for (const stamp of stamps) {
+    if (await areAsStamped([stamp])) continue;
+    throw new SafeLoraError(
+      'changed-on-disk',
+      `${stamp.path}: was changed on disk after it was opened; reload it to see what it holds now.`,
+    );
+  }
 }
 
 export function sameAdapter(one: AdapterIdentity, other: AdapterIdentity): boolean {
   return one.weights === other.weights && one.config === other.config && one.originals === other.originals;
 }
 
-/** Equal for equal adapters on the same files of the same models; a name for a file. */
+/**
+ * Equal for equal adapters on the same files of the same models, measured by the same version; a name for a file.
+ * @param version of the tool
+ */
 export function inspectionKey(
+  version: string,
   { weights, config, originals }: AdapterIdentity,
   base: readonly FileStamp[],
   aligned: readonly FileStamp[],
 ): string {
   const models = [base, aligned].map((stamps) => stamps.map(({ path, size, modified }) => [path, size, modified]));
   return createHash('sha256')
-    .update(JSON.stringify([weights, config, originals, models]))
+    .update(JSON.stringify([version, weights, config, originals, models]))
     .digest('hex');
 }
 

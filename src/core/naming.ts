@@ -1,6 +1,7 @@
 // Names of modules: which weight of a checkpoint an adapter's module means, and where in the model it sits.
 import { type Checkpoint } from './checkpoint';
 import { SafeLoraError } from './errors';
+import { firstFitting, isPattern } from './patterns';
 import { type TensorInfo } from './safetensors';
 
 /** Where a module sits, read from its name. */
@@ -106,17 +107,14 @@ function keepsPosition(name: string, suffix: string): boolean {
 }
 
 /**
- * True where PEFT adapts a module for an entry of `target_modules`: in a list an entry is a name or its end, alone it is a pattern
- * of whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py).
+ * The modules that PEFT adapts for an entry of `target_modules`: in a list an entry is a name or its end, alone it is a pattern of
+ * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). None where the pattern cannot be used.
  */
-export function isTargeted(module: string, entry: string, inList: boolean): boolean {
-  if (inList) return module === entry || module.endsWith(`.${entry}`);
-  if (entry === 'all-linear') return true;
-  try {
-    return new RegExp(`^(?:${entry})$`).test(module);
-  } catch {
-    return false;
-  }
+export function targeted(modules: readonly string[], entry: string, inList: boolean): Set<string> {
+  if (inList) return new Set(modules.filter((name) => name === entry || name.endsWith(`.${entry}`)));
+  if (entry === 'all-linear') return new Set(modules);
+  const fitting = isPattern(entry) ? firstFitting([`^(?:${entry})$`], modules) : null;
+  return new Set(fitting ? modules.filter((_, i) => fitting[i] === 0) : []);
 }
 
 const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 'audio_tower', 'language_model'];

@@ -143,22 +143,27 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
   // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
   const stated = /^[^\\/]+\/[^\\/]+$/.test(adapter.trainedOn) ? adapter.trainedOn : lastPart(adapter.trainedOn);
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
-  if (knownAs(aligned).includes(wanted)) {
-    if (unquantised === null) return [];
-    return notice(
-      'trained-on-quantised',
-      `The adapter says it was trained on ${stated}, a quantised model; it is measured against the exact weights of ${aligned.name}.`,
-    );
-  }
+  const quantised =
+    unquantised === null
+      ? []
+      : notice(
+          'trained-on-quantised',
+          `The adapter says it was trained on ${stated}, a quantised model; it is measured against the exact weights of ${aligned.name}.`,
+        );
+  if (knownAs(aligned).includes(wanted)) return quantised;
   if (knownAs(base).includes(wanted)) {
-    return notice(
-      'trained-on-base',
-      `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model.`,
+    return quantised.concat(
+      notice(
+        'trained-on-base',
+        `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model.`,
+      ),
     );
   }
-  return notice(
-    'aligned-mismatch',
-    `The adapter says it was trained on ${stated}; the aligned model given is ${aligned.name}.`,
+  return quantised.concat(
+    notice(
+      'aligned-mismatch',
+      `The adapter says it was trained on ${stated}; the aligned model given is ${aligned.name}.`,
+    ),
   );
 }
 

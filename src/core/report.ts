@@ -1,6 +1,8 @@
 // The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this same object.
+import { isDeepStrictEqual } from 'node:util';
 import { type Measurement } from './measure';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
+import { targeted } from './naming';
 import { type KnownProjection } from './patch';
 import { type Plan, type PlannedModule, sameModel } from './plan';
 import { type Provenance } from './provenance';
@@ -78,6 +80,31 @@ export function selectedIn(report: Report, selection: Selection): Set<string> {
     selectable: notice !== 'already-projected',
   }));
   return select(candidates, selection);
+}
+
+/** Said of the selection that a report was made with, and of no other. */
+const OF_SELECTION: readonly NoticeCode[] = ['count-capped', 'rounding-loss'];
+
+/** The notices of a report that hold under another selection, too. */
+export function noticesUnder(report: Report, selection: Selection): Notice[] {
+  const same = isDeepStrictEqual(report.selection, selection);
+  return report.notices.filter(({ code }) => same || !OF_SELECTION.includes(code));
+}
+
+/** The modules of a report that an entry of `target_modules` means. */
+export function modulesOf({ modules }: Report, entry: string, inList: boolean): ModuleReport[] {
+  const names = targeted(
+    modules.map(({ name }) => name),
+    entry,
+    inList,
+  );
+  return modules.filter(({ name }) => names.has(name));
+}
+
+/** The mean over the modules for which a measure is defined; null where it is for none. */
+export function meanOf(modules: readonly ModuleReport[], measure: 'similarity' | 'direction'): number | null {
+  const values = modules.map((module) => module[measure]).filter((value) => value !== null);
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 export function selectable(modules: readonly MeasuredModule[]): Selectable[] {

@@ -1,9 +1,10 @@
 // The palette's and the explorer's commands.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE, CONFIG_FILE } from '../core/adapter';
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
+import { REPORT_FILE } from '../core/output';
 import { PATCH_ENDING } from '../core/patch-file';
 import { type EditorActions } from './actions';
 import { type WorkspaceAdapters } from './adapters';
@@ -13,7 +14,7 @@ import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, reporting } from './errors';
-import { isConfig, isReport } from './inline/files';
+import { folderOf as parentOf, isConfig, isReport } from './inline/files';
 import { type Inspector } from './inspector';
 
 export class Commands extends Disposable {
@@ -36,7 +37,7 @@ export class Commands extends Disposable {
     this.add(commands.chooseModels, async (resource) => {
       const ask = (adapter: AdapterDocument): Promise<void> => this.actions.chooseModels(adapter, ['base', 'aligned']);
       // Where it was asked for beside a file, its user stays there.
-      await (resource ? this.inspector.withDocument(folderOf(resource), ask) : ask((await this.target()).adapter));
+      await (resource ? this.inspector.withMeasured(folderOf(resource), ask) : ask((await this.target()).adapter));
     });
     this.add(commands.restoreOriginals, async (resource) => {
       await this.actions.restore((await this.target(resource)).adapter);
@@ -141,7 +142,8 @@ function inlineFile(): vscode.Uri | undefined {
 
 /** From an adapter's folder or a file in it. */
 function folderOf(resource: vscode.Uri): vscode.Uri {
-  return /\.(?:json|safetensors)$/.test(resource.path) ? vscode.Uri.joinPath(resource, '..') : resource;
+  const isFile = [ADAPTER_FILE, CONFIG_FILE, REPORT_FILE].includes(basename(resource.path));
+  return isFile ? parentOf(resource) : resource;
 }
 
 function adapterFile(resource: vscode.Uri): vscode.Uri {

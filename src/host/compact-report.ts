@@ -1,15 +1,12 @@
 // A report as a language model reads it: few characters, rounded numbers, the modules that matter first.
-import { isDeepStrictEqual } from 'node:util';
 import { type NoticeCode } from '../core/errors';
-import { type ModuleReport, type Report, selectedIn } from '../core/report';
+import { type ModuleReport, noticesUnder, type Report, selectedIn } from '../core/report';
 import { type Selection } from '../core/selection';
 
 /** Some 8 kB of rows; a model that needs more asks with another selection. */
 export const MOST_ROWS = 100;
 
 const COLUMNS = ['module', 'similarity', 'null', 'direction', 'gain', 'selected'] as const;
-/** Said of the selection that a report was made with, and of no other. */
-const OF_SELECTION: ReadonlySet<NoticeCode> = new Set<NoticeCode>(['count-capped', 'rounding-loss']);
 const NOTE =
   'similarity (0 to 1) is how far the update B·A of a module lies in the directions of the aligned model minus its base; ' +
   'it does not say what the model does or whether it is harmful, so read it beside null (what a random update of that module would have) and direction (negative: the update works against the alignment).';
@@ -79,10 +76,7 @@ export function compactSelection(selection: Selection): object {
 }
 
 export function compactNotices(report: Report, selection: Selection): CompactReport['notices'] {
-  const same = isDeepStrictEqual(report.selection, selection);
-  return report.notices
-    .filter(({ code }) => same || !OF_SELECTION.has(code))
-    .map(({ code, message }) => ({ code, message }));
+  return noticesUnder(report, selection).map(({ code, message }) => ({ code, message }));
 }
 
 function row(module: ModuleReport, selected: boolean): (string | number | boolean | null)[] {

@@ -33,12 +33,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const models = new ModelPairs();
   const storage = context.storageUri ?? context.globalStorageUri;
   const originals = new OriginalsPlace(storage);
-  const inspections = new InspectionStore(storage, context.workspaceState, originals);
+  const inspections = new InspectionStore(storage);
   const services = { engine, models, originals, inspections, log };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);
-  const standings = new Standings(inspections, models, originals);
+  const standings = new Standings(adapters, inspections, models, originals, log);
   const inspector = new Inspector(services, editor, actions, standings);
   const dismissals = new Dismissals(context.workspaceState);
   // Its name in the package.
@@ -55,7 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ConfigLenses(standings),
     new ConfigHints(standings),
     new ConfigHover(standings),
-    new ConfigDiagnostics(standings, originals, dismissals, explanations),
+    new ConfigDiagnostics(standings, originals, dismissals, explanations, log),
     new QuickFixes(),
     new ReportLenses(),
     new Decorations(adapters, standings),

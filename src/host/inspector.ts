@@ -4,10 +4,12 @@ import { ADAPTER_FILE } from '../core/adapter';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, errorView } from './errors';
+import { Cancelled, errorView, modelsUnknown } from './errors';
 import { type Standings } from './inspections/standings';
 
 export class Inspector {
+  private batch: Promise<void> | undefined;
+
   constructor(
     private readonly services: DocumentServices,
     private readonly editor: AdapterEditorProvider,
@@ -34,14 +36,26 @@ export class Inspector {
 
   /** Measures an adapter, after asking for the models that are not known. */
   async inspect(folder: vscode.Uri): Promise<void> {
+    await this.withMeasured(folder, (document) => this.actions.measure(document));
+  }
+
+  /** What keeps an adapter from being measured is thrown, since there may be no tab that shows it. */
+  async withMeasured(folder: vscode.Uri, measure: (document: AdapterDocument) => Promise<void>): Promise<void> {
     await this.withDocument(folder, async (document) => {
-      await this.actions.measure(document);
+      await measure(document);
       document.measurement.requireDone();
     });
   }
 
   /** Measures every adapter whose result is not there or stale; one that fails does not keep the others from it. */
-  async inspectAll(folders: readonly vscode.Uri[]): Promise<void> {
+  inspectAll(folders: readonly vscode.Uri[]): Promise<void> {
+    this.batch ??= this.inspectDue(folders).finally(() => {
+      this.batch = undefined;
+    });
+    return this.batch;
+  }
+
+  private async inspectDue(folders: readonly vscode.Uri[]): Promise<void> {
     const due: vscode.Uri[] = [];
     for (const folder of folders) if ((await this.standings.of(folder)).state !== 'inspected') due.push(folder);
     if (due.length === 0) {
@@ -52,18 +66,21 @@ export class Inspector {
     const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
     const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
     let done = 0;
+    // A question about models that was dismissed is not asked again for the next adapter on the same model.
+    const dismissed = new Set<string | null>();
     await vscode.window.withProgress(options, async (progress, token) => {
       // The engine stays for all of them.
       const held = this.services.engine.hold();
+      const cancelled = (): boolean => token.isCancellationRequested;
       try {
         for (const folder of due) {
-          if (token.isCancellationRequested) return;
+          if (cancelled()) return;
           progress.report({ message: vscode.workspace.asRelativePath(folder), increment: 100 / due.length });
           try {
-            await this.withDocument(folder, (document) => this.measureQuietly(document, token));
+            await this.withDocument(folder, (document) => this.measureQuietly(document, token, dismissed));
             done++;
           } catch (error) {
-            if (error instanceof Cancelled) return;
+            if (cancelled()) return;
             failed.push(folder.fsPath);
             this.services.log.error(errorView(error).message);
           }
@@ -75,9 +92,18 @@ export class Inspector {
     await this.tell(done, failed.length);
   }
 
-  private async measureQuietly(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
-    await this.actions.askForModels(document);
-    const { measurement } = document;
+  private async measureQuietly(
+    document: AdapterDocument,
+    token: vscode.CancellationToken,
+    dismissed: Set<string | null>,
+  ): Promise<void> {
+    const { measurement, adapter } = document;
+    const unknown = (): Error => modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
+    if (dismissed.has(adapter.trainedOn) && !(measurement.models.base && measurement.models.aligned)) throw unknown();
+    await this.actions.askForModels(document).catch((error: unknown) => {
+      dismissed.add(adapter.trainedOn);
+      throw error instanceof Cancelled ? unknown() : error;
+    });
     const listening = token.onCancellationRequested(() => void measurement.stop());
     await measurement.run();
     listening.dispose();

@@ -24,6 +24,10 @@ export class ModelPairs {
   /** Of this window; the settings of a workspace that is not trusted are not written. */
   private readonly chosen = new Map<string, Partial<ModelPair>>();
 
+  private readonly changed = new vscode.EventEmitter<void>();
+  /** Other models were chosen, for this window at least. */
+  readonly onDidChange = this.changed.event;
+
   /** What is known of the adapter's models; either may still be missing. */
   find(adapter: ModelKey, scope: vscode.Uri): Partial<ModelPair> {
     const key = pairKey(adapter);
@@ -35,6 +39,7 @@ export class ModelPairs {
     const key = pairKey(adapter);
     // Until the settings say it.
     this.chosen.set(key, pair);
+    this.changed.fire();
     if (!pair.base || !pair.aligned || !vscode.workspace.isTrusted) return;
     const configuration = vscode.workspace.getConfiguration(SECTION, scope);
     const target = vscode.workspace.workspaceFolders

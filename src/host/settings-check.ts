@@ -29,6 +29,8 @@ interface Problem {
 export class SettingsCheck extends Disposable {
   private readonly diagnostics = this._register(vscode.languages.createDiagnosticCollection('safe-lora-settings'));
   private timer: NodeJS.Timeout | undefined;
+  /** What was found in the folders of each file's pairs, until they change. */
+  private readonly folders = new Map<string, Promise<Problem[]>>();
   /** Only the latest check says what it found. */
   private checks = 0;
   private toldOfUserSettings = false;
@@ -37,13 +39,17 @@ export class SettingsCheck extends Disposable {
     super();
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
-        if (change.affectsConfiguration(SECTION)) this.checkSoon();
+        if (!change.affectsConfiguration(SECTION)) return;
+        if (change.affectsConfiguration(`${SECTION}.pairs`)) this.folders.clear();
+        this.checkSoon();
       }),
     );
     // A line that moved moves its problem.
     this._register(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => {
-        if (settingsFiles().some((file) => file.uri.toString() === uri.toString())) this.checkSoon();
+        if (!settingsFiles().some((file) => file.uri.toString() === uri.toString())) return;
+        this.folders.clear();
+        this.checkSoon();
       }),
     );
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => { this.checkSoon(); })); // prettier-ignore
@@ -70,13 +76,20 @@ export class SettingsCheck extends Disposable {
     this.tellOfUserSettings();
     const found = await Promise.all(
       settingsFiles().map(async (file): Promise<[vscode.Uri, vscode.Diagnostic[]]> => {
-        const problems = [...wrongValues(file.valueOf), ...(await wrongFolders(file.valueOf('pairs')))];
+        const problems = [...wrongValues(file.valueOf), ...(await this.wrongFolders(file))];
         return [file.uri, problems.length > 0 ? await locate(file, problems) : []];
       }),
     );
     if (current !== this.checks || this.isDisposed) return;
     this.diagnostics.clear();
     this.diagnostics.set(found);
+  }
+
+  private wrongFolders({ uri, valueOf }: SettingsFile): Promise<Problem[]> {
+    const key = uri.toString();
+    const found = this.folders.get(key) ?? wrongFolders(valueOf('pairs'));
+    this.folders.set(key, found);
+    return found;
   }
 
   /** The user's settings may lie on another machine, so their problems have no file here. */

@@ -117,6 +117,13 @@ export class AdapterTools extends Disposable {
           vscode.l10n.t('{0}: has unsaved edits in its tab; save or undo them first.', document.adapter.file.path),
         );
       }
+      const gone = document.irrecoverable;
+      if (gone.length > 0) {
+        throw new SafeLoraError(
+          'already-projected',
+          vscode.l10n.t('{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.', document.adapter.path, gone.length), // prettier-ignore
+        );
+      }
       const selection = selectionOf(input, document.firstSelection);
       await measure(document, token);
       const report = document.measurement.report(selection);
@@ -199,11 +206,12 @@ async function answering(result: Promise<object>): Promise<vscode.LanguageModelT
 
 /** @throws SafeLoraError where the input names no folder that is there */
 async function adapterFolder(input: unknown): Promise<vscode.Uri> {
-  const path = pathIn(input, 'adapter');
+  // A slash at its end would make it another adapter's.
+  const path = pathIn(input, 'adapter').replace(/(?<=.)[\\/]+$/, '');
   for (const place of placesOf(path)) {
     const folder = basename(place.path) === ADAPTER_FILE ? vscode.Uri.joinPath(place, '..') : place;
-    const isThere = await vscode.workspace.fs.stat(folder).then(() => true, () => false); // prettier-ignore
-    if (isThere) return folder;
+    const type = await vscode.workspace.fs.stat(folder).then((found) => found.type, () => undefined); // prettier-ignore
+    if (type === vscode.FileType.Directory) return folder;
   }
   throw new SafeLoraError(
     'file-access',

@@ -3,18 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { openAdapter, ORIGINALS_FILE } from '../../src/core/adapter';
+import { openAdapter } from '../../src/core/adapter';
 import { openCheckpoint } from '../../src/core/checkpoint';
-import {
-  adapterIdentity,
-  areAsStamped,
-  checkpointStamps,
-  inspectionKey,
-  sameAdapter,
-  stampOf,
-} from '../../src/core/identity';
+import { areAsStamped, stampOf } from '../../src/core/files';
+import { adapterIdentity, checkpointStamps, inspectionKey, sameAdapter } from '../../src/core/identity';
 import { makeInspection, parseInspection, resultsOf } from '../../src/core/inspection';
-import { isTargeted } from '../../src/core/naming';
+import { targeted } from '../../src/core/naming';
 import { makePlan } from '../../src/core/plan';
 import { buildReport, reportText, selectedIn } from '../../src/core/report';
 import { findingSum, signed } from '../../src/core/text';
@@ -64,12 +58,12 @@ describe('an inspection', () => {
 describe('the identity of an adapter and its models', () => {
   it('is that of the bytes of the adapter and of the files of the models, and of nothing else', async () => {
     const { base, aligned, adapter } = smallCase(temporaryFolder());
-    const identify = async () => adapterIdentity(await openAdapter(adapter), join(adapter, ORIGINALS_FILE));
+    const identify = async () => adapterIdentity(await openAdapter(adapter));
     const keyOf = async (): Promise<string> => {
       const models = await Promise.all(
         [base, aligned].map(async (path) => checkpointStamps(await openCheckpoint(path))),
       );
-      return inspectionKey(await identify(), models[0]!, models[1]!);
+      return inspectionKey('0', await identify(), models[0]!, models[1]!);
     };
     const model = join(base, 'model.safetensors');
     const earlier = new Date(1_700_000_000_000);
@@ -117,14 +111,20 @@ describe('the identity of an adapter and its models', () => {
 describe('an entry of target_modules', () => {
   it('is in a list a name or its end at a dot, alone a pattern of the whole name', () => {
     const name = 'model.layers.3.self_attn.q_proj';
-    assert.ok(isTargeted(name, 'q_proj', true));
-    assert.ok(isTargeted(name, name, true));
-    assert.ok(!isTargeted(name, 'proj', true));
-    assert.ok(!isTargeted(name, '.*q_proj', true));
-    assert.ok(isTargeted(name, '.*\\.self_attn\\.(q|v)_proj', false));
-    assert.ok(!isTargeted(name, 'q_proj', false));
-    assert.ok(isTargeted(name, 'all-linear', false));
-    assert.ok(!isTargeted(name, '(', false));
+    assert.equal(targeted([name], 'q_proj', true).size, 1);
+    assert.equal(targeted([name], name, true).size, 1);
+    assert.equal(targeted([name], 'proj', true).size, 0);
+    assert.equal(targeted([name], '.*q_proj', true).size, 0);
+    assert.equal(targeted([name], '.*\\.self_attn\\.(q|v)_proj', false).size, 1);
+    assert.equal(targeted([name], 'q_proj', false).size, 0);
+    assert.equal(targeted([name], 'all-linear', false).size, 1);
+    assert.equal(targeted([name], '(', false).size, 0);
+  });
+
+  it('that would backtrack without end is given up', () => {
+    const started = performance.now();
+    assert.equal(targeted([`${'a'.repeat(60)}.q_proj`], '(?:[a-z_.0-9]+)+X', false).size, 0);
+    assert.ok(performance.now() - started < 5000);
   });
 });
 

@@ -304,8 +304,11 @@ describe('what the adapter says it was trained on', () => {
   it('is a notice where it is the base, or neither', async () => {
     assert.deepEqual(await codes('meta-llama/Llama-2-7b-hf'), ['trained-on-base']);
     assert.deepEqual(await codes('mistralai/Mistral-7B-Instruct-v0.2'), ['aligned-mismatch']);
-    assert.deepEqual(await codes('org/Mistral-7B-Instruct-v0.2-bnb-4bit'), ['aligned-mismatch']);
-    assert.deepEqual(await codes('org/Llama-2-7b-hf-GPTQ'), ['trained-on-base']);
+    assert.deepEqual(await codes('org/Mistral-7B-Instruct-v0.2-bnb-4bit'), [
+      'trained-on-quantised',
+      'aligned-mismatch',
+    ]);
+    assert.deepEqual(await codes('org/Llama-2-7b-hf-GPTQ'), ['trained-on-quantised', 'trained-on-base']);
   });
 
   it('is another notice where it is the aligned model, quantised', async () => {

@@ -2,9 +2,9 @@
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, ADAPTER_FILE, openAdapter } from '../../core/adapter';
+import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE } from '../../core/adapter';
 import { SafeLoraError } from '../../core/errors';
-import { ReadableFile } from '../../core/files';
+import { areAsStamped, ReadableFile } from '../../core/files';
 import { comparePositions, positions } from '../../core/naming';
 import { originalHashes } from '../../core/originals';
 import { REPORT_FILE } from '../../core/output';
@@ -174,7 +174,7 @@ export class AdapterDocument extends Disposable {
   /** What is being chosen, how many modules it selects, and where they were measured; null before they were. */
   choice(): { selection: Selection; selected: number | null; provider: string | null } {
     const selection = this.draft ?? this.firstSelection;
-    const { measured } = this.measurement;
+    const measured = this.changedOnDisk ? null : this.measurement.measured;
     return {
       selection,
       selected: measured && select(selectable(measured.modules), selection).size,
@@ -308,12 +308,13 @@ export class AdapterDocument extends Disposable {
   /** Reads the adapter anew; what was applied and not saved is given up. */
   revert(): Promise<void> {
     return this.serialised(async () => {
-      const { path, file } = this.opened;
+      const { path, file, stamps } = this.opened;
       await this.measurement.paused(async () => {
         const adapter = await openAdapter(path, await this.services.originals.of(path));
-        const same = await isUnchanged(file);
+        const sameWeights = await isUnchanged(file);
+        const same = sameWeights && (await areAsStamped(stamps));
         this.opened = adapter;
-        if (!same) this.generation++;
+        if (!sameWeights) this.generation++;
         return { adapter, same };
       });
       await this.takeUp();
@@ -408,7 +409,8 @@ export class AdapterDocument extends Disposable {
   }
 
   private watch(folder: string): void {
-    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), ADAPTER_FILE);
+    const names = `{${[ADAPTER_FILE, CONFIG_FILE, ORIGINALS_FILE].join(',')}}`;
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), names);
     const watcher = this._register(vscode.workspace.createFileSystemWatcher(pattern));
     const check = (): void => {
       void this.saving.then(() => this.checkDisk());
@@ -419,9 +421,10 @@ export class AdapterDocument extends Disposable {
   }
 
   private async checkDisk(): Promise<void> {
-    const changed = !(await isUnchanged(this.opened.file));
+    const changed = !(await areAsStamped(this.opened.stamps));
     if (changed === this.changedOnDisk || this.isDisposed) return;
     this.changedOnDisk = changed;
+    this.viewChanged.fire();
     if (changed) await this.measurement.stop();
     this.reopened.fire();
   }

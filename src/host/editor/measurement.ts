@@ -2,7 +2,8 @@
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { folderName, openCheckpoint } from '../../core/checkpoint';
-import { areAsStamped, checkpointStamps } from '../../core/identity';
+import { areAsStamped } from '../../core/files';
+import { checkpointStamps, refuseOutdated } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
 import { makeInspection, type Inspection, resultsOf } from '../../core/inspection';
@@ -14,7 +15,6 @@ import {
   type Report,
   selectable,
 } from '../../core/report';
-import { refuseChanged } from '../../core/save';
 import { select, type Selection } from '../../core/selection';
 import { chooseDevice } from '../../engine/providers';
 import { measurePlan, type Progress } from '../../engine/run';
@@ -100,6 +100,7 @@ export class Measurement extends Disposable {
   /** Other models make other numbers. */
   async setModels(pair: Partial<ModelPair>): Promise<void> {
     if (pair.base === this.pair.base && pair.aligned === this.pair.aligned) return;
+    await this.recalling;
     await this.stop();
     this.pair = pair;
     this.clear();
@@ -114,6 +115,7 @@ export class Measurement extends Disposable {
     const { promise, resolve } = deferred();
     this.pause = promise;
     try {
+      await this.recalling;
       await this.stop();
       const { adapter, same } = await action();
       this.adapter = adapter;
@@ -158,17 +160,41 @@ export class Measurement extends Disposable {
     }
   }
 
-  /** All modules, with the projections that a selection takes; those that were not kept are computed now. */
+  /**
+   * All modules, with the projections that a selection takes; those that were not kept are computed now.
+   * @throws SafeLoraError where the models are no longer those that were measured
+   */
   async projected(selection: Selection): Promise<{ plan: Plan; modules: MeasuredModule[] }> {
-    const { modules } = this.complete;
-    const names = select(selectable(modules), selection);
-    const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
-    if (missing.length > 0) {
-      for (const { name } of missing) this.results.delete(name);
-      this.state = 'idle';
-      await this.run();
+    for (;;) {
+      const { plan, modules } = this.complete;
+      if (!(await this.modelsHold())) {
+        this.clear();
+        throw new SafeLoraError(
+          'changed-on-disk',
+          vscode.l10n.t(
+            '{0}: the models have changed on disk since the adapter was measured; measure it again.',
+            this.adapter.path,
+          ),
+        );
+      }
+      const names = select(selectable(modules), selection);
+      const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
+      if (missing.length === 0) return { plan, modules };
+      await this.measureAgain(missing.map(({ name }) => name));
     }
-    return this.complete;
+  }
+
+  /** Where it does not come to its end, what was known stays known. */
+  private async measureAgain(names: readonly string[]): Promise<void> {
+    const before = new Map(this.results);
+    for (const name of names) this.results.delete(name);
+    this.state = 'idle';
+    await this.run();
+    if (this.measured) return;
+    const { failure } = this;
+    for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
+    this.enter('done');
+    throw failure;
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -210,34 +236,43 @@ export class Measurement extends Disposable {
 
   private async afterRecall(): Promise<void> {
     await this.recalling;
-    const { plan } = this;
-    if (this.state === 'done' && plan) {
-      const files = [plan.base, plan.aligned].flatMap((model) => checkpointStamps(model));
-      if (!(await areAsStamped(files))) this.clear();
-    }
+    if (this.results.size > 0 && !(await this.modelsHold())) this.clear();
     await this.walk();
   }
 
+  /** False where a file of either model is not the one that was read. */
+  private async modelsHold(): Promise<boolean> {
+    if (!this.plan) return true;
+    return areAsStamped([this.plan.base, this.plan.aligned].flatMap((model) => checkpointStamps(model)));
+  }
+
   private async tryToRecall(): Promise<void> {
-    const { base, aligned } = this.pair;
-    const entry = this.store?.entry(this.adapter.path);
-    if (!base || !aligned || !entry || this.state !== 'idle' || !(await areAsStamped(entry.adapter.stamps))) return;
-    const plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
+    const { pair, adapter } = this;
+    const { base, aligned } = pair;
+    const entry = await this.store?.entry(adapter.path);
+    if (!base || !aligned || !entry || !(await areAsStamped(entry.adapter.stamps))) return;
+    const plan = makePlan(adapter, await openCheckpoint(base), await openCheckpoint(aligned));
     const inspection = await this.kept(plan);
-    if (!inspection || this.isDisposed || this.isRunning) return;
+    if (!inspection || this.isDisposed || this.state !== 'idle' || this.pair !== pair || this.adapter !== adapter)
+      return;
     this.plan = plan;
     this.takeUp(inspection);
     this.enter('done');
     this.replaced.fire();
   }
 
-  /** What was kept of a plan; the numbers of every module, or nothing. */
+  /** What was kept of a plan; the numbers of every module, or nothing. What keeps it from being read costs a run, no more. */
   private async kept(plan: Plan): Promise<Inspection | null> {
     if (!this.store) return null;
-    const entry = await this.store.place(plan);
-    const inspection = await this.store.load(entry.key);
-    if (inspection) await this.store.point(this.adapter.path, entry);
-    return inspection;
+    try {
+      const entry = await this.store.place(plan);
+      const inspection = await this.store.load(entry.key);
+      if (inspection) await this.store.point(this.adapter.path, entry);
+      return inspection;
+    } catch (error) {
+      this.log.warn(`Nothing recalled: ${(error as Error).message}`);
+      return null;
+    }
   }
 
   private takeUp(inspection: Inspection): void {
@@ -261,7 +296,7 @@ export class Measurement extends Disposable {
       await this.pause;
       abort.signal.throwIfAborted();
       this.device = chooseDevice(setting('device', this.scope));
-      await refuseChanged(this.adapter.file);
+      await refuseOutdated(this.adapter);
       this.plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
       const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
       if (kept) {
@@ -281,7 +316,7 @@ export class Measurement extends Disposable {
           this.changed.fire();
         },
       });
-      await refuseChanged(this.adapter.file);
+      await refuseOutdated(this.adapter);
       this.settle(started);
       this.enter('done');
       await this.keep();

@@ -1,13 +1,13 @@
 // Beside the values of an adapter_config.json: what was measured of each target, and the scale that rank and alpha come to.
 import * as vscode from 'vscode';
-import { isTargeted } from '../../core/naming';
-import { type ModuleReport } from '../../core/report';
+import { loraScale } from '../../core/adapter';
+import { meanOf, modulesOf } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { type ConfigText, type Place, readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from './files';
-import { DIGITS } from './words';
+import { DIGITS } from '../inspections/words';
 
 export class ConfigHints extends Disposable implements vscode.InlayHintsProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
@@ -28,11 +28,10 @@ export class ConfigHints extends Disposable implements vscode.InlayHintsProvider
   }
 }
 
-/** What the update is multiplied by in the running model, https://arxiv.org/abs/2312.03732 for rsLoRA. */
 function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.InlayHint[] {
   const { rank, alpha, rslora, hasPatterns } = text;
   if (!rank || !alpha) return [];
-  const scale = Number((alpha.value / (rslora ? Math.sqrt(rank.value) : rank.value)).toPrecision(4));
+  const scale = Number(loraScale(alpha.value, rank.value, rslora).toPrecision(4));
   const label = rslora ? vscode.l10n.t('scale α/√r = {0} (rsLoRA)', scale) : vscode.l10n.t('scale α/r = {0}', scale);
   const tooltip = hasPatterns
     ? vscode.l10n.t('The update B·A is multiplied by this, but for modules with a rank or an alpha of their own.')
@@ -48,7 +47,7 @@ function targetHints(
 ): vscode.InlayHint[] {
   if (!report) return [];
   return targets.flatMap((target) => {
-    const modules = report.modules.filter(({ name }) => isTargeted(name, target.value, targetsAreList));
+    const modules = modulesOf(report, target.value, targetsAreList);
     if (modules.length === 0) return [];
     const count = modules.filter(({ name }) => selected.has(name)).length;
     const label = [
@@ -63,11 +62,6 @@ function targetHints(
     );
     return hint(document, target, label, tooltip);
   });
-}
-
-function meanOf(modules: readonly ModuleReport[], measure: 'similarity' | 'direction'): number | null {
-  const values = modules.map((module) => module[measure]).filter((value) => value !== null);
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function hint(document: vscode.TextDocument, place: Place<unknown>, label: string, tooltip: string): vscode.InlayHint {

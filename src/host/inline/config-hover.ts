@@ -1,14 +1,13 @@
 // On a target module: its layers as a small table, and the same as a picture with τ and the null level.
 import * as vscode from 'vscode';
-import { isTargeted } from '../../core/naming';
-import { type ModuleReport } from '../../core/report';
+import { type ModuleReport, modulesOf } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from './files';
 import { sparkline } from './sparkline';
-import { DIGITS, ruleText } from './words';
+import { DIGITS, ruleText } from '../inspections/words';
 
 /** A hover is read at a glance; the editor has the rest. */
 const MOST_ROWS = 32;
@@ -25,7 +24,7 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
     const target = targets.find(({ start, end }) => start <= offset && offset <= end);
     if (!target) return undefined;
     const standing = await this.standings.of(folderOf(document.uri));
-    const modules = standing.report?.modules.filter(({ name }) => isTargeted(name, target.value, targetsAreList)) ?? [];
+    const modules = standing.report ? modulesOf(standing.report, target.value, targetsAreList) : [];
     if (modules.length === 0) return undefined;
     const range = new vscode.Range(document.positionAt(target.start), document.positionAt(target.end));
     return new vscode.Hover(content(target.value, modules, standing), range);

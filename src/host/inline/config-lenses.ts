@@ -4,7 +4,7 @@ import { commands } from '../contributions';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { CONFIG_SELECTOR, folderOf } from './files';
-import { findingText, isProjectedAsSelected, projectedText, staleText } from './words';
+import { findingText, isProjectedAsSelected, projectedText, staleText } from '../inspections/words';
 
 export class ConfigLenses extends Disposable implements vscode.CodeLensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

@@ -23,8 +23,12 @@ export interface ConfigText {
   place: (key: string) => Place<unknown> | null;
 }
 
+/** A configuration has some thousand; one far larger is none, and parsing it could end the host's stack. */
+const MOST_LETTERS = 1_000_000;
+
 export function readConfigText(document: vscode.TextDocument): ConfigText {
-  const root = parseTree(document.getText());
+  const source = document.getText();
+  const root = source.length > MOST_LETTERS ? undefined : parseTree(source);
   const find = (key: string): Node | undefined => root && findNodeAtLocation(root, [key]);
   const place = (key: string): Place<unknown> | null => {
     const value = find(key);

@@ -1,8 +1,11 @@
 // What an open adapter_config.json should make its reader know, as information and warnings beside its entries.
+import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, openAdapter } from '../../core/adapter';
+import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from '../../core/adapter';
 import { unquantisedName } from '../../core/checkpoint';
 import { type ErrorCode, type Notice, type NoticeCode } from '../../core/errors';
+import { areAsStamped, type FileStamp, stampOf } from '../../core/files';
+import { noticesUnder } from '../../core/report';
 import { Disposable } from '../dispose';
 import { errorView } from '../errors';
 import { type Standing, type Standings } from '../inspections/standings';
@@ -11,7 +14,7 @@ import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
 import { folderOf, isConfig } from './files';
-import { findingText, isProjectedAsSelected, staleText } from './words';
+import { findingText, isProjectedAsSelected, staleText } from '../inspections/words';
 
 export const SOURCE = 'Safe LoRA';
 
@@ -32,12 +35,17 @@ interface Report {
 export class ConfigDiagnostics extends Disposable {
   private readonly collection = this._register(vscode.languages.createDiagnosticCollection('safe-lora'));
   private readonly pending = new Map<string, NodeJS.Timeout>();
+  /** Only the latest look at a document says what it found. */
+  private readonly turns = new WeakMap<vscode.TextDocument, number>();
+  /** What each adapter says of itself, which typing in its configuration does not change. */
+  private readonly told = new Map<string, { stamps: FileStamp[]; reports: Report[] }>();
 
   constructor(
     private readonly standings: Standings,
     private readonly originals: OriginalsPlace,
     private readonly dismissals: Dismissals,
     private readonly explanations: Explanations,
+    private readonly log: vscode.LogOutputChannel,
   ) {
     super();
     const again = (folder?: vscode.Uri): void => {
@@ -65,34 +73,49 @@ export class ConfigDiagnostics extends Disposable {
     clearTimeout(this.pending.get(key));
     const look = (): void => {
       this.pending.delete(key);
-      void this.publish(document);
+      this.publish(document).catch((error: unknown) => {
+        this.log.error(error as Error);
+      });
     };
     this.pending.set(key, setTimeout(look, SETTLE_MS));
   }
 
   private async publish(document: vscode.TextDocument): Promise<void> {
+    const turn = (this.turns.get(document) ?? 0) + 1;
+    this.turns.set(document, turn);
     const folder = folderOf(document.uri);
     const standing = await this.standings.of(folder);
     const reports = [...(await this.reportsOfAdapter(folder, standing)), ...reportsOfStanding(standing)];
     const shown = reports.filter(({ code }) => !this.dismissals.has(code));
     const links = await Promise.all(shown.map(({ code }) => this.explanations.of(code)));
-    if (document.isClosed || this.isDisposed) return;
+    if (document.isClosed || this.isDisposed || turn !== this.turns.get(document)) return;
     const text = readConfigText(document);
     this.collection.set(document.uri, shown.map((report, i) => diagnosticOf(document, text, report, links[i]!))); // prettier-ignore
   }
 
-  /** What the adapter itself says, whether or not it was measured. */
+  /** What the adapter says; where it was measured, its report holds the same notices and more. */
   private async reportsOfAdapter(folder: vscode.Uri, standing: Standing): Promise<Report[]> {
-    let adapter: Adapter;
-    try {
-      adapter = await openAdapter(folder.fsPath, await this.originals.of(folder.fsPath));
-    } catch (error) {
-      const { code, message } = errorView(error);
-      const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
-      return [{ code, message, severity, keys: keysOf(code) }];
-    }
-    // Where it was measured, its report holds the same notices and more.
-    return (standing.report?.notices ?? [...adapter.notices, ...quantisedNotice(adapter)]).map(reportOf);
+    if (standing.report) return noticesUnder(standing.report, standing.selection).map(reportOf);
+    const key = folder.toString();
+    const earlier = this.told.get(key);
+    if (earlier && (await areAsStamped(earlier.stamps))) return earlier.reports;
+    const originals = await this.originals.of(folder.fsPath);
+    const files = [ADAPTER_FILE, CONFIG_FILE].map((name) => join(folder.fsPath, name));
+    const stamps = await Promise.all([...files, originals].map(stampOf));
+    const reports = await reportsOfUnmeasured(folder.fsPath, originals);
+    this.told.set(key, { stamps, reports });
+    return reports;
+  }
+}
+
+async function reportsOfUnmeasured(folder: string, originals: string): Promise<Report[]> {
+  try {
+    const adapter = await openAdapter(folder, originals);
+    return [...adapter.notices, ...quantisedNotice(adapter)].map(reportOf);
+  } catch (error) {
+    const { code, message } = errorView(error);
+    const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
+    return [{ code, message, severity, keys: keysOf(code) }];
   }
 }
 

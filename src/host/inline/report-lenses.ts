@@ -8,7 +8,7 @@ import { signed } from '../../core/text';
 import { commands } from '../contributions';
 import { Disposable } from '../dispose';
 import { folderOf, REPORT_SELECTOR } from './files';
-import { DIGITS, findingText, similarityText } from './words';
+import { DIGITS, findingText, similarityText } from '../inspections/words';
 
 /** A report of 560 modules has 300 kB; a text far beyond is none, and parsing it would hold the host up. */
 const MAX_LENGTH = 10_000_000;

@@ -17,8 +17,12 @@ const COLORS = {
   light: { bar: '#8a8a8a', selected: '#0072b2', level: '#7a5c00', threshold: '#d55e00', text: '#333333' },
 };
 
-/** The picture as the address of an image. */
-export function sparkline({ modules, selected, threshold, dark }: SparklineOptions): string {
+/** The editor cuts a hover at 100,000 letters, and a bar takes 200. */
+const MOST_BARS = 128;
+
+/** The picture as the address of an image; of very many modules only the lowest of each layer. */
+export function sparkline({ modules: all, selected, threshold, dark }: SparklineOptions): string {
+  const modules = all.length > MOST_BARS ? lowestOfLayers(all).slice(0, MOST_BARS) : all;
   const colors = COLORS[dark ? 'dark' : 'light'];
   const [width, height] = [SIZE.width - PAD.left - PAD.right, SIZE.height - PAD.top - PAD.bottom];
   const step = width / Math.max(modules.length, 1);
@@ -52,6 +56,16 @@ export function sparkline({ modules, selected, threshold, dark }: SparklineOptio
     '</svg>',
   ].join('');
   return `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
+}
+
+function lowestOfLayers(modules: readonly ModuleReport[]): ModuleReport[] {
+  const lowest = new Map<string, ModuleReport>();
+  for (const module of modules) {
+    const layer = `${module.stack ?? ''} ${module.layer ?? ''}`;
+    const other = lowest.get(layer);
+    if (!other || (module.similarity ?? 2) < (other.similarity ?? 2)) lowest.set(layer, module);
+  }
+  return [...lowest.values()];
 }
 
 function n(value: number): string {

@@ -1,14 +1,14 @@
 // How each adapter stands: not inspected, inspected, or changed since; what every surface but the editor shows.
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE } from '../../core/adapter';
+import { ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE, provenanceOf } from '../../core/adapter';
 import { folderName } from '../../core/checkpoint';
-import { kindOf } from '../../core/files';
-import { areAsStamped, sameAdapter } from '../../core/identity';
-import { type Provenance, PROVENANCE_KEY, readProvenance } from '../../core/provenance';
+import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files';
+import { sameAdapter } from '../../core/identity';
 import { type Report, selectedIn } from '../../core/report';
 import { openSafetensors } from '../../core/safetensors';
 import { type Selection } from '../../core/selection';
+import { type WorkspaceAdapters } from '../adapters';
 import { SECTION } from '../contributions';
 import { Disposable } from '../dispose';
 import { errorView } from '../errors';
@@ -43,42 +43,61 @@ const FILES = `**/{${ADAPTER_FILE},${CONFIG_FILE},${ORIGINALS_FILE}}`;
 const SETTLE_MS = 250;
 const SETTINGS = ['pairs', 'selection', 'threshold', 'count'];
 
+/** A standing as it was found, and the files of the adapter that it was read from. */
+interface Known {
+  standing: Standing;
+  stamps: FileStamp[];
+}
+
 export class Standings extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | undefined>());
   /** An adapter stands otherwise; undefined where any may. */
   readonly onDidChange = this.changed.event;
-  private readonly known = new Map<string, Promise<Standing>>();
+  private readonly known = new Map<string, Promise<Known>>();
   private readonly settling = new Map<string, NodeJS.Timeout>();
   /** Watchers of the folders in which the models of kept results lie. */
   private readonly models = new Map<string, vscode.Disposable>();
+  /** Adapters are read whole one after the other, however many have been touched. */
+  private reading: Promise<unknown> = Promise.resolve();
 
   constructor(
+    adapters: WorkspaceAdapters,
     private readonly inspections: InspectionStore,
     private readonly pairs: ModelPairs,
     private readonly originals: OriginalsPlace,
+    private readonly log: vscode.LogOutputChannel,
   ) {
     super();
     const files = this._register(vscode.workspace.createFileSystemWatcher(FILES));
     for (const event of [files.onDidChange, files.onDidCreate, files.onDidDelete]) {
       this._register(event((file) => { this.settle(vscode.Uri.joinPath(file, '..')); })); // prettier-ignore
     }
+    // A folder that is renamed is announced without its files.
+    this._register(adapters.onDidChange(() => { this.settle(undefined); })); // prettier-ignore
+    this._register(pairs.onDidChange(() => { this.settle(undefined); })); // prettier-ignore
     this._register(inspections.onDidKeep((folder) => { this.forget(vscode.Uri.file(folder)); })); // prettier-ignore
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
-        if (SETTINGS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.forgetAll();
+        if (SETTINGS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.forget(undefined);
       }),
     );
   }
 
-  /** Kept until something changes. */
-  of(folder: vscode.Uri): Promise<Standing> {
+  /** What was found earlier, unless a file of the adapter has changed since: not every place is watched. */
+  async of(folder: vscode.Uri): Promise<Standing> {
     const key = folder.toString();
-    let standing = this.known.get(key);
-    if (!standing) {
-      standing = this.look(folder);
-      this.known.set(key, standing);
+    const earlier = this.known.get(key);
+    if (earlier) {
+      const { standing, stamps } = await earlier;
+      if (await areAsStamped(stamps)) return standing;
+      if (this.known.get(key) === earlier) this.known.delete(key);
     }
-    return standing;
+    let known = this.known.get(key);
+    if (!known) {
+      known = this.find(folder);
+      this.known.set(key, known);
+    }
+    return (await known).standing;
   }
 
   override dispose(): void {
@@ -87,8 +106,9 @@ export class Standings extends Disposable {
     super.dispose();
   }
 
-  private settle(folder: vscode.Uri): void {
-    const key = folder.toString();
+  /** @param folder undefined where any adapter may be concerned */
+  private settle(folder: vscode.Uri | undefined): void {
+    const key = folder?.toString() ?? '';
     clearTimeout(this.settling.get(key));
     const forget = (): void => {
       this.settling.delete(key);
@@ -97,14 +117,18 @@ export class Standings extends Disposable {
     this.settling.set(key, setTimeout(forget, SETTLE_MS));
   }
 
-  private forget(folder: vscode.Uri): void {
-    this.known.delete(folder.toString());
+  private forget(folder: vscode.Uri | undefined): void {
+    if (folder) this.known.delete(folder.toString());
+    else this.known.clear();
     this.changed.fire(folder);
   }
 
-  private forgetAll(): void {
-    this.known.clear();
-    this.changed.fire(undefined);
+  private async find(folder: vscode.Uri): Promise<Known> {
+    if (folder.scheme !== 'file') return { standing: await this.look(folder), stamps: [] };
+    const path = folder.fsPath;
+    const files = [ADAPTER_FILE, CONFIG_FILE].map((name) => join(path, name));
+    const stamps = await Promise.all([...files, await this.originals.of(path)].map(stampOf));
+    return { standing: await this.look(folder), stamps };
   }
 
   private async look(folder: vscode.Uri): Promise<Standing> {
@@ -122,12 +146,12 @@ export class Standings extends Disposable {
     };
     if (folder.scheme !== 'file') return { ...nothing, state: 'uninspected' };
     try {
-      const provenance = await provenanceIn(path);
+      const provenance = provenanceOf(await openSafetensors(join(path, ADAPTER_FILE)));
       const selection = provenance?.selection ?? nothing.selection;
       const projected = provenance?.modules ?? [];
       const restorable = projected.length > 0 && (await kindOf(await this.originals.of(path))) !== null;
       const facts = { ...nothing, selection, projected, restorable };
-      const entry = this.inspections.entry(path);
+      const entry = await this.inspections.entry(path);
       const inspection = entry && (await this.inspections.load(entry.key));
       if (!entry || !inspection) return { ...facts, state: 'uninspected' };
       this.watchModels(entry);
@@ -141,15 +165,26 @@ export class Standings extends Disposable {
   }
 
   private async whatChanged(path: string, entry: Entry): Promise<Standing['changed']> {
-    if (!(await areAsStamped(entry.adapter.stamps))) {
-      // Touched, or checked out again, it may still be the same.
-      const identity = await this.inspections.identify(await openAdapter(path, await this.originals.of(path)));
-      if (!sameAdapter(identity, entry.adapter)) return 'adapter';
-      await this.inspections.point(path, { ...entry, adapter: identity });
-    }
+    if (!(await areAsStamped(entry.adapter.stamps)) && !(await this.isSame(path, entry))) return 'adapter';
     const { base, aligned } = this.pairs.find({ trainedOn: entry.trainedOn, path }, vscode.Uri.file(path));
     const others = (base ?? entry.models.base) !== entry.models.base || (aligned ?? entry.models.aligned) !== entry.models.aligned; // prettier-ignore
     return others || !(await areAsStamped(entry.modelFiles)) ? 'models' : null;
+  }
+
+  /** Touched, or checked out again, an adapter may still be the same. */
+  private async isSame(path: string, entry: Entry): Promise<boolean> {
+    const now = await Promise.all(entry.adapter.stamps.map(({ path: file }) => stampOf(file)));
+    if (now.some(({ size }, i) => size !== entry.adapter.stamps[i]!.size)) return false;
+    const look = this.reading.then(async () => {
+      const identity = await this.inspections.identify(await openAdapter(path, await this.originals.of(path)));
+      if (!sameAdapter(identity, entry.adapter)) return false;
+      await this.inspections.point(path, { ...entry, adapter: identity }).catch((error: unknown) => {
+        this.log.warn(`The result is not kept: ${(error as Error).message}`);
+      });
+      return true;
+    });
+    this.reading = look.catch(() => undefined);
+    return look;
   }
 
   private watchModels({ modelFiles }: Entry): void {
@@ -157,16 +192,11 @@ export class Standings extends Disposable {
       if (this.models.has(folder) || this.isDisposed) continue;
       const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*.safetensors');
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
-      const changed = (): void => { this.forgetAll(); }; // prettier-ignore
+      const changed = (): void => { this.settle(undefined); }; // prettier-ignore
       this.models.set(
         folder,
         vscode.Disposable.from(watcher, watcher.onDidChange(changed), watcher.onDidCreate(changed), watcher.onDidDelete(changed)), // prettier-ignore
       );
     }
   }
-}
-
-async function provenanceIn(folder: string): Promise<Provenance | null> {
-  const file = await openSafetensors(vscode.Uri.joinPath(vscode.Uri.file(folder), ADAPTER_FILE).fsPath);
-  return readProvenance(file, () => new Error(`${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read`));
 }

@@ -1,24 +1,23 @@
-// What was measured, kept in the workspace's storage: a file for each adapter on its two models, found again by their identity.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+// What was measured, kept in the workspace's storage: a file for each adapter on its two models, found again by their identity, and for
+// each adapter's folder one that says which is its last.
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
-import {
-  type AdapterIdentity,
-  adapterIdentity,
-  areAsStamped,
-  checkpointStamps,
-  type FileStamp,
-  inspectionKey,
-} from '../../core/identity';
+import { areAsStamped, type FileStamp } from '../../core/files';
+import { type AdapterIdentity, adapterIdentity, checkpointStamps, inspectionKey } from '../../core/identity';
 import { type Inspection, parseInspection } from '../../core/inspection';
+import { isObject } from '../../core/objects';
 import { type Plan } from '../../core/plan';
 import { replaceFile } from '../../core/replace';
 import { reportText } from '../../core/report';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
-import { type OriginalsPlace } from '../originals-place';
+
+declare const SAFE_LORA_VERSION: string;
 
 /** The last result of an adapter's folder: which it is, and the files whose change makes it stale. */
 export interface Entry {
@@ -30,32 +29,38 @@ export interface Entry {
   modelFiles: FileStamp[];
 }
 
-const INDEX = 'inspections';
+/** Of either kind of file, some 300 kB each at most; the oldest go first. */
+const MOST_FILES = 1000;
 
 export class InspectionStore extends Disposable {
   private readonly kept = this._register(new vscode.EventEmitter<string>());
-  /** A result was kept, or taken over, for the adapter in this folder. */
+  /** Another result was kept for the adapter in this folder. */
   readonly onDidKeep = this.kept.event;
 
   /** @param storage the extension's folder for this workspace */
-  constructor(
-    private readonly storage: vscode.Uri,
-    private readonly index: vscode.Memento,
-    private readonly originals: OriginalsPlace,
-  ) {
+  constructor(private readonly storage: vscode.Uri) {
     super();
   }
 
   /** The last result of the adapter in a folder, whether or not it still holds. */
-  entry(folder: string): Entry | undefined {
-    return this.index.get<Record<string, Entry>>(INDEX, {})[folder];
+  async entry(folder: string): Promise<Entry | null> {
+    try {
+      const value: unknown = JSON.parse(await readFile(this.entryFile(folder), 'utf8'));
+      return isObject(value) && value.version === SAFE_LORA_VERSION ? (value.entry as Entry) : null;
+    } catch {
+      return null;
+    }
   }
 
-  /** Reads the adapter's files whole where they are not as they were last seen. */
-  async identify(adapter: Pick<Adapter, 'file' | 'path' | 'originals'>): Promise<AdapterIdentity> {
-    const known = this.entry(adapter.path)?.adapter;
-    if (known?.originals === (adapter.originals !== null) && (await areAsStamped(known.stamps))) return known;
-    return adapterIdentity(adapter, await this.originals.of(adapter.path));
+  /**
+   * Reads the adapter's files whole where they are not as they were last seen.
+   * @throws SafeLoraError where they are no longer those that were opened
+   */
+  async identify(adapter: Adapter): Promise<AdapterIdentity> {
+    const known = (await this.entry(adapter.path))?.adapter;
+    const isKnown =
+      known?.originals === (adapter.originals !== null) && isDeepStrictEqual(known.stamps, adapter.stamps);
+    return isKnown && (await areAsStamped(known.stamps)) ? known : adapterIdentity(adapter);
   }
 
   /** Where the result of a plan belongs. */
@@ -63,7 +68,7 @@ export class InspectionStore extends Disposable {
     const identity = await this.identify(adapter);
     const [baseFiles, alignedFiles] = [base, aligned].map((model: Checkpoint) => checkpointStamps(model));
     return {
-      key: inspectionKey(identity, baseFiles!, alignedFiles!),
+      key: inspectionKey(SAFE_LORA_VERSION, identity, baseFiles!, alignedFiles!),
       adapter: identity,
       trainedOn: adapter.trainedOn,
       models: { base: base.path, aligned: aligned.path },
@@ -72,32 +77,50 @@ export class InspectionStore extends Disposable {
   }
 
   async load(key: string): Promise<Inspection | null> {
-    return readFile(this.fileOf(key), 'utf8').then(parseInspection, () => null);
+    return readFile(this.resultFile(key), 'utf8').then(parseInspection, () => null);
   }
 
   async keep(folder: string, entry: Entry, inspection: Inspection): Promise<void> {
-    await mkdir(this.folder, { recursive: true });
-    await replaceFile(this.fileOf(entry.key), (path) => writeFile(path, reportText(inspection)));
+    await write(this.resultFile(entry.key), reportText(inspection));
     await this.point(folder, entry);
+    await prune(this.folderOf('results'));
   }
 
-  /** Makes an entry the folder's last result, whose file is there; that of an earlier one goes with its last user. */
+  /** Makes a kept result the folder's last. */
   async point(folder: string, entry: Entry): Promise<void> {
-    const entries = { ...this.index.get<Record<string, Entry>>(INDEX, {}) };
-    const earlier = entries[folder]?.key;
-    entries[folder] = entry;
-    await this.index.update(INDEX, entries);
-    if (earlier !== undefined && !Object.values(entries).some(({ key }) => key === earlier)) {
-      await rm(this.fileOf(earlier), { force: true });
-    }
+    if (isDeepStrictEqual(await this.entry(folder), entry)) return;
+    await write(this.entryFile(folder), JSON.stringify({ version: SAFE_LORA_VERSION, folder, entry }));
     this.kept.fire(folder);
+    await prune(this.folderOf('adapters'));
   }
 
-  private get folder(): string {
-    return join(this.storage.fsPath, INDEX);
+  private folderOf(kind: 'results' | 'adapters'): string {
+    return join(this.storage.fsPath, 'inspections', kind);
   }
 
-  private fileOf(key: string): string {
-    return join(this.folder, `${key}.json`);
+  private resultFile(key: string): string {
+    return join(this.folderOf('results'), `${key}.json`);
   }
+
+  private entryFile(folder: string): string {
+    return join(this.folderOf('adapters'), `${createHash('sha256').update(folder).digest('hex')}.json`);
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(join(path, '..'), { recursive: true });
+  await replaceFile(path, (temporary) => writeFile(temporary, text));
+}
+
+async function prune(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  if (names.length <= MOST_FILES) return;
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(folder, name);
+      return { path, modified: await stat(path).then(({ mtimeMs }) => mtimeMs, () => 0) }; // prettier-ignore
+    }),
+  );
+  const old = files.sort((a, b) => a.modified - b.modified).slice(0, names.length - MOST_FILES);
+  await Promise.all(old.map(({ path }) => rm(path, { force: true })));
 }

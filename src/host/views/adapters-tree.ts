@@ -8,7 +8,7 @@ import { decimal, signed } from '../../core/text';
 import { type WorkspaceAdapters } from '../adapters';
 import { commands, VIEW } from '../contributions';
 import { Disposable } from '../dispose';
-import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../inline/words';
+import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../inspections/words';
 import { type Standing, type Standings } from '../inspections/standings';
 
 const orders = ['name', 'direction', 'similarity'] as const;
@@ -105,10 +105,6 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
       case 'module':
         return [];
     }
-  }
-
-  getParent(node: TreeNode): TreeNode | undefined {
-    return node.type === 'adapter' ? undefined : this.nodes.find(({ folder }) => folder === node.folder);
   }
 
   getTreeItem(node: TreeNode): vscode.TreeItem {

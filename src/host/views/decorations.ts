@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { ORIGINALS_FILE } from '../../core/adapter';
 import { type WorkspaceAdapters } from '../adapters';
 import { Disposable } from '../dispose';
-import { projectedText, ruleText, staleText } from '../inline/words';
+import { projectedText, ruleText, staleText } from '../inspections/words';
 import { type Standing, type Standings } from '../inspections/standings';
 
 export class Decorations extends Disposable implements vscode.FileDecorationProvider {

@@ -5,7 +5,7 @@ import { commands } from '../contributions';
 import { Disposable } from '../dispose';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../inline/files';
-import { ruleText } from '../inline/words';
+import { ruleText } from '../inspections/words';
 import { type Standings } from '../inspections/standings';
 import { setting } from '../settings';
 

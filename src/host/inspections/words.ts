@@ -1,17 +1,17 @@
-// The words of the inline reports: one adapter's finding, in as few of them as say it.
+// How an adapter stands, in as few words as say it.
 import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { type Selection } from '../../core/selection';
 import { decimal, findingSum, signed } from '../../core/text';
-import { pageStrings } from '../editor/strings';
-import { type Standing } from '../inspections/standings';
+import { sharedStrings } from '../editor/strings';
+import { type Standing } from './standings';
 
 /** Digits of a number that is read in passing. */
 export const DIGITS = 2;
 
 /** "3 of 12 modules at or below τ = 0.35" */
 export function ruleText(selection: Selection, selected: number, modules: number): string {
-  return findingSum(selection, selected, modules, pageStrings().found);
+  return findingSum(selection, selected, modules, sharedStrings().found);
 }
 
 /** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */
