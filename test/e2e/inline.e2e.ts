@@ -1,6 +1,6 @@
 // What an adapter's user sees without opening its editor: lens, hints, hover and reports beside the configuration and the saved report.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Report } from '../../src/core/report';
@@ -173,10 +173,30 @@ describe('the configuration of an adapter', () => {
     // The same bytes are the same adapter, whenever they were written.
     writeFileSync(file, original);
     await untilLens(session, /27 of 42 modules/);
+    // The configuration says what the weights mean; a tab that has the adapter open takes it up.
+    const config = session.path('adapters', 'mixed-all', 'adapter_config.json');
+    appendFileSync(config, '\n');
+    await untilLens(session, 'The adapter has changed since it was inspected');
+    await workbench.clickLens('Inspect Again', workbench.lens(/27 of 42 modules/));
     const later = new Date(Date.now() + 5000);
     utimesSync(session.path('base', 'model.safetensors'), later, later);
     await untilLens(session, 'The models are not those that it was inspected with');
     await workbench.clickLens('Inspect Again', workbench.lens(/27 of 42 modules/));
+  });
+
+  it('projects with no model but the one that was measured', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.openAdapter('mixed-all');
+    await tab.measured();
+    const later = new Date(Date.now() + 10_000);
+    utimesSync(session.path('base', 'model.safetensors'), later, later);
+    await tab.button(/^Apply/).click();
+    await workbench.notification('the models have changed on disk since the adapter was measured').waitFor();
+    await tab.button('Measure').click();
+    await tab.measured();
+    await openConfig(session, 'mixed-all');
+    await untilLens(session, /27 of 42 modules/);
   });
 
   it('follows the settings without another run', async () => {

@@ -126,8 +126,11 @@ export class Workbench {
       await panel.waitFor({ timeout: 2000 });
     });
     const texts = await panel.locator('.monaco-list-row').allInnerTexts();
-    await this.press('Control+Shift+M');
-    await panel.waitFor({ state: 'hidden' });
+    // Where the panel has not the focus, the keys only give it that.
+    await again(async () => {
+      if (await panel.isVisible()) await this.press('Control+Shift+M');
+      await panel.waitFor({ state: 'hidden', timeout: 2000 });
+    });
     return texts.map((text) => text.replace(/\s+/g, ' ').trim());
   }
 
