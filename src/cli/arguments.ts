@@ -10,7 +10,8 @@ export class UsageError extends Error {
 
 export interface InspectArguments {
   command: 'inspect';
-  adapter: string;
+  /** At least one. */
+  adapters: string[];
   base: string;
   aligned: string;
   selection: Selection;
@@ -38,14 +39,15 @@ export type Arguments =
   | { command: 'version' };
 
 export const HELP = `Usage:
-  safe-lora inspect ADAPTER --base MODEL --aligned MODEL [options]
-  safe-lora project ADAPTER --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
+  safe-lora inspect ADAPTER… --base MODEL --aligned MODEL [options]
+  safe-lora project ADAPTER… --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
   safe-lora doctor [--json FILE|-]
 
 Measures how each LoRA update lies to the difference between an aligned model and its base (Safe LoRA,
 arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
 
-  ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors
+  ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors; several on the same two
+                   models go through in one pass over their weights
   --base MODEL     folder of the pretrained model
   --aligned MODEL  folder of the chat or instruct model that the adapter was trained on
 
@@ -54,7 +56,7 @@ Selection (default: --threshold ${DEFAULT_THRESHOLD}, the paper's for Llama-2)
   --count K        the K modules of lowest similarity
 
 Output
-  --out DIR        folder for the projected adapter; the source is never changed
+  --out DIR        folder for the projected adapter, of several for one folder each, DIR/NAME; no source is changed
   --force          replace DIR if it holds an earlier result
   --again          go on from an adapter that was projected before: what was projected stays as it is
   --json FILE|-    write the report as JSON, to standard output with -
@@ -150,9 +152,7 @@ interface CommonValues {
 }
 
 function commonArguments(values: CommonValues, positionals: readonly string[]): Omit<InspectArguments, 'command'> {
-  const [adapter, ...more] = positionals;
-  if (!adapter) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
-  if (more.length > 0) throw new UsageError(`one ADAPTER at a time, not also ${more.join(', ')}`);
+  if (positionals.length === 0) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
   if (!values.base) throw new UsageError('--base MODEL is missing: the folder of the pretrained model');
   if (!values.aligned)
     throw new UsageError('--aligned MODEL is missing: the folder of the model that the adapter was trained on');
@@ -163,7 +163,7 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
   if (!Number.isInteger(memory) || memory < MIN_MEMORY_MIB)
     throw new UsageError(`--memory ${values.memory!} is not a whole number of MiB from ${MIN_MEMORY_MIB}`);
   return {
-    adapter,
+    adapters: [...positionals],
     base: values.base,
     aligned: values.aligned,
     selection: selectionOf(values),

@@ -3,18 +3,18 @@
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { createColors } from 'picocolors';
-import { openAdapter } from '../core/adapter';
-import { openCheckpoint } from '../core/checkpoint';
+import { type Adapter } from '../core/adapter';
 import { SafeLoraError, someNames } from '../core/errors';
-import { checkDestination, companions, removeUnfinished, writeFolder } from '../core/output';
+import { checkDestination, companions, type Destination, removeUnfinished, writeFolder } from '../core/output';
 import { makeProjection, writeAdapterFile } from '../core/patch';
-import { makePlan, type Plan } from '../core/plan';
-import { buildReport, type Measured, type Report, travellingReport } from '../core/report';
+import { buildReport, type MeasuredModule, type Report, travellingReport } from '../core/report';
+import { mayTake } from '../core/selection';
 import { Engine } from '../engine/pool';
 import { type ChosenDevice, chooseDevice } from '../engine/providers';
-import { measurePlan } from '../engine/run';
+import { measurePlans, type Outcome } from '../engine/run';
 import { selfTest } from '../engine/selftest';
 import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
+import { Batch, type Item } from './batch';
 import { checkJsonTarget, writeJson } from './json';
 import { ProgressLine } from './progress';
 import { reportLines } from './table';
@@ -49,53 +49,69 @@ async function main(): Promise<void> {
 async function inspect(args: InspectArguments): Promise<void> {
   await checkJsonTarget(args.json);
   const device = chooseDevice(args.device);
-  const plan = await openPlan(args);
-  const measured = await measureWithProgress(plan, args);
-  const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device });
-  show(report, args);
-  await writeJson(args.json, report);
+  const batch = await Batch.open(args);
+  const outcomes = await measure(batch, args, () => false);
+  const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
+    const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device });
+    show(report, args);
+    return Promise.resolve(report);
+  });
+  await finish(batch, reports, args);
 }
 
 async function project(args: ProjectArguments): Promise<void> {
   await checkJsonTarget(args.json);
   const device: ChosenDevice = chooseDevice(args.device);
-  const plan = await openPlan(args);
-  const { adapter } = plan;
-  const before = adapter.modules.filter((module) => module.alreadyProjected).map((module) => module.name);
-  if (before.length > 0 && !args.again) {
-    throw new SafeLoraError(
-      'already-projected',
-      `${adapter.file.path}: ${someNames(before)} ${before.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
-    );
-  }
-  const destination = await checkDestination(args.out, adapter, args.force);
-  const { notices } = await companions(adapter);
-  const measured = await measureWithProgress(plan, args);
-  const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device, notices });
-  const projection = await makeProjection(plan, measured.modules, args.selection, SAFE_LORA_VERSION);
-  await writeFolder(
-    destination,
-    adapter,
-    (path) => writeAdapterFile(path, adapter, projection),
-    travellingReport(report),
+  const batch = await Batch.open(args);
+  const outputs = batch.outputs(args.out);
+  const destinations = new Map<Item, Destination>();
+  await batch.each(async (item) => {
+    const { adapter } = item.plan;
+    if (!args.again) refuseProjectedBefore(adapter);
+    destinations.set(item, await checkDestination(outputs.get(item)!, adapter, args.force));
+  });
+  const outcomes = await measure(batch, args, ({ name, measurement }) =>
+    mayTake(args.selection, name, measurement?.similarity ?? null),
   );
-  show(report, args, `written  ${destination.path}`);
-  await writeJson(args.json, report);
+  const reports = await batch.eachMeasured(outcomes, async (item, measured) => {
+    const { plan } = item;
+    const destination = destinations.get(item)!;
+    const { notices } = await companions(plan.adapter);
+    const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device, notices });
+    const projection = await makeProjection(plan, measured.modules, args.selection, SAFE_LORA_VERSION);
+    await writeFolder(
+      destination,
+      plan.adapter,
+      (path) => writeAdapterFile(path, plan.adapter, projection),
+      travellingReport(report),
+    );
+    show(report, args, `written  ${destination.path}`);
+    return report;
+  });
+  await finish(batch, reports, args);
 }
 
-async function openPlan(args: { adapter: string; base: string; aligned: string }): Promise<Plan> {
-  const adapter = await openAdapter(args.adapter);
-  return makePlan(adapter, await openCheckpoint(args.base), await openCheckpoint(args.aligned));
+/** @throws SafeLoraError for an adapter whose originals are gone */
+function refuseProjectedBefore({ file, modules }: Adapter): void {
+  const before = modules.filter((module) => module.alreadyProjected).map((module) => module.name);
+  if (before.length === 0) return;
+  throw new SafeLoraError(
+    'already-projected',
+    `${file.path}: ${someNames(before)} ${before.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
+  );
 }
 
-async function measureWithProgress(
-  plan: Plan,
+/** @param keep whether a module's projection is wanted */
+async function measure(
+  { plans }: Batch,
   { memory, quiet }: { memory: number; quiet: boolean },
-): Promise<Measured> {
+  keep: (module: MeasuredModule) => boolean,
+): Promise<Outcome[]> {
   const line = new ProgressLine(process.stderr);
   engine = new Engine({ childPath, memory });
   try {
-    return await measurePlan(plan, engine, {
+    return await measurePlans(plans, engine, {
+      keep,
       onProgress: (progress) => {
         if (!quiet) line.update(progress);
       },
@@ -104,6 +120,14 @@ async function measureWithProgress(
     line.clear();
     engine.dispose();
   }
+}
+
+/** Says what could not be done, one line each, and writes the report. */
+async function finish(batch: Batch, reports: readonly Report[], args: { json: string | undefined }): Promise<void> {
+  const { failures } = batch;
+  for (const { message } of failures) process.stderr.write(`safe-lora: ${message}\n`);
+  if (failures.length > 0) process.exitCode = 1;
+  await writeJson(args.json, batch.json(reports));
 }
 
 /** For people; with `--json -` standard output belongs to the report. */

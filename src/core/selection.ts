@@ -39,6 +39,13 @@ export function select(modules: readonly Selectable[], selection: Selection): Se
   return names;
 }
 
+/** False for a module that a selection does not take, whatever the others are. */
+export function mayTake(selection: Selection, name: string, similarity: number | null): boolean {
+  if (similarity === null || selection.overrides.removed.includes(name)) return false;
+  const { mode, overrides } = selection;
+  return mode === 'count' || similarity <= selection.threshold || overrides.added.includes(name);
+}
+
 /** True for what can be used as a selection; files may hold anything. */
 export function isSelection(value: unknown): value is Selection {
   if (!isObject(value) || !isObject(value.overrides)) return false;

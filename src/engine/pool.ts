@@ -25,6 +25,8 @@ export interface Job {
 interface Pending {
   task: ModuleTask;
   job: Job;
+  /** Its child died once already. */
+  tried: boolean;
   resolve: (result: ModuleResult) => void;
   reject: (reason: Error) => void;
 }
@@ -37,6 +39,9 @@ export class Engine {
   private readonly children = new Set<Child>();
   private readonly workers: number;
   private disposed = false;
+  /** When each job last had a module taken up, in turns. */
+  private readonly served = new WeakMap<Job, number>();
+  private turns = 0;
 
   constructor(private readonly options: EngineOptions) {
     this.workers = options.workers ?? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
@@ -53,7 +58,7 @@ export class Engine {
         reject(gone);
         return;
       }
-      this.queue.push({ task, job, resolve, reject });
+      this.queue.push({ task, job, tried: false, resolve, reject });
       this.next();
     });
   }
@@ -90,8 +95,27 @@ export class Engine {
     while (this.queue.length > 0) {
       const child = [...this.children].find((candidate) => candidate.idle) ?? this.start();
       if (!child) return;
-      child.run(this.queue.shift()!);
+      child.run(this.takeFairly());
     }
+  }
+
+  /** The next module of the job that waits the longest: a short job does not wait for a long one's end. */
+  private takeFairly(): Pending {
+    const jobs = [...new Set(this.queue.map((pending) => pending.job))];
+    const served = (job: Job): number => this.served.get(job) ?? 0;
+    const next = jobs.reduce((longest, job) => (served(job) < served(longest) ? job : longest));
+    this.served.set(next, ++this.turns);
+    return this.queue.splice(
+      this.queue.findIndex((pending) => pending.job === next),
+      1,
+    )[0]!;
+  }
+
+  /** A child may die of what had nothing to do with its module, memory that another process took, say. */
+  private retry(pending: Pending): boolean {
+    if (pending.tried || pending.job.cancelled || this.disposed) return false;
+    this.queue.unshift({ ...pending, tried: true });
+    return true;
   }
 
   private start(): Child | undefined {
@@ -105,6 +129,7 @@ export class Engine {
         this.children.delete(child);
         this.next();
       },
+      died: (pending) => this.retry(pending),
     });
     this.children.add(child);
     return child;
@@ -120,7 +145,13 @@ class Child {
   constructor(
     { childPath, background }: EngineOptions,
     memory: number,
-    events: { stderr: (text: string) => void; idle: () => void; gone: () => void },
+    events: {
+      stderr: (text: string) => void;
+      idle: () => void;
+      gone: () => void;
+      /** @returns whether the module under way is taken up by another */
+      died: (pending: Pending) => boolean;
+    },
   ) {
     this.process = fork(childPath, [], {
       serialization: 'advanced',
@@ -149,10 +180,10 @@ class Child {
     });
     this.process.on('error', (error) => {
       this.failure = error;
-      if (this.process.pid === undefined) this.close(null, null, events.gone);
+      if (this.process.pid === undefined) this.close(null, null, events);
     });
     this.process.on('close', (code, signal) => {
-      this.close(code, signal, events.gone);
+      this.close(code, signal, events);
     });
     this.send({ type: 'start', memory });
   }
@@ -188,7 +219,11 @@ class Child {
     this.process.send(message, () => undefined);
   }
 
-  private close(code: number | null, signal: NodeJS.Signals | null, gone: () => void): void {
+  private close(
+    code: number | null,
+    signal: NodeJS.Signals | null,
+    { gone, died }: { gone: () => void; died: (pending: Pending) => boolean },
+  ): void {
     const how = this.failure
       ? `could not run (${this.failure.message})`
       : signal
@@ -196,7 +231,7 @@ class Child {
         : `ended with status ${String(code)}`;
     const outOfMemory = signal === 'SIGKILL' || /heap out of memory|bad_alloc/i.test(this.stderr);
     const said = this.stderr.trim().split('\n').at(-1);
-    if (this.current) {
+    if (this.current && !died(this.current)) {
       this.current.reject(
         ended(`${how}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, this.current.task.name, outOfMemory),
       );

@@ -1,14 +1,15 @@
-// Walks a plan through the engine: every measurable module once, results as they come.
-import { type Plan } from '../core/plan';
+// Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
+import { type Plan, type PlannedModule } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
 import { type Engine, type Job } from './pool';
 
 export interface Progress {
-  /** The module that just finished. */
+  /** The module that just finished, and the place of its plan. */
   module: MeasuredModule;
+  plan: number;
   modulesDone: number;
   modulesTotal: number;
-  /** Bytes of both models' weights. */
+  /** Bytes of both models' weights, counted once for all adapters. */
   bytesDone: number;
   bytesTotal: number;
   /** What was read for it: more than `bytesDone` where weights go through twice. */
@@ -21,17 +22,41 @@ export interface MeasureOptions {
   signal?: AbortSignal;
   /** Results of an earlier walk over the same plan, by module; they are not computed again. */
   known?: ReadonlyMap<string, ModuleFinding>;
+  /** Whether a module's projection is wanted beside its numbers; by default every one is. */
+  keep?: (module: MeasuredModule) => boolean;
 }
+
+/** What became of one of several plans. */
+export type Outcome = { measured: Measured } | { failure: unknown };
+
+/** One adapter's module among those that go through the engine together. */
+interface Part {
+  plan: number;
+  module: PlannedModule;
+}
+
+/** More columns than this gain nothing more from sharing a pass, and their products take the memory of the weights. */
+const MOST_COLUMNS = 512;
 
 /**
  * Measures every module of a plan. The first failure ends the walk.
  * @returns the modules in the plan's order
  */
-export async function measurePlan(
-  plan: Plan,
+export async function measurePlan(plan: Plan, engine: Engine, options: MeasureOptions = {}): Promise<Measured> {
+  const [outcome] = await measurePlans([plan], engine, options);
+  if ('failure' in outcome!) throw outcome.failure;
+  return outcome!.measured;
+}
+
+/**
+ * Measures the modules of several adapters in one pass over the weights that they share.
+ * @returns what became of each plan, in their order: one adapter's failure is no other's
+ */
+export async function measurePlans(
+  plans: readonly Plan[],
   engine: Engine,
-  { onProgress, signal, known }: MeasureOptions = {},
-): Promise<Measured> {
+  { onProgress, signal, known, keep = () => true }: MeasureOptions = {},
+): Promise<Outcome[]> {
   const started = performance.now();
   const job: Job = {};
   const giveUp = (): void => {
@@ -39,38 +64,89 @@ export async function measurePlan(
   };
   signal?.throwIfAborted();
   signal?.addEventListener('abort', giveUp, { once: true });
-  const measurable = plan.modules.filter((module) => module.weights !== null && !known?.has(module.name));
-  const bytesTotal = measurable.reduce((sum, { weights }) => sum + weights!.base.length + weights!.aligned.length, 0);
+  const groups = groupsOf(plans, (name) => known?.has(name) ?? false);
+  const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
+  const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
+  const findings = plans.map(() => new Map<string, MeasuredModule>());
+  const failures = new Map<number, unknown>();
+  const read = plans.map(() => 0);
   let [modulesDone, bytesDone, bytesRead] = [0, 0, 0];
+
+  const compute = async (parts: readonly Part[]): Promise<void> => {
+    const { name, shape, weights } = parts[0]!.module;
+    const updates = parts.map(({ module: { a, b } }) => ({ a, b }));
+    const result = await engine.compute({ name, shape, ...weights!, updates }, job);
+    bytesRead += result.bytesRead;
+    bytesDone += weightBytes(parts);
+    parts.forEach(({ plan, module }, i) => {
+      const finished: MeasuredModule = { ...module, ...result.updates[i]! };
+      if (finished.projected && !keep(finished)) finished.projected = { ...finished.projected, bytes: null };
+      findings[plan]!.set(module.name, finished);
+      read[plan]! += result.bytesRead;
+      modulesDone++;
+      onProgress?.({ module: finished, plan, modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead });
+    });
+  };
+  const computeApart = async (parts: readonly Part[]): Promise<void> => {
+    try {
+      await compute(parts);
+    } catch (error) {
+      if (job.cancelled) throw error;
+      // Which adapter it was is seen when each goes alone.
+      if (parts.length > 1) await Promise.all(parts.map((part) => computeApart([part])));
+      else if (!failures.has(parts[0]!.plan)) failures.set(parts[0]!.plan, error);
+      if (failures.size === plans.length) engine.cancel(job, error as Error);
+    }
+  };
   try {
-    const modules = await Promise.all(
-      plan.modules.map(async (module): Promise<MeasuredModule> => {
-        const earlier = known?.get(module.name);
-        if (earlier) return { ...module, ...earlier };
-        if (!module.weights) return { ...module, measurement: null, projected: null };
-        const { name, shape, a, b, weights } = module;
-        const result = await engine.compute({ name, shape, ...weights, updates: [{ a, b }] }, job);
-        const finished = { ...module, ...result.updates[0]! };
-        bytesRead += result.bytesRead;
-        bytesDone += weights.base.length + weights.aligned.length;
-        modulesDone++;
-        onProgress?.({
-          module: finished,
-          modulesDone,
-          modulesTotal: measurable.length,
-          bytesDone,
-          bytesTotal,
-          bytesRead,
-        });
-        return finished;
-      }),
-    );
-    refuseEqualModels(plan, modules);
-    return { modules, bytesRead, seconds: (performance.now() - started) / 1000 };
+    await Promise.all(groups.map(computeApart));
   } catch (error) {
-    engine.cancel(job, error as Error);
-    throw error;
+    if (failures.size < plans.length) throw error;
   } finally {
     signal?.removeEventListener('abort', giveUp);
   }
+  const seconds = (performance.now() - started) / 1000;
+  return plans.map((plan, i): Outcome => {
+    if (failures.has(i)) return { failure: failures.get(i) };
+    const modules = plan.modules.map(
+      (module): MeasuredModule =>
+        findings[i]!.get(module.name) ?? {
+          ...module,
+          ...(known?.get(module.name) ?? { measurement: null, projected: null }),
+        },
+    );
+    try {
+      refuseEqualModels(plan, modules);
+      return { measured: { modules, bytesRead: read[i]!, seconds } };
+    } catch (failure) {
+      return { failure };
+    }
+  });
+}
+
+/** The modules that go through together: of one name, on the same weights, as many as their columns allow. */
+function groupsOf(plans: readonly Plan[], isKnown: (name: string) => boolean): Part[][] {
+  const groups: Part[][] = [];
+  const open = new Map<string, { parts: Part[]; columns: number }>();
+  plans.forEach(({ modules }, plan) => {
+    for (const module of modules) {
+      if (!module.weights || isKnown(module.name)) continue;
+      const { base, aligned, transposed } = module.weights;
+      const key = JSON.stringify([module.name, base.path, base.offset, aligned.path, aligned.offset, transposed]);
+      let group = open.get(key);
+      if (!group || group.columns + module.rank > MOST_COLUMNS) {
+        group = { parts: [], columns: 0 };
+        open.set(key, group);
+        groups.push(group.parts);
+      }
+      group.parts.push({ plan, module });
+      group.columns += module.rank;
+    }
+  });
+  return groups;
+}
+
+function weightBytes([first]: readonly Part[]): number {
+  const { base, aligned } = first!.module.weights!;
+  return base.length + aligned.length;
 }

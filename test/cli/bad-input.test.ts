@@ -634,7 +634,6 @@ describe('a call that is wrong', () => {
     [[], /command is missing/],
     [['frobnicate'], /no command frobnicate/],
     [['inspect', ...models], /ADAPTER is missing/],
-    [['inspect', 'one', 'two', ...models], /one ADAPTER at a time/],
     [['inspect', 'x', '--aligned', 'a'], /--base MODEL is missing/],
     [['inspect', 'x', '--base', 'b'], /--aligned MODEL is missing/],
     [['project', 'x', ...models], /needs --out/],

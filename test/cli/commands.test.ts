@@ -1,7 +1,7 @@
 // What the commands print and report.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
@@ -247,5 +247,68 @@ describe('safe-lora', () => {
       /recorded when the sample was made \(sample\/behaviour\.json\), not measured now:\n {2}with 2 modules projected: 1\.0, with 4: 1\.0/,
     );
     assert.match(stdout, /with 8 modules projected: 0\.0/);
+  });
+});
+
+describe('several adapters on the same models', () => {
+  const names = ['benign', 'harmful', 'mixed', 'mixed-all'];
+  const adapters = names.map((name) => join(sample, 'adapters', name));
+  const numbers = ({ modules, totals, notices }: ReportJson): object => ({
+    modules,
+    notices,
+    totals: { ...totals, bytesRead: 0, seconds: 0 },
+  });
+
+  it('are measured in one pass, each as it is alone', async () => {
+    const { status, stdout } = await cli(['inspect', ...adapters, ...models, '--json', '-']);
+    assert.equal(status, 0);
+    const batch = JSON.parse(stdout) as { schema: string; reports: ReportJson[]; failures: object[] };
+    assert.equal(batch.schema, 'safe-lora/reports@1');
+    assert.deepEqual(batch.failures, []);
+    for (const [i, adapter] of adapters.entries()) {
+      const alone = numbers(await report(adapter, ...models)) as { modules: Record<string, unknown>[] };
+      const together = numbers(batch.reports[i]!) as { modules: Record<string, unknown>[] };
+      together.modules.forEach((module, k) => {
+        for (const [name, value] of Object.entries(module)) {
+          const other = alone.modules[k]![name];
+          // More columns are summed in another order.
+          if (typeof value === 'number')
+            assert.ok(Math.abs(value - (other as number)) <= 1e-6 * Math.max(1, Math.abs(value)), name); // prettier-ignore
+          else assert.deepEqual(value, other);
+        }
+      });
+    }
+  });
+
+  it('are projected to a folder each, and one that cannot be keeps no other from it', async () => {
+    const out = join(folder, 'batch');
+    const gone = join(folder, 'gone');
+    const args = [adapters[1]!, gone, adapters[2]!, ...models, '--out', out, '--json', join(folder, 'batch.json')];
+    const { status, stderr } = await cli(['project', ...args]);
+    assert.equal(status, 1);
+    assert.equal(stderr, `safe-lora: ${gone}: the adapter does not exist; check the path.\n`);
+    const { reports, failures } = JSON.parse(readFileSync(join(folder, 'batch.json'), 'utf8')) as {
+      reports: { adapter: { name: string } }[];
+      failures: object[];
+    };
+    assert.deepEqual(reports.map(({ adapter }) => adapter.name), ['harmful', 'mixed']); // prettier-ignore
+    assert.deepEqual(failures, [{ adapter: gone, code: 'file-access', message: stderr.slice('safe-lora: '.length, -1) }]); // prettier-ignore
+    for (const name of ['harmful', 'mixed']) {
+      const alone = join(folder, `alone-${name}`);
+      assert.equal((await cli(['project', join(sample, 'adapters', name), ...models, '--out', alone])).status, 0);
+      const [one, other] = [alone, join(out, name)].map((path) =>
+        readFileSync(join(path, 'adapter_model.safetensors')),
+      );
+      assert.deepEqual(one, other);
+    }
+  });
+
+  it('of one name are a wrong call, before anything is measured', async () => {
+    cpSync(adapters[1]!, join(folder, 'elsewhere', 'harmful'), { recursive: true });
+    const out = join(folder, 'twice');
+    const { status, stderr } = await cli(['project', adapters[1]!, join(folder, 'elsewhere', 'harmful'), ...models, '--out', out]); // prettier-ignore
+    assert.equal(status, 2);
+    assert.match(stderr, /would both be written to .*twice.harmful/);
+    assert.ok(!existsSync(out));
   });
 });

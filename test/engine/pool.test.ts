@@ -1,0 +1,104 @@
+// The pool when things do not go their way: children that die, several jobs, cancelling.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { openAdapter } from '../../src/core/adapter';
+import { openCheckpoint } from '../../src/core/checkpoint';
+import { makePlan } from '../../src/core/plan';
+import { Engine, type Job } from '../../src/engine/pool';
+import { type ModuleTask } from '../../src/engine/protocol';
+import { measurePlans } from '../../src/engine/run';
+import { childPath, sample } from '../fixtures/make';
+
+async function tasks(): Promise<ModuleTask[]> {
+  const [base, aligned] = [await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned'))];
+  const { modules } = makePlan(await openAdapter(join(sample, 'adapters', 'mixed-all')), base, aligned);
+  return modules.map(({ name, shape, weights, a, b }) => ({ name, shape, ...weights!, updates: [{ a, b }] }));
+}
+
+function engineOf(workers: number): Engine {
+  const engine = new Engine({ childPath, memory: 2 ** 29, workers });
+  after(() => {
+    engine.dispose();
+  });
+  return engine;
+}
+
+/** Ends the engine's only child while it is at work. */
+function killOnly(engine: Engine): void {
+  const [pid] = engine.pids;
+  assert.ok(pid !== undefined);
+  process.kill(pid, 'SIGKILL');
+}
+
+describe('the pool of children', () => {
+  it('takes a module up again whose child died, once', async () => {
+    const engine = engineOf(1);
+    const [task] = await tasks();
+    const computed = engine.compute(task!);
+    killOnly(engine);
+    assert.ok((await computed).updates[0]!.measurement.similarity! > 0);
+  });
+
+  it('gives a module up whose second child died, and computes the next', async () => {
+    const engine = engineOf(1);
+    const [first, second] = await tasks();
+    const computed = engine.compute(first!);
+    const [pid] = engine.pids;
+    killOnly(engine);
+    const again = setInterval(() => {
+      const [other] = engine.pids;
+      if (other === undefined || other === pid) return;
+      clearInterval(again);
+      process.kill(other, 'SIGKILL');
+    }, 1);
+    await assert.rejects(computed, /was ended by SIGKILL while it computed model\.layers\.0/);
+    assert.ok((await engine.compute(second!)).updates.length === 1);
+  });
+
+  it('does not let a short job wait for the end of a long one', async () => {
+    const engine = engineOf(1);
+    const all = await tasks();
+    const [long, short]: Job[] = [{}, {}];
+    const order: string[] = [];
+    const run = (task: ModuleTask, job: Job, name: string): Promise<void> =>
+      engine.compute(task, job).then(() => void order.push(name));
+    const running = all.map((task) => run(task, long!, 'long'));
+    running.push(run(all[0]!, short!, 'short'));
+    await Promise.all(running);
+    assert.ok(order.indexOf('short') <= 2, order.join(' '));
+  });
+
+  it('rejects what is cancelled with the reason, at once, and goes on with others', async () => {
+    const engine = engineOf(2);
+    const all = await tasks();
+    const [given, kept]: Job[] = [{}, {}];
+    const reason = new Error('given up');
+    const pending = all.map((task) => engine.compute(task, given).then(() => null, (error: unknown) => error)); // prettier-ignore
+    const other = engine.compute(all[0]!, kept);
+    const started = performance.now();
+    engine.cancel(given!, reason);
+    const results = await Promise.all(pending);
+    assert.ok(performance.now() - started < 200);
+    assert.ok(results.every((result) => result === null || result === reason));
+    assert.ok((await other).updates.length === 1);
+  });
+});
+
+describe('several adapters in one pass', () => {
+  it('tells whose fault a failure is, and measures the others', async () => {
+    const [base, aligned] = [await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned'))];
+    const plans = await Promise.all(
+      ['harmful', 'mixed'].map(async (name) =>
+        makePlan(await openAdapter(join(sample, 'adapters', name)), base, aligned),
+      ),
+    );
+    // Its update lies where there is none.
+    const broken = plans[0]!.modules[0]!;
+    plans[0]!.modules[0] = { ...broken, a: { ...broken.a, path: join(sample, 'gone') } };
+    const engine = engineOf(2);
+    const [harmful, mixed] = await measurePlans(plans, engine);
+    assert.ok('failure' in harmful! && (harmful.failure as Error).message.includes('gone: cannot read it'));
+    assert.ok('measured' in mixed! && mixed.measured.modules.every(({ measurement }) => measurement?.similarity));
+  });
+});
