@@ -16,6 +16,8 @@ export interface EditorOptions {
   settings?: Record<string, unknown>;
   /** Whether the editor asks before it trusts a workspace; without it every workspace is trusted. */
   asksForTrust?: boolean;
+  /** The display language, e.g. `de`: extensions speak it, the editor's own texts stay English. */
+  language?: string;
 }
 
 /** Nothing on screen but what a test opens; file dialogs are quick inputs that a test can type into. */
@@ -115,6 +117,7 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
   for (const name of ['data/User', 'home', 'tmp']) mkdirSync(folder(name), { recursive: true });
   const settings = { ...quietSettings, ...options.settings };
   writeFileSync(folder('data/User/settings.json'), JSON.stringify(settings));
+  if (options.language !== undefined) addLanguage(folder('data'), options.language);
 
   // A terminal inside an editor would hand the workspace to that editor; npm, tsx and the user's caches are none of its business.
   const foreign = /^(VSCODE_|XDG_|NODE_|npm_|PORT$|PASSWORD$)/;
@@ -129,6 +132,7 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0', '--reconnection-grace-time', `${reconnectionGraceSeconds}`],
       ...['--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'],
       ...(options.asksForTrust ? [] : ['--disable-workspace-trust']),
+      ...(options.language === undefined ? [] : ['--locale', options.language]),
     ];
     // A group of its own, so that everything the editor starts can be ended with it.
     const server = spawn(node, [...places, ...args, options.folder], { env, detached: true, stdio: 'pipe' });
@@ -138,6 +142,19 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** What installing a language pack leaves behind; the server takes no language without it. This one translates nothing. */
+function addLanguage(dataDir: string, language: string): void {
+  const texts = join(dataDir, 'language-pack.json');
+  writeFileSync(texts, JSON.stringify({ contents: {} }));
+  const pack = {
+    hash: language,
+    label: language,
+    extensions: [{ extensionIdentifier: { id: `test.${language}` }, version: '0.0.1' }],
+    translations: { vscode: texts },
+  };
+  writeFileSync(join(dataDir, 'languagepacks.json'), JSON.stringify({ [language]: pack }));
 }
 
 function listeningAddress(server: ChildProcessWithoutNullStreams): Promise<string> {

@@ -27,6 +27,8 @@ export interface SessionOptions {
   fill?: (workspace: string) => void;
   /** VSIX files of extensions beside ours. */
   extensions?: string[];
+  /** The display language of extensions. */
+  language?: string;
 }
 
 export class Session {
@@ -49,6 +51,7 @@ export class Session {
       folder: workspace,
       settings: options.settings ?? {},
       asksForTrust: options.asksForTrust ?? false,
+      ...(options.language === undefined ? {} : { language: options.language }),
     });
     const browser = await openBrowser();
     const context = await browser.newContext({ viewport: { width: 1400, height: 1000 } });

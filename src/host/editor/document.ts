@@ -280,9 +280,13 @@ export class AdapterDocument extends Disposable {
     return this.serialised(async () => {
       requireTrust();
       if (target.scheme !== 'file') {
-        const text =
-          '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.';
-        throw new SafeLoraError('read-only', vscode.l10n.t(text, target.toString()));
+        throw new SafeLoraError(
+          'read-only',
+          vscode.l10n.t(
+            '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.',
+            target.toString(),
+          ),
+        );
       }
       const { projection, report } = this.copy ?? this.state;
       this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
@@ -371,8 +375,13 @@ export class AdapterDocument extends Disposable {
 
   private refuseReadOnly(): void {
     if (this.readOnly === null) return;
-    const text = '{0}: is read-only here; save the projected adapter to another folder with Save As.';
-    throw new SafeLoraError('read-only', vscode.l10n.t(text, this.opened.file.path));
+    throw new SafeLoraError(
+      'read-only',
+      vscode.l10n.t(
+        '{0}: is read-only here; save the projected adapter to another folder with Save As.',
+        this.opened.file.path,
+      ),
+    );
   }
 
   private nothingToRestore(): SafeLoraError {
