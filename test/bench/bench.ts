@@ -12,7 +12,7 @@ import { measureScaling, scalingPlot } from './scaling';
 import { legend, tableLines } from './table';
 import { Workspace } from './workspace';
 
-const USAGE = `npm run bench -- [--case NAME]… [--device NAME] [--json FILE] [--keep]
+const USAGE = `npm run bench -- [--case NAME]… [--device NAME] [--workers N] [--json FILE] [--keep]
 npm run bench -- --layers [--device NAME] [--json FILE] [--keep]   draws docs/scaling.svg`;
 const LAYER_COUNTS = [1, 2, 4, 8, 16, 32];
 
@@ -20,6 +20,8 @@ interface Options {
   chosen: CaseSpec[];
   device: Device;
   layers: boolean;
+  /** Engine children; undefined for as many as the engine takes by itself. */
+  workers: number | undefined;
   json: string | undefined;
   keep: boolean;
 }
@@ -30,6 +32,7 @@ function parse(): Options {
       case: { type: 'string', multiple: true },
       device: { type: 'string', default: 'auto' },
       layers: { type: 'boolean', default: false },
+      workers: { type: 'string' },
       json: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
@@ -40,10 +43,13 @@ function parse(): Options {
   const device = devices.find((name) => name === values.device);
   if (device === undefined) throw new Error(`--device ${values.device}: there are ${devices.join(', ')}`);
   const chosen = cases.filter(({ name }) => values.case?.includes(name) ?? true);
-  return { chosen, device, layers: values.layers, json: values.json, keep: values.keep };
+  const workers = values.workers === undefined ? undefined : Number(values.workers);
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1))
+    throw new Error('--workers: a number from 1');
+  return { chosen, device, layers: values.layers, workers, json: values.json, keep: values.keep };
 }
 
-async function main({ chosen, device, layers, json, keep }: Options, workspace: Workspace): Promise<void> {
+async function main({ chosen, device, layers, workers, json, keep }: Options, workspace: Workspace): Promise<void> {
   const { provider } = chooseDevice(device);
   console.log(
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ` +
@@ -61,7 +67,7 @@ async function main({ chosen, device, layers, json, keep }: Options, workspace: 
     writeFileSync(join(root, 'docs/scaling.svg'), scalingPlot(points));
     report = { scaling: points };
   } else {
-    const results = await runCases(chosen, workspace, { keep, log: console.log });
+    const results = await runCases(chosen, workspace, { keep, log: console.log, workers });
     console.log(`\n${tableLines(results).join('\n')}\n\n${legend}`);
     report = { cases: results.map(({ figures }) => figures) };
   }

@@ -35,12 +35,18 @@ export interface CaseResult {
   rounds: number;
   /** Processes that computed. */
   children: number;
+  /** Medians in milliseconds, of one process and of as many as computed. */
+  reading: { alone: number; together: number };
   /** The largest difference between the engine's similarity and the reference's way's. */
   similarityError: number;
 }
 
 /** @throws Error where the engine's numbers are not the reference's */
-export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?: number): Promise<CaseResult> {
+export async function measureCase(
+  spec: CaseSpec,
+  tasks: ModuleTask[],
+  workers?: number | undefined,
+): Promise<CaseResult> {
   const started = performance.now();
   const samples = onePerShape(tasks);
   const { run, peakMiB } = await warmUp(tasks, workers);
@@ -59,10 +65,11 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?:
       referenceTimes[i]!.push((await withWorker((worker) => worker.call('reference', task, 'published'))).ms);
     }
   }
+  const reading = { alone: median(times.readAlone), together: median(times.readTogether) };
   return {
     figures: {
       name: spec.name,
-      readMs: Math.min(median(times.readAlone), median(times.readTogether)),
+      readMs: Math.min(reading.alone, reading.together),
       engineMs: median(times.engine.map(({ ms }) => ms)),
       referenceMs:
         spec.referenceRounds > 0
@@ -76,6 +83,7 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?:
     modules: tasks.length,
     rounds,
     children: run.children,
+    reading,
     similarityError,
   };
 }
@@ -83,7 +91,7 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?:
 /** One pass of the engine in a fresh host process, which brings the weights into the page cache; memory is watched, nothing is timed. */
 export async function warmUp(
   tasks: ModuleTask[],
-  workers?: number,
+  workers?: number | undefined,
 ): Promise<{ run: EngineRun; peakMiB: number | null }> {
   return withWorker(async (worker) => {
     const memory = new PeakMemory(worker.pid);
@@ -97,11 +105,11 @@ export async function warmUp(
 }
 
 /** One pass of the engine in a fresh host process. */
-export function runEngine(tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
+export function runEngine(tasks: ModuleTask[], workers?: number | undefined): Promise<EngineRun> {
   return withWorker((worker) => callEngine(worker, tasks, workers));
 }
 
-function callEngine(worker: Worker, tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
+function callEngine(worker: Worker, tasks: ModuleTask[], workers?: number | undefined): Promise<EngineRun> {
   return worker.call('engine', { childPath, memory: MEMORY, ...(workers === undefined ? {} : { workers }) }, tasks);
 }
 

@@ -6,7 +6,7 @@ import { type Workspace } from './workspace';
 export async function runCases(
   specs: readonly CaseSpec[],
   workspace: Workspace,
-  { keep, log }: { keep: boolean; log: (line: string) => void },
+  { keep, log, workers }: { keep: boolean; log: (line: string) => void; workers?: number | undefined },
 ): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const [i, spec] of specs.entries()) {
@@ -14,7 +14,7 @@ export async function runCases(
     const elapsed = (): string => `${((performance.now() - started) / 1000).toFixed(0)} s`;
     const tasks = await workspace.tasks(spec);
     log(`${spec.name}: files made in ${elapsed()}`);
-    results.push(await measureCase(spec, tasks));
+    results.push(await measureCase(spec, tasks, workers));
     log(`${spec.name}: measured after ${elapsed()}`);
     if (!keep && specs[i + 1]?.model !== spec.model) workspace.removeModel(spec.model);
   }

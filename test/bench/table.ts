@@ -4,7 +4,9 @@ import { type CaseResult } from './measure';
 const columns: Readonly<Record<string, (result: CaseResult) => string>> = {
   case: ({ figures }) => figures.name,
   modules: ({ modules }) => String(modules),
-  'a read s': ({ figures }) => seconds(figures.readMs),
+  children: ({ children }) => String(children),
+  'a alone s': ({ reading }) => seconds(reading.alone),
+  'a together s': ({ reading }) => seconds(reading.together),
   'b engine s': ({ figures }) => seconds(figures.engineMs),
   'c reference s': ({ figures }) => seconds(figures.referenceMs),
   'b/a': ({ figures }) => ratio(figures.engineMs, figures.readMs),
@@ -26,7 +28,7 @@ export function tableLines(results: readonly CaseResult[]): string[] {
   return [lines[0]!, rule, ...lines.slice(1)];
 }
 
-export const legend = `a: the same bytes read into one buffer per process, by one process or by as many as the engine has, the faster
+export const legend = `a: the same bytes read into one buffer per process, by one process and by as many as the engine has; b/a takes the faster
 b: from the engine's start to the last module, page cache warm   c: the dense products on one module of each shape, times their number
 peak: Pss of the host and all children together, in a pass of its own   first: from the engine's start to the first module
 off by: the largest difference in similarity to the dense products, on one module of each shape`;
