@@ -42,11 +42,7 @@ export interface CaseResult {
 }
 
 /** @throws Error where the engine's numbers are not the reference's */
-export async function measureCase(
-  spec: CaseSpec,
-  tasks: ModuleTask[],
-  workers?: number | undefined,
-): Promise<CaseResult> {
+export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?: number): Promise<CaseResult> {
   const started = performance.now();
   const samples = onePerShape(tasks);
   const { run, peakMiB } = await warmUp(tasks, workers);
@@ -91,7 +87,7 @@ export async function measureCase(
 /** One pass of the engine in a fresh host process, which brings the weights into the page cache; memory is watched, nothing is timed. */
 export async function warmUp(
   tasks: ModuleTask[],
-  workers?: number | undefined,
+  workers?: number,
 ): Promise<{ run: EngineRun; peakMiB: number | null }> {
   return withWorker(async (worker) => {
     const memory = new PeakMemory(worker.pid);
@@ -105,11 +101,11 @@ export async function warmUp(
 }
 
 /** One pass of the engine in a fresh host process. */
-export function runEngine(tasks: ModuleTask[], workers?: number | undefined): Promise<EngineRun> {
+export function runEngine(tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
   return withWorker((worker) => callEngine(worker, tasks, workers));
 }
 
-function callEngine(worker: Worker, tasks: ModuleTask[], workers?: number | undefined): Promise<EngineRun> {
+function callEngine(worker: Worker, tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
   return worker.call('engine', { childPath, memory: MEMORY, ...(workers === undefined ? {} : { workers }) }, tasks);
 }
 
