@@ -56,7 +56,7 @@ function casesOf(small: ModelSpec, layersInFull: number, large: ModelSpec): Case
   const all = Object.keys(small.kinds);
   return [
     { name: '7b-qv', model: small, layers: small.layers, kinds: qv, adapters: 1, referenceRounds: 5, budget: 70_000 },
-    { name: '7b-qv-16-adapters', model: small, layers: small.layers, kinds: qv, adapters: 16, referenceRounds: 0, budget: 80_000 },
+    { name: '7b-qv-16-adapters', model: small, layers: small.layers, kinds: qv, adapters: 16, referenceRounds: 0, budget: 110_000 },
     { name: '7b-all', model: small, layers: layersInFull, kinds: all, adapters: 1, referenceRounds: 2, budget: 120_000 },
     { name: '70b-layer', model: large, layers: 1, kinds: all, adapters: 1, referenceRounds: 0, budget: 90_000 },
   ]; // prettier-ignore

@@ -28,7 +28,12 @@ export class Worker {
   private readonly process: ChildProcess;
 
   constructor() {
-    this.process = fork(workerPath, [], { serialization: 'advanced', execArgv: [] });
+    this.process = fork(workerPath, [], {
+      serialization: 'advanced',
+      execArgv: [],
+      // As the engine does for its own children: onnxruntime's builds can send usage data to Microsoft.
+      env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+    });
     running.add(this);
   }
 
