@@ -7,7 +7,6 @@ import { PeakMemory } from './memory';
 import { type Way } from './reference';
 import { type EngineRun, type Range } from './worker';
 
-const ROUNDS = 5;
 const FEWEST_ROUNDS = 3;
 /** What `--memory` is without being given. */
 const MEMORY = 2 ** 30;
@@ -51,7 +50,7 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?:
   const times = { readAlone: [] as number[], readTogether: [] as number[], engine: [] as EngineRun[] };
   const referenceTimes = samples.map((): number[] => []);
   let rounds = 0;
-  for (; rounds < ROUNDS; rounds++) {
+  for (; rounds < spec.rounds; rounds++) {
     if (rounds >= FEWEST_ROUNDS && performance.now() - started > spec.budget) break;
     times.readAlone.push(await timeReading(tasks, 1));
     times.readTogether.push(await timeReading(tasks, run.children));
