@@ -1,0 +1,108 @@
+// npm run bench: how fast the engine is against reading the weights and against the reference's way. docs/performance.md explains it.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Device, devices, chooseDevice } from '../../src/engine/providers';
+import { root } from '../fixtures/make';
+import { cases, type CaseSpec } from './cases';
+import { buildWorker, endWorkers } from './crew';
+import { runCases } from './run';
+import { measureScaling, scalingPlot } from './scaling';
+import { legend, tableLines } from './table';
+import { Workspace } from './workspace';
+
+const USAGE = `npm run bench -- [--case NAME]… [--device NAME] [--workers N] [--json FILE] [--keep]
+npm run bench -- --layers [--device NAME] [--json FILE] [--keep]   draws docs/scaling.svg`;
+const LAYER_COUNTS = [1, 2, 4, 8, 16, 32];
+
+interface Options {
+  chosen: CaseSpec[];
+  device: Device;
+  layers: boolean;
+  /** Engine children; undefined for as many as the engine takes by itself. */
+  workers: number | undefined;
+  json: string | undefined;
+  keep: boolean;
+}
+
+function parse(): Options {
+  const { values } = parseArgs({
+    options: {
+      case: { type: 'string', multiple: true },
+      device: { type: 'string', default: 'auto' },
+      layers: { type: 'boolean', default: false },
+      workers: { type: 'string' },
+      json: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+    },
+  });
+  const known = cases.map(({ name }) => name);
+  const unknown = values.case?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`--case ${unknown}: there are ${known.join(', ')}`);
+  const device = devices.find((name) => name === values.device);
+  if (device === undefined) throw new Error(`--device ${values.device}: there are ${devices.join(', ')}`);
+  const chosen = cases.filter(({ name }) => values.case?.includes(name) ?? true);
+  const workers = values.workers === undefined ? undefined : Number(values.workers);
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1))
+    throw new Error('--workers: a number from 1');
+  return { chosen, device, layers: values.layers, workers, json: values.json, keep: values.keep };
+}
+
+async function main({ chosen, device, layers, workers, json, keep }: Options, workspace: Workspace): Promise<void> {
+  const { provider } = chooseDevice(device);
+  console.log(
+    `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ` +
+      `node ${process.versions.node}, computing on: ${provider}`,
+  );
+  await buildWorker();
+  let report: object;
+  if (layers) {
+    const spec = cases[0]!;
+    const points = await measureScaling(await workspace.tasks(spec), spec.kinds.length, LAYER_COUNTS);
+    for (const point of points) {
+      console.log(`${point.layers} layers: ${point.engineMs.toFixed(0)} ms, ${point.peakMiB?.toFixed(0) ?? '-'} MiB`);
+    }
+    mkdirSync(join(root, 'docs'), { recursive: true });
+    writeFileSync(join(root, 'docs/scaling.svg'), scalingPlot(points));
+    report = { scaling: points };
+  } else {
+    const results = await runCases(chosen, workspace, { keep, log: console.log, workers });
+    console.log(`\n${tableLines(results).join('\n')}\n\n${legend}`);
+    report = { cases: results.map(({ figures }) => figures) };
+  }
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);
+}
+
+function parseOrExplain(): Options {
+  try {
+    return parse();
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const options = parseOrExplain();
+const workspace = new Workspace();
+function tidy(): void {
+  endWorkers();
+  if (options.keep) console.log(`kept: ${workspace.folder}`);
+  else workspace.remove();
+}
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  process.on(signal, () => {
+    tidy();
+    process.exit(status);
+  });
+}
+main(options, workspace)
+  .catch((error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  })
+  .finally(tidy);
