@@ -75,7 +75,7 @@ function receive(message: ToPage): void {
         state.measure = mine.measure;
         state.filter = mine.filter;
       }
-      state.setDocument(message.document, mine?.draft);
+      state.setDocument(message.document, message.document.draft ?? mine?.draft);
       break;
     }
     case 'failure':

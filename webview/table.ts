@@ -263,6 +263,7 @@ export class ModuleTable {
       this.arrange();
     }
     this.focus(this.order.indexOf(module));
+    this.rows[module]!.scrollIntoView({ block: 'center' });
     this.details();
   }
 

@@ -73,10 +73,8 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const provenance = provenanceOf(file);
   const originals = provenance ? await verifiedOriginals(kept, file, pairs, provenance, notices) : null;
   const projected = new Set(provenance?.modules ?? []);
-  const alphas = alphasOf(
-    pairs.map(({ name }) => name),
-    config,
-  );
+  const names = pairs.map(({ name }) => name);
+  const alphas = valuesOf(names, config, 'alphaPattern', config.alpha);
   const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
     const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;
@@ -84,6 +82,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
   explainTargets(config, modules, notices);
+  explainRanks(config, modules, notices);
   return {
     path: folder,
     realPath,
@@ -135,6 +134,7 @@ interface AdapterConfig {
   rank: number | null;
   alpha: number;
   /** By patterns of names, as sources of regular expressions. */
+  rankPattern: [string, number][];
   alphaPattern: [string, number][];
   useRslora: boolean;
   fanInFanOut: boolean;
@@ -181,11 +181,11 @@ async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
       return [patternSource(pattern), setting];
     });
   };
-  patterns('rank_pattern');
   return {
     path,
     rank: numberOr('r', null),
     alpha: numberOr('lora_alpha', 8),
+    rankPattern: patterns('rank_pattern'),
     alphaPattern: patterns('alpha_pattern'),
     useRslora: flag('use_rslora'),
     fanInFanOut: flag('fan_in_fan_out'),
@@ -205,16 +205,38 @@ function patternSource(pattern: string): string {
   return `^(?:.*\\.)?${source}$`;
 }
 
-function alphasOf(names: readonly string[], { path, alpha, alphaPattern }: AdapterConfig): number[] {
+/** What a pattern of the configuration gives each module, else what holds for all. */
+function valuesOf<T>(
+  names: readonly string[],
+  config: AdapterConfig,
+  key: 'rankPattern' | 'alphaPattern',
+  otherwise: T,
+): (number | T)[] {
+  const patterns = config[key];
   const fitting = firstFitting(
-    alphaPattern.map(([source]) => source),
+    patterns.map(([source]) => source),
     names,
   );
-  if (fitting) return fitting.map((pattern) => alphaPattern[pattern]?.[1] ?? alpha);
+  if (fitting) return fitting.map((pattern) => patterns[pattern]?.[1] ?? otherwise);
+  const name = key === 'rankPattern' ? 'rank_pattern' : 'alpha_pattern';
   throw new SafeLoraError(
     'adapter-config',
-    `${path}: a pattern of alpha_pattern takes without end to match; write the names of the modules instead.`,
+    `${config.path}: a pattern of ${name} takes without end to match; write the names of the modules instead.`,
   );
+}
+
+/** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */
+function explainRanks(config: AdapterConfig, modules: readonly LoraModule[], notices: Notice[]): void {
+  const names = modules.map(({ name }) => name);
+  const ranks = valuesOf(names, config, 'rankPattern', config.rank);
+  const wrong = modules.filter(({ rank }, i) => (ranks[i] ?? rank) !== rank);
+  if (wrong.length === 0) return;
+  const [first] = wrong;
+  notices.push({
+    code: 'config-differs',
+    message: `${CONFIG_FILE} gives another rank than the file's tensors have, so that PEFT cannot load it: ${ranks[names.indexOf(first!.name)]!} instead of ${first!.rank} at ${someNames(wrong.map(({ name }) => name))}.`,
+    modules: wrong.map(({ name }) => name),
+  });
 }
 
 /** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */

@@ -155,7 +155,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
     return quantised.concat(
       notice(
         'trained-on-base',
-        `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model.`,
+        `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model; if the two were given the wrong way round, every direction has the wrong sign.`,
       ),
     );
   }

@@ -2,14 +2,15 @@
 import { type FloatDtype } from '../core/dtype';
 import { encodeModel, type Node, onnxType, type OnnxType } from './onnx';
 
-/** `whole`: T and U in one run. `gather` then `apply`: the same for weights that go through in blocks of rows. */
-export type GraphPart = 'whole' | 'gather' | 'apply';
+/**
+ * What a run does with a block of a weight's stored rows. Stored [out, in]: `gather` adds its share to T, and once T is whole `apply`
+ * makes the block's rows of U. Stored [in, out]: `both` makes the block's rows of T and adds their share to U.
+ */
+export type GraphPart = 'gather' | 'apply' | 'both';
 
 export interface GraphKey {
   base: FloatDtype;
   aligned: FloatDtype;
-  /** The weight is stored [in, out]. */
-  transposed: boolean;
   part: GraphPart;
 }
 
@@ -25,44 +26,46 @@ export const inputType: Readonly<Record<FloatDtype, OnnxType>> = {
 const CPU_OPSET = 26;
 
 /**
- * Builds a graph. Inputs: `base` and `aligned`, [rows, columns] as stored; `x` (B and probes) for `whole` and `gather`, `t` for `apply`.
- * Outputs: `t` = VᵀX, `squares` (ΣV² of each row) and `u` = V·T, as far as the part goes.
+ * Builds a graph. Inputs: `base` and `aligned`, [rows, columns] as stored; `x` (B and probes) for `gather` and `both`, `t` for `apply`;
+ * `sum`, what earlier blocks came to, where the block only adds its share. Outputs: `squares` (ΣV² of each row), `t` = VᵀX and `u` = V·T,
+ * as far as the part goes.
  */
-export function buildGraph(key: GraphKey): Uint8Array {
-  const double = key.base === 'F64' || key.aligned === 'F64';
-  const [transV, transBack] = key.transposed ? [0, 1] : [1, 0];
-  const gathers = key.part !== 'apply';
-  const applies = key.part !== 'gather';
+export function buildGraph({ base, aligned, part }: GraphKey): Uint8Array {
+  const double = base === 'F64' || aligned === 'F64';
   const nodes: Node[] = [
-    ...decodeOnCpu('base', key.base, double),
-    ...decodeOnCpu('aligned', key.aligned, double),
+    ...decodeOnCpu('base', base, double),
+    ...decodeOnCpu('aligned', aligned, double),
     { op: 'Sub', inputs: ['aligned_value', 'base_value'], outputs: [double ? 'v_double' : 'v'] },
   ];
   if (double) nodes.push({ op: 'Cast', inputs: ['v_double'], outputs: ['v'], attributes: { to: onnxType.float } });
-  if (gathers) {
-    // Per row: a reduction over all of V at once loses three digits in single precision.
-    nodes.push({ op: 'ReduceSumSquare', inputs: ['v', 'columns'], outputs: ['squares'], attributes: { keepdims: 0 } });
-    nodes.push({ op: 'Gemm', inputs: ['v', 'x'], outputs: ['t'], attributes: { transA: transV } });
-  }
-  if (applies) nodes.push({ op: 'Gemm', inputs: ['v', 't'], outputs: ['u'], attributes: { transA: transBack } });
+  // Per row: a reduction over all of V at once loses three digits in single precision.
+  const squares: Node = { op: 'ReduceSumSquare', inputs: ['v', 'columns'], outputs: ['squares'], attributes: { keepdims: 0 } }; // prettier-ignore
+  const gemm = (inputs: string[], output: string, transA: 0 | 1): Node => ({
+    op: 'Gemm',
+    inputs,
+    outputs: [output],
+    attributes: { transA },
+  });
+  const products: Record<GraphPart, Node[]> = {
+    gather: [squares, gemm(['v', 'x', 'sum'], 't', 1)],
+    apply: [gemm(['v', 't'], 'u', 0)],
+    both: [squares, gemm(['v', 'x'], 't', 0), gemm(['v', 't', 'sum'], 'u', 1)],
+  };
+  const matrix = (name: string) => ({ name, type: 'float' as const, rank: 2 });
   return encodeModel({
     opset: CPU_OPSET,
-    nodes,
+    nodes: [...nodes, ...products[part]],
     inputs: [
-      { name: 'base', type: inputType[key.base], rank: 2 },
-      { name: 'aligned', type: inputType[key.aligned], rank: 2 },
-      { name: gathers ? 'x' : 't', type: 'float', rank: 2 },
+      { name: 'base', type: inputType[base], rank: 2 },
+      { name: 'aligned', type: inputType[aligned], rank: 2 },
+      ...(part === 'apply' ? [matrix('t')] : [matrix('x'), matrix('sum')]),
     ],
-    outputs: [
-      ...(gathers
-        ? ([
-            { name: 't', type: 'float', rank: 2 },
-            { name: 'squares', type: 'float', rank: 1 },
-          ] as const)
-        : []),
-      ...(applies ? ([{ name: 'u', type: 'float', rank: 2 }] as const) : []),
-    ],
-    constants: gathers ? { columns: [1] } : {},
+    outputs: {
+      gather: [matrix('t'), { name: 'squares', type: 'float' as const, rank: 1 }],
+      apply: [matrix('u')],
+      both: [matrix('t'), matrix('u'), { name: 'squares', type: 'float' as const, rank: 1 }],
+    }[part],
+    constants: part === 'apply' ? {} : { columns: [1] },
   });
 }
 

@@ -1,7 +1,7 @@
 // One module through onnxruntime: read the two weights by range, run the graph, turn its outputs into numbers and a projected B.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
+import { decode, type FloatDtype } from '../core/dtype';
 import { fileError, SafeLoraError } from '../core/errors';
 import { truncated } from '../core/files';
 import { measure, nullLevel, probeColumns, PROBES } from '../core/measure';
@@ -78,67 +78,51 @@ export class ModuleEngine {
 
   private async multiply(task: ModuleTask, reader: WeightReader, x: Float32Array, columns: number): Promise<Products> {
     const [out, width] = task.shape;
-    const blocks = this.rowBlocks(task, columns);
+    const blocks = rowBlocks(task);
+    reader.keepWhole = this.fitsWhole(task, columns);
     let v2 = 0;
     const run = async (
       part: GraphPart,
-      begin: number,
-      end: number,
-      right: Tensor,
-    ): Promise<Record<string, Float32Array>> => {
-      const results = await (
-        await this.session(task, part)
-      ).run({ ...reader.read(begin, end), [part === 'apply' ? 't' : 'x']: right });
-      const values = Object.fromEntries(
-        Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]),
-      );
-      for (const square of values.squares ?? []) v2 += square;
-      return values;
+      [begin, end]: readonly [number, number],
+      inputs: Record<string, Tensor>,
+    ): Promise<Record<string, Tensor>> => {
+      const results = await (await this.session(task, part)).run({ ...reader.read(begin, end), ...inputs });
+      for (const square of (results.squares?.data ?? []) as Float32Array) v2 += square;
+      return results;
     };
     const matrix = (data: Float32Array, from: number, to: number): Tensor =>
       new Tensor('float32', data.subarray(from * columns, to * columns), [to - from, columns]);
+    const zeros = (rows: number): Tensor => matrix(new Float32Array(rows * columns), 0, rows);
 
-    if (blocks.length === 1) {
-      const { t, u } = await run('whole', 0, task.transposed ? width : out, matrix(x, 0, out));
-      return { t: t!, u: u!, v2 };
-    }
     const t = new Float32Array(width * columns);
     const u = new Float32Array(out * columns);
     if (task.transposed) {
-      // A block of the stored rows is a block of T's rows, and its share of U: one pass.
-      const sum = new Float64Array(u.length);
-      for (const [begin, end] of blocks) {
-        const block = await run('whole', begin, end, matrix(x, 0, out));
-        t.set(block.t!, begin * columns);
-        accumulate(sum, block.u!);
+      let sum = zeros(out);
+      for (const block of blocks) {
+        const made = await run('both', block, { x: matrix(x, 0, out), sum });
+        t.set(made.t!.data as Float32Array, block[0] * columns);
+        sum = made.u!;
       }
-      u.set(sum);
+      u.set(sum.data as Float32Array);
       return { t, u, v2 };
     }
-    const sum = new Float64Array(t.length);
-    for (const [begin, end] of blocks) accumulate(sum, (await run('gather', begin, end, matrix(x, begin, end))).t!);
-    t.set(sum);
-    for (const [begin, end] of blocks) u.set((await run('apply', begin, end, matrix(t, 0, width))).u!, begin * columns);
+    let sum = zeros(width);
+    for (const block of blocks) sum = (await run('gather', block, { x: matrix(x, ...block), sum })).t!;
+    t.set(sum.data as Float32Array);
+    for (const block of blocks) u.set((await run('apply', block, { t: sum })).u!.data as Float32Array, block[0] * columns); // prettier-ignore
     return { t, u, v2 };
   }
 
-  /** Blocks of stored rows, as few as fit: raw bytes, the decoded pair and V at once. */
-  private rowBlocks(task: ModuleTask, columns: number): [number, number][] {
-    const [out, width] = task.shape;
-    const [rows, rowLength] = task.transposed ? [width, out] : [out, width];
-    const dtypes = [task.base.dtype, task.aligned.dtype] as FloatDtype[];
-    const decoded = dtypes.includes('F64') ? 28 : 12;
-    const rowBytes = rowLength * (bytesPerElement(dtypes[0]!) + bytesPerElement(dtypes[1]!) + decoded);
-    const fixed = BASE_MEMORY + (out + width) * columns * 16;
-    const size = Math.max(1, Math.floor((this.memory - fixed) / rowBytes));
-    return Array.from({ length: Math.ceil(rows / size) }, (_, i) => [i * size, Math.min((i + 1) * size, rows)]);
+  /** Whether the raw bytes of both weights may stay in memory between the two passes over them. */
+  private fitsWhole({ base, aligned, shape, transposed }: ModuleTask, columns: number): boolean {
+    const fixed = BASE_MEMORY + (shape[0] + shape[1]) * columns * 16 + BLOCK_ELEMENTS * 32;
+    return !transposed && base.length + aligned.length <= this.memory - fixed;
   }
 
   private session(task: ModuleTask, part: GraphPart): Promise<InferenceSession> {
     const key: GraphKey = {
       base: task.base.dtype as FloatDtype,
       aligned: task.aligned.dtype as FloatDtype,
-      transposed: task.transposed,
       part,
     };
     const id = JSON.stringify(key);
@@ -156,6 +140,18 @@ export class ModuleEngine {
     }
     return session;
   }
+}
+
+/**
+ * Elements of a block of rows: its decoded values stay in the processor's cache, and blocks of all shapes take about the same memory,
+ * so that onnxruntime's arena does not grow.
+ */
+const BLOCK_ELEMENTS = 2 ** 20;
+
+function rowBlocks({ base }: ModuleTask): [number, number][] {
+  const [rows, rowLength] = base.shape as [number, number];
+  const size = Math.max(1, Math.floor(BLOCK_ELEMENTS / rowLength));
+  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => [i * size, Math.min((i + 1) * size, rows)]);
 }
 
 function prepareUpdate({ a, b }: Update): PreparedUpdate {
@@ -204,10 +200,6 @@ function takeColumns(
   return taken;
 }
 
-function accumulate(sum: Float64Array, part: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
-}
-
 /** Looks for the culprit only once a sum shows that there is one. */
 function refuseNonFinite(task: ModuleTask, reader: WeightReader, { t, u, v2 }: Products): void {
   if (Number.isFinite(v2) && t.every(Number.isFinite) && u.every(Number.isFinite)) return;
@@ -239,6 +231,9 @@ function readWhole(tensor: TensorInfo): Uint8Array {
 /** Rows of a module's two stored weights, read into buffers that are used again. */
 class WeightReader {
   bytesRead = 0;
+  /** The weights are read once and stay, for as long as the module is computed. */
+  keepWhole = false;
+  private readonly isRead = { base: false, aligned: false };
   private readonly descriptors = new Map<string, number>();
 
   constructor(
@@ -270,25 +265,29 @@ class WeightReader {
     const tensor = this.task[side];
     const [rows, rowLength] = tensor.shape as [number, number];
     const rowBytes = tensor.length / rows;
-    const length = (end - begin) * rowBytes;
-    if (this.buffers[side].byteLength < length) this.buffers[side] = new ArrayBuffer(length);
+    const [first, last] = this.keepWhole ? [0, rows] : [begin, end];
+    if (!this.keepWhole || !this.isRead[side]) this.fill(side, first * rowBytes, (last - first) * rowBytes);
+    this.isRead[side] = true;
     const buffer = this.buffers[side];
-    readExactly(
-      this.descriptor(tensor.path),
-      new Uint8Array(buffer, 0, length),
-      tensor.offset + begin * rowBytes,
-      tensor.path,
-    );
-    this.bytesRead += length;
+    const offset = (begin - first) * rowBytes;
     const elements = (end - begin) * rowLength;
     switch (inputType[tensor.dtype as FloatDtype]) {
       case 'double':
-        return new Tensor('float64', new Float64Array(buffer, 0, elements), [end - begin, rowLength]);
+        return new Tensor('float64', new Float64Array(buffer, offset, elements), [end - begin, rowLength]);
       case 'float':
-        return new Tensor('float32', new Float32Array(buffer, 0, elements), [end - begin, rowLength]);
+        return new Tensor('float32', new Float32Array(buffer, offset, elements), [end - begin, rowLength]);
       default:
-        return new Tensor('uint16', new Uint16Array(buffer, 0, elements), [end - begin, rowLength]);
+        return new Tensor('uint16', new Uint16Array(buffer, offset, elements), [end - begin, rowLength]);
     }
+  }
+
+  /** Reads a part of a weight into its buffer, which grows to the largest. */
+  private fill(side: 'base' | 'aligned', from: number, length: number): void {
+    const tensor = this.task[side];
+    if (this.buffers[side].byteLength < length) this.buffers[side] = new ArrayBuffer(length);
+    const bytes = new Uint8Array(this.buffers[side], 0, length);
+    readExactly(this.descriptor(tensor.path), bytes, tensor.offset + from, tensor.path);
+    this.bytesRead += length;
   }
 
   private descriptor(path: string): number {

@@ -95,9 +95,15 @@ export class EditorActions {
 
   /** Gives the first file back, on disk too. */
   async restore(adapter: AdapterDocument): Promise<void> {
+    const { isProjectedOnDisk } = adapter;
     await adapter.restore();
     if (adapter.isDirty) await this.save(adapter);
-    void vscode.window.showInformationMessage(vscode.l10n.t('Original weights restored: {0}', adapter.adapter.name));
+    const { name } = adapter.adapter;
+    void vscode.window.showInformationMessage(
+      isProjectedOnDisk
+        ? vscode.l10n.t('Original weights restored: {0}', name)
+        : vscode.l10n.t('Unsaved projection discarded: {0}', name),
+    );
   }
 
   /** Reads the file again; VS Code takes part where it holds edits. */

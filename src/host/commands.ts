@@ -15,6 +15,7 @@ import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, reporting } from './errors';
 import { folderOf as parentOf, isConfig, isReport } from './inline/files';
+import { type Standings } from './inspections/standings';
 import { type Inspector } from './inspector';
 
 export class Commands extends Disposable {
@@ -23,6 +24,7 @@ export class Commands extends Disposable {
     private readonly actions: EditorActions,
     private readonly adapters: WorkspaceAdapters,
     private readonly inspector: Inspector,
+    private readonly standings: Standings,
     private readonly log: vscode.LogOutputChannel,
   ) {
     super();
@@ -70,7 +72,9 @@ export class Commands extends Disposable {
     const { adapter } = await this.target(resource);
     await this.actions.measure(adapter);
     adapter.measurement.requireDone();
-    await this.actions.apply(adapter, adapter.firstSelection);
+    // What the lens and the report have promised, whatever is chosen in the tab.
+    const { selection } = await this.standings.of(folderOf(adapter.uri));
+    await this.actions.apply(adapter, selection);
   }
 
   private async project(resource: vscode.Uri | undefined): Promise<void> {

@@ -50,7 +50,7 @@ export function activate(context: vscode.ExtensionContext): void {
     editor,
     adapters,
     standings,
-    new Commands(editor, actions, adapters, inspector, log),
+    new Commands(editor, actions, adapters, inspector, standings, log),
     dismissals,
     new ConfigLenses(standings),
     new ConfigHints(standings),

@@ -147,7 +147,7 @@ describe('the configuration of an adapter', () => {
     const { workbench } = session;
     await openConfig(session, 'mixed-all');
     await untilLens(session, '27 modules projected');
-    assert.deepEqual((await workbench.lenses())[0]!.slice(1), ['27 modules projected', 'Open Report', 'Restore']);
+    assert.deepEqual((await workbench.lenses())[0]!.slice(1), ['Open Report', 'Restore', '27 modules projected']);
     assert.ok(!(await workbench.problems()).some((problem) => problem.includes('Safe LoRA')));
     const row = await workbench.explorerRow('adapters/mixed-all');
     await row.locator('[aria-label*="Safe LoRA: 27 modules projected"]').waitFor();

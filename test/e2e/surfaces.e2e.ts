@@ -55,7 +55,7 @@ describe('the view of the adapters', () => {
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
-        return new RegExp(`^${name} ?${selected}/${modules} · direction [−+]?${Math.abs(direction!).toFixed(2)}`);
+        return new RegExp(`^${name} ?${selected}/${modules} · [−+]?${Math.abs(direction!).toFixed(2)}`);
       }),
     );
     await session.workbench.command('Safe LoRA: Inspect All Adapters');
@@ -84,7 +84,7 @@ describe('the view of the adapters', () => {
     await workbench.treeRow('harmful').click();
     await workbench.treeRow(/^layer 1/).click();
     const module = reports.get('harmful')!.modules.find(({ layer, kind }) => layer === 1 && kind === 'v_proj')!;
-    const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · direction`;
+    const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · `;
     await until(async () => (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)), text); // prettier-ignore
     await workbench.screenshot('adapters view');
     await workbench.treeRow(/^v_proj/).click();

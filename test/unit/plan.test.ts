@@ -212,7 +212,7 @@ describe('an adapter as PEFT saves it', () => {
     keys = { a: `base_model.model.${name}.lora_A.weight`, b: `base_model.model.${name}.lora_B.weight` },
     more: Record<string, TensorSpec> = {},
   ) => {
-    const own = writeAdapter(join(folder, `adapter-${cases++}`), {}, { ...plainConfig, ...config });
+    const own = writeAdapter(join(folder, `adapter-${cases++}`), {}, { ...plainConfig, r: 4, ...config });
     writeFileSync(
       join(own, 'adapter_model.safetensors'),
       safetensors({ [keys.a]: randomTensor(1, [4, 6]), [keys.b]: randomTensor(2, [6, 4]), ...more }),
@@ -275,6 +275,20 @@ describe('an adapter as PEFT saves it', () => {
         ['adapter-not-covered', ['model.embed_tokens.lora_embedding_A']],
         ['adapter-not-covered', ['prompt']],
       ],
+    );
+  });
+
+  it('says where its ranks are not those of its configuration, which PEFT cannot load', async () => {
+    const codes = async (config: object): Promise<string[]> => (await open(config)).notices.map(({ code }) => code);
+    assert.deepEqual(await codes({ r: 8 }), ['config-differs']);
+    assert.deepEqual(await codes({ r: 8, rank_pattern: { q_proj: 4 } }), []);
+    assert.deepEqual(await codes({ r: 4, rank_pattern: { '.*q_proj': 8 } }), ['config-differs']);
+  });
+
+  it('is refused where a pattern takes without end', async () => {
+    await assert.rejects(
+      open({ alpha_pattern: { '(?:[a-z_.0-9]+)+X': 1 } }),
+      /alpha_pattern takes without end to match/,
     );
   });
 

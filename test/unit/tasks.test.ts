@@ -72,7 +72,7 @@ describe('a task definition', () => {
     const args = commandLine(definition, '/w/adapters/one', { base: '/m/base', aligned: '/m/aligned' });
     assert.deepEqual(parseArguments(args), {
       command: 'project',
-      adapter: '/w/adapters/one',
+      adapters: ['/w/adapters/one'],
       base: '/m/base',
       aligned: '/m/aligned',
       selection: { mode: 'threshold', threshold: 0, overrides: { added: [], removed: [] } },

@@ -144,6 +144,11 @@ export class AdapterDocument extends Disposable {
     return this.readOnly !== null;
   }
 
+  /** The file on disk holds a projection whose originals are kept. */
+  get isProjectedOnDisk(): boolean {
+    return this.savedState.projection !== null;
+  }
+
   /** Modules that were projected before, and whose originals are nowhere. */
   get irrecoverable(): string[] {
     return this.opened.modules.filter((module) => module.alreadyProjected).map((module) => module.name);
@@ -191,6 +196,7 @@ export class AdapterDocument extends Disposable {
       trusted: vscode.workspace.isTrusted,
       changedOnDisk: this.changedOnDisk,
       selection: this.firstSelection,
+      draft: this.draft,
     };
   }
 
@@ -360,6 +366,7 @@ export class AdapterDocument extends Disposable {
         return;
       }
       this.state = state;
+      this.draft = state.projection?.provenance.selection ?? this.draft;
       this.moved.fire('moved');
     };
     go(next)();

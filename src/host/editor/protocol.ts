@@ -37,6 +37,8 @@ export interface DocumentView {
   changedOnDisk: boolean;
   /** The selection with which the page begins: the file's own, or the threshold of the settings. */
   selection: Selection;
+  /** What was being chosen when the page was last shown, or was applied since; null where the page may keep its own. */
+  draft: Selection | null;
 }
 
 /** A document that could not be read. */

@@ -59,10 +59,13 @@ function lensesOf(standing: Standing): Lens[] {
     case 'stale':
       return [
         { title: `$(warning) ${staleText(standing)}` },
-        ...isProjected,
         { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
-        { ...open },
+        ...(standing.changed === 'models'
+          ? [{ title: vscode.l10n.t('Choose Models…'), command: commands.chooseModels }]
+          : []),
+        open,
         ...restore,
+        ...isProjected,
       ];
     case 'inspected': {
       const project = {
@@ -72,10 +75,10 @@ function lensesOf(standing: Standing): Lens[] {
       };
       return [
         { title: findingText(report!, selection, selected.size), command: commands.openReport },
-        ...isProjected,
         ...(selected.size > 0 && !isProjectedAsSelected(standing) ? [project] : []),
         open,
         ...restore,
+        ...isProjected,
       ];
     }
   }

@@ -115,7 +115,9 @@ async function reportsOfUnmeasured(folder: string, originals: string): Promise<R
   } catch (error) {
     const { code, message } = errorView(error);
     const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
-    return [{ code, message, severity, keys: keysOf(code) }];
+    // The problem stands in that very file.
+    const own = `${join(folder, CONFIG_FILE)}: `;
+    return [{ code, message: message.startsWith(own) ? message.slice(own.length) : message, severity, keys: keysOf(code) }]; // prettier-ignore
   }
 }
 
@@ -139,7 +141,8 @@ function reportsOfStanding(standing: Standing): Report[] {
   const { state, report, selection, selected } = standing;
   if (state === 'stale') {
     const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(standing));
-    return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Warning, keys: [] }];
+    // A warning would take the place of the explorer's letters.
+    return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Information, keys: [] }];
   }
   if (!report || selected.size === 0 || isProjectedAsSelected(standing)) return [];
   const message = findingText(report, selection, selected.size);
@@ -162,7 +165,6 @@ function quantisedNotice({ trainedOn }: Adapter): Notice[] {
 const WARNINGS: readonly NoticeCode[] = [
   'adapter-not-covered',
   'aligned-mismatch',
-  'already-projected',
   'originals-foreign',
   'trained-on-base',
 ];
@@ -182,6 +184,8 @@ function keysOf(code: ReportCode, notice?: Notice): string[] {
       return ['base_model_name_or_path'];
     case 'adapter-not-covered':
       return notice?.modules.some((name) => name.endsWith('.bias')) ? ['bias'] : ['modules_to_save', 'target_modules'];
+    case 'config-differs':
+      return notice?.message.includes('rank') ? ['r', 'target_modules'] : ['target_modules'];
     case 'not-lora':
       return ['peft_type'];
     case 'unsupported-adapter':
@@ -192,5 +196,10 @@ function keysOf(code: ReportCode, notice?: Notice): string[] {
 }
 
 function isSet(value: unknown): boolean {
-  return value === true || typeof value === 'string' || (Array.isArray(value) && value.length > 0);
+  return (
+    value === true ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    (Array.isArray(value) && value.length > 0)
+  );
 }

@@ -37,7 +37,10 @@ function remedies(code: ReportCode, folder: vscode.Uri): vscode.CodeAction[] {
     case 'modules-selected':
       return [action(vscode.l10n.t('Project the selected modules'), commands.projectSelected, folder)];
     case 'adapter-modified':
-      return [action(vscode.l10n.t('Inspect again'), commands.inspectAdapter, folder)];
+      return [
+        action(vscode.l10n.t('Inspect again'), commands.inspectAdapter, folder),
+        action(vscode.l10n.t('Choose models…'), commands.chooseModels, folder),
+      ];
     case 'aligned-mismatch':
     case 'trained-on-base':
     case 'trained-on-quantised':

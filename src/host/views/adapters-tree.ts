@@ -189,9 +189,7 @@ function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
     uninspected: vscode.l10n.t('not inspected'),
     unreadable: vscode.l10n.t('cannot be read'),
     stale: vscode.l10n.t('changed since it was inspected'),
-    inspected: report
-      ? `${selected.size}/${report.modules.length} · ${vscode.l10n.t('direction {0}', signed(report.totals.direction, DIGITS))}`
-      : '',
+    inspected: report ? `${selected.size}/${report.modules.length} · ${signed(report.totals.direction, DIGITS)}` : '',
   }[state];
   // The explorer's own decoration of the folder comes with its address.
   item.resourceUri = folder;
@@ -228,11 +226,15 @@ function moduleItem({ folder, name, position, report, selected, projected }: Mod
   const { kind, expert } = position;
   const item = new vscode.TreeItem(expert === null ? kind : vscode.l10n.t('{0}, expert {1}', kind, expert));
   const numbers = report
-    ? [similarityText(report), vscode.l10n.t('direction {0}', signed(report.direction, DIGITS))]
+    ? [
+        vscode.l10n.t('similarity {0}', similarityText(report)),
+        vscode.l10n.t('direction {0}', signed(report.direction, DIGITS)),
+      ]
     : [];
   const marks = [...(selected ? [vscode.l10n.t('selected')] : []), ...(projected ? [vscode.l10n.t('projected')] : [])];
   item.id = `${folder.toString()} ${name}`;
-  item.description = [...numbers, ...marks].join(' · ');
+  const short = report ? [similarityText(report), signed(report.direction, DIGITS)] : [];
+  item.description = [...short, ...marks].join(' · ');
   item.tooltip = [name, ...numbers, ...marks].join('\n');
   item.iconPath = new vscode.ThemeIcon(projected ? 'circle-large-filled' : selected ? 'circle-filled' : 'circle-small');
   item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder, name] };
