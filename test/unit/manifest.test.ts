@@ -24,7 +24,7 @@ interface Manifest {
     menus: Record<string, { command: string; when?: string }[]>;
     languageModelTools: { name: string }[];
     taskDefinitions: { type: string }[];
-    problemMatchers: { name: string }[];
+    problemMatchers: { name: string; owner: string }[];
     configuration: { properties: Record<string, unknown> };
     walkthroughs: { steps: { description: string; media: { svg: string }; completionEvents: string[] }[] }[];
   };
@@ -55,6 +55,18 @@ describe('the manifest', () => {
     assert.deepEqual(languageModelTools.map(({ name }) => name).sort(), Object.values(tools).sort());
     assert.deepEqual(taskDefinitions.map(({ type }) => type), [TASK_TYPE]); // prettier-ignore
     assert.deepEqual(problemMatchers.map(({ name }) => `$${name}`), [PROBLEM_MATCHER]); // prettier-ignore
+  });
+
+  it('owns the problems of tasks apart from those of the editor, which a task’s start would clear', () => {
+    const [matcher] = manifest.contributes.problemMatchers;
+    const collections = readdirSync(join(root, 'src/host'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .flatMap((name) => [
+        ...readFileSync(join(root, 'src/host', name), 'utf8').matchAll(/createDiagnosticCollection\('([^']+)'\)/g),
+      ])
+      .map(([, owner]) => owner);
+    assert.equal(collections.length, 2);
+    assert.ok(!collections.includes(matcher!.owner));
   });
 
   it('has every text in package.nls.json, and no text there that it does not use', () => {
