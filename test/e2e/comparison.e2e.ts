@@ -1,12 +1,12 @@
 // Two adapters side by side in a real editor: the numbers of their reports, one scale, the difference, and all of it without a mouse.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { FrameLocator, Locator } from 'playwright-core';
 import { type Report } from '../../src/core/report';
 import { cli, sample } from '../fixtures/make';
+import { violations } from './accessibility';
 import { copySampleWithPair, Session, until } from './session';
 import { themes } from './workbench';
 
@@ -225,27 +225,10 @@ describe('two adapters side by side', () => {
       const tab = await compare(session, a, b);
       for (const theme of themes) {
         await workbench.setTheme(theme);
-        assert.deepEqual(await violations(tab), [], theme);
+        assert.deepEqual(await violations(tab.within('body')), [], theme);
         await tab.within('[data-map=b] canvas').hover({ position: { x: 120, y: 60 } });
         await workbench.screenshot(`comparison ${a} ${b} ${theme}`);
       }
     }
   });
 });
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-async function violations(tab: ComparisonTab): Promise<string[]> {
-  const body = tab.within('body');
-  await body.evaluate(`(() => { ${axe} })()`);
-  return body.evaluate(async () => {
-    const { violations: found } = await (window as unknown as { axe: { run(): Promise<AxeResult> } }).axe.run();
-    return found
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
-  });
-}
-
-interface AxeResult {
-  violations: { id: string; impact: string | null; nodes: { html: string }[] }[];
-}

@@ -68,6 +68,30 @@ describe('a workspace of 200 adapters', () => {
     await until(() => session.engineChildren().length === 0, 'the engine to stop', LINGER_MS + 5000);
   });
 
+  it('inspects all of them, shows how each stands, and gives the engine back', async (test) => {
+    const { workbench } = session;
+    await workbench.command('View: Show Safe LoRA');
+    const started = performance.now();
+    await workbench.command('Safe LoRA: Inspect All Adapters');
+    // One is inspected already.
+    await workbench.notification(`${COUNT - 1} adapters inspected.`).waitFor({ timeout: 240_000 });
+    test.diagnostic(`inspect all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    await workbench.command('Safe LoRA: Sort Adapters…');
+    await workbench.pick('By direction');
+    const rows = workbench.window.locator('.tree-explorer-viewlet-tree-view .monaco-list-row');
+    const directions = async (): Promise<number[]> =>
+      (await rows.allInnerTexts()).map((row) =>
+        Number(/ · ([−+]?\d\.\d\d)/.exec(row)?.[1]?.replace('−', '-') ?? 'NaN'),
+      );
+    await until(async () => {
+      const shown = await directions();
+      return shown.length > 20 && shown.every((value, i) => i === 0 || value >= shown[i - 1]!);
+    }, 'the rows in the order of their directions');
+    await workbench.command('View: Show Explorer');
+    await (await workbench.explorerRow('adapters/benign-0')).locator('[aria-label*="Safe LoRA: inspected"]').waitFor();
+    await until(() => session.engineChildren().length === 0, 'the engine to stop', LINGER_MS + 5000);
+  });
+
   it('activates in less than 50 ms, by the editor’s own measure', async (test) => {
     const { workbench } = session;
     const took: number[] = [];

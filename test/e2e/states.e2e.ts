@@ -1,11 +1,11 @@
 // What the page says when things do not go their way, and whether everybody can use it: errors, cancelling, trust, keyboard, themes.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Locator } from 'playwright-core';
 import { randomTensor, sample, writeAdapter } from '../fixtures/make';
+import { violations } from './accessibility';
 import { AdapterTab } from './adapter-tab';
 import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
 import { themes } from './workbench';
@@ -206,7 +206,7 @@ describe('the page', () => {
       await tab.measured();
       for (const theme of themes) {
         await workbench.setTheme(theme);
-        assert.deepEqual(await violations(tab), [], theme);
+        assert.deepEqual(await violations(tab.within('body')), [], theme);
         await workbench.screenshot(`${adapter} ${theme}`);
       }
     }
@@ -215,22 +215,4 @@ describe('the page', () => {
 
 async function isDisabled(control: Locator): Promise<boolean> {
   return control.evaluate((button) => (button as HTMLButtonElement).disabled);
-}
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe-core finds serious or critical: rule, and where. */
-async function violations(tab: AdapterTab): Promise<string[]> {
-  const body = tab.within('body');
-  await body.evaluate(`(() => { ${axe} })()`);
-  return body.evaluate(async () => {
-    const { violations: found } = await (window as unknown as { axe: { run(): Promise<AxeResult> } }).axe.run();
-    return found
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
-  });
-}
-
-interface AxeResult {
-  violations: { id: string; impact: string | null; nodes: { html: string }[] }[];
 }
