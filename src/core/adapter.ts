@@ -17,6 +17,14 @@ export const CONFIG_FILE = 'adapter_config.json';
 /** What in-place saving keeps of the weights it replaced. */
 export const ORIGINALS_FILE = 'safe_lora_original.safetensors';
 
+/** The files that make an adapter what it is. */
+export const ADAPTER_FILES = [ADAPTER_FILE, CONFIG_FILE, ORIGINALS_FILE] as const;
+
+/** Of an adapter's weights, its configuration and its originals, in this order, also where they are not there. */
+export function adapterStamps(folder: string, originalsPath: string): Promise<FileStamp[]> {
+  return Promise.all([join(folder, ADAPTER_FILE), join(folder, CONFIG_FILE), originalsPath].map(stampOf));
+}
+
 /** One adapted weight: the update is B·A, times `scale` in the running model. */
 export interface LoraModule {
   /** Without `base_model.model.`. */
@@ -50,7 +58,7 @@ export interface Adapter {
   /** What was kept of the weights that saving in place replaced; null where nothing was, or where it is another adapter's. */
   originals: Originals | null;
   notices: Notice[];
-  /** Of its weights, its configuration and its originals, as they were opened; also where there are no originals. */
+  /** As it was opened, see `adapterStamps`. */
   stamps: FileStamp[];
 }
 
@@ -65,7 +73,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     throw fileError(folder, error);
   });
   const kept = originalsPath ?? join(folder, ORIGINALS_FILE);
-  const stamps = await Promise.all([join(folder, ADAPTER_FILE), join(folder, CONFIG_FILE), kept].map(stampOf));
+  const stamps = await adapterStamps(folder, kept);
   const config = await readAdapterConfig(folder);
   const file = await openSafetensors(join(folder, ADAPTER_FILE));
   const notices: Notice[] = [];

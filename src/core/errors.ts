@@ -90,6 +90,14 @@ export function someNames(names: readonly string[]): string {
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }
 
+/** A file is no longer the one that was opened. */
+export function changedOnDisk(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'changed-on-disk',
+    `${path}: was changed on disk after it was opened; reload it to see what it holds now.`,
+  );
+}
+
 /** The system's reason for a failed file operation, in words that say what to do. */
 export function fileError(path: string, cause: unknown, doing: 'read' | 'write' = 'read'): SafeLoraError {
   if (cause instanceof SafeLoraError) return cause;

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { type Adapter } from './adapter';
 import { type Checkpoint } from './checkpoint';
-import { SafeLoraError } from './errors';
-import { areAsStamped, type FileStamp, ReadableFile } from './files';
+import { changedOnDisk } from './errors';
+import { areAsStamped, type FileStamp } from './files';
+import { hashRange } from './safetensors';
 
 export interface AdapterIdentity {
   /** SHA-256 of adapter_model.safetensors. */
@@ -16,8 +17,6 @@ export interface AdapterIdentity {
   stamps: FileStamp[];
 }
 
-const PIECE = 2 ** 20;
-
 export function checkpointStamps({ files }: Checkpoint): FileStamp[] {
   return files.map(({ path, size, modified }) => ({ path, size, modified }));
 }
@@ -28,19 +27,17 @@ export function checkpointStamps({ files }: Checkpoint): FileStamp[] {
  */
 export async function adapterIdentity(adapter: Pick<Adapter, 'stamps' | 'originals'>): Promise<AdapterIdentity> {
   const { stamps, originals } = adapter;
-  const [weights, config] = await Promise.all([hashFile(stamps[0]!.path), hashFile(stamps[1]!.path)]);
+  const [weights, config] = await Promise.all(
+    stamps.slice(0, 2).map(({ path, size }) => hashRange({ path, offset: 0, length: size })),
+  );
   await refuseOutdated(adapter);
-  return { weights, config, originals: originals !== null, stamps };
+  return { weights: weights!, config: config!, originals: originals !== null, stamps };
 }
 
 /** @throws SafeLoraError where a file of the adapter is no longer the one that was opened */
 export async function refuseOutdated({ stamps }: Pick<Adapter, 'stamps'>): Promise<void> {
   for (const stamp of stamps) {
-    if (await areAsStamped([stamp])) continue;
-    throw new SafeLoraError(
-      'changed-on-disk',
-      `${stamp.path}: was changed on disk after it was opened; reload it to see what it holds now.`,
-    );
+    if (!(await areAsStamped([stamp]))) throw changedOnDisk(stamp.path);
   }
 }
 
@@ -62,15 +59,4 @@ export function inspectionKey(
   return createHash('sha256')
     .update(JSON.stringify([version, weights, config, originals, models]))
     .digest('hex');
-}
-
-/** SHA-256 in hexadecimal, read in pieces. */
-async function hashFile(path: string): Promise<string> {
-  return ReadableFile.with(path, async (file) => {
-    const hash = createHash('sha256');
-    for (let done = 0; done < file.size; done += PIECE) {
-      hash.update(await file.read(done, Math.min(PIECE, file.size - done)));
-    }
-    return hash.digest('hex');
-  });
 }

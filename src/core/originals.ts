@@ -7,7 +7,7 @@ import { kindOf } from './files';
 import { isHashes, parseObject, type Provenance } from './provenance';
 import { replaceFile } from './replace';
 import {
-  hashTensor,
+  hashRange,
   type Header,
   openSafetensors,
   parseHeader,
@@ -55,12 +55,12 @@ export async function belongTo(
 ): Promise<boolean> {
   if (Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return false;
   for (const { name, a, b } of modules) {
-    if ((await hashTensor(a)) !== sha256[a.name]) return false;
-    const present = await hashTensor(b);
+    if ((await hashRange(a)) !== sha256[a.name]) return false;
+    const present = await hashRange(b);
     if (present === sha256[b.name]) continue;
     const kept = file.tensors.get(b.name);
     if (present !== provenance.sha256[name] || kept?.dtype !== b.dtype || kept.length !== b.length) return false;
-    if ((await hashTensor(kept)) !== sha256[b.name]) return false;
+    if ((await hashRange(kept)) !== sha256[b.name]) return false;
   }
   return true;
 }
@@ -92,8 +92,8 @@ export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
   if (adapter.originals) return adapter.originals.sha256;
   const hashes: Record<string, string> = {};
   for (const { a, b } of adapter.modules) {
-    hashes[a.name] = await hashTensor(a);
-    hashes[b.name] = await hashTensor(b);
+    hashes[a.name] = await hashRange(a);
+    hashes[b.name] = await hashRange(b);
   }
   return hashes;
 }

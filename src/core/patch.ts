@@ -5,7 +5,7 @@ import { decode, encode, type FloatDtype } from './dtype';
 import { type Plan } from './plan';
 import { type Provenance, PROVENANCE_KEY } from './provenance';
 import { type MeasuredModule, refuseOverflow, selectable } from './report';
-import { hashBytes, hashTensor, readHead, readTensor } from './safetensors';
+import { hashBytes, hashRange, readHead, readTensor } from './safetensors';
 import { encodeHeader, writeParts } from './safetensors-writer';
 import { select, type Selection } from './selection';
 
@@ -70,7 +70,7 @@ export async function makeProjection(
       tensors.set(name, projected.bytes);
       sha256[name] = hashBytes(projected.bytes);
     } else if (alreadyProjected) {
-      sha256[name] = await hashTensor(b);
+      sha256[name] = await hashRange(b);
     }
   }
   const { adapter, base, aligned } = plan;

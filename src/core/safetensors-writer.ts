@@ -1,7 +1,7 @@
 // Writes safetensors files: tensors keep the order that they are given in, their bytes come from memory or from other files.
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileError } from './errors';
-import { readTensorInPieces, type TensorInfo } from './safetensors';
+import { readInPieces, type TensorInfo } from './safetensors';
 
 /** A tensor to be written, and where its bytes come from. */
 export interface TensorSource {
@@ -43,7 +43,7 @@ export async function writeParts(
   try {
     for (const part of parts) {
       if (part instanceof Uint8Array) await append(target, path, part);
-      else for await (const piece of readTensorInPieces(part)) await append(target, path, piece);
+      else for await (const piece of readInPieces(part)) await append(target, path, piece);
     }
     if (mode !== undefined) await target.chmod(mode);
     await target.sync();

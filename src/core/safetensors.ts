@@ -82,12 +82,15 @@ export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
   return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
 }
 
-/** A tensor's bytes in pieces, so that neither memory nor an event loop is held up by a large one. */
-export async function* readTensorInPieces(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
-  const file = await ReadableFile.open(tensor.path);
+/** Where bytes lie: a tensor's, or a file's. */
+export type ByteRange = Pick<TensorInfo, 'path' | 'offset' | 'length'>;
+
+/** Bytes in pieces, so that neither memory nor an event loop is held up by many. */
+export async function* readInPieces({ path, offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
+  const file = await ReadableFile.open(path);
   try {
-    for (let done = 0; done < tensor.length; done += PIECE) {
-      yield await file.read(tensor.offset + done, Math.min(PIECE, tensor.length - done));
+    for (let done = 0; done < length; done += PIECE) {
+      yield await file.read(offset + done, Math.min(PIECE, length - done));
     }
   } finally {
     await file.close();
@@ -97,9 +100,10 @@ export async function* readTensorInPieces(tensor: TensorInfo): AsyncGenerator<Ui
 /** SHA-256 of tensors' bytes in hexadecimal, by name. */
 export type TensorHashes = Readonly<Record<string, string>>;
 
-export async function hashTensor(tensor: TensorInfo): Promise<string> {
+/** SHA-256 in hexadecimal. */
+export async function hashRange(range: ByteRange): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of readTensorInPieces(tensor)) hash.update(piece);
+  for await (const piece of readInPieces(range)) hash.update(piece);
   return hash.digest('hex');
 }
 

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from './adapter';
-import { fileError, SafeLoraError } from './errors';
+import { changedOnDisk, fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 import { keepOriginals } from './originals';
 import { companions, REPORT_FILE } from './output';
@@ -32,10 +32,7 @@ export async function writeObstacle({ path, file }: Adapter): Promise<WriteObsta
 export async function refuseChanged(file: SafetensorsFile): Promise<void> {
   const { size, modified, headerHash } = await openSafetensors(file.path);
   if (size === file.size && modified === file.modified && headerHash === file.headerHash) return;
-  throw new SafeLoraError(
-    'changed-on-disk',
-    `${file.path}: was changed on disk after it was opened; reload it to see what it holds now.`,
-  );
+  throw changedOnDisk(file.path);
 }
 
 /**

@@ -94,23 +94,21 @@ export class ModuleEngine {
       new Tensor('float32', data.subarray(from * columns, to * columns), [to - from, columns]);
     const zeros = (rows: number): Tensor => matrix(new Float32Array(rows * columns), 0, rows);
 
-    const t = new Float32Array(width * columns);
-    const u = new Float32Array(out * columns);
     if (task.transposed) {
+      const t = new Float32Array(width * columns);
       let sum = zeros(out);
       for (const block of blocks) {
         const made = await run('both', block, { x: matrix(x, 0, out), sum });
         t.set(made.t!.data as Float32Array, block[0] * columns);
         sum = made.u!;
       }
-      u.set(sum.data as Float32Array);
-      return { t, u, v2 };
+      return { t, u: sum.data as Float32Array, v2 };
     }
     let sum = zeros(width);
     for (const block of blocks) sum = (await run('gather', block, { x: matrix(x, ...block), sum })).t!;
-    t.set(sum.data as Float32Array);
+    const u = new Float32Array(out * columns);
     for (const block of blocks) u.set((await run('apply', block, { t: sum })).u!.data as Float32Array, block[0] * columns); // prettier-ignore
-    return { t, u, v2 };
+    return { t: sum.data as Float32Array, u, v2 };
   }
 
   /** Whether the raw bytes of both weights may stay in memory between the two passes over them. */

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { ADAPTER_FILE, CONFIG_FILE } from '../core/adapter';
 import { contextKeys } from './contributions';
 import { Disposable } from './dispose';
+import { folderOf } from './inline/files';
 
 const PATTERN = `**/${CONFIG_FILE}`;
 
@@ -107,7 +108,7 @@ export class WorkspaceAdapters extends Disposable {
 
   private announce(files: vscode.Uri[]): void {
     const fresh = files.filter((file) => this.add(file));
-    for (const file of fresh) this.log.info(`Adapter found: ${parentOf(file).fsPath}`);
+    for (const file of fresh) this.log.info(`Adapter found: ${folderOf(file).fsPath}`);
     if (fresh.length > 0) this.publish();
   }
 
@@ -122,7 +123,7 @@ export class WorkspaceAdapters extends Disposable {
 
   /** @returns whether the adapter was not known yet */
   private add(file: vscode.Uri): boolean {
-    const folder = parentOf(file);
+    const folder = folderOf(file);
     const known = this.folders.has(folder.toString());
     this.folders.set(folder.toString(), folder);
     return !known;
@@ -133,10 +134,6 @@ export class WorkspaceAdapters extends Disposable {
     void vscode.commands.executeCommand('setContext', contextKeys.adapterFolders, paths);
     this.changed.fire();
   }
-}
-
-function parentOf(file: vscode.Uri): vscode.Uri {
-  return vscode.Uri.joinPath(file, '..');
 }
 
 function configOf(folder: vscode.Uri): vscode.Uri {

@@ -2,7 +2,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE } from '../../core/adapter';
+import { type Adapter, ADAPTER_FILES, openAdapter } from '../../core/adapter';
 import { SafeLoraError } from '../../core/errors';
 import { areAsStamped, ReadableFile } from '../../core/files';
 import { comparePositions, positions } from '../../core/naming';
@@ -425,8 +425,7 @@ export class AdapterDocument extends Disposable {
   }
 
   private watch(folder: string): void {
-    const names = `{${[ADAPTER_FILE, CONFIG_FILE, ORIGINALS_FILE].join(',')}}`;
-    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), names);
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), `{${ADAPTER_FILES.join(',')}}`);
     const watcher = this._register(vscode.workspace.createFileSystemWatcher(pattern));
     const check = (): void => {
       void this.saving.then(() => this.checkDisk());

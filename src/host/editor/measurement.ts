@@ -257,8 +257,6 @@ export class Measurement extends Disposable {
       return;
     this.plan = plan;
     this.takeUp(inspection);
-    this.enter('done');
-    this.replaced.fire();
   }
 
   /** What was kept of a plan; the numbers of every module, or nothing. What keeps it from being read costs a run, no more. */
@@ -282,6 +280,8 @@ export class Measurement extends Disposable {
     this.bytesRead = totals.bytesRead;
     this.seconds = totals.seconds;
     this.recalled = true;
+    this.enter('done');
+    this.replaced.fire();
   }
 
   private async walk(): Promise<void> {
@@ -301,8 +301,6 @@ export class Measurement extends Disposable {
       const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
       if (kept) {
         this.takeUp(kept);
-        this.enter('done');
-        this.replaced.fire();
         return;
       }
       await measurePlan(this.plan, this.engine.get(), {

@@ -1,10 +1,10 @@
 // What an open adapter_config.json should make its reader know, as information and warnings beside its entries.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from '../../core/adapter';
+import { type Adapter, adapterStamps, CONFIG_FILE, openAdapter } from '../../core/adapter';
 import { unquantisedName } from '../../core/checkpoint';
 import { type ErrorCode, type Notice, type NoticeCode } from '../../core/errors';
-import { areAsStamped, type FileStamp, stampOf } from '../../core/files';
+import { areAsStamped, type FileStamp } from '../../core/files';
 import { noticesUnder } from '../../core/report';
 import { Disposable } from '../dispose';
 import { errorView } from '../errors';
@@ -100,8 +100,7 @@ export class ConfigDiagnostics extends Disposable {
     const earlier = this.told.get(key);
     if (earlier && (await areAsStamped(earlier.stamps))) return earlier.reports;
     const originals = await this.originals.of(folder.fsPath);
-    const files = [ADAPTER_FILE, CONFIG_FILE].map((name) => join(folder.fsPath, name));
-    const stamps = await Promise.all([...files, originals].map(stampOf));
+    const stamps = await adapterStamps(folder.fsPath, originals);
     const reports = await reportsOfUnmeasured(folder.fsPath, originals);
     this.told.set(key, { stamps, reports });
     return reports;

@@ -1,7 +1,7 @@
 // How each adapter stands: not inspected, inspected, or changed since; what every surface but the editor shows.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE, CONFIG_FILE, openAdapter, ORIGINALS_FILE, provenanceOf } from '../../core/adapter';
+import { ADAPTER_FILE, ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
 import { folderName } from '../../core/checkpoint';
 import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files';
 import { sameAdapter } from '../../core/identity';
@@ -38,7 +38,7 @@ export interface Standing {
   readonly restorable: boolean;
 }
 
-const FILES = `**/{${ADAPTER_FILE},${CONFIG_FILE},${ORIGINALS_FILE}}`;
+const FILES = `**/{${ADAPTER_FILES.join(',')}}`;
 /** Saving writes several files; what lies between them is nobody's business. */
 const SETTLE_MS = 250;
 const SETTINGS = ['pairs', 'selection', 'threshold', 'count'];
@@ -126,8 +126,7 @@ export class Standings extends Disposable {
   private async find(folder: vscode.Uri): Promise<Known> {
     if (folder.scheme !== 'file') return { standing: await this.look(folder), stamps: [] };
     const path = folder.fsPath;
-    const files = [ADAPTER_FILE, CONFIG_FILE].map((name) => join(path, name));
-    const stamps = await Promise.all([...files, await this.originals.of(path)].map(stampOf));
+    const stamps = await adapterStamps(path, await this.originals.of(path));
     return { standing: await this.look(folder), stamps };
   }
 

@@ -37,6 +37,9 @@ export class InspectionStore extends Disposable {
   /** Another result was kept for the adapter in this folder. */
   readonly onDidKeep = this.kept.event;
 
+  /** Of adapters as they were opened: a run asks before it, and again at its end. */
+  private readonly identities = new WeakMap<Adapter, AdapterIdentity>();
+
   /** @param storage the extension's folder for this workspace */
   constructor(private readonly storage: vscode.Uri) {
     super();
@@ -57,10 +60,12 @@ export class InspectionStore extends Disposable {
    * @throws SafeLoraError where they are no longer those that were opened
    */
   async identify(adapter: Adapter): Promise<AdapterIdentity> {
-    const known = (await this.entry(adapter.path))?.adapter;
+    const known = this.identities.get(adapter) ?? (await this.entry(adapter.path))?.adapter;
     const isKnown =
       known?.originals === (adapter.originals !== null) && isDeepStrictEqual(known.stamps, adapter.stamps);
-    return isKnown && (await areAsStamped(known.stamps)) ? known : adapterIdentity(adapter);
+    const identity = isKnown && (await areAsStamped(known.stamps)) ? known : await adapterIdentity(adapter);
+    this.identities.set(adapter, identity);
+    return identity;
   }
 
   /** Where the result of a plan belongs. */
