@@ -114,10 +114,10 @@ export class Session {
       .map(Number);
   }
 
-  /** Waits for the engine to start, and does something to its first process at once. */
-  async whenEngineStarts(act: (pid: number) => void): Promise<void> {
+  /** Waits for the engine to start a process other than a known one, and does something to it at once. */
+  async whenEngineStarts(act: (pid: number) => void, known?: number): Promise<void> {
     for (const end = Date.now() + 20_000; Date.now() < end;) {
-      const [pid] = this.engineChildren();
+      const pid = this.engineChildren().find((child) => child !== known);
       if (pid !== undefined) {
         act(pid);
         return;
