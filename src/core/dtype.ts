@@ -43,29 +43,26 @@ function f16ToNumber(half: number): number {
 }
 
 /**
- * Decodes little-endian safetensors bytes exactly.
+ * Decodes safetensors bytes exactly. They are little-endian, as is every platform of onnxruntime-node.
  * @returns one double an element, in storage order
  */
 export function decode(bytes: Uint8Array, dtype: FloatDtype): Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const values = new Float64Array(bytes.byteLength / bytesPerElement(dtype));
-  for (let i = 0; i < values.length; i++) {
-    switch (dtype) {
-      case 'F64':
-        values[i] = view.getFloat64(8 * i, true);
-        break;
-      case 'F32':
-        values[i] = view.getFloat32(4 * i, true);
-        break;
-      case 'F16':
-        values[i] = f16ToNumber(view.getUint16(2 * i, true));
-        break;
-      case 'BF16':
-        values[i] = float32FromBits(view.getUint16(2 * i, true) << 16);
-        break;
+  // A copy of their own: a view of wider elements must start at a multiple of their size.
+  const { buffer } = new Uint8Array(bytes);
+  switch (dtype) {
+    case 'F64':
+      return new Float64Array(buffer);
+    case 'F32':
+      return new Float64Array(new Float32Array(buffer));
+    case 'F16':
+      return new Float64Array(new Uint16Array(buffer)).map(f16ToNumber);
+    case 'BF16': {
+      // A BF16 is the upper half of an F32.
+      const wide = new Uint32Array(new Uint16Array(buffer));
+      for (let i = 0; i < wide.length; i++) wide[i]! <<= 16;
+      return new Float64Array(new Float32Array(wide.buffer));
     }
   }
-  return values;
 }
 
 // Significand bits (without the implied one) and the exponent of the smallest normal number.
@@ -88,31 +85,20 @@ export function roundTo(value: number, dtype: FloatDtype): number {
 }
 
 /**
- * Encodes doubles as little-endian safetensors bytes, rounding to nearest even.
+ * Encodes doubles as safetensors bytes, rounding to nearest even.
  * @returns the bytes; an element beyond the dtype's range is stored as an infinity, for the caller to refuse
  */
 export function encode(values: Float64Array, dtype: FloatDtype): Uint8Array {
-  const bytes = new Uint8Array(values.length * bytesPerElement(dtype));
-  const view = new DataView(bytes.buffer);
-  values.forEach((value, i) => {
-    const rounded = roundTo(value, dtype);
-    switch (dtype) {
-      case 'F64':
-        view.setFloat64(8 * i, rounded, true);
-        break;
-      case 'F32':
-        view.setFloat32(4 * i, rounded, true);
-        break;
-      case 'F16': {
-        const sign = rounded < 0 || Object.is(rounded, -0) ? 0x8000 : 0;
-        const magnitude = Number.isFinite(rounded) ? bitsFromFloat32(Math.abs(rounded) / F16_REBIAS) >>> 13 : 0x7c00;
-        view.setUint16(2 * i, sign | magnitude, true);
-        break;
-      }
-      case 'BF16':
-        view.setUint16(2 * i, bitsFromFloat32(rounded) >>> 16, true);
-        break;
-    }
-  });
-  return bytes;
+  const stored = { F64: Float64Array, F32: Float32Array, F16: Uint16Array, BF16: Uint16Array }[dtype];
+  const elements = new stored(values.length);
+  if (dtype === 'F64' || dtype === 'F32') elements.set(values);
+  else for (let i = 0; i < values.length; i++) elements[i] = bitsOf(roundTo(values[i]!, dtype), dtype);
+  return new Uint8Array(elements.buffer);
+}
+
+/** @param rounded a value of the dtype */
+function bitsOf(rounded: number, dtype: 'F16' | 'BF16'): number {
+  if (dtype === 'BF16') return bitsFromFloat32(rounded) >>> 16;
+  const sign = rounded < 0 || Object.is(rounded, -0) ? 0x8000 : 0;
+  return sign | (Number.isFinite(rounded) ? bitsFromFloat32(Math.abs(rounded) / F16_REBIAS) >>> 13 : 0x7c00);
 }

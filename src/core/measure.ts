@@ -3,19 +3,20 @@
 import { createHash } from 'node:crypto';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { dot, gram } from './matrix';
 
 /** Standard-normal columns that are sent through V beside B, to learn how a random update would lie. */
 export const PROBES = 8;
 
-/** What the engine computes for a module, row-major; B was multiplied by `bScale` on its way in. */
+/** What is known of a module and one adapter's update once the engine has multiplied, row-major, with a row for each column of B. */
 export interface RawProducts {
-  /** [out, k]: B of one adapter */
+  /** Bᵀ, [r, out] */
   b: Float64Array;
   /** [r, in] */
   a: Float64Array;
-  /** Vᵀ·B, [in, r] */
+  /** (Vᵀ·B)ᵀ, [r, in] */
   t: Float64Array;
-  /** V·Vᵀ·B, [out, r] */
+  /** (V·Vᵀ·B)ᵀ, [r, out] */
   u: Float64Array;
   /** ΣV² */
   v2: number;
@@ -48,35 +49,39 @@ export interface Measurement {
 export type NullLevel = Pick<Measurement, 'nullSimilarity' | 'nullSpread' | 'participationRatio'>;
 
 /**
- * The probe columns of a module: standard normal, by xoroshiro128+ seeded with the start of SHA-256 of its name, through Box-Muller.
- * @returns row-major [rows, PROBES]
+ * The probe columns of a module, each as a row: standard normal, by xoroshiro128+ seeded with the start of SHA-256 of its name,
+ * through Box-Muller. The generator runs along the columns' first elements, then their second, and so on.
+ * @param out how many elements a column has
+ * @returns row-major [PROBES, out]
  */
-export function probeColumns(name: string, rows: number): Float32Array {
+export function probeRows(name: string, out: number): Float32Array {
   const random = xoroshiro128plus(createHash('sha256').update(name).digest().readInt32LE(0));
-  const columns = new Float32Array(rows * PROBES);
-  for (let i = 0; i < columns.length; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random)));
-    const angle = 2 * Math.PI * uniformFloat64(random);
-    columns[i] = radius * Math.cos(angle);
-    columns[i + 1] = radius * Math.sin(angle);
+  const rows = new Float32Array(PROBES * out);
+  for (let element = 0; element < out; element++) {
+    for (let probe = 0; probe < PROBES; probe += 2) {
+      const radius = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random)));
+      const angle = 2 * Math.PI * uniformFloat64(random);
+      rows[probe * out + element] = radius * Math.cos(angle);
+      rows[(probe + 1) * out + element] = radius * Math.sin(angle);
+    }
   }
-  return columns;
+  return rows;
 }
 
 /**
- * Pools Σ‖Vᵀg‖² / √(Σ‖g‖² · Σ‖VVᵀg‖²) over the probe columns, whose expectation is √(participation ratio / out).
- * @param g [out, PROBES] probes, @param tg [in, PROBES] Vᵀg, @param ug [out, PROBES] VVᵀg, all row-major
+ * Pools Σ‖Vᵀg‖² / √(Σ‖g‖² · Σ‖VVᵀg‖²) over the probes, whose expectation is √(participation ratio / out).
+ * @param g [PROBES, out] probes, @param tg [PROBES, in] Vᵀg, @param ug [PROBES, out] VVᵀg, all row-major
  */
 export function nullLevel(
-  g: ArrayLike<number>,
-  tg: ArrayLike<number>,
-  ug: ArrayLike<number>,
+  g: Float32Array,
+  tg: Float32Array,
+  ug: Float32Array,
   v2: number,
   shape: readonly [number, number],
 ): NullLevel {
   if (v2 === 0) return { nullSimilarity: null, nullSpread: null, participationRatio: null };
-  const squares = [g, tg, ug].map(columnSquares);
-  const total = squares.map((columns) => columns.reduce((sum, value) => sum + value, 0));
+  const squares = [g, tg, ug].map(rowSquares);
+  const total = squares.map((rows) => rows.reduce((sum, value) => sum + value, 0));
   const ratio = ([g2, t2, u2]: readonly number[]): number => Math.min(1, t2! / Math.sqrt(g2! * u2!));
   const without = Array.from({ length: PROBES }, (_, i) => ratio(total.map((sum, k) => sum - squares[k]![i]!)));
   const mean = without.reduce((sum, value) => sum + value, 0) / PROBES;
@@ -90,19 +95,22 @@ export function nullLevel(
   };
 }
 
-function columnSquares(matrix: ArrayLike<number>): number[] {
-  const sums = new Array<number>(PROBES).fill(0);
-  for (let i = 0; i < matrix.length; i++) sums[i % PROBES]! += matrix[i]! ** 2;
-  return sums;
+function rowSquares(matrix: Float32Array): number[] {
+  const length = matrix.length / PROBES;
+  return Array.from({ length: PROBES }, (_, row) => {
+    let sum = 0;
+    for (let i = row * length; i < (row + 1) * length; i++) sum += matrix[i]! ** 2;
+    return sum;
+  });
 }
 
 /** The numbers of one adapter's module, by ⟨P·A, Q·A⟩ = Σ (PᵀQ)∘(A·Aᵀ). */
 export function measure({ a, b, t, u, v2, rank }: RawProducts, level: NullLevel): Measurement {
-  const gramA = rowGram(a, rank);
-  const update2 = dot(columnGram(b, rank), gramA);
-  const back2 = dot(columnGram(t, rank), gramA);
-  const projected2 = dot(columnGram(u, rank), gramA);
-  const updateDotAlignment = dotTransposed(t, a, rank);
+  const gramA = gram(a, rank);
+  const update2 = dot(gram(b, rank), gramA);
+  const back2 = dot(gram(t, rank), gramA);
+  const projected2 = dot(gram(u, rank), gramA);
+  const updateDotAlignment = dot(t, a);
   const [updateNorm, projectedNorm, alignmentNorm] = [update2, projected2, v2].map((square) =>
     Math.sqrt(Math.max(square, 0)),
   ) as [number, number, number];
@@ -120,52 +128,4 @@ export function measure({ a, b, t, u, v2, rank }: RawProducts, level: NullLevel)
 
 function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
-}
-
-/** MᵀM of a row-major [rows, k] matrix, [k, k]. */
-function columnGram(matrix: Float64Array, k: number): Float64Array {
-  const gram = new Float64Array(k * k);
-  for (let row = 0; row < matrix.length; row += k) {
-    for (let i = 0; i < k; i++) {
-      const left = matrix[row + i]!;
-      for (let j = i; j < k; j++) gram[i * k + j]! += left * matrix[row + j]!;
-    }
-  }
-  return mirror(gram, k);
-}
-
-/** M·Mᵀ of a row-major [k, columns] matrix, [k, k]. */
-function rowGram(matrix: Float64Array, k: number): Float64Array {
-  const columns = matrix.length / k;
-  const gram = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    for (let j = i; j < k; j++) {
-      let sum = 0;
-      for (let column = 0; column < columns; column++)
-        sum += matrix[i * columns + column]! * matrix[j * columns + column]!;
-      gram[i * k + j] = sum;
-    }
-  }
-  return mirror(gram, k);
-}
-
-function mirror(gram: Float64Array, k: number): Float64Array {
-  for (let i = 0; i < k; i++) for (let j = 0; j < i; j++) gram[i * k + j] = gram[j * k + i]!;
-  return gram;
-}
-
-function dot(left: Float64Array, right: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < left.length; i++) sum += left[i]! * right[i]!;
-  return sum;
-}
-
-/** Σ T∘Aᵀ for T [in, r] and A [r, in]. */
-function dotTransposed(t: Float64Array, a: Float64Array, rank: number): number {
-  const width = a.length / rank;
-  let sum = 0;
-  for (let column = 0; column < width; column++) {
-    for (let i = 0; i < rank; i++) sum += t[column * rank + i]! * a[i * width + column]!;
-  }
-  return sum;
 }

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { type Adapter } from './adapter';
 import { decode, encode, type FloatDtype } from './dtype';
+import { allFinite, transpose } from './matrix';
 import { type Plan } from './plan';
 import { type Provenance, PROVENANCE_KEY } from './provenance';
 import { type MeasuredModule, refuseOverflow, selectable } from './report';
@@ -23,10 +24,11 @@ export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | 
 
 /**
  * C·B = V·Vᵀ·B / ‖V‖_F, rounded to the dtype in which B is stored.
- * @param u V·Vᵀ·B, row-major [out, r]
+ * @param u (V·Vᵀ·B)ᵀ, row-major [r, out]
  */
-export function roundProjection(u: Float64Array, alignmentNorm: number, dtype: FloatDtype): ProjectedB {
-  const exact = u.map((value) => value / alignmentNorm);
+export function roundProjection(u: Float64Array, rank: number, alignmentNorm: number, dtype: FloatDtype): ProjectedB {
+  const exact = transpose(u, u.length / rank);
+  for (let i = 0; i < exact.length; i++) exact[i]! /= alignmentNorm;
   const bytes = encode(exact, dtype);
   const rounded = decode(bytes, dtype);
   let lost = 0;
@@ -35,7 +37,7 @@ export function roundProjection(u: Float64Array, alignmentNorm: number, dtype: F
     lost += (rounded[i]! - exact[i]!) ** 2;
     total += exact[i]! ** 2;
   }
-  const overflow = !rounded.every(Number.isFinite);
+  const overflow = !allFinite(rounded);
   return { bytes, overflow, roundingLoss: total === 0 || overflow ? 0 : Math.sqrt(lost / total) };
 }
 

@@ -1,18 +1,6 @@
-// The arithmetic as ONNX graphs: a decoding step per provider and dtype, and one core that is the same everywhere.
+// The arithmetic as ONNX graphs: a decoding step per provider and dtype, and two products that are the same everywhere.
 import { type FloatDtype } from '../core/dtype';
-import { encodeModel, type Node, onnxType, type OnnxType } from './onnx';
-
-/**
- * What a run does with a block of a weight's stored rows. Stored [out, in]: `gather` adds its share to T, and once T is whole `apply`
- * makes the block's rows of U. Stored [in, out]: `both` makes the block's rows of T and adds their share to U.
- */
-export type GraphPart = 'gather' | 'apply' | 'both';
-
-export interface GraphKey {
-  base: FloatDtype;
-  aligned: FloatDtype;
-  part: GraphPart;
-}
+import { encodeModel, type GraphValue, type Node, onnxType, type OnnxType } from './onnx';
 
 /** How a dtype's bytes enter a graph: 16-bit formats as their bits, since JavaScript tensors have no bfloat16. */
 export const inputType: Readonly<Record<FloatDtype, OnnxType>> = {
@@ -26,11 +14,11 @@ export const inputType: Readonly<Record<FloatDtype, OnnxType>> = {
 const CPU_OPSET = 26;
 
 /**
- * Builds a graph. Inputs: `base` and `aligned`, [rows, columns] as stored; `x` (B and probes) for `gather` and `both`, `t` for `apply`;
- * `sum`, what earlier blocks came to, where the block only adds its share. Outputs: `squares` (ΣV² of each row), `t` = VᵀX and `u` = V·T,
- * as far as the part goes.
+ * From rows of both stored weights, `base` and `aligned`, to the same rows of their difference `v`, and `squares`, Σv² of each row.
+ * The squares go by row, since a reduction over everything at once loses three digits in single precision, and through two nodes,
+ * since onnxruntime's ReduceSumSquare takes three times as long.
  */
-export function buildGraph({ base, aligned, part }: GraphKey): Uint8Array {
+export function differenceGraph(base: FloatDtype, aligned: FloatDtype): Uint8Array {
   const double = base === 'F64' || aligned === 'F64';
   const nodes: Node[] = [
     ...decodeOnCpu('base', base, double),
@@ -38,35 +26,44 @@ export function buildGraph({ base, aligned, part }: GraphKey): Uint8Array {
     { op: 'Sub', inputs: ['aligned_value', 'base_value'], outputs: [double ? 'v_double' : 'v'] },
   ];
   if (double) nodes.push({ op: 'Cast', inputs: ['v_double'], outputs: ['v'], attributes: { to: onnxType.float } });
-  // Per row: a reduction over all of V at once loses three digits in single precision.
-  const squares: Node = { op: 'ReduceSumSquare', inputs: ['v', 'columns'], outputs: ['squares'], attributes: { keepdims: 0 } }; // prettier-ignore
-  const gemm = (inputs: string[], output: string, transA: 0 | 1): Node => ({
-    op: 'Gemm',
-    inputs,
-    outputs: [output],
-    attributes: { transA },
-  });
-  const products: Record<GraphPart, Node[]> = {
-    gather: [squares, gemm(['v', 'x', 'sum'], 't', 1)],
-    apply: [gemm(['v', 't'], 'u', 0)],
-    both: [squares, gemm(['v', 'x'], 't', 0), gemm(['v', 't', 'sum'], 'u', 1)],
-  };
-  const matrix = (name: string) => ({ name, type: 'float' as const, rank: 2 });
+  nodes.push(
+    { op: 'Mul', inputs: ['v', 'v'], outputs: ['v_squared'] },
+    { op: 'ReduceSum', inputs: ['v_squared', 'columns'], outputs: ['squares'], attributes: { keepdims: 0 } },
+  );
   return encodeModel({
     opset: CPU_OPSET,
-    nodes: [...nodes, ...products[part]],
+    nodes,
     inputs: [
       { name: 'base', type: inputType[base], rank: 2 },
       { name: 'aligned', type: inputType[aligned], rank: 2 },
-      ...(part === 'apply' ? [matrix('t')] : [matrix('x'), matrix('sum')]),
     ],
-    outputs: {
-      gather: [matrix('t'), { name: 'squares', type: 'float' as const, rank: 1 }],
-      apply: [matrix('u')],
-      both: [matrix('t'), matrix('u'), { name: 'squares', type: 'float' as const, rank: 1 }],
-    }[part],
-    constants: part === 'apply' ? {} : { columns: [1] },
+    outputs: [matrix('v'), { name: 'squares', type: 'float', rank: 1 }],
+    constants: { columns: [1] },
   });
+}
+
+/** `sum` + `x`·`v`: what a block of rows adds to a product over all rows. x [k, rows], v [rows, n], sum and product [k, n]. */
+export function addOverRowsGraph(): Uint8Array {
+  return productGraph(['x', 'v', 'sum'], 0);
+}
+
+/** `x`·`v`ᵀ: the columns of a product that belong to a block of rows. x [k, n], v [rows, n], product [k, rows]. */
+export function alongRowsGraph(): Uint8Array {
+  return productGraph(['x', 'v'], 1);
+}
+
+function productGraph(inputs: string[], transB: 0 | 1): Uint8Array {
+  return encodeModel({
+    opset: CPU_OPSET,
+    nodes: [{ op: 'Gemm', inputs, outputs: ['product'], attributes: { transB } }],
+    inputs: inputs.map(matrix),
+    outputs: [matrix('product')],
+    constants: {},
+  });
+}
+
+function matrix(name: string): GraphValue {
+  return { name, type: 'float', rank: 2 };
 }
 
 /** From a stored dtype to `NAME_value` in single precision, or in double where either weight is F64. */

@@ -1,212 +1,197 @@
-// One module through onnxruntime: read the two weights by range, run the graph, turn its outputs into numbers and a projected B.
-import { closeSync, openSync, readSync } from 'node:fs';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+// One module through onnxruntime: V from the two weights, its products with every adapter's B, and from these numbers and projected Bs.
+// All matrices but V hold one row for each column that goes through V, so that an adapter's part is a run of whole rows.
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { decode, type FloatDtype } from '../core/dtype';
-import { fileError, SafeLoraError } from '../core/errors';
-import { truncated } from '../core/files';
-import { measure, nullLevel, probeColumns, PROBES } from '../core/measure';
+import { SafeLoraError } from '../core/errors';
+import { allFinite, transpose } from '../core/matrix';
+import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { roundProjection } from '../core/patch';
 import { type TensorInfo } from '../core/safetensors';
-import { buildGraph, type GraphKey, type GraphPart, inputType } from './graphs';
-import { type ModuleResult, type ModuleTask, type Update } from './protocol';
+import { AlignmentMatrix, Buffers, readWhole, type Rows } from './alignment';
+import { type ModuleResult, type ModuleTask, type Update, type UpdateResult } from './protocol';
+import { Sessions } from './sessions';
 
-/** What a child holds before any weight: Node, onnxruntime and its arena's first blocks (measured: 90 MB). */
-const BASE_MEMORY = 100 * 2 ** 20;
+/** What a child holds before any weight: Node, onnxruntime and its arena's first blocks (measured: 90 MB), buffers for one block. */
+const BASE_MEMORY = 128 * 2 ** 20;
+
+/** Bytes that a column takes for each row of B and each column of A: T and U and what they are made from, in both precisions. */
+const BYTES_PER_COLUMN = 24;
 
 interface PreparedUpdate {
   rank: number;
+  /** [r, in] */
   a: Float64Array;
+  /** Bᵀ, [r, out] */
   b: Float64Array;
   /** Power of two by which B is multiplied on its way through single precision. */
   scale: number;
 }
 
 interface Products {
-  /** Vᵀ·X, [in, columns] */
+  /** (Vᵀ·X)ᵀ, [columns, in] */
   t: Float32Array;
-  /** V·Vᵀ·X, [out, columns] */
+  /** (V·Vᵀ·X)ᵀ, [columns, out] */
   u: Float32Array;
-  v2: number;
 }
 
-/** Runs modules one after the other; sessions and read buffers are kept for the next. */
+/** Runs modules one after the other; sessions and buffers are kept for the next. */
 export class ModuleEngine {
-  private readonly sessions = new Map<string, Promise<InferenceSession>>();
-  private readonly buffers = { base: new ArrayBuffer(0), aligned: new ArrayBuffer(0) };
+  private readonly sessions: Sessions;
+  private readonly buffers: Buffers;
 
   /** @param memory bytes that this process may use */
   constructor(
-    private readonly factory: typeof InferenceSession,
+    factory: typeof InferenceSession,
     private readonly memory: number,
-  ) {}
+  ) {
+    this.sessions = new Sessions(factory);
+    this.buffers = new Buffers(memory - BASE_MEMORY);
+  }
 
   async compute(task: ModuleTask): Promise<ModuleResult> {
-    const updates = task.updates.map(prepareUpdate);
-    const probes = probeColumns(task.name, task.shape[0]);
-    const columns = updates.reduce((sum, update) => sum + update.rank, PROBES);
-    const x = joinColumns(updates, probes, task.shape[0], columns);
-    const reader = new WeightReader(task, this.buffers);
-    try {
-      const products = await this.multiply(task, reader, x, columns);
-      refuseNonFinite(task, reader, products);
-      const part = (matrix: ArrayLike<number>, from: number, count: number, scale = 1): Float64Array =>
-        takeColumns(matrix, columns, from, count, scale);
-      const level = nullLevel(
-        probes,
-        part(products.t, columns - PROBES, PROBES),
-        part(products.u, columns - PROBES, PROBES),
-        products.v2,
-        task.shape,
-      );
-      let from = 0;
-      const results = updates.map((update, index) => {
-        const t = part(products.t, from, update.rank, 1 / update.scale);
-        const u = part(products.u, from, update.rank, 1 / update.scale);
-        from += update.rank;
-        const measurement = measure({ ...update, t, u, v2: products.v2 }, level);
-        const dtype = task.updates[index]!.b.dtype as FloatDtype;
-        return {
-          measurement,
-          projected: measurement.similarity === null ? null : roundProjection(u, measurement.alignmentNorm, dtype),
-        };
-      });
-      return { updates: results, bytesRead: reader.bytesRead };
-    } finally {
-      reader.close();
-    }
-  }
-
-  private async multiply(task: ModuleTask, reader: WeightReader, x: Float32Array, columns: number): Promise<Products> {
     const [out, width] = task.shape;
-    const blocks = rowBlocks(task);
-    reader.keepWhole = this.fitsWhole(task, columns);
-    let v2 = 0;
-    const run = async (
-      part: GraphPart,
-      [begin, end]: readonly [number, number],
-      inputs: Record<string, Tensor>,
-    ): Promise<Record<string, Tensor>> => {
-      const results = await (await this.session(task, part)).run({ ...reader.read(begin, end), ...inputs });
-      for (const square of (results.squares?.data ?? []) as Float32Array) v2 += square;
-      return results;
-    };
-    const matrix = (data: Float32Array, from: number, to: number): Tensor =>
-      new Tensor('float32', data.subarray(from * columns, to * columns), [to - from, columns]);
-    const zeros = (rows: number): Tensor => matrix(new Float32Array(rows * columns), 0, rows);
-
-    if (task.transposed) {
-      const t = new Float32Array(width * columns);
-      let sum = zeros(out);
-      for (const block of blocks) {
-        const made = await run('both', block, { x: matrix(x, 0, out), sum });
-        t.set(made.t!.data as Float32Array, block[0] * columns);
-        sum = made.u!;
-      }
-      return { t, u: sum.data as Float32Array, v2 };
-    }
-    let sum = zeros(width);
-    for (const block of blocks) sum = (await run('gather', block, { x: matrix(x, ...block), sum })).t!;
-    const u = new Float32Array(out * columns);
-    for (const block of blocks) u.set((await run('apply', block, { t: sum })).u!.data as Float32Array, block[0] * columns); // prettier-ignore
-    return { t: sum.data as Float32Array, u, v2 };
-  }
-
-  /** Whether the raw bytes of both weights may stay in memory between the two passes over them. */
-  private fitsWhole({ base, aligned, shape, transposed }: ModuleTask, columns: number): boolean {
-    const fixed = BASE_MEMORY + (shape[0] + shape[1]) * columns * 16 + BLOCK_ELEMENTS * 32;
-    return !transposed && base.length + aligned.length <= this.memory - fixed;
-  }
-
-  private session(task: ModuleTask, part: GraphPart): Promise<InferenceSession> {
-    const key: GraphKey = {
-      base: task.base.dtype as FloatDtype,
-      aligned: task.aligned.dtype as FloatDtype,
-      part,
-    };
-    const id = JSON.stringify(key);
-    let session = this.sessions.get(id);
-    if (!session) {
-      session = this.factory.create(buildGraph(key), {
-        executionProviders: ['cpu'],
-        // One thread a child: several children use the cores better, and sums come out in the same order everywhere.
-        intraOpNumThreads: 1,
-        interOpNumThreads: 1,
-        enableMemPattern: false,
-        logSeverityLevel: 3,
+    const updates = task.updates.map(prepareUpdate);
+    const probes = probeRows(task.name, out);
+    const columns = updates.reduce((sum, { rank }) => sum + rank, PROBES);
+    const x = joinRows(updates, probes, columns * out);
+    const alignment = new AlignmentMatrix(
+      task,
+      this.sessions,
+      this.buffers,
+      this.memory - BASE_MEMORY - columns * (out + width) * BYTES_PER_COLUMN,
+    );
+    try {
+      const { t, u } = await this.multiply(task, alignment, x, columns);
+      const v2 = alignment.sumOfSquares;
+      const probed = columns - PROBES;
+      const level = nullLevel(probes, t.subarray(probed * width), u.subarray(probed * out), v2, task.shape);
+      if (!Number.isFinite(v2) || !areFinite(level)) throw whyNotFinite(task, alignment);
+      let row = 0;
+      const results = updates.map((update, index): UpdateResult => {
+        const { rank, scale } = update;
+        const part = (matrix: Float32Array, length: number): Float64Array =>
+          scaled(matrix.subarray(row * length, (row + rank) * length), 1 / scale);
+        const products = { t: part(t, width), u: part(u, out), v2 };
+        row += rank;
+        const measurement = measure({ ...update, ...products }, level);
+        if (!areFinite(measurement)) throw tooLarge(task.updates[index]!.b);
+        const dtype = task.updates[index]!.b.dtype as FloatDtype;
+        const projected =
+          measurement.similarity === null ? null : roundProjection(products.u, rank, measurement.alignmentNorm, dtype);
+        return { measurement, projected };
       });
-      this.sessions.set(id, session);
+      return { updates: results, bytesRead: alignment.bytesRead };
+    } finally {
+      alignment.close();
     }
-    return session;
   }
-}
 
-/**
- * Elements of a block of rows: its decoded values stay in the processor's cache, and blocks of all shapes take about the same memory,
- * so that onnxruntime's arena does not grow.
- */
-const BLOCK_ELEMENTS = 2 ** 20;
+  private async multiply(
+    { shape: [out, width], transposed }: ModuleTask,
+    alignment: AlignmentMatrix,
+    x: Float32Array,
+    columns: number,
+  ): Promise<Products> {
+    const [addOverRows, alongRows] = [await this.sessions.addOverRows(), await this.sessions.alongRows()];
+    const tensor = (data: Float32Array): Tensor => new Tensor('float32', data, [columns, data.length / columns]);
+    const zeros = (length: number): Float32Array => new Float32Array(columns * length);
+    /** Adds X·V of a block to a sum, in the other of two buffers. */
+    const add = async (
+      part: Float32Array,
+      v: Tensor,
+      [sum, other]: readonly [Float32Array, Float32Array],
+    ): Promise<[Float32Array, Float32Array]> => {
+      await addOverRows.run({ x: tensor(part), v, sum: tensor(sum) }, { product: tensor(other) });
+      return [other, sum];
+    };
+    const along = async (matrix: Float32Array, v: Tensor): Promise<Float32Array> =>
+      (await alongRows.run({ x: tensor(matrix), v })).product!.data as Float32Array;
 
-function rowBlocks({ base }: ModuleTask): [number, number][] {
-  const [rows, rowLength] = base.shape as [number, number];
-  const size = Math.max(1, Math.floor(BLOCK_ELEMENTS / rowLength));
-  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => [i * size, Math.min((i + 1) * size, rows)]);
+    if (transposed) {
+      const t = zeros(width);
+      let u: [Float32Array, Float32Array] = [zeros(out), zeros(out)];
+      for (const rows of alignment.blocks) {
+        const v = await alignment.block(rows);
+        const part = await along(x, v);
+        putColumns(t, width, rows, part);
+        u = await add(part, v, u);
+      }
+      return { t, u: u[0] };
+    }
+    let t: [Float32Array, Float32Array] = [zeros(width), zeros(width)];
+    for (const rows of alignment.blocks) t = await add(takeColumns(x, out, rows), await alignment.block(rows), t);
+    const u = zeros(out);
+    for (const rows of alignment.blocks) putColumns(u, out, rows, await along(t[0], await alignment.block(rows)));
+    return { t: t[0], u };
+  }
 }
 
 function prepareUpdate({ a, b }: Update): PreparedUpdate {
   const values = (tensor: TensorInfo): Float64Array => {
     const decoded = decode(readWhole(tensor), tensor.dtype as FloatDtype);
-    if (!decoded.every(Number.isFinite)) throw nonFinite(tensor);
+    if (!allFinite(decoded)) throw nonFinite(tensor);
     return decoded;
   };
+  const rank = a.shape[0]!;
   const bValues = values(b);
-  const largest = bValues.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  let largest = 0;
+  for (const value of bValues) largest = Math.max(largest, Math.abs(value));
   return {
-    rank: a.shape[0]!,
+    rank,
     a: values(a),
-    b: bValues,
+    b: transpose(bValues, rank),
     scale: largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest)),
   };
 }
 
-/** [B₁·scale | B₂·scale … | G], row-major [rows, columns]. */
-function joinColumns(
-  updates: readonly PreparedUpdate[],
-  probes: Float32Array,
-  rows: number,
-  columns: number,
-): Float32Array {
-  const x = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    let at = row * columns;
-    for (const { b, rank, scale } of updates) for (let i = 0; i < rank; i++) x[at++] = b[row * rank + i]! * scale;
-    x.set(probes.subarray(row * PROBES, (row + 1) * PROBES), at);
-  }
+/** [B₁·scale | B₂·scale … | G]ᵀ */
+function joinRows(updates: readonly PreparedUpdate[], probes: Float32Array, length: number): Float32Array {
+  const x = new Float32Array(length);
+  let at = 0;
+  for (const { b, scale } of updates) for (const value of b) x[at++] = value * scale;
+  x.set(probes, at);
   return x;
 }
 
-function takeColumns(
-  matrix: ArrayLike<number>,
-  columns: number,
-  from: number,
-  count: number,
-  scale: number,
-): Float64Array {
-  const taken = new Float64Array((matrix.length / columns) * count);
-  for (let row = 0, at = 0; row * columns < matrix.length; row++) {
-    for (let i = 0; i < count; i++) taken[at++] = matrix[row * columns + from + i]! * scale;
+function scaled(values: Float32Array, scale: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) result[i] = values[i]! * scale;
+  return result;
+}
+
+/** Columns of a row-major matrix of so many columns, as a matrix of their own. */
+function takeColumns(matrix: Float32Array, columns: number, { begin, end }: Rows): Float32Array {
+  const taken = new Float32Array((matrix.length / columns) * (end - begin));
+  for (let row = 0, at = 0; at < taken.length; row++, at += end - begin) {
+    taken.set(matrix.subarray(row * columns + begin, row * columns + end), at);
   }
   return taken;
 }
 
-/** Looks for the culprit only once a sum shows that there is one. */
-function refuseNonFinite(task: ModuleTask, reader: WeightReader, { t, u, v2 }: Products): void {
-  if (Number.isFinite(v2) && t.every(Number.isFinite) && u.every(Number.isFinite)) return;
-  for (const tensor of [task.base, task.aligned]) {
-    if (reader.someRow(tensor, (row) => !row.every(Number.isFinite))) throw nonFinite(tensor);
+function putColumns(matrix: Float32Array, columns: number, { begin, end }: Rows, part: Float32Array): void {
+  for (let row = 0, at = 0; at < part.length; row++, at += end - begin) {
+    matrix.set(part.subarray(at, at + end - begin), row * columns + begin);
   }
-  throw new SafeLoraError(
+}
+
+function areFinite(numbers: NullLevel | Measurement): boolean {
+  return Object.values(numbers).every((value: number | null) => value === null || Number.isFinite(value));
+}
+
+/** Looks for the culprit only once a result shows that there is one. */
+function whyNotFinite({ aligned }: ModuleTask, alignment: AlignmentMatrix): SafeLoraError {
+  const tensor = alignment.findNonFinite();
+  if (tensor) return nonFinite(tensor);
+  return new SafeLoraError(
     'overflow',
-    `${task.aligned.path}: the difference between ${task.aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
+    `${aligned.path}: the difference between ${aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
+  );
+}
+
+function tooLarge(b: TensorInfo): SafeLoraError {
+  return new SafeLoraError(
+    'overflow',
+    `${b.path}: the update that ${b.name} belongs to is too large for double precision; check how it was trained.`,
   );
 }
 
@@ -215,115 +200,4 @@ function nonFinite(tensor: TensorInfo): SafeLoraError {
     'non-finite',
     `${tensor.path}: ${tensor.name} holds NaN or infinity; download or train it again.`,
   );
-}
-
-/** The whole of a small tensor, A or B. */
-function readWhole(tensor: TensorInfo): Uint8Array {
-  return withDescriptor(tensor.path, (descriptor) => {
-    const bytes = new Uint8Array(tensor.length);
-    readExactly(descriptor, bytes, tensor.offset, tensor.path);
-    return bytes;
-  });
-}
-
-/** Rows of a module's two stored weights, read into buffers that are used again. */
-class WeightReader {
-  bytesRead = 0;
-  /** The weights are read once and stay, for as long as the module is computed. */
-  keepWhole = false;
-  private readonly isRead = { base: false, aligned: false };
-  private readonly descriptors = new Map<string, number>();
-
-  constructor(
-    private readonly task: ModuleTask,
-    private readonly buffers: Record<'base' | 'aligned', ArrayBuffer>,
-  ) {}
-
-  /** The graph's inputs `base` and `aligned` for stored rows [begin, end). They hold until the next read. */
-  read(begin: number, end: number): Record<'base' | 'aligned', Tensor> {
-    return { base: this.rows('base', begin, end), aligned: this.rows('aligned', begin, end) };
-  }
-
-  /** Whether a predicate holds for any row of a weight, in double. */
-  someRow(tensor: TensorInfo, predicate: (row: Float64Array) => boolean): boolean {
-    const rowBytes = tensor.length / tensor.shape[0]!;
-    const bytes = new Uint8Array(rowBytes);
-    for (let row = 0; row < tensor.shape[0]!; row++) {
-      readExactly(this.descriptor(tensor.path), bytes, tensor.offset + row * rowBytes, tensor.path);
-      if (predicate(decode(bytes, tensor.dtype as FloatDtype))) return true;
-    }
-    return false;
-  }
-
-  close(): void {
-    for (const descriptor of this.descriptors.values()) closeSync(descriptor);
-  }
-
-  private rows(side: 'base' | 'aligned', begin: number, end: number): Tensor {
-    const tensor = this.task[side];
-    const [rows, rowLength] = tensor.shape as [number, number];
-    const rowBytes = tensor.length / rows;
-    const [first, last] = this.keepWhole ? [0, rows] : [begin, end];
-    if (!this.keepWhole || !this.isRead[side]) this.fill(side, first * rowBytes, (last - first) * rowBytes);
-    this.isRead[side] = true;
-    const buffer = this.buffers[side];
-    const offset = (begin - first) * rowBytes;
-    const elements = (end - begin) * rowLength;
-    switch (inputType[tensor.dtype as FloatDtype]) {
-      case 'double':
-        return new Tensor('float64', new Float64Array(buffer, offset, elements), [end - begin, rowLength]);
-      case 'float':
-        return new Tensor('float32', new Float32Array(buffer, offset, elements), [end - begin, rowLength]);
-      default:
-        return new Tensor('uint16', new Uint16Array(buffer, offset, elements), [end - begin, rowLength]);
-    }
-  }
-
-  /** Reads a part of a weight into its buffer, which grows to the largest. */
-  private fill(side: 'base' | 'aligned', from: number, length: number): void {
-    const tensor = this.task[side];
-    if (this.buffers[side].byteLength < length) this.buffers[side] = new ArrayBuffer(length);
-    const bytes = new Uint8Array(this.buffers[side], 0, length);
-    readExactly(this.descriptor(tensor.path), bytes, tensor.offset + from, tensor.path);
-    this.bytesRead += length;
-  }
-
-  private descriptor(path: string): number {
-    let descriptor = this.descriptors.get(path);
-    if (descriptor === undefined) {
-      descriptor = openForReading(path);
-      this.descriptors.set(path, descriptor);
-    }
-    return descriptor;
-  }
-}
-
-function openForReading(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    throw fileError(path, error);
-  }
-}
-
-function withDescriptor<T>(path: string, use: (descriptor: number) => T): T {
-  const descriptor = openForReading(path);
-  try {
-    return use(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function readExactly(descriptor: number, bytes: Uint8Array, offset: number, path: string): void {
-  for (let done = 0; done < bytes.length;) {
-    let count: number;
-    try {
-      count = readSync(descriptor, bytes, done, bytes.length - done, offset + done);
-    } catch (error) {
-      throw fileError(path, error);
-    }
-    if (count === 0) throw truncated(path, offset + bytes.length, offset + done);
-    done += count;
-  }
 }

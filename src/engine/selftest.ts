@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode, encode } from '../core/dtype';
-import { probeColumns, PROBES } from '../core/measure';
+import { probeRows, PROBES } from '../core/measure';
 import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
 
@@ -23,7 +23,7 @@ export async function selfTest(engine: Engine): Promise<SelfTest> {
   try {
     const path = join(folder, 'weights');
     const rows = (name: string, count: number): Float64Array =>
-      Float64Array.from(probeColumns(name, (count * SIZE) / PROBES));
+      Float64Array.from(probeRows(name, (count * SIZE) / PROBES));
     const stored = [rows('base', SIZE), rows('aligned', SIZE), rows('a', PROBES), rows('b', PROBES)].map((values) =>
       encode(values, 'BF16'),
     );
