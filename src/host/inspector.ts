@@ -1,10 +1,12 @@
 // Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
+import { type Plan } from '../core/plan';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, errorView, modelsUnknown } from './errors';
+import { Cancelled, modelsUnknown } from './errors';
+import { InspectionBatch } from './inspections/batch';
 import { type Standings } from './inspections/standings';
 
 export class Inspector {
@@ -62,52 +64,48 @@ export class Inspector {
       void vscode.window.showInformationMessage(vscode.l10n.t('All adapters are inspected.'));
       return;
     }
-    const failed: string[] = [];
     const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
     const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-    let done = 0;
-    // A question about models that was dismissed is not asked again for the next adapter on the same model.
-    const dismissed = new Set<string | null>();
-    await vscode.window.withProgress(options, async (progress, token) => {
+    const { done, failed } = await vscode.window.withProgress(options, async (progress, token) => {
+      const batch = new InspectionBatch(this.services, due.length, progress, token);
       // The engine stays for all of them.
       const held = this.services.engine.hold();
-      const cancelled = (): boolean => token.isCancellationRequested;
       try {
         for (const folder of due) {
-          if (cancelled()) return;
-          progress.report({ message: vscode.workspace.asRelativePath(folder), increment: 100 / due.length });
-          try {
-            await this.withDocument(folder, (document) => this.measureQuietly(document, token, dismissed));
-            done++;
-          } catch (error) {
-            if (cancelled()) return;
-            failed.push(folder.fsPath);
-            this.services.log.error(errorView(error).message);
-          }
+          await batch.take(folder, () => this.planQuietly(folder, batch, token));
+          if (token.isCancellationRequested) break;
         }
+        await batch.measure();
       } finally {
         held.dispose();
       }
+      return batch;
     });
-    await this.tell(done, failed.length);
+    await this.tell(done, failed);
   }
 
-  private async measureQuietly(
-    document: AdapterDocument,
+  /** @returns null where there is nothing left to measure: it was done before, or in the adapter's own tab */
+  private async planQuietly(
+    folder: vscode.Uri,
+    batch: InspectionBatch,
     token: vscode.CancellationToken,
-    dismissed: Set<string | null>,
-  ): Promise<void> {
-    const { measurement, adapter } = document;
-    const unknown = (): Error => modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
-    if (dismissed.has(adapter.trainedOn) && !(measurement.models.base && measurement.models.aligned)) throw unknown();
-    await this.actions.askForModels(document).catch((error: unknown) => {
-      dismissed.add(adapter.trainedOn);
-      throw error instanceof Cancelled ? unknown() : error;
+  ): Promise<Plan | null> {
+    return this.withDocument(folder, async (document) => {
+      const { measurement, adapter } = document;
+      const unknown = (): Error => modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
+      const isKnown = measurement.models.base && measurement.models.aligned;
+      if (!isKnown && batch.dismissed.has(adapter.trainedOn)) throw unknown();
+      await this.actions.askForModels(document).catch((error: unknown) => {
+        batch.dismissed.add(adapter.trainedOn);
+        throw error instanceof Cancelled ? unknown() : error;
+      });
+      if (!this.editor.find(document.uri)) return measurement.toMeasure();
+      const listening = token.onCancellationRequested(() => void measurement.stop());
+      await measurement.run();
+      listening.dispose();
+      measurement.requireDone();
+      return null;
     });
-    const listening = token.onCancellationRequested(() => void measurement.stop());
-    await measurement.run();
-    listening.dispose();
-    measurement.requireDone();
   }
 
   private async tell(done: number, failed: number): Promise<void> {

@@ -76,6 +76,7 @@ describe('a workspace of 200 adapters', () => {
     // One is inspected already.
     await workbench.notification(`${COUNT - 1} adapters inspected.`).waitFor({ timeout: 240_000 });
     test.diagnostic(`inspect all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    assert.match(log(), /16 adapters in one pass: \d/, 'adapters on the same models share the reading of the weights');
     await workbench.command('Safe LoRA: Sort Adapters…');
     await workbench.pick('By direction');
     const rows = workbench.window.locator('.tree-explorer-viewlet-tree-view .monaco-list-row');

@@ -6,7 +6,7 @@ import { areAsStamped } from '../../core/files';
 import { checkpointStamps, refuseOutdated } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';
 import { makePlan, type Plan } from '../../core/plan';
-import { makeInspection, type Inspection, resultsOf } from '../../core/inspection';
+import { type Inspection, resultsOf } from '../../core/inspection';
 import {
   buildReport,
   type Measured,
@@ -153,8 +153,8 @@ export class Measurement extends Disposable {
   async keep(): Promise<void> {
     if (!this.store || this.state !== 'done' || !this.plan) return;
     try {
-      const inspection = makeInspection(this.report(selectionSetting(this.scope)), this.measuredModules(this.plan));
-      await this.store.keep(this.adapter.path, await this.store.place(this.plan), inspection);
+      const { plan } = this;
+      await this.store.keep(plan, this.report(selectionSetting(this.scope)), this.measuredModules(plan));
     } catch (error) {
       this.log.warn(`The result is not kept: ${(error as Error).message}`);
     }
@@ -195,6 +195,16 @@ export class Measurement extends Disposable {
     for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
     this.enter('done');
     throw failure;
+  }
+
+  /**
+   * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
+   * @throws SafeLoraError where a model or the adapter cannot be read
+   */
+  async toMeasure(): Promise<Plan | null> {
+    await this.recalling;
+    if (this.state !== 'done') await this.prepare();
+    return this.measured ? null : this.plan!;
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -295,15 +305,9 @@ export class Measurement extends Disposable {
     try {
       await this.pause;
       abort.signal.throwIfAborted();
-      this.device = chooseDevice(setting('device', this.scope));
-      await refuseOutdated(this.adapter);
-      this.plan = makePlan(this.adapter, await openCheckpoint(base), await openCheckpoint(aligned));
-      const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
-      if (kept) {
-        this.takeUp(kept);
-        return;
-      }
-      await measurePlan(this.plan, this.engine.get(), {
+      await this.prepare();
+      if (this.measured) return;
+      await measurePlan(this.plan!, this.engine.get(), {
         signal: abort.signal,
         known: this.results,
         onProgress: (progress) => {
@@ -325,6 +329,16 @@ export class Measurement extends Disposable {
     } finally {
       this.abort = undefined;
     }
+  }
+
+  /** Plans a run, and takes the numbers of an earlier one up where they hold. */
+  private async prepare(): Promise<void> {
+    const { base, aligned } = this.pair;
+    this.device = chooseDevice(setting('device', this.scope));
+    await refuseOutdated(this.adapter);
+    this.plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
+    const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
+    if (kept) this.takeUp(kept);
   }
 
   private settle(started: number): void {

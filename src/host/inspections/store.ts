@@ -9,11 +9,11 @@ import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
 import { areAsStamped, type FileStamp } from '../../core/files';
 import { type AdapterIdentity, adapterIdentity, checkpointStamps, inspectionKey } from '../../core/identity';
-import { type Inspection, parseInspection } from '../../core/inspection';
+import { type Inspection, makeInspection, parseInspection } from '../../core/inspection';
 import { isObject } from '../../core/objects';
 import { type Plan } from '../../core/plan';
 import { replaceFile } from '../../core/replace';
-import { reportText } from '../../core/report';
+import { type MeasuredModule, type Report, reportText } from '../../core/report';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 
@@ -85,9 +85,11 @@ export class InspectionStore extends Disposable {
     return readFile(this.resultFile(key), 'utf8').then(parseInspection, () => null);
   }
 
-  async keep(folder: string, entry: Entry, inspection: Inspection): Promise<void> {
-    await write(this.resultFile(entry.key), reportText(inspection));
-    await this.point(folder, entry);
+  /** @param modules every module of the plan as it was measured */
+  async keep(plan: Plan, report: Report, modules: readonly MeasuredModule[]): Promise<void> {
+    const entry = await this.place(plan);
+    await write(this.resultFile(entry.key), reportText(makeInspection(report, modules)));
+    await this.point(plan.adapter.path, entry);
     await prune(this.folderOf('results'));
   }
 
