@@ -33,19 +33,25 @@ export function dot(left: Float64Array, right: Float64Array): number {
   return sum;
 }
 
+/** So many rows at a time, since a column's elements lie too far apart in memory for all rows to be at hand in the cache. */
+const TRANSPOSED_ROWS = 32;
+
 /** From row-major [n, columns] to row-major [columns, n]. */
 export function transpose(matrix: Float64Array, columns: number): Float64Array {
   const n = matrix.length / columns;
   const result = new Float64Array(matrix.length);
-  for (let row = 0, at = 0; row < n; row++) {
-    for (let column = 0; column < columns; column++) result[column * n + row] = matrix[at++]!;
+  for (let begin = 0; begin < n; begin += TRANSPOSED_ROWS) {
+    const end = Math.min(begin + TRANSPOSED_ROWS, n);
+    for (let column = 0; column < columns; column++) {
+      for (let row = begin; row < end; row++) result[column * n + row] = matrix[row * columns + column]!;
+    }
   }
   return result;
 }
 
-export function allFinite(values: Float64Array): boolean {
-  // No infinity and no NaN is left once it is taken from itself, and a sum of zeros takes no branch.
-  let sum = 0;
-  for (const value of values) sum += value - value;
-  return sum === 0;
+/** The largest |value|; NaN where one is NaN. */
+export function largestOf(values: Float64Array): number {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  return largest;
 }

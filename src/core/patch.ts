@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { type Adapter } from './adapter';
 import { decode, encode, type FloatDtype } from './dtype';
-import { allFinite, transpose } from './matrix';
+import { largestOf, transpose } from './matrix';
 import { type Plan } from './plan';
 import { type Provenance, PROVENANCE_KEY } from './provenance';
 import { type MeasuredModule, refuseOverflow, selectable } from './report';
@@ -37,7 +37,7 @@ export function roundProjection(u: Float64Array, rank: number, alignmentNorm: nu
     lost += (rounded[i]! - exact[i]!) ** 2;
     total += exact[i]! ** 2;
   }
-  const overflow = !allFinite(rounded);
+  const overflow = !Number.isFinite(largestOf(rounded));
   return { bytes, overflow, roundingLoss: total === 0 || overflow ? 0 : Math.sqrt(lost / total) };
 }
 

@@ -3,7 +3,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { decode, type FloatDtype } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
-import { allFinite, transpose } from '../core/matrix';
+import { largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { roundProjection } from '../core/patch';
 import { type TensorInfo } from '../core/safetensors';
@@ -127,19 +127,18 @@ export class ModuleEngine {
 }
 
 function prepareUpdate({ a, b }: Update): PreparedUpdate {
-  const values = (tensor: TensorInfo): Float64Array => {
+  const values = (tensor: TensorInfo): { decoded: Float64Array; largest: number } => {
     const decoded = decode(readWhole(tensor), tensor.dtype as FloatDtype);
-    if (!allFinite(decoded)) throw nonFinite(tensor);
-    return decoded;
+    const largest = largestOf(decoded);
+    if (!Number.isFinite(largest)) throw nonFinite(tensor);
+    return { decoded, largest };
   };
   const rank = a.shape[0]!;
-  const bValues = values(b);
-  let largest = 0;
-  for (const value of bValues) largest = Math.max(largest, Math.abs(value));
+  const { decoded, largest } = values(b);
   return {
     rank,
-    a: values(a),
-    b: transpose(bValues, rank),
+    a: values(a).decoded,
+    b: transpose(decoded, rank),
     scale: largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest)),
   };
 }
@@ -148,7 +147,10 @@ function prepareUpdate({ a, b }: Update): PreparedUpdate {
 function joinRows(updates: readonly PreparedUpdate[], probes: Float32Array, length: number): Float32Array {
   const x = new Float32Array(length);
   let at = 0;
-  for (const { b, scale } of updates) for (const value of b) x[at++] = value * scale;
+  for (const { b, scale } of updates) {
+    for (let i = 0; i < b.length; i++) x[at + i] = b[i]! * scale;
+    at += b.length;
+  }
   x.set(probes, at);
   return x;
 }
