@@ -1,33 +1,7 @@
-// Small dense matrices in double, row-major: what the Gram matrices of a module need.
+// Small dense matrices in double, row-major.
 
-/** M·Mᵀ of a row-major [k, n] matrix, [k, k]. */
-export function gram(matrix: Float64Array, k: number): Float64Array {
-  const n = matrix.length / k;
-  const result = new Float64Array(k * k);
-  const row = (i: number): Float64Array => matrix.subarray(i * n, (i + 1) * n);
-  for (let i = 0; i < k; i++) {
-    const left = row(i);
-    let j = i;
-    // Four sums at a time: one alone waits for each of its own additions.
-    for (; j + 4 <= k; j += 4) {
-      const [right0, right1, right2, right3] = [row(j), row(j + 1), row(j + 2), row(j + 3)];
-      let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
-      for (let column = 0; column < n; column++) {
-        const value = left[column]!;
-        sum0 += value * right0[column]!;
-        sum1 += value * right1[column]!;
-        sum2 += value * right2[column]!;
-        sum3 += value * right3[column]!;
-      }
-      result.set([sum0, sum1, sum2, sum3], i * k + j);
-    }
-    for (; j < k; j++) result[i * k + j] = dot(left, row(j));
-    for (let below = i + 1; below < k; below++) result[below * k + i] = result[i * k + below]!;
-  }
-  return result;
-}
-
-export function dot(left: Float64Array, right: Float64Array): number {
+/** Σ of the products of elements at the same place. */
+export function dot(left: Float32Array | Float64Array, right: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < left.length; i++) sum += left[i]! * right[i]!;
   return sum;

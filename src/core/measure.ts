@@ -3,24 +3,27 @@
 import { createHash } from 'node:crypto';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
-import { dot, gram } from './matrix';
+import { dot } from './matrix';
 
 /** Standard-normal columns that are sent through V beside B, to learn how a random update would lie. */
 export const PROBES = 8;
 
-/** What is known of a module and one adapter's update once the engine has multiplied, row-major, with a row for each column of B. */
-export interface RawProducts {
-  /** Bᵀ, [r, out] */
-  b: Float64Array;
-  /** [r, in] */
-  a: Float64Array;
-  /** (Vᵀ·B)ᵀ, [r, in] */
-  t: Float64Array;
-  /** (V·Vᵀ·B)ᵀ, [r, out] */
-  u: Float64Array;
+/** What the engine makes of one adapter's update on a module: Gram matrices in double, [r, r], with B multiplied by `scale`. */
+export interface UpdateProducts {
+  /** A·Aᵀ */
+  aa: Float64Array;
+  /** Bᵀ·B */
+  bb: Float64Array;
+  /** Tᵀ·T of T = Vᵀ·B */
+  tt: Float64Array;
+  /** Uᵀ·U of U = V·T */
+  uu: Float64Array;
+  /** Σ T∘Aᵀ */
+  ta: number;
   /** ΣV² */
   v2: number;
-  rank: number;
+  /** A power of two. */
+  scale: number;
 }
 
 /** What can be said of one module of one adapter; null where it is not defined. All but the norms are free of units. */
@@ -105,23 +108,18 @@ function rowSquares(matrix: Float32Array): number[] {
 }
 
 /** The numbers of one adapter's module, by ⟨P·A, Q·A⟩ = Σ (PᵀQ)∘(A·Aᵀ). */
-export function measure({ a, b, t, u, v2, rank }: RawProducts, level: NullLevel): Measurement {
-  const gramA = gram(a, rank);
-  const update2 = dot(gram(b, rank), gramA);
-  const back2 = dot(gram(t, rank), gramA);
-  const projected2 = dot(gram(u, rank), gramA);
-  const updateDotAlignment = dot(t, a);
-  const [updateNorm, projectedNorm, alignmentNorm] = [update2, projected2, v2].map((square) =>
+export function measure({ aa, bb, tt, uu, ta, v2, scale }: UpdateProducts, level: NullLevel): Measurement {
+  const [updateNorm, projectedNorm, alignmentNorm] = [dot(bb, aa), dot(uu, aa), v2].map((square) =>
     Math.sqrt(Math.max(square, 0)),
   ) as [number, number, number];
   const defined = updateNorm > 0 && alignmentNorm > 0;
   return {
-    similarity: defined ? (projectedNorm > 0 ? clamp(back2 / (updateNorm * projectedNorm), 0, 1) : 0) : null,
-    direction: defined ? clamp(updateDotAlignment / (updateNorm * alignmentNorm), -1, 1) : null,
+    similarity: defined ? (projectedNorm > 0 ? clamp(dot(tt, aa) / (updateNorm * projectedNorm), 0, 1) : 0) : null,
+    direction: defined ? clamp(ta / (updateNorm * alignmentNorm), -1, 1) : null,
     gain: defined ? projectedNorm / (alignmentNorm * updateNorm) : null,
     alignmentNorm,
-    updateNorm,
-    updateDotAlignment,
+    updateNorm: updateNorm / scale,
+    updateDotAlignment: ta / scale,
     ...level,
   };
 }

@@ -24,11 +24,12 @@ export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | 
 
 /**
  * C·B = V·Vᵀ·B / ‖V‖_F, rounded to the dtype in which B is stored.
- * @param u (V·Vᵀ·B)ᵀ, row-major [r, out]
+ * @param u (V·Vᵀ·B)ᵀ, row-major [r, out], times a power of two
+ * @param divisor ‖V‖_F times that power
  */
-export function roundProjection(u: Float64Array, rank: number, alignmentNorm: number, dtype: FloatDtype): ProjectedB {
-  const exact = transpose(u, u.length / rank);
-  for (let i = 0; i < exact.length; i++) exact[i]! /= alignmentNorm;
+export function roundProjection(u: Float32Array, rank: number, divisor: number, dtype: FloatDtype): ProjectedB {
+  const exact = transpose(new Float64Array(u), u.length / rank);
+  for (let i = 0; i < exact.length; i++) exact[i]! /= divisor;
   const bytes = encode(exact, dtype);
   const rounded = decode(bytes, dtype);
   let lost = 0;

@@ -52,6 +52,18 @@ export function alongRowsGraph(): Uint8Array {
   return productGraph(['x', 'v'], 1);
 }
 
+/** `x`·`x`ᵀ in double, [k, k], of x [k, n]. */
+export function gramGraph(type: 'float' | 'double'): Uint8Array {
+  const cast: Node = { op: 'Cast', inputs: ['x'], outputs: ['x_double'], attributes: { to: onnxType.double } };
+  return encodeModel({
+    opset: CPU_OPSET,
+    nodes: [cast, { op: 'Gemm', inputs: ['x_double', 'x_double'], outputs: ['product'], attributes: { transB: 1 } }],
+    inputs: [{ name: 'x', type, rank: 2 }],
+    outputs: [{ name: 'product', type: 'double', rank: 2 }],
+    constants: {},
+  });
+}
+
 function productGraph(inputs: string[], transB: 0 | 1): Uint8Array {
   return encodeModel({
     opset: CPU_OPSET,

@@ -3,7 +3,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { decode, type FloatDtype } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
-import { largestOf, transpose } from '../core/matrix';
+import { dot, largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { roundProjection } from '../core/patch';
 import { type TensorInfo } from '../core/safetensors';
@@ -21,9 +21,9 @@ interface PreparedUpdate {
   rank: number;
   /** [r, in] */
   a: Float64Array;
-  /** Bᵀ, [r, out] */
+  /** Bᵀ·scale, [r, out] */
   b: Float64Array;
-  /** Power of two by which B is multiplied on its way through single precision. */
+  /** Power of two that brings B near 1, for its way through single precision. */
   scale: number;
 }
 
@@ -67,23 +67,54 @@ export class ModuleEngine {
       const level = nullLevel(probes, t.subarray(probed * width), u.subarray(probed * out), v2, task.shape);
       if (!Number.isFinite(v2) || !areFinite(level)) throw whyNotFinite(task, alignment);
       let row = 0;
-      const results = updates.map((update, index): UpdateResult => {
-        const { rank, scale } = update;
-        const part = (matrix: Float32Array, length: number): Float64Array =>
-          scaled(matrix.subarray(row * length, (row + rank) * length), 1 / scale);
-        const products = { t: part(t, width), u: part(u, out), v2 };
-        row += rank;
-        const measurement = measure({ ...update, ...products }, level);
-        if (!areFinite(measurement)) throw tooLarge(task.updates[index]!.b);
-        const dtype = task.updates[index]!.b.dtype as FloatDtype;
-        const projected =
-          measurement.similarity === null ? null : roundProjection(products.u, rank, measurement.alignmentNorm, dtype);
-        return { measurement, projected };
-      });
+      const results: UpdateResult[] = [];
+      for (const [index, update] of updates.entries()) {
+        const part = (matrix: Float32Array, length: number): Float32Array =>
+          matrix.subarray(row * length, (row + update.rank) * length);
+        const { b } = task.updates[index]!;
+        results.push(await this.result(update, b, { t: part(t, width), u: part(u, out) }, v2, level));
+        row += update.rank;
+      }
       return { updates: results, bytesRead: alignment.bytesRead };
     } finally {
       alignment.close();
     }
+  }
+
+  /** @param products of this update */
+  private async result(
+    { a, b, rank, scale }: PreparedUpdate,
+    stored: TensorInfo,
+    { t, u }: Products,
+    v2: number,
+    level: NullLevel,
+  ): Promise<UpdateResult> {
+    const measurement = measure(
+      {
+        aa: await this.gram(a, rank),
+        bb: await this.gram(b, rank),
+        tt: await this.gram(t, rank),
+        uu: await this.gram(u, rank),
+        ta: dot(t, a),
+        v2,
+        scale,
+      },
+      level,
+    );
+    if (!areFinite(measurement)) throw tooLarge(stored);
+    if (measurement.similarity === null) return { measurement, projected: null };
+    const divisor = measurement.alignmentNorm * scale;
+    return { measurement, projected: roundProjection(u, rank, divisor, stored.dtype as FloatDtype) };
+  }
+
+  /** M·Mᵀ, [rows, rows], in double. */
+  private async gram(matrix: Float32Array | Float64Array, rows: number): Promise<Float64Array> {
+    const shape = [rows, matrix.length / rows];
+    const [session, x] =
+      matrix instanceof Float64Array
+        ? [await this.sessions.gram('double'), new Tensor('float64', matrix, shape)]
+        : [await this.sessions.gram('float'), new Tensor('float32', matrix, shape)];
+    return (await session.run({ x })).product!.data as Float64Array;
   }
 
   private async multiply(
@@ -135,30 +166,20 @@ function prepareUpdate({ a, b }: Update): PreparedUpdate {
   };
   const rank = a.shape[0]!;
   const { decoded, largest } = values(b);
-  return {
-    rank,
-    a: values(a).decoded,
-    b: transpose(decoded, rank),
-    scale: largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest)),
-  };
+  const scale = largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest));
+  for (let i = 0; i < decoded.length; i++) decoded[i]! *= scale;
+  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale };
 }
 
-/** [B₁·scale | B₂·scale … | G]ᵀ */
+/** [B₁·scale₁ | B₂·scale₂ … | G]ᵀ */
 function joinRows(updates: readonly PreparedUpdate[], probes: Float32Array, length: number): Float32Array {
   const x = new Float32Array(length);
   let at = 0;
-  for (const { b, scale } of updates) {
-    for (let i = 0; i < b.length; i++) x[at + i] = b[i]! * scale;
-    at += b.length;
+  for (const part of [...updates.map(({ b }) => b), probes]) {
+    x.set(part, at);
+    at += part.length;
   }
-  x.set(probes, at);
   return x;
-}
-
-function scaled(values: Float32Array, scale: number): Float64Array {
-  const result = new Float64Array(values.length);
-  for (let i = 0; i < values.length; i++) result[i] = values[i]! * scale;
-  return result;
 }
 
 /** Columns of a row-major matrix of so many columns, as a matrix of their own. */

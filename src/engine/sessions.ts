@@ -1,7 +1,7 @@
 // onnxruntime's sessions of one process, each made when it is first needed and kept: shapes are dynamic.
 import type { InferenceSession } from 'onnxruntime-node';
 import { type FloatDtype } from '../core/dtype';
-import { addOverRowsGraph, alongRowsGraph, differenceGraph } from './graphs';
+import { addOverRowsGraph, alongRowsGraph, differenceGraph, gramGraph } from './graphs';
 
 export class Sessions {
   private readonly made = new Map<string, Promise<InferenceSession>>();
@@ -18,6 +18,10 @@ export class Sessions {
 
   alongRows(): Promise<InferenceSession> {
     return this.get('along rows', alongRowsGraph);
+  }
+
+  gram(type: 'float' | 'double'): Promise<InferenceSession> {
+    return this.get(`gram ${type}`, () => gramGraph(type));
   }
 
   private get(id: string, graph: () => Uint8Array): Promise<InferenceSession> {
