@@ -64,6 +64,21 @@ interface Stored {
 
 let files = 0;
 
+/** Writes base, aligned, A and B into a file of their own. */
+function write(
+  specs: { values: readonly number[]; shape: number[]; dtype: FloatDtype }[],
+): [TensorInfo, TensorInfo, TensorInfo, TensorInfo] {
+  const path = join(folder, `case-${files++}`);
+  const stored = specs.map(({ values, dtype }) => encode(Float64Array.from(values), dtype));
+  writeFileSync(path, Buffer.concat(stored));
+  let offset = 0;
+  return specs.map(({ shape, dtype }, index): TensorInfo => {
+    const length = stored[index]!.length;
+    offset += length;
+    return { path, name: `tensor-${index}`, dtype, shape, offset: offset - length, length };
+  }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
+}
+
 /** Writes a case's four tensors, and decodes them again, so that both sides start from the stored values. */
 function store(c: Case, scale = { a: 1, b: 1 }): Stored {
   const random = (salt: number, rows: number, columns: number): Matrix =>
@@ -82,24 +97,11 @@ function store(c: Case, scale = { a: 1, b: 1 }): Stored {
     [random(4, c.rank, c.width).map((row) => row.map((value) => value * scale.a)), c.adapter],
     [random(5, c.out, c.rank).map((row) => row.map((value) => value * scale.b)), c.adapter],
   ];
-  const path = join(folder, `case-${files++}`);
-  const stored = specs.map(([matrix, dtype]) => encode(Float64Array.from(matrix.flat()), dtype));
-  writeFileSync(path, Buffer.concat(stored));
-  let offset = 0;
-  const tensors = specs.map(([matrix, dtype], index): TensorInfo => {
-    const length = stored[index]!.length;
-    offset += length;
-    return {
-      path,
-      name: `tensor-${index}`,
-      dtype,
-      shape: [matrix.length, matrix[0]!.length],
-      offset: offset - length,
-      length,
-    };
-  }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
-  const [base, aligned, a, b] = specs.map(([matrix, dtype], index) =>
-    toMatrix(decode(stored[index]!, dtype), matrix[0]!.length),
+  const tensors = write(
+    specs.map(([matrix, dtype]) => ({ values: matrix.flat(), shape: [matrix.length, matrix[0]!.length], dtype })),
+  );
+  const [base, aligned, a, b] = specs.map(([matrix, dtype]) =>
+    toMatrix(decode(encode(Float64Array.from(matrix.flat()), dtype), dtype), matrix[0]!.length),
   ) as [Matrix, Matrix, Matrix, Matrix];
   return {
     task: {
@@ -281,6 +283,35 @@ describe('the engine against the definition in double', () => {
       } finally {
         tight.dispose();
       }
+    }
+  });
+
+  it('reads again only what does not fit, to the same numbers', async () => {
+    const [out, width, rank] = [3000, 1024, 2];
+    const random = (seed: number, dtype: FloatDtype, ...shape: [number, number]) => ({
+      values: randoms(seed, shape[0] * shape[1]),
+      shape,
+      dtype,
+    });
+    const [base, aligned, a, b] = write([
+      random(1, 'BF16', out, width),
+      random(2, 'BF16', out, width),
+      random(3, 'F32', rank, width),
+      random(4, 'F32', out, rank),
+    ]);
+    const weights = { base, aligned, transposed: false };
+    const task: ModuleTask = { name: 'layers.0.q_proj', shape: [out, width], ...weights, updates: [{ a, b }] };
+    const needed = base.length + aligned.length;
+    const whole = await engine.compute(task);
+    assert.equal(whole.bytesRead, needed);
+    // Room for two thirds of V.
+    const tight = new Engine({ childPath, memory: 137 * 2 ** 20, workers: 1 });
+    try {
+      const partly = await tight.compute(task);
+      assert.ok(partly.bytesRead > needed && partly.bytesRead < 2 * needed, `${partly.bytesRead / needed} times`);
+      assert.deepEqual(partly.updates, whole.updates);
+    } finally {
+      tight.dispose();
     }
   });
 });
