@@ -15,6 +15,9 @@ const DECODED_ELEMENTS = 2 ** 18;
 /** Elements of V that are multiplied in one run: enough for the products' speed, and still in the shared cache. */
 const BLOCK_ELEMENTS = 2 ** 20;
 
+/** Bytes: more than any module's V (that of Llama 3.1 405B's largest takes 3.5 GB), and less than an array can have. */
+const LARGEST_V = 2 ** 33;
+
 /** Stored rows from `begin` up to `end`. */
 export interface Rows {
   begin: number;
@@ -30,7 +33,8 @@ export class Buffers {
 
   /** @param memory bytes that V may take */
   constructor(memory: number) {
-    this.v = new Float32Array(Math.max(BLOCK_ELEMENTS, Math.floor(memory / Float32Array.BYTES_PER_ELEMENT)));
+    const bytes = Math.min(memory, LARGEST_V);
+    this.v = new Float32Array(Math.max(BLOCK_ELEMENTS, Math.floor(bytes / Float32Array.BYTES_PER_ELEMENT)));
   }
 }
 
@@ -58,7 +62,7 @@ export class AlignmentMatrix {
     this.rowLength = rowLength;
     this.blocks = split({ begin: 0, end: rows }, Math.floor(BLOCK_ELEMENTS / rowLength));
     const blockRows = this.blocks[0]!.end;
-    const room = Math.floor(memory / (rowLength * Float32Array.BYTES_PER_ELEMENT));
+    const room = Math.floor(Math.max(memory / Float32Array.BYTES_PER_ELEMENT, BLOCK_ELEMENTS) / rowLength);
     // Beyond the rows that are kept, one block is made over the other.
     this.keptRows = task.transposed ? 0 : room >= rows ? rows : Math.max(0, room - blockRows);
     const elements = Math.min(rows, this.keptRows + blockRows) * rowLength;

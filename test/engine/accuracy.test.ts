@@ -249,12 +249,12 @@ describe('the engine against the definition in double', () => {
     );
   });
 
-  it('computes large weights in row blocks, both orientations, to the same numbers', async () => {
+  it('computes weights of several blocks, and reads again only what does not fit, to the same numbers', async () => {
     for (const transposed of [false, true]) {
       const c: Case = {
         seed: 3,
-        out: 300,
-        width: 200,
+        out: 16,
+        width: 160_000,
         rank: 4,
         base: 'BF16',
         aligned: 'F32',
@@ -264,54 +264,20 @@ describe('the engine against the definition in double', () => {
         strength: 0.2,
       };
       const { task, v, a, b } = store(c);
-      // A block of a few rows: the children's own memory and a little more.
-      const tight = new Engine({ childPath, memory: 100 * 2 ** 20 + 500 * 12 * 16 + 100_000, workers: 1 });
+      const needed = task.base.length + task.aligned.length;
+      const whole = await engine.compute(task);
+      assert.equal(whole.bytesRead, needed);
+      assertMatches(whole.updates[0]!, byDefinition(v, b, a));
+      // Room for about two of V's three blocks.
+      const tight = new Engine({ childPath, memory: 180 * 2 ** 20, workers: 1 });
       try {
-        const result = await tight.compute(task);
-        const needed = task.base.length + task.aligned.length;
-        assert.equal(result.bytesRead, transposed ? needed : 2 * needed, 'the weight went through in blocks');
-        const expected = byDefinition(v, b, a);
-        assertMatches(result.updates[0]!, expected);
-        const whole = await compute(task);
-        const difference = norm(
-          subtract(
-            toMatrix(decode(result.updates[0]!.projected!.bytes, 'F32'), 4),
-            toMatrix(decode(whole.projected!.bytes, 'F32'), 4),
-          ),
-        );
-        assert.ok(difference <= 1e-6 * norm(expected.projectedB));
+        const partly = await tight.compute(task);
+        const times = partly.bytesRead / needed;
+        assert.ok(transposed ? times === 1 : times > 1.1 && times < 1.9, `the weights were read ${times} times`);
+        assert.deepEqual(partly.updates, whole.updates);
       } finally {
         tight.dispose();
       }
-    }
-  });
-
-  it('reads again only what does not fit, to the same numbers', async () => {
-    const [out, width, rank] = [3000, 1024, 2];
-    const random = (seed: number, dtype: FloatDtype, ...shape: [number, number]) => ({
-      values: randoms(seed, shape[0] * shape[1]),
-      shape,
-      dtype,
-    });
-    const [base, aligned, a, b] = write([
-      random(1, 'BF16', out, width),
-      random(2, 'BF16', out, width),
-      random(3, 'F32', rank, width),
-      random(4, 'F32', out, rank),
-    ]);
-    const weights = { base, aligned, transposed: false };
-    const task: ModuleTask = { name: 'layers.0.q_proj', shape: [out, width], ...weights, updates: [{ a, b }] };
-    const needed = base.length + aligned.length;
-    const whole = await engine.compute(task);
-    assert.equal(whole.bytesRead, needed);
-    // Room for two thirds of V.
-    const tight = new Engine({ childPath, memory: 137 * 2 ** 20, workers: 1 });
-    try {
-      const partly = await tight.compute(task);
-      assert.ok(partly.bytesRead > needed && partly.bytesRead < 2 * needed, `${partly.bytesRead / needed} times`);
-      assert.deepEqual(partly.updates, whole.updates);
-    } finally {
-      tight.dispose();
     }
   });
 });
