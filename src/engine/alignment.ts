@@ -15,8 +15,8 @@ const DECODED_ELEMENTS = 2 ** 18;
 /** Elements of V that are multiplied in one run: enough for the products' speed, and still in the shared cache. */
 const BLOCK_ELEMENTS = 2 ** 20;
 
-/** Bytes: more than any module's V (that of Llama 3.1 405B's largest takes 3.5 GB), and less than an array can have. */
-const LARGEST_V = 2 ** 33;
+/** Bytes: Electron's allocator refuses a larger array (MaxDirectMapped in Chromium's partition_alloc_constants.h). */
+const LARGEST_V = 2 ** 31 - 2 ** 21;
 
 /** Stored rows from `begin` up to `end`. */
 export interface Rows {
@@ -62,11 +62,13 @@ export class AlignmentMatrix {
     this.rowLength = rowLength;
     this.blocks = split({ begin: 0, end: rows }, Math.floor(BLOCK_ELEMENTS / rowLength));
     const blockRows = this.blocks[0]!.end;
-    const room = Math.floor(Math.max(memory / Float32Array.BYTES_PER_ELEMENT, BLOCK_ELEMENTS) / rowLength);
+    const elements = Math.min(memory / Float32Array.BYTES_PER_ELEMENT, buffers.v.length);
+    const room = Math.floor(Math.max(elements, BLOCK_ELEMENTS) / rowLength);
     // Beyond the rows that are kept, one block is made over the other.
     this.keptRows = task.transposed ? 0 : room >= rows ? rows : Math.max(0, room - blockRows);
-    const elements = Math.min(rows, this.keptRows + blockRows) * rowLength;
-    this.v = elements <= buffers.v.length ? buffers.v : new Float32Array(elements);
+    // A single row may be longer than the buffer.
+    const needed = Math.min(rows, this.keptRows + blockRows) * rowLength;
+    this.v = needed <= buffers.v.length ? buffers.v : new Float32Array(needed);
   }
 
   /** A block of V, [rows, row length]. It holds until the next is asked for. */

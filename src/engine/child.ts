@@ -4,6 +4,7 @@ import { SafeLoraError } from '../core/errors';
 import { ModuleEngine } from './module';
 import { type FromChild, type ToChild } from './protocol';
 
+let memory: number | undefined;
 let engine: ModuleEngine | undefined;
 
 function send(message: FromChild): void {
@@ -12,13 +13,15 @@ function send(message: FromChild): void {
 
 async function answer(message: ToChild): Promise<void> {
   if (message.type === 'start') {
-    engine = new ModuleEngine(InferenceSession, message.memory);
+    memory = message.memory;
     send({ type: 'ready', runtime: env.versions.node ?? 'unknown' });
     return;
   }
   const { task } = message;
   try {
-    if (!engine) throw new Error('a module came before the start');
+    if (memory === undefined) throw new Error('a module came before the start');
+    // Here, since its buffers may be refused, which the module's result says.
+    engine ??= new ModuleEngine(InferenceSession, memory);
     send({ type: 'result', ok: true, value: await engine.compute(task) });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

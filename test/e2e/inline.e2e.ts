@@ -121,6 +121,18 @@ describe('the configuration of an adapter', () => {
     assert.equal(session.engineChildren().length, 0);
   });
 
+  it('applies every module of a result that holds no projections', async () => {
+    const { workbench } = session;
+    const tab = new AdapterTab(workbench);
+    await tab.setThreshold(1);
+    await tab.findingIs('42 of 42 modules');
+    await tab.button(/^Apply/).click();
+    await tab.banner('42 modules projected, not saved').waitFor();
+    await workbench.command('File: Revert File');
+    await workbench.untilDirty(MODEL_FILE, false);
+    await workbench.command('View: Close All Editors');
+  });
+
   it('projects what is selected as an unsaved edit; what was kept is only numbers, so that the engine runs again', async () => {
     await openConfig(session, 'mixed-all');
     await session.workbench.clickLens(/^Project$/, session.workbench.dirtyTab(MODEL_FILE));

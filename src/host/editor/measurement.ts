@@ -49,6 +49,8 @@ export class Measurement extends Disposable {
   private seconds = 0;
   /** The numbers are those of an earlier run. */
   private recalled = false;
+  /** Projections are wanted, which no earlier run kept. */
+  private again = false;
   private abort: AbortController | undefined;
   private current: Promise<void> | undefined;
   private recalling: Promise<void> | undefined;
@@ -189,7 +191,9 @@ export class Measurement extends Disposable {
     const before = new Map(this.results);
     for (const name of names) this.results.delete(name);
     this.state = 'idle';
+    this.again = true;
     await this.run();
+    this.again = false;
     if (this.measured) return;
     const { failure } = this;
     for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
@@ -337,7 +341,7 @@ export class Measurement extends Disposable {
     this.device = chooseDevice(setting('device', this.scope));
     await refuseOutdated(this.adapter);
     this.plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
-    const kept = this.results.size === 0 ? await this.kept(this.plan) : null;
+    const kept = this.results.size === 0 && !this.again ? await this.kept(this.plan) : null;
     if (kept) this.takeUp(kept);
   }
 
