@@ -66,12 +66,11 @@ export function decode(bytes: Uint8Array, dtype: FloatDtype): Float64Array {
 }
 
 // Significand bits (without the implied one) and the exponent of the smallest normal number.
-const formats = { F32: [23, -126], F16: [10, -14], BF16: [7, -126] } as const;
+const formats = { F16: [10, -14], BF16: [7, -126] } as const;
 
 /** The nearest value of the dtype, ties to even, in one rounding from double; overflow gives an infinity (IEEE 754 §4.3.1). */
-export function roundTo(value: number, dtype: FloatDtype): number {
-  if (dtype === 'F64' || !Number.isFinite(value) || value === 0) return value;
-  if (dtype === 'F32') return Math.fround(value);
+export function roundTo(value: number, dtype: 'F16' | 'BF16'): number {
+  if (!Number.isFinite(value) || value === 0) return value;
   const [significandBits, minExponent] = formats[dtype];
   scratch.setFloat64(0, value);
   const exponent = ((scratch.getUint16(0) >> 4) & 0x7ff) - 1023;

@@ -50,6 +50,7 @@ export interface ModuleFinding {
 
 export interface Measured {
   modules: MeasuredModule[];
+  /** Of both models' weights. What several adapters were read and computed for together counts for each with its share. */
   bytesRead: number;
   seconds: number;
 }

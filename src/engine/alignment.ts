@@ -29,12 +29,31 @@ export class Buffers {
   readonly base = new ArrayBuffer(DECODED_ELEMENTS * 8);
   readonly aligned = new ArrayBuffer(DECODED_ELEMENTS * 8);
   /** Takes room only where V was written so far: one that grew by being made anew would for a while be there twice. */
-  readonly v: Float32Array;
+  private v: Float32Array;
+  /** Elements from the first on that were given out: they take room from then on. */
+  private touched = 0;
 
   /** @param memory bytes that V may take */
   constructor(memory: number) {
     const bytes = Math.min(memory, LARGEST_V);
     this.v = new Float32Array(Math.max(BLOCK_ELEMENTS, Math.floor(bytes / Float32Array.BYTES_PER_ELEMENT)));
+  }
+
+  /** Elements that V may have at most. */
+  get largest(): number {
+    return this.v.length;
+  }
+
+  /** @param most elements that V may take room for from now on */
+  take(elements: number, most: number): Float32Array {
+    // A single row may be longer than the buffer.
+    if (elements > this.v.length) return new Float32Array(elements);
+    if (this.touched > most) {
+      this.v = new Float32Array(this.v.length);
+      this.touched = 0;
+    }
+    this.touched = Math.max(this.touched, elements);
+    return this.v;
   }
 }
 
@@ -62,13 +81,11 @@ export class AlignmentMatrix {
     this.rowLength = rowLength;
     this.blocks = split({ begin: 0, end: rows }, Math.floor(BLOCK_ELEMENTS / rowLength));
     const blockRows = this.blocks[0]!.end;
-    const elements = Math.min(memory / Float32Array.BYTES_PER_ELEMENT, buffers.v.length);
-    const room = Math.floor(Math.max(elements, BLOCK_ELEMENTS) / rowLength);
+    const elements = Math.max(BLOCK_ELEMENTS, Math.min(memory / Float32Array.BYTES_PER_ELEMENT, buffers.largest));
+    const room = Math.floor(elements / rowLength);
     // Beyond the rows that are kept, one block is made over the other.
     this.keptRows = task.transposed ? 0 : room >= rows ? rows : Math.max(0, room - blockRows);
-    // A single row may be longer than the buffer.
-    const needed = Math.min(rows, this.keptRows + blockRows) * rowLength;
-    this.v = needed <= buffers.v.length ? buffers.v : new Float32Array(needed);
+    this.v = buffers.take(Math.min(rows, this.keptRows + blockRows) * rowLength, elements);
   }
 
   /** A block of V, [rows, row length]. It holds until the next is asked for. */

@@ -2,7 +2,7 @@
 import { env, InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
 import { ModuleEngine } from './module';
-import { type FromChild, type ToChild } from './protocol';
+import { type Failure, type FromChild, type ToChild } from './protocol';
 
 let memory: number | undefined;
 let engine: ModuleEngine | undefined;
@@ -22,17 +22,14 @@ async function answer(message: ToChild): Promise<void> {
     if (memory === undefined) throw new Error('a module came before the start');
     // Here, since its buffers may be refused, which the module's result says.
     engine ??= new ModuleEngine(InferenceSession, memory);
-    send({ type: 'result', ok: true, value: await engine.compute(task) });
+    send({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const known = error instanceof SafeLoraError;
-    send({
-      type: 'result',
-      ok: false,
-      error: known
+    const failure: Failure =
+      error instanceof SafeLoraError
         ? { code: error.code, message: text }
-        : { code: 'engine-failed', message: `The engine failed at ${task.name}: ${text}` },
-    });
+        : { code: 'engine-failed', message: `The engine failed at ${task.name}: ${text}` };
+    send({ type: 'result', reply: { ok: false, error: failure } });
   }
 }
 

@@ -8,14 +8,9 @@ import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES
 import { roundProjection } from '../core/patch';
 import { type TensorInfo } from '../core/safetensors';
 import { AlignmentMatrix, Buffers, readWhole, type Rows } from './alignment';
-import { type ModuleResult, type ModuleTask, type Update, type UpdateResult } from './protocol';
+import { columnsMemory, workingMemory } from './memory';
+import { type ModuleResult, type ModuleTask, type Reply, type Update, type UpdateResult } from './protocol';
 import { Sessions } from './sessions';
-
-/** What a child holds before any weight: Node, onnxruntime and its arena's first blocks (measured: 90 MB), buffers for one block. */
-const BASE_MEMORY = 128 * 2 ** 20;
-
-/** Bytes that a column takes for each row of B and each column of A: T and U and what they are made from, in both precisions. */
-const BYTES_PER_COLUMN = 24;
 
 interface PreparedUpdate {
   rank: number;
@@ -25,6 +20,8 @@ interface PreparedUpdate {
   b: Float64Array;
   /** Power of two that brings B near 1, for its way through single precision. */
   scale: number;
+  /** B as it is stored. */
+  stored: TensorInfo;
 }
 
 interface Products {
@@ -38,6 +35,8 @@ interface Products {
 export class ModuleEngine {
   private readonly sessions: Sessions;
   private readonly buffers: Buffers;
+  /** The most that any module's columns took: V leaves it free from then on, since it does not give back what it took. */
+  private columnsMemory = 0;
 
   /** @param memory bytes that this process may use */
   constructor(
@@ -45,21 +44,23 @@ export class ModuleEngine {
     private readonly memory: number,
   ) {
     this.sessions = new Sessions(factory);
-    this.buffers = new Buffers(memory - BASE_MEMORY);
+    this.buffers = new Buffers(workingMemory(memory));
   }
 
   async compute(task: ModuleTask): Promise<ModuleResult> {
+    const prepared: Reply<PreparedUpdate>[] = [];
+    for (const update of task.updates) prepared.push(await attempt(() => prepareUpdate(update)));
+    const updates = prepared.flatMap((reply) => (reply.ok ? [reply.value] : []));
+    if (updates.length === 0) {
+      return { updates: prepared.filter((reply) => !reply.ok), bytesRead: 0 };
+    }
     const [out, width] = task.shape;
-    const updates = task.updates.map(prepareUpdate);
     const probes = probeRows(task.name, out);
     const columns = updates.reduce((sum, { rank }) => sum + rank, PROBES);
     const x = joinRows(updates, probes, columns * out);
-    const alignment = new AlignmentMatrix(
-      task,
-      this.sessions,
-      this.buffers,
-      this.memory - BASE_MEMORY - columns * (out + width) * BYTES_PER_COLUMN,
-    );
+    this.columnsMemory = Math.max(this.columnsMemory, columnsMemory(columns, task.shape));
+    const memory = workingMemory(this.memory) - this.columnsMemory;
+    const alignment = new AlignmentMatrix(task, this.sessions, this.buffers, memory);
     try {
       const { t, u } = await this.multiply(task, alignment, x, columns);
       const v2 = alignment.sumOfSquares;
@@ -67,12 +68,23 @@ export class ModuleEngine {
       const level = nullLevel(probes, t.subarray(probed * width), u.subarray(probed * out), v2, task.shape);
       if (!Number.isFinite(v2) || !areFinite(level)) throw whyNotFinite(task, alignment);
       let row = 0;
-      const results: UpdateResult[] = [];
-      for (const [index, update] of updates.entries()) {
+      const results: Reply<UpdateResult>[] = [];
+      for (const reply of prepared) {
+        if (!reply.ok) {
+          results.push(reply);
+          continue;
+        }
+        const update = reply.value;
         const part = (matrix: Float32Array, length: number): Float32Array =>
           matrix.subarray(row * length, (row + update.rank) * length);
-        const { b } = task.updates[index]!;
-        results.push(await this.result(update, b, { t: part(t, width), u: part(u, out) }, v2, level));
+        const products = { t: part(t, width), u: part(u, out) };
+        results.push(
+          await attempt(async () => {
+            const result = await this.result(update, products, v2, level);
+            if (areFinite(result.measurement)) return result;
+            throw products.u.every(Number.isFinite) ? tooLarge(update.stored) : whyNotFinite(task, alignment);
+          }),
+        );
         row += update.rank;
       }
       return { updates: results, bytesRead: alignment.bytesRead };
@@ -83,8 +95,7 @@ export class ModuleEngine {
 
   /** @param products of this update */
   private async result(
-    { a, b, rank, scale }: PreparedUpdate,
-    stored: TensorInfo,
+    { a, b, rank, scale, stored }: PreparedUpdate,
     { t, u }: Products,
     v2: number,
     level: NullLevel,
@@ -101,7 +112,6 @@ export class ModuleEngine {
       },
       level,
     );
-    if (!areFinite(measurement)) throw tooLarge(stored);
     if (measurement.similarity === null) return { measurement, projected: null };
     const divisor = measurement.alignmentNorm * scale;
     return { measurement, projected: roundProjection(u, rank, divisor, stored.dtype as FloatDtype) };
@@ -157,6 +167,16 @@ export class ModuleEngine {
   }
 }
 
+/** A failure that its user can act on is an answer; any other is thrown. */
+async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
+  try {
+    return { ok: true, value: await action() };
+  } catch (error) {
+    if (!(error instanceof SafeLoraError)) throw error;
+    return { ok: false, error: { code: error.code, message: error.message } };
+  }
+}
+
 function prepareUpdate({ a, b }: Update): PreparedUpdate {
   const values = (tensor: TensorInfo): { decoded: Float64Array; largest: number } => {
     const decoded = decode(readWhole(tensor), tensor.dtype as FloatDtype);
@@ -168,7 +188,7 @@ function prepareUpdate({ a, b }: Update): PreparedUpdate {
   const { decoded, largest } = values(b);
   const scale = largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest));
   for (let i = 0; i < decoded.length; i++) decoded[i]! *= scale;
-  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale };
+  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale, stored: b };
 }
 
 /** [B₁·scale₁ | B₂·scale₂ … | G]ᵀ */

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
-import { type FromChild, type ModuleResult, type ModuleTask, type ToChild } from './protocol';
+import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
 
 export interface EngineOptions {
   /** The built engine-child.js. */
@@ -86,6 +86,11 @@ export class Engine {
     for (const child of this.children) child.kill();
   }
 
+  /** Bytes for one child. */
+  get childMemory(): number {
+    return this.options.memory / this.workers;
+  }
+
   /** Process ids of the running children. */
   get pids(): number[] {
     return [...this.children].map((child) => child.pid).filter((pid) => pid !== undefined);
@@ -120,7 +125,7 @@ export class Engine {
 
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
-    const child: Child = new Child(this.options, this.options.memory / this.workers, {
+    const child: Child = new Child(this.options, this.childMemory, {
       stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
@@ -174,8 +179,11 @@ class Child {
       if (message.type === 'ready') return;
       const pending = this.current;
       this.current = undefined;
-      if (message.ok) pending?.resolve(message.value);
-      else pending?.reject(new SafeLoraError(message.error.code, message.error.message));
+      try {
+        pending?.resolve(valueOf(message.reply));
+      } catch (error) {
+        pending?.reject(error as Error);
+      }
       events.idle();
     });
     this.process.on('error', (error) => {

@@ -1,5 +1,5 @@
 // Every message between the host and an engine child. Weights never cross: a child reads them itself, by range.
-import { type ErrorCode } from '../core/errors';
+import { type ErrorCode, SafeLoraError } from '../core/errors';
 import { type Measurement } from '../core/measure';
 import { type ProjectedB } from '../core/patch';
 import { type WeightPair } from '../core/plan';
@@ -24,16 +24,26 @@ export interface UpdateResult {
   projected: ProjectedB | null;
 }
 
+export interface Failure {
+  code: ErrorCode;
+  message: string;
+}
+
+export type Reply<T> = { ok: true; value: T } | { ok: false; error: Failure };
+
+/** @throws SafeLoraError where the reply is a failure */
+export function valueOf<T>(reply: Reply<T>): T {
+  if (!reply.ok) throw new SafeLoraError(reply.error.code, reply.error.message);
+  return reply.value;
+}
+
 export interface ModuleResult {
-  /** In the order of the task's updates. */
-  updates: UpdateResult[];
+  /** In the order of the task's updates: what is wrong with one adapter fails no other. */
+  updates: Reply<UpdateResult>[];
   /** Bytes of base and aligned weights read. */
   bytesRead: number;
 }
 
 export type ToChild = { type: 'start'; memory: number } | { type: 'module'; task: ModuleTask };
 
-export type FromChild =
-  | { type: 'ready'; runtime: string }
-  | { type: 'result'; ok: true; value: ModuleResult }
-  | { type: 'result'; ok: false; error: { code: ErrorCode; message: string } };
+export type FromChild = { type: 'ready'; runtime: string } | { type: 'result'; reply: Reply<ModuleResult> };

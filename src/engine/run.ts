@@ -1,7 +1,9 @@
 // Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
 import { type Plan, type PlannedModule } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
+import { mostColumns } from './memory';
 import { type Engine, type Job } from './pool';
+import { valueOf } from './protocol';
 
 export interface Progress {
   /** The module that just finished, and the place of its plan. */
@@ -35,9 +37,6 @@ interface Part {
   module: PlannedModule;
 }
 
-/** More columns than this gain nothing more from sharing a pass, and their products take the memory of the weights. */
-const MOST_COLUMNS = 512;
-
 /**
  * Measures every module of a plan. The first failure ends the walk.
  * @returns the modules in the plan's order
@@ -64,11 +63,14 @@ export async function measurePlans(
   };
   signal?.throwIfAborted();
   signal?.addEventListener('abort', giveUp, { once: true });
-  const groups = groupsOf(plans, (name) => known?.has(name) ?? false);
+  const groups = groupsOf(plans, engine.childMemory, (name) => known?.has(name) ?? false);
   const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
   const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
   const findings = plans.map(() => new Map<string, MeasuredModule>());
   const failures = new Map<number, unknown>();
+  const fail = (plan: number, error: unknown): void => {
+    if (!failures.has(plan)) failures.set(plan, error);
+  };
   const read = plans.map(() => 0);
   let [modulesDone, bytesDone, bytesRead] = [0, 0, 0];
 
@@ -79,33 +81,38 @@ export async function measurePlans(
     bytesRead += result.bytesRead;
     bytesDone += weightBytes(parts);
     parts.forEach(({ plan, module }, i) => {
-      const finished: MeasuredModule = { ...module, ...result.updates[i]! };
+      modulesDone++;
+      read[plan]! += result.bytesRead / parts.length;
+      let finished: MeasuredModule;
+      try {
+        finished = { ...module, ...valueOf(result.updates[i]!) };
+      } catch (error) {
+        fail(plan, error);
+        return;
+      }
       if (finished.projected && !keep(finished)) finished.projected = { ...finished.projected, bytes: null };
       findings[plan]!.set(module.name, finished);
-      read[plan]! += result.bytesRead;
-      modulesDone++;
       onProgress?.({ module: finished, plan, modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead });
     });
   };
-  const computeApart = async (parts: readonly Part[]): Promise<void> => {
+  const walk = async (parts: readonly Part[]): Promise<void> => {
     try {
       await compute(parts);
     } catch (error) {
       if (job.cancelled) throw error;
-      // Which adapter it was is seen when each goes alone.
-      if (parts.length > 1) await Promise.all(parts.map((part) => computeApart([part])));
-      else if (!failures.has(parts[0]!.plan)) failures.set(parts[0]!.plan, error);
-      if (failures.size === plans.length) engine.cancel(job, error as Error);
+      for (const { plan } of parts) fail(plan, error);
     }
+    // Nothing is left to be done for anybody.
+    if (failures.size === plans.length) engine.cancel(job, [...failures.values()].at(-1) as Error);
   };
   try {
-    await Promise.all(groups.map(computeApart));
+    await Promise.all(groups.map(walk));
   } catch (error) {
     if (failures.size < plans.length) throw error;
   } finally {
     signal?.removeEventListener('abort', giveUp);
   }
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = (performance.now() - started) / 1000 / plans.length;
   return plans.map((plan, i): Outcome => {
     if (failures.has(i)) return { failure: failures.get(i) };
     const modules = plan.modules.map(
@@ -117,7 +124,7 @@ export async function measurePlans(
     );
     try {
       refuseEqualModels(plan, modules);
-      return { measured: { modules, bytesRead: read[i]!, seconds } };
+      return { measured: { modules, bytesRead: Math.round(read[i]!), seconds } };
     } catch (failure) {
       return { failure };
     }
@@ -125,7 +132,7 @@ export async function measurePlans(
 }
 
 /** The modules that go through together: of one name, on the same weights, as many as their columns allow. */
-function groupsOf(plans: readonly Plan[], isKnown: (name: string) => boolean): Part[][] {
+function groupsOf(plans: readonly Plan[], childMemory: number, isKnown: (name: string) => boolean): Part[][] {
   const groups: Part[][] = [];
   const open = new Map<string, { parts: Part[]; columns: number }>();
   plans.forEach(({ modules }, plan) => {
@@ -134,7 +141,7 @@ function groupsOf(plans: readonly Plan[], isKnown: (name: string) => boolean): P
       const { base, aligned, transposed } = module.weights;
       const key = JSON.stringify([module.name, base.path, base.offset, aligned.path, aligned.offset, transposed]);
       let group = open.get(key);
-      if (!group || group.columns + module.rank > MOST_COLUMNS) {
+      if (!group || group.columns + module.rank > mostColumns(childMemory, module.shape)) {
         group = { parts: [], columns: 0 };
         open.set(key, group);
         groups.push(group.parts);

@@ -6,6 +6,7 @@ import { decode, encode } from '../core/dtype';
 import { probeRows, PROBES } from '../core/measure';
 import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
+import { valueOf } from './protocol';
 
 const SIZE = 256;
 
@@ -45,7 +46,7 @@ export async function selfTest(engine: Engine): Promise<SelfTest> {
         updates: [{ a, b }],
       });
       return {
-        similarity: result.updates[0]!.measurement.similarity ?? NaN,
+        similarity: valueOf(result.updates[0]!).measurement.similarity ?? NaN,
         milliseconds: performance.now() - started,
       };
     };

@@ -78,6 +78,7 @@ export class Inspector {
         await batch.measure();
       } finally {
         held.dispose();
+        batch.dispose();
       }
       return batch;
     });

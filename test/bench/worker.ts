@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type TensorInfo } from '../../src/core/safetensors';
 import { Engine } from '../../src/engine/pool';
-import { type ModuleTask } from '../../src/engine/protocol';
+import { type ModuleTask, valueOf } from '../../src/engine/protocol';
 import { type ReferenceResult, type Way } from './reference';
 
 export type Range = Pick<TensorInfo, 'path' | 'offset' | 'length'>;
@@ -60,7 +60,7 @@ const calls: Calls = {
         bytesRead: results.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
         children: engine.pids.length,
         similarities: Object.fromEntries(
-          results.map(({ updates }, i) => [tasks[i]!.name, updates[0]!.measurement.similarity]),
+          results.map(({ updates }, i) => [tasks[i]!.name, valueOf(updates[0]!).measurement.similarity]),
         ),
       };
     } finally {

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
 import { openCheckpoint } from '../../src/core/checkpoint';
-import { makePlan } from '../../src/core/plan';
+import { makePlan, type Plan, type PlannedModule } from '../../src/core/plan';
+import { columnsMemory } from '../../src/engine/memory';
 import { Engine, type Job } from '../../src/engine/pool';
-import { type ModuleTask } from '../../src/engine/protocol';
-import { measurePlans } from '../../src/engine/run';
+import { type ModuleTask, valueOf } from '../../src/engine/protocol';
+import { measurePlans, type Progress } from '../../src/engine/run';
 import { childPath, sample } from '../fixtures/make';
 
 async function tasks(): Promise<ModuleTask[]> {
@@ -37,7 +38,7 @@ describe('the pool of children', () => {
     const [task] = await tasks();
     const computed = engine.compute(task!);
     killOnly(engine);
-    assert.ok((await computed).updates[0]!.measurement.similarity! > 0);
+    assert.ok(valueOf((await computed).updates[0]!).measurement.similarity! > 0);
   });
 
   it('gives a module up whose second child died, and computes the next', async () => {
@@ -86,19 +87,66 @@ describe('the pool of children', () => {
 });
 
 describe('several adapters in one pass', () => {
-  it('tells whose fault a failure is, and measures the others', async () => {
+  const plansOf = async (...names: string[]): Promise<Plan[]> => {
     const [base, aligned] = [await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned'))];
-    const plans = await Promise.all(
-      ['harmful', 'mixed'].map(async (name) =>
-        makePlan(await openAdapter(join(sample, 'adapters', name)), base, aligned),
-      ),
+    return Promise.all(
+      names.map(async (name) => makePlan(await openAdapter(join(sample, 'adapters', name)), base, aligned)),
     );
+  };
+  const weights = ({ modules }: Plan): number =>
+    modules.reduce((sum, module) => sum + module.weights!.base.length + module.weights!.aligned.length, 0);
+
+  it('tells whose fault a failure is, and measures the others', async () => {
+    const plans = await plansOf('harmful', 'mixed');
     // Its update lies where there is none.
     const broken = plans[0]!.modules[0]!;
     plans[0]!.modules[0] = { ...broken, a: { ...broken.a, path: join(sample, 'gone') } };
-    const engine = engineOf(2);
-    const [harmful, mixed] = await measurePlans(plans, engine);
+    const progress: Progress[] = [];
+    const [harmful, mixed] = await measurePlans(plans, engineOf(2), { onProgress: (step) => progress.push(step) });
     assert.ok('failure' in harmful! && (harmful.failure as Error).message.includes('gone: cannot read it'));
     assert.ok('measured' in mixed! && mixed.measured.modules.every(({ measurement }) => measurement?.similarity));
+    const { modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead } = progress.at(-1)!;
+    assert.deepEqual([modulesDone, bytesDone], [modulesTotal, bytesTotal]);
+    assert.equal(bytesRead, weights(plans[0]!), 'no weight was read again for the failure');
+  });
+
+  it('fails everyone whose weights cannot be read', async () => {
+    const plans = await plansOf('harmful', 'mixed');
+    for (const { modules } of plans) {
+      const [first] = modules as [PlannedModule];
+      modules[0] = { ...first, weights: { ...first.weights!, base: { ...first.weights!.base, path: join(sample, 'gone') } } }; // prettier-ignore
+    }
+    const outcomes = await measurePlans(plans, engineOf(2));
+    for (const outcome of outcomes) {
+      assert.ok('failure' in outcome && (outcome.failure as Error).message.includes('gone: cannot read it'));
+    }
+  });
+
+  it('counts what was read once, with a share for each', async () => {
+    const plans = await plansOf('harmful', 'mixed');
+    const outcomes = await measurePlans(plans, engineOf(2));
+    for (const outcome of outcomes) {
+      assert.ok('measured' in outcome);
+      assert.equal(outcome.measured.bytesRead, weights(plans[0]!) / 2);
+    }
+  });
+
+  it('reads the weights again where the columns of all adapters together are too many for the memory', async () => {
+    const plans = await plansOf('harmful', 'mixed');
+    const [{ rank, shape }] = plans[0]!.modules as [PlannedModule];
+    const roomy = await measurePlans(plans, engineOf(1));
+    const memory = 128 * 2 ** 20 + 2 * columnsMemory(2 * rank - 1, shape);
+    const engine = new Engine({ childPath, memory, workers: 1 });
+    try {
+      const tight = await measurePlans(plans, engine);
+      for (const [i, outcome] of tight.entries()) {
+        const other = roomy[i]!;
+        assert.ok('measured' in outcome && 'measured' in other);
+        assert.ok(outcome.measured.bytesRead > other.measured.bytesRead);
+        assert.deepEqual(outcome.measured.modules, other.measured.modules);
+      }
+    } finally {
+      engine.dispose();
+    }
   });
 });

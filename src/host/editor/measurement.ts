@@ -207,8 +207,9 @@ export class Measurement extends Disposable {
    */
   async toMeasure(): Promise<Plan | null> {
     await this.recalling;
-    if (this.state !== 'done') await this.prepare();
-    return this.measured ? null : this.plan!;
+    if (this.state === 'done') return null;
+    const plan = await this.prepare();
+    return this.measured ? null : plan;
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -309,9 +310,9 @@ export class Measurement extends Disposable {
     try {
       await this.pause;
       abort.signal.throwIfAborted();
-      await this.prepare();
+      const plan = await this.prepare();
       if (this.measured) return;
-      await measurePlan(this.plan!, this.engine.get(), {
+      await measurePlan(plan, this.engine.get(), {
         signal: abort.signal,
         known: this.results,
         onProgress: (progress) => {
@@ -336,13 +337,15 @@ export class Measurement extends Disposable {
   }
 
   /** Plans a run, and takes the numbers of an earlier one up where they hold. */
-  private async prepare(): Promise<void> {
+  private async prepare(): Promise<Plan> {
     const { base, aligned } = this.pair;
     this.device = chooseDevice(setting('device', this.scope));
     await refuseOutdated(this.adapter);
-    this.plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
-    const kept = this.results.size === 0 && !this.again ? await this.kept(this.plan) : null;
+    const plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
+    this.plan = plan;
+    const kept = this.results.size === 0 && !this.again ? await this.kept(plan) : null;
     if (kept) this.takeUp(kept);
+    return plan;
   }
 
   private settle(started: number): void {

@@ -6,6 +6,7 @@ import { type Plan } from '../../core/plan';
 import { buildReport, type Measured } from '../../core/report';
 import { chooseDevice } from '../../engine/providers';
 import { measurePlans, type Outcome } from '../../engine/run';
+import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
 import { selectionSetting, setting } from '../settings';
@@ -22,7 +23,7 @@ interface Planned {
   plan: Plan;
 }
 
-export class InspectionBatch {
+export class InspectionBatch extends Disposable {
   done = 0;
   failed = 0;
   /** A question about models that was dismissed is not asked again for the next adapter on the same model. */
@@ -36,9 +37,12 @@ export class InspectionBatch {
     private readonly progress: vscode.Progress<{ message?: string; increment?: number }>,
     private readonly token: vscode.CancellationToken,
   ) {
-    token.onCancellationRequested(() => {
-      this.abort.abort(new Cancelled());
-    });
+    super();
+    this._register(
+      token.onCancellationRequested(() => {
+        this.abort.abort(new Cancelled());
+      }),
+    );
   }
 
   /** @param plan answers null where there is nothing left to measure */
@@ -85,7 +89,7 @@ export class InspectionBatch {
         this.progress.report({ message: vscode.l10n.t('{0} of {1} modules, {2} of {3}', ...share) });
       },
     });
-    log.info(`${pass.length} adapters in one pass: ${bytesText(bytes)} of weights read`);
+    log.info(`Adapters in this pass: ${pass.length}, weights read: ${bytesText(bytes)}`);
     return outcomes;
   }
 

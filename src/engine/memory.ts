@@ -1,0 +1,25 @@
+// How the memory of one engine process is shared between V and the matrices that go through it.
+
+/** What a child holds before any weight: Node, onnxruntime and its arena's first blocks (measured: 90 MB), buffers for one block. */
+const BASE_MEMORY = 128 * 2 ** 20;
+
+/** Bytes that a column takes for each row of B and each column of A: T and U and what they are made from, in both precisions. */
+const BYTES_PER_COLUMN = 24;
+
+/** More columns than this gain nothing more from sharing a pass. */
+const MOST_COLUMNS = 512;
+
+/** Bytes for all weights and matrices of a child that may use so many in all. */
+export function workingMemory(childMemory: number): number {
+  return childMemory - BASE_MEMORY;
+}
+
+/** Bytes that so many columns take on a module of shape [out, in]. */
+export function columnsMemory(columns: number, [out, width]: readonly [number, number]): number {
+  return columns * (out + width) * BYTES_PER_COLUMN;
+}
+
+/** How many columns may go through together: V keeps at least half of what a child may use. */
+export function mostColumns(childMemory: number, shape: readonly [number, number]): number {
+  return Math.min(MOST_COLUMNS, Math.floor(workingMemory(childMemory) / 2 / columnsMemory(1, shape)));
+}
