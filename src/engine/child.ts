@@ -1,10 +1,10 @@
 // The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
-import { env, InferenceSession } from 'onnxruntime-node';
+import { InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
 import { ModuleEngine } from './module';
-import { type Failure, type FromChild, type ToChild } from './protocol';
+import { type Failure, type FromChild, type Start, type ToChild } from './protocol';
 
-let memory: number | undefined;
+let start: Start | undefined;
 let engine: ModuleEngine | undefined;
 
 function send(message: FromChild): void {
@@ -13,15 +13,14 @@ function send(message: FromChild): void {
 
 async function answer(message: ToChild): Promise<void> {
   if (message.type === 'start') {
-    memory = message.memory;
-    send({ type: 'ready', runtime: env.versions.node ?? 'unknown' });
+    start = message;
     return;
   }
   const { task } = message;
   try {
-    if (memory === undefined) throw new Error('a module came before the start');
+    if (!start) throw new Error('a module came before the start');
     // Here, since its buffers may be refused, which the module's result says.
-    engine ??= new ModuleEngine(InferenceSession, memory);
+    engine ??= new ModuleEngine(InferenceSession, start);
     send({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);

@@ -1,5 +1,4 @@
-// One module through onnxruntime: V from the two weights, its products with every adapter's B, and from these numbers and projected Bs.
-// All matrices but V hold one row for each column that goes through V, so that an adapter's part is a run of whole rows.
+// One module through onnxruntime: the products of V with every adapter's B, and from these numbers and projected Bs.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { decode, type FloatDtype } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
@@ -7,10 +6,14 @@ import { dot, largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { roundProjection } from '../core/patch';
 import { type TensorInfo } from '../core/safetensors';
-import { AlignmentMatrix, Buffers, readWhole, type Rows } from './alignment';
+import { CpuMultiplier } from './cpu';
+import { GpuMultiplier } from './gpu';
 import { columnsMemory, workingMemory } from './memory';
-import { type ModuleResult, type ModuleTask, type Reply, type Update, type UpdateResult } from './protocol';
+import { type Multiplier } from './products';
+import { type ModuleResult, type ModuleTask, type Reply, type Start, type Update, type UpdateResult } from './protocol';
+import { type Provider } from './providers';
 import { Sessions } from './sessions';
+import { ReadBuffers, readWhole, StoredWeights } from './weights';
 
 interface PreparedUpdate {
   rank: number;
@@ -24,27 +27,24 @@ interface PreparedUpdate {
   stored: TensorInfo;
 }
 
-interface Products {
-  /** (Vᵀ·X)ᵀ, [columns, in] */
-  t: Float32Array;
-  /** (V·Vᵀ·X)ᵀ, [columns, out] */
-  u: Float32Array;
-}
-
 /** Runs modules one after the other; sessions and buffers are kept for the next. */
 export class ModuleEngine {
   private readonly sessions: Sessions;
-  private readonly buffers: Buffers;
+  private readonly multiplier: Multiplier;
+  private readonly buffers = new ReadBuffers();
+  private readonly provider: Provider;
+  private readonly memory: number;
   /** The most that any module's columns took: V leaves it free from then on, since it does not give back what it took. */
   private columnsMemory = 0;
 
-  /** @param memory bytes that this process may use */
-  constructor(
-    factory: typeof InferenceSession,
-    private readonly memory: number,
-  ) {
-    this.sessions = new Sessions(factory);
-    this.buffers = new Buffers(workingMemory(memory));
+  constructor(factory: typeof InferenceSession, { provider, memory, largestBlock }: Start) {
+    this.provider = provider;
+    this.memory = workingMemory(memory);
+    this.sessions = new Sessions(factory, provider);
+    this.multiplier =
+      provider === 'cpu'
+        ? new CpuMultiplier(this.sessions, this.memory)
+        : new GpuMultiplier(this.sessions, largestBlock);
   }
 
   async compute(task: ModuleTask): Promise<ModuleResult> {
@@ -59,14 +59,12 @@ export class ModuleEngine {
     const columns = updates.reduce((sum, { rank }) => sum + rank, PROBES);
     const x = joinRows(updates, probes, columns * out);
     this.columnsMemory = Math.max(this.columnsMemory, columnsMemory(columns, task.shape));
-    const memory = workingMemory(this.memory) - this.columnsMemory;
-    const alignment = new AlignmentMatrix(task, this.sessions, this.buffers, memory);
+    const weights = new StoredWeights(task, this.provider, this.buffers);
     try {
-      const { t, u } = await this.multiply(task, alignment, x, columns);
-      const v2 = alignment.sumOfSquares;
+      const { t, u, v2 } = await this.multiplier.multiply(weights, x, columns, this.memory - this.columnsMemory);
       const probed = columns - PROBES;
       const level = nullLevel(probes, t.subarray(probed * width), u.subarray(probed * out), v2, task.shape);
-      if (!Number.isFinite(v2) || !areFinite(level)) throw whyNotFinite(task, alignment);
+      if (!Number.isFinite(v2) || !areFinite(level)) throw whyNotFinite(task, weights);
       let row = 0;
       const results: Reply<UpdateResult>[] = [];
       for (const reply of prepared) {
@@ -82,21 +80,21 @@ export class ModuleEngine {
           await attempt(async () => {
             const result = await this.result(update, products, v2, level);
             if (areFinite(result.measurement)) return result;
-            throw products.u.every(Number.isFinite) ? tooLarge(update.stored) : whyNotFinite(task, alignment);
+            throw products.u.every(Number.isFinite) ? tooLarge(update.stored) : whyNotFinite(task, weights);
           }),
         );
         row += update.rank;
       }
-      return { updates: results, bytesRead: alignment.bytesRead };
+      return { updates: results, bytesRead: weights.bytesRead };
     } finally {
-      alignment.close();
+      weights.close();
     }
   }
 
   /** @param products of this update */
   private async result(
     { a, b, rank, scale, stored }: PreparedUpdate,
-    { t, u }: Products,
+    { t, u }: { t: Float32Array; u: Float32Array },
     v2: number,
     level: NullLevel,
   ): Promise<UpdateResult> {
@@ -125,45 +123,6 @@ export class ModuleEngine {
         ? [await this.sessions.gram('double'), new Tensor('float64', matrix, shape)]
         : [await this.sessions.gram('float'), new Tensor('float32', matrix, shape)];
     return (await session.run({ x })).product!.data as Float64Array;
-  }
-
-  private async multiply(
-    { shape: [out, width], transposed }: ModuleTask,
-    alignment: AlignmentMatrix,
-    x: Float32Array,
-    columns: number,
-  ): Promise<Products> {
-    const [addOverRows, alongRows] = [await this.sessions.addOverRows(), await this.sessions.alongRows()];
-    const tensor = (data: Float32Array): Tensor => new Tensor('float32', data, [columns, data.length / columns]);
-    const zeros = (length: number): Float32Array => new Float32Array(columns * length);
-    /** Adds X·V of a block to a sum, in the other of two buffers. */
-    const add = async (
-      part: Float32Array,
-      v: Tensor,
-      [sum, other]: readonly [Float32Array, Float32Array],
-    ): Promise<[Float32Array, Float32Array]> => {
-      await addOverRows.run({ x: tensor(part), v, sum: tensor(sum) }, { product: tensor(other) });
-      return [other, sum];
-    };
-    const along = async (matrix: Float32Array, v: Tensor): Promise<Float32Array> =>
-      (await alongRows.run({ x: tensor(matrix), v })).product!.data as Float32Array;
-
-    if (transposed) {
-      const t = zeros(width);
-      let u: [Float32Array, Float32Array] = [zeros(out), zeros(out)];
-      for (const rows of alignment.blocks) {
-        const v = await alignment.block(rows);
-        const part = await along(x, v);
-        putColumns(t, width, rows, part);
-        u = await add(part, v, u);
-      }
-      return { t, u: u[0] };
-    }
-    let t: [Float32Array, Float32Array] = [zeros(width), zeros(width)];
-    for (const rows of alignment.blocks) t = await add(takeColumns(x, out, rows), await alignment.block(rows), t);
-    const u = zeros(out);
-    for (const rows of alignment.blocks) putColumns(u, out, rows, await along(t[0], await alignment.block(rows)));
-    return { t: t[0], u };
   }
 }
 
@@ -202,28 +161,13 @@ function joinRows(updates: readonly PreparedUpdate[], probes: Float32Array, leng
   return x;
 }
 
-/** Columns of a row-major matrix of so many columns, as a matrix of their own. */
-function takeColumns(matrix: Float32Array, columns: number, { begin, end }: Rows): Float32Array {
-  const taken = new Float32Array((matrix.length / columns) * (end - begin));
-  for (let row = 0, at = 0; at < taken.length; row++, at += end - begin) {
-    taken.set(matrix.subarray(row * columns + begin, row * columns + end), at);
-  }
-  return taken;
-}
-
-function putColumns(matrix: Float32Array, columns: number, { begin, end }: Rows, part: Float32Array): void {
-  for (let row = 0, at = 0; at < part.length; row++, at += end - begin) {
-    matrix.set(part.subarray(at, at + end - begin), row * columns + begin);
-  }
-}
-
 function areFinite(numbers: NullLevel | Measurement): boolean {
   return Object.values(numbers).every((value: number | null) => value === null || Number.isFinite(value));
 }
 
 /** Looks for the culprit only once a result shows that there is one. */
-function whyNotFinite({ aligned }: ModuleTask, alignment: AlignmentMatrix): SafeLoraError {
-  const tensor = alignment.findNonFinite();
+function whyNotFinite({ aligned }: ModuleTask, weights: StoredWeights): SafeLoraError {
+  const tensor = weights.findNonFinite();
   if (tensor) return nonFinite(tensor);
   return new SafeLoraError(
     'overflow',

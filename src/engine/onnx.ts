@@ -2,7 +2,16 @@
 // Field numbers from onnx/onnx.proto (ONNX IR version 13).
 import { PbfWriter } from 'pbf';
 
-export const onnxType = { float: 1, uint16: 4, int64: 7, float16: 10, double: 11, bfloat16: 16 } as const;
+export const onnxType = {
+  float: 1,
+  uint8: 2,
+  uint16: 4,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  double: 11,
+  bfloat16: 16,
+} as const;
 export type OnnxType = keyof typeof onnxType;
 
 export interface Node {
@@ -16,8 +25,14 @@ export interface Node {
 export interface GraphValue {
   name: string;
   type: OnnxType;
-  /** Dimensions are dynamic; only their number is fixed. */
-  rank: number;
+  /** Null where a dimension is dynamic. */
+  shape: readonly (number | null)[];
+}
+
+/** A constant in single precision, row-major. */
+export interface Table {
+  shape: readonly number[];
+  values: Float32Array;
 }
 
 export interface Graph {
@@ -25,8 +40,8 @@ export interface Graph {
   nodes: Node[];
   inputs: GraphValue[];
   outputs: GraphValue[];
-  /** One-dimensional int64 constants, such as the axes of a reduction. */
-  constants: Record<string, number[]>;
+  /** Lists are one-dimensional int64 constants, such as the axes of a reduction. */
+  constants: Record<string, number[] | Table>;
 }
 
 const ATTRIBUTE_INT = 2;
@@ -43,7 +58,7 @@ export function encodeModel(graph: Graph): Uint8Array {
 function writeGraph(graph: Graph, writer: PbfWriter): void {
   for (const node of graph.nodes) writer.writeMessage(1, writeNode, node);
   writer.writeStringField(2, 'safe-lora');
-  for (const [name, values] of Object.entries(graph.constants)) writer.writeMessage(5, writeConstant, { name, values });
+  for (const [name, value] of Object.entries(graph.constants)) writer.writeMessage(5, writeConstant, { name, value });
   for (const value of graph.inputs) writer.writeMessage(11, writeValue, value);
   for (const value of graph.outputs) writer.writeMessage(12, writeValue, value);
 }
@@ -63,11 +78,19 @@ function writeAttribute({ name, value }: { name: string; value: number }, writer
   writer.writeVarintField(20, ATTRIBUTE_INT);
 }
 
-function writeConstant({ name, values }: { name: string; values: number[] }, writer: PbfWriter): void {
-  writer.writeVarintField(1, values.length);
-  writer.writeVarintField(2, onnxType.int64);
-  for (const value of values) writer.writeVarintField(7, value);
+function writeConstant({ name, value }: { name: string; value: number[] | Table }, writer: PbfWriter): void {
+  if (Array.isArray(value)) {
+    writer.writeVarintField(1, value.length);
+    writer.writeVarintField(2, onnxType.int64);
+    for (const element of value) writer.writeVarintField(7, element);
+    writer.writeStringField(8, name);
+    return;
+  }
+  const { shape, values } = value;
+  for (const dimension of shape) writer.writeVarintField(1, dimension);
+  writer.writeVarintField(2, onnxType.float);
   writer.writeStringField(8, name);
+  writer.writeBytesField(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
 }
 
 function writeValue(value: GraphValue, writer: PbfWriter): void {
@@ -85,7 +108,14 @@ function writeTensorType(value: GraphValue, writer: PbfWriter): void {
 }
 
 function writeShape(value: GraphValue, writer: PbfWriter): void {
-  for (let axis = 0; axis < value.rank; axis++) {
-    writer.writeMessage(1, (dimension, inner) => { inner.writeStringField(2, dimension); }, `${value.name}_${axis}`); // prettier-ignore
+  for (const [axis, size] of value.shape.entries()) {
+    writer.writeMessage(
+      1,
+      (_, inner) => {
+        if (size === null) inner.writeStringField(2, `${value.name}_${axis}`);
+        else inner.writeVarintField(1, size);
+      },
+      size,
+    );
   }
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
+import { type Provider } from './providers';
 import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
 
 export interface EngineOptions {
@@ -9,7 +10,13 @@ export interface EngineOptions {
   childPath: string;
   /** Bytes for all children together. */
   memory: number;
+  /** By default the processor. */
+  provider?: Provider;
   workers?: number;
+  /** For tests: elements of V that go through a device in one run at most. */
+  largestBlock?: number;
+  /** What the children's environment has beside this process's own. */
+  environment?: NodeJS.ProcessEnv;
   /** Leave the processor to others first: an editor must answer while the engine computes. */
   background?: boolean;
   /** What the children write to standard error: native causes appear only there. */
@@ -34,6 +41,9 @@ interface Pending {
 /** More children than this gain nothing: the walk is bound by memory bandwidth (three were no faster than two on two cores). */
 const MAX_WORKERS = 4;
 
+/** On a device one reads and uploads while the other computes. */
+const DEVICE_WORKERS = 2;
+
 export class Engine {
   private readonly queue: Pending[] = [];
   private readonly children = new Set<Child>();
@@ -44,7 +54,9 @@ export class Engine {
   private turns = 0;
 
   constructor(private readonly options: EngineOptions) {
-    this.workers = options.workers ?? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
+    const { provider = 'cpu', workers } = options;
+    this.workers =
+      workers ?? (provider === 'cpu' ? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS)) : DEVICE_WORKERS);
   }
 
   /**
@@ -84,6 +96,13 @@ export class Engine {
     this.disposed = true;
     for (const pending of this.queue.splice(0)) pending.reject(ended('was stopped', pending.task.name));
     for (const child of this.children) child.kill();
+  }
+
+  /** Ends every child and waits until all that they wrote to standard error is there. */
+  async end(): Promise<void> {
+    const closed = [...this.children].map((child) => child.closed);
+    this.dispose();
+    await Promise.all(closed);
   }
 
   /** Bytes for one child. */
@@ -142,13 +161,15 @@ export class Engine {
 }
 
 class Child {
+  /** Settles once it is gone. */
+  readonly closed: Promise<void>;
   private readonly process: ChildProcess;
   private current: Pending | undefined;
   private stderr = '';
   private failure: Error | undefined;
 
   constructor(
-    { childPath, background }: EngineOptions,
+    { childPath, background, provider = 'cpu', largestBlock, environment }: EngineOptions,
     memory: number,
     events: {
       stderr: (text: string) => void;
@@ -161,7 +182,7 @@ class Child {
     this.process = fork(childPath, [], {
       serialization: 'advanced',
       execArgv: [],
-      env: childEnvironment(),
+      env: { ...childEnvironment(), ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     if (background && this.process.pid !== undefined) {
@@ -176,7 +197,6 @@ class Child {
       events.stderr(chunk.toString());
     });
     this.process.on('message', (message: FromChild) => {
-      if (message.type === 'ready') return;
       const pending = this.current;
       this.current = undefined;
       try {
@@ -186,14 +206,18 @@ class Child {
       }
       events.idle();
     });
-    this.process.on('error', (error) => {
-      this.failure = error;
-      if (this.process.pid === undefined) this.close(null, null, events);
+    this.closed = new Promise((resolve) => {
+      const close = (code: number | null, signal: NodeJS.Signals | null): void => {
+        this.close(code, signal, events);
+        resolve();
+      };
+      this.process.on('error', (error) => {
+        this.failure = error;
+        if (this.process.pid === undefined) close(null, null);
+      });
+      this.process.on('close', close);
     });
-    this.process.on('close', (code, signal) => {
-      this.close(code, signal, events);
-    });
-    this.send({ type: 'start', memory });
+    this.send({ type: 'start', provider, memory, ...(largestBlock === undefined ? {} : { largestBlock }) });
   }
 
   get idle(): boolean {
@@ -257,8 +281,11 @@ function ended(how: string, module: string, outOfMemory = false): SafeLoraError 
   );
 }
 
-/** Without what an editor or a debugger set for its own processes; onnxruntime's builds can send usage data to Microsoft. */
+/**
+ * Without what an editor or a debugger set for its own processes. onnxruntime's builds can send usage data to Microsoft, and CUDA's
+ * products round their factors to ten bits (TF32) where nothing forbids it.
+ */
 function childEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('VSCODE_'));
-  return { ...Object.fromEntries(kept), ORT_DISABLE_TELEMETRY: '1' };
+  return { ...Object.fromEntries(kept), ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' };
 }

@@ -4,6 +4,7 @@ import { type Measurement } from '../core/measure';
 import { type ProjectedB } from '../core/patch';
 import { type WeightPair } from '../core/plan';
 import { type TensorInfo } from '../core/safetensors';
+import { type Provider } from './providers';
 
 /** One adapter's update on a module. */
 export interface Update {
@@ -44,6 +45,17 @@ export interface ModuleResult {
   bytesRead: number;
 }
 
-export type ToChild = { type: 'start'; memory: number } | { type: 'module'; task: ModuleTask };
+export interface Start {
+  provider: Provider;
+  /** Bytes that the process may use. */
+  memory: number;
+  /** Elements of V that go through a device in one run at most, where not as many as its memory allows. */
+  largestBlock?: number;
+}
 
-export type FromChild = { type: 'ready'; runtime: string } | { type: 'result'; reply: Reply<ModuleResult> };
+export type ToChild = ({ type: 'start' } & Start) | { type: 'module'; task: ModuleTask };
+
+export interface FromChild {
+  type: 'result';
+  reply: Reply<ModuleResult>;
+}

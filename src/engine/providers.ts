@@ -1,23 +1,47 @@
-// The execution providers by name, and which of them a request comes to.
-import { SafeLoraError } from '../core/errors';
+// onnxruntime's execution providers: where each can be, and how the graphs are written for it.
 
-export const devices = ['auto', 'cuda', 'webgpu', 'dml', 'coreml', 'cpu'] as const;
+/** In the order in which `auto` looks for one that can run. */
+export const providers = ['cuda', 'dml', 'coreml', 'webgpu', 'cpu'] as const;
+export type Provider = (typeof providers)[number];
+
+export const devices = ['auto', ...providers] as const;
 export type Device = (typeof devices)[number];
 
-export interface ChosenDevice {
-  requested: Device;
-  provider: Exclude<Device, 'auto'>;
-  /** Why `auto` did not take a faster one; null where the requested one runs. */
-  fallbackReason: string | null;
+/** How 16-bit weights become single precision: each provider has other operators for it. */
+export type Decoder =
+  /** The bits are given their format, and cast. */
+  | 'bit-cast'
+  /** Each element's bits are its place in a table of all 65536 values. */
+  | 'gather'
+  /** Each element's two bytes are its place in that table: for a provider without 16-bit integers. */
+  | 'gather-bytes'
+  /** None: the process subtracts the weights itself and gives V. */
+  | 'none';
+
+interface ProviderTraits {
+  decoder: Decoder;
+  /** The version of the ONNX operators: BitCast came with 26, and the GPU's operators are not written for the newest ones. */
+  opset: number;
+  /** Where onnxruntime's build has it. */
+  isBuiltFor: (platform: NodeJS.Platform, arch: string) => boolean;
 }
 
-/** @throws SafeLoraError where a device that was asked for by name cannot run */
-export function chooseDevice(requested: Device): ChosenDevice {
-  if (requested === 'auto')
-    return { requested, provider: 'cpu', fallbackReason: 'this version computes on the CPU only' };
-  if (requested === 'cpu') return { requested, provider: 'cpu', fallbackReason: null };
-  throw new SafeLoraError(
-    'device-unavailable',
-    `--device ${requested}: this version computes on the CPU only; use --device cpu or auto.`,
-  );
-}
+export const traits: Readonly<Record<Provider, ProviderTraits>> = {
+  cuda: {
+    decoder: 'gather',
+    opset: 17,
+    isBuiltFor: (platform, arch) => arch === 'x64' && (platform === 'linux' || platform === 'win32'),
+  },
+  dml: { decoder: 'gather', opset: 17, isBuiltFor: (platform) => platform === 'win32' },
+  coreml: {
+    decoder: 'none',
+    opset: 17,
+    isBuiltFor: (platform, arch) => platform === 'darwin' && arch === 'arm64',
+  },
+  webgpu: {
+    decoder: 'gather-bytes',
+    opset: 17,
+    isBuiltFor: (platform, arch) => platform !== 'linux' || arch === 'x64',
+  },
+  cpu: { decoder: 'bit-cast', opset: 26, isBuiltFor: () => true },
+};

@@ -1,41 +1,54 @@
 // onnxruntime's sessions of one process, each made when it is first needed and kept: shapes are dynamic.
 import type { InferenceSession } from 'onnxruntime-node';
-import { type FloatDtype } from '../core/dtype';
-import { addOverRowsGraph, alongRowsGraph, differenceGraph, gramGraph } from './graphs';
+import { gramGraph, productGraph, type Source, type Step, stepGraph } from './graphs';
+import { type Provider } from './providers';
 
 export class Sessions {
   private readonly made = new Map<string, Promise<InferenceSession>>();
 
-  constructor(private readonly factory: typeof InferenceSession) {}
+  constructor(
+    private readonly factory: typeof InferenceSession,
+    private readonly provider: Provider,
+  ) {}
 
-  difference(base: FloatDtype, aligned: FloatDtype): Promise<InferenceSession> {
-    return this.get(`difference ${base} ${aligned}`, () => differenceGraph(base, aligned));
+  /** A step on the provider. */
+  step(source: Source, step: Step): Promise<InferenceSession> {
+    const { provider } = this;
+    return this.get([source, step], () => stepGraph(provider, source, step), provider);
   }
 
-  addOverRows(): Promise<InferenceSession> {
-    return this.get('add over rows', addOverRowsGraph);
+  /** A product with a V that is in the process's memory. */
+  product(step: 'over' | 'along'): Promise<InferenceSession> {
+    return this.get(['product', step], () => productGraph(step), 'cpu');
   }
 
-  alongRows(): Promise<InferenceSession> {
-    return this.get('along rows', alongRowsGraph);
-  }
-
+  /** On the CPU in any case: r × r in double. */
   gram(type: 'float' | 'double'): Promise<InferenceSession> {
-    return this.get(`gram ${type}`, () => gramGraph(type));
+    return this.get(['gram', type], () => gramGraph(type), 'cpu');
   }
 
-  private get(id: string, graph: () => Uint8Array): Promise<InferenceSession> {
-    let session = this.made.get(id);
+  /** Ends all sessions, which gives the device's memory back. */
+  async release(): Promise<void> {
+    const sessions = await Promise.allSettled(this.made.values());
+    this.made.clear();
+    for (const session of sessions) if (session.status === 'fulfilled') await session.value.release();
+  }
+
+  private get(id: unknown, graph: () => Uint8Array, provider: Provider): Promise<InferenceSession> {
+    const key = JSON.stringify(id);
+    let session = this.made.get(key);
     if (!session) {
       session = this.factory.create(graph(), {
-        executionProviders: ['cpu'],
+        executionProviders: [provider],
         // One thread a child: several children use the cores better, and sums come out in the same order everywhere.
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
         enableMemPattern: false,
         logSeverityLevel: 3,
+        // A node that the provider cannot run is an error, where onnxruntime would move it to the CPU without a word.
+        ...(provider === 'cpu' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
       });
-      this.made.set(id, session);
+      this.made.set(key, session);
     }
     return session;
   }

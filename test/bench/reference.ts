@@ -73,12 +73,12 @@ function buildReference(way: Way): Uint8Array {
       rowSums('ReduceSumSquare', 'projected', 'projected2'),
     ],
     inputs: [
-      { name: 'base', type: 'uint16', rank: 2 },
-      { name: 'aligned', type: 'uint16', rank: 2 },
-      { name: 'a', type: 'float', rank: 2 },
-      { name: 'b', type: 'float', rank: 2 },
+      { name: 'base', type: 'uint16', shape: [null, null] },
+      { name: 'aligned', type: 'uint16', shape: [null, null] },
+      { name: 'a', type: 'float', shape: [null, null] },
+      { name: 'b', type: 'float', shape: [null, null] },
     ],
-    outputs: ['dot', 'update2', 'projected2'].map((name) => ({ name, type: 'float', rank: 1 }) as const),
+    outputs: ['dot', 'update2', 'projected2'].map((name) => ({ name, type: 'float', shape: [null] }) as const),
     constants: { columns: [1] },
   });
 }
