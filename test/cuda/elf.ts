@@ -38,7 +38,8 @@ export function elf({ needed = [], runpath, machine = 62, padding = 0 }: ElfSpec
   bytes.writeUInt16LE(2, 56);
   const segment = (at: number, type: number, offset: number, length: number): void => {
     bytes.writeUInt32LE(type, at);
-    bytes.writeUInt32LE(type === 1 ? 5 : 4, at + 4);
+    // Readable and writable: older loaders adjust the dynamic section in place.
+    bytes.writeUInt32LE(6, at + 4);
     bytes.writeBigUInt64LE(BigInt(offset), at + 8);
     bytes.writeBigUInt64LE(base + BigInt(offset), at + 16);
     bytes.writeBigUInt64LE(base + BigInt(offset), at + 24);
