@@ -31,9 +31,16 @@ export interface ProjectArguments extends Omit<InspectArguments, 'command'> {
   again: boolean;
 }
 
+export interface CudaArguments {
+  /** A package that was downloaded elsewhere. */
+  archive: string | undefined;
+  removes: boolean;
+}
+
 export type Arguments =
   | InspectArguments
   | ProjectArguments
+  | ({ command: 'install-cuda' } & CudaArguments)
   | { command: 'doctor'; json: string | undefined }
   | { command: 'help' }
   | { command: 'version' };
@@ -42,6 +49,7 @@ export const HELP = `Usage:
   safe-lora inspect ADAPTER… --base MODEL --aligned MODEL [options]
   safe-lora project ADAPTER… --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
   safe-lora doctor [--json FILE|-]
+  safe-lora install-cuda [--archive FILE | --remove]
 
 Measures how each LoRA update lies to the difference between an aligned model and its base (Safe LoRA,
 arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
@@ -65,6 +73,13 @@ Output
 Engine
   --device NAME    ${devices.join(', ')} (default: auto)
   --memory MIB     memory for the engine (default: 1024)
+
+CUDA (Linux x64)
+  install-cuda     downloads onnxruntime's CUDA provider, about 250 MB, into the user's data folder (or SAFE_LORA_STORAGE)
+                   and says which libraries of CUDA are missing; goes on where it was broken off; minds HTTPS_PROXY,
+                   HTTP_PROXY and NO_PROXY; SAFE_LORA_NUGET_INDEX names another NuGet feed
+  --archive FILE   take the package from a file that was downloaded elsewhere
+  --remove         remove what was installed
 
 Exit status: 0 done, 1 input or environment, 2 usage, 3 engine failed, 130 interrupted.
 `;
@@ -117,6 +132,19 @@ export function parseArguments(argv: readonly string[]): Arguments {
       if (positionals.length > 0) throw new UsageError(`doctor takes no argument, not ${positionals[0]!}`);
       return { command, json: values.json };
     }
+    case 'install-cuda': {
+      const { values, positionals } = parse(rest, {
+        archive: { type: 'string' },
+        remove: { type: 'boolean' },
+        help: common.help,
+      } as const);
+      if (values.help) return { command: 'help' };
+      if (positionals.length > 0) throw new UsageError(`install-cuda takes no argument, not ${positionals[0]!}`);
+      if (values.archive === '') throw new UsageError('--archive wants the file of a package');
+      if (values.archive !== undefined && values.remove)
+        throw new UsageError('--archive and --remove exclude each other');
+      return { command, archive: values.archive, removes: values.remove ?? false };
+    }
     case '--help':
     case '-h':
     case 'help':
@@ -124,9 +152,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
     case '--version':
       return { command: 'version' };
     case undefined:
-      throw new UsageError('a command is missing: inspect, project or doctor');
+      throw new UsageError('a command is missing: inspect, project, doctor or install-cuda');
     default:
-      throw new UsageError(`there is no command ${command}: inspect, project or doctor`);
+      throw new UsageError(`there is no command ${command}: inspect, project, doctor or install-cuda`);
   }
 }
 

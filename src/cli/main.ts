@@ -15,8 +15,10 @@ import { measurePlans, type Outcome } from '../engine/run';
 import { selfTest } from '../engine/selftest';
 import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
 import { Batch, type Item } from './batch';
+import { installCuda } from './cuda';
 import { checkJsonTarget, writeJson } from './json';
 import { ProgressLine } from './progress';
+import { storageFolder } from './storage';
 import { reportLines } from './table';
 
 declare const SAFE_LORA_VERSION: string;
@@ -27,6 +29,8 @@ const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0
 const childPath = join(__dirname, 'engine-child.js');
 const DOCTOR_MEMORY = 512 * 2 ** 20;
 let engine: Engine | undefined;
+/** Of work that tidies up before it ends. */
+let interrupt: AbortController | undefined;
 
 async function main(): Promise<void> {
   const args = parseArguments(process.argv.slice(2));
@@ -39,6 +43,10 @@ async function main(): Promise<void> {
       return;
     case 'doctor':
       return doctor(args.json);
+    case 'install-cuda':
+      return interruptible((signal) =>
+        installCuda({ ...args, storage: storageFolder(), onnxruntime: ONNXRUNTIME_VERSION, signal }),
+      );
     case 'inspect':
       return inspect(args);
     case 'project':
@@ -166,8 +174,27 @@ async function doctor(json: string | undefined): Promise<void> {
   }
 }
 
+class Interrupted extends Error {
+  constructor(readonly status: number) {
+    super('interrupted');
+  }
+}
+
+/** A signal ends the work in its own order; a second one ends it at once. */
+async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  interrupt = new AbortController();
+  try {
+    await work(interrupt.signal);
+  } finally {
+    interrupt = undefined;
+  }
+}
+
 function fail(error: unknown): void {
-  if (error instanceof UsageError) {
+  if (error instanceof Interrupted) {
+    process.stderr.write('safe-lora: interrupted; what has been downloaded is kept, run it again to go on.\n');
+    process.exitCode = error.status;
+  } else if (error instanceof UsageError) {
     process.stderr.write(`safe-lora: ${error.message} (safe-lora --help shows how)\n`);
     process.exitCode = 2;
   } else if (error instanceof SafeLoraError) {
@@ -188,6 +215,10 @@ for (const [signal, status] of [
 ] as const) {
   // prettier-ignore
   process.on(signal, () => {
+    if (interrupt && !interrupt.signal.aborted) {
+      interrupt.abort(new Interrupted(status));
+      return;
+    }
     engine?.dispose();
     removeUnfinished();
     process.exit(status);

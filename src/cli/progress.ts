@@ -1,24 +1,33 @@
-// One line on standard error that says how far the walk is, where a person is watching.
+// One line on standard error that says how far the work is, where a person is watching.
 import { bytesText } from '../core/bytes';
 import { type Progress } from '../engine/run';
 
-export class ProgressLine {
-  private readonly started = performance.now();
+/** A line that is written over and over. */
+export class StatusLine {
   private shown = false;
 
   constructor(private readonly stream: NodeJS.WriteStream) {}
 
-  update({ modulesDone, modulesTotal, bytesDone, bytesTotal }: Progress): void {
+  show(text: string): void {
     if (!this.stream.isTTY) return;
-    const left = ((performance.now() - this.started) / 1000) * (bytesTotal / bytesDone - 1);
-    this.stream.write(
-      `\r\x1b[K${modulesDone} of ${modulesTotal} modules, ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}, ${Math.ceil(left)} s left`,
-    );
+    this.stream.write(`\r\x1b[K${text}`);
     this.shown = true;
   }
 
   clear(): void {
     if (this.shown) this.stream.write('\r\x1b[K');
     this.shown = false;
+  }
+}
+
+/** That of a walk over weights. */
+export class ProgressLine extends StatusLine {
+  private readonly started = performance.now();
+
+  update({ modulesDone, modulesTotal, bytesDone, bytesTotal }: Progress): void {
+    const left = ((performance.now() - this.started) / 1000) * (bytesTotal / bytesDone - 1);
+    this.show(
+      `${modulesDone} of ${modulesTotal} modules, ${bytesText(bytesDone)} of ${bytesText(bytesTotal)}, ${Math.ceil(left)} s left`,
+    );
   }
 }

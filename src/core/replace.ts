@@ -60,7 +60,8 @@ export async function recover(path: string): Promise<void> {
   }
 }
 
-function isRunning(pid: number): boolean {
+/** True for another process that lives. */
+export function isRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);

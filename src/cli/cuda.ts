@@ -1,0 +1,79 @@
+// safe-lora install-cuda: brings the CUDA provider, or removes it, and says what else is missing.
+import { bytesText } from '../core/bytes';
+import { NUGET_INDEX } from '../cuda/feed';
+import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
+import { type Network } from '../cuda/network';
+import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { type CudaArguments } from './arguments';
+import { StatusLine } from './progress';
+
+export interface CudaInstall extends CudaArguments {
+  storage: string;
+  onnxruntime: string;
+  signal: AbortSignal;
+}
+
+/** @throws SafeLoraError, or the signal's reason */
+export async function installCuda({ archive, removes, storage, onnxruntime, signal }: CudaInstall): Promise<void> {
+  const target = { storage, version: onnxruntime };
+  if (removes) {
+    const folder = cudaFolder(storage);
+    say((await remove(storage)) ? `removed  ${folder}` : `nothing to remove in ${folder}`);
+    return;
+  }
+  const folder = archive === undefined ? await fromFeed() : await installFromArchive(target, archive, signal);
+  say(`installed  ${folder}`);
+  for (const line of stateLines(storage, await cudaState(storage, onnxruntime))) say(line);
+
+  async function fromFeed(): Promise<string> {
+    // Node's own fetch minds no proxy settings. Loaded for this command only.
+    const { EnvHttpProxyAgent, fetch } = await import('undici');
+    const agent = withoutWarnings(() => new EnvHttpProxyAgent());
+    const network: Network = { fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }), signal };
+    const line = new StatusLine(process.stderr);
+    try {
+      const offer = await findOffer(target, network, process.env.SAFE_LORA_NUGET_INDEX ?? NUGET_INDEX);
+      say(`${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`);
+      return await installFromFeed(target, network, offer, (done, total) => {
+        line.show(`${bytesText(done)} of ${bytesText(total)}, ${Math.floor((100 * done) / total)} %`);
+      });
+    } finally {
+      line.clear();
+      await agent.destroy();
+    }
+  }
+}
+
+/** What is there and what is not, as the user reads it. */
+export function stateLines(storage: string, state: CudaState): string[] {
+  switch (state.state) {
+    case 'unsupported':
+      return [state.reason];
+    case 'absent':
+      return ['the CUDA provider is not installed: safe-lora install-cuda'];
+    case 'ready':
+      return [`all ${state.libraries.length} libraries that it needs are there`];
+    case 'incomplete':
+      return [
+        'CUDA cannot run yet; the provider also needs',
+        ...state.missing.map(({ name, advice }) => `  ${name}  ${advice}`),
+        ...(state.command === null ? [] : [`All that pip brings: ${state.command}`]),
+        `Libraries that you have elsewhere are found on LD_LIBRARY_PATH or in ${librariesFolder(storage)}`,
+      ];
+  }
+}
+
+/** Undici 6, the last that takes every Node 20, warns that this agent is experimental; undici 7 does so no longer. */
+function withoutWarnings<T>(make: () => T): T {
+  const emitWarning = process.emitWarning.bind(process);
+  process.emitWarning = () => undefined;
+  try {
+    return make();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

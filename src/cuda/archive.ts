@@ -1,0 +1,116 @@
+// The two libraries out of a NuGet package (a zip file), and nothing else of it.
+import { buf as crc32 } from 'crc-32';
+import { createWriteStream } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { fileError, SafeLoraError } from '../core/errors';
+import { ReadableFile } from '../core/files';
+import { sync } from '../core/replace';
+import { readNeeded, X86_64 } from './needed';
+import { type ProviderPackage } from './package';
+
+/** A NuGet package has some ten to some thousand files. */
+const MAX_ENTRIES = 20_000;
+/** The provider of onnxruntime 1.30 unpacks to less than a tenth of this. */
+const MAX_LIBRARY_BYTES = 8_000_000_000;
+const MAX_NUSPEC_BYTES = 1_000_000;
+
+/**
+ * Writes the libraries into an existing folder, each whole and of the checksum that the archive says.
+ * @throws SafeLoraError where it is another package or version, or is damaged; the signal's reason
+ */
+export async function extract(
+  archive: string,
+  wanted: ProviderPackage,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  // Says what is missing, a folder or a device, as for every other file.
+  await ReadableFile.with(archive, () => Promise.resolve());
+  let zip: ZipFile | undefined;
+  try {
+    zip = await openPromise(archive, { autoClose: false });
+    const entries = await entriesOf(zip, archive);
+    await requirePackage(zip, entries, archive, wanted);
+    for (const path of wanted.files) {
+      const entry = entries.get(path);
+      if (!entry) throw refused(archive, `it has no ${path}`, wanted);
+      await write(zip, entry, join(folder, basename(path)), MAX_LIBRARY_BYTES, signal);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof SafeLoraError) throw error;
+    if ((error as NodeJS.ErrnoException).code?.startsWith('E')) throw fileError(folder, error, 'write');
+    throw refused(archive, `it is damaged or no NuGet package (${(error as Error).message})`, wanted);
+  } finally {
+    zip?.close();
+  }
+  for (const path of wanted.files) {
+    const { machine } = await readNeeded(join(folder, basename(path)));
+    if (machine !== X86_64) throw refused(archive, `${path} in it is for another processor`, wanted);
+  }
+}
+
+async function entriesOf(zip: ZipFile, archive: string): Promise<Map<string, Entry>> {
+  if (zip.entryCount > MAX_ENTRIES) throw new Error(`${zip.entryCount} files in it`);
+  const entries = new Map<string, Entry>();
+  for await (const entry of zip.eachEntry()) {
+    if (entries.has(entry.fileName)) throw new Error(`${entry.fileName} is twice in ${basename(archive)}`);
+    entries.set(entry.fileName, entry);
+  }
+  return entries;
+}
+
+/** The package's own description must name it and its version: another version's provider does not load. */
+async function requirePackage(
+  zip: ZipFile,
+  entries: ReadonlyMap<string, Entry>,
+  archive: string,
+  wanted: ProviderPackage,
+): Promise<void> {
+  const nuspec = [...entries.values()].find(({ fileName }) => /^[^/]+\.nuspec$/.test(fileName));
+  if (!nuspec) throw refused(archive, 'it has no .nuspec, so it is no NuGet package', wanted);
+  const text = (await collect(zip, nuspec, MAX_NUSPEC_BYTES)).toString('utf8');
+  const [id, version] = ['id', 'version'].map((tag) => new RegExp(`<${tag}>\\s*([^<]*?)\\s*</${tag}>`).exec(text)?.[1]);
+  if (id?.toLowerCase() !== wanted.id.toLowerCase() || version !== wanted.version)
+    throw refused(archive, `it is ${id ?? 'a package without a name'} ${version ?? ''}`.trimEnd(), wanted);
+}
+
+async function collect(zip: ZipFile, entry: Entry, limit: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of await openEntry(zip, entry, limit)) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces);
+}
+
+async function write(zip: ZipFile, entry: Entry, path: string, limit: number, signal: AbortSignal): Promise<void> {
+  let sum = 0;
+  const stream = await openEntry(zip, entry, limit);
+  await pipeline(
+    stream,
+    async function* (pieces: AsyncIterable<Buffer>) {
+      for await (const piece of pieces) {
+        sum = crc32(piece, sum);
+        yield piece;
+      }
+    },
+    createWriteStream(path, { flags: 'wx' }),
+    { signal },
+  );
+  if (sum >>> 0 !== entry.crc32) throw new Error(`${entry.fileName} has a wrong checksum`);
+  await sync(path);
+}
+
+async function openEntry(zip: ZipFile, entry: Entry, limit: number): Promise<Readable> {
+  if (entry.uncompressedSize > limit) throw new Error(`${entry.fileName} is too large`);
+  // The stream itself ends with an error where more or fewer bytes come out than said.
+  return zip.openReadStreamPromise(entry);
+}
+
+function refused(archive: string, reason: string, { id, version, page }: ProviderPackage): SafeLoraError {
+  return new SafeLoraError(
+    'provider-package',
+    `${archive}: cannot be installed: ${reason}; ${id} ${version} is needed, from ${page}.`,
+  );
+}

@@ -1,0 +1,138 @@
+// One large file over a line that may break: what has come is kept and the rest asked for, and the whole is held against its checksum.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { fileError } from '../core/errors';
+import { stampOf } from '../core/files';
+import { isObject } from '../core/objects';
+import { type Offer } from './feed';
+import { type Network, type Reply, request, RequestFailure, requireStatus, shownUrl, withRetries } from './network';
+
+/** Bytes that have come, of all. */
+export type OnProgress = (done: number, total: number) => void;
+
+/**
+ * @param path where the bytes are gathered; what an earlier run has left there is gone on with
+ * @throws RequestFailure, SafeLoraError from the disk, or the signal's reason; only a wrong checksum loses what has come
+ */
+export async function download(network: Network, offer: Offer, path: string, onProgress: OnProgress): Promise<void> {
+  let furthest = Math.max(0, (await stampOf(path)).size);
+  let progressed = false;
+  await withRetries(
+    network,
+    async () => {
+      try {
+        await fetchRest(network, offer, path, onProgress);
+      } finally {
+        const { size } = await stampOf(path);
+        progressed = size > furthest;
+        furthest = Math.max(furthest, size);
+      }
+    },
+    () => progressed,
+  );
+  await verify(network, offer, path);
+}
+
+/** Removes what was gathered. */
+export async function forget(path: string): Promise<void> {
+  await Promise.all([path, originPath(path)].map((file) => rm(file, { force: true })));
+}
+
+async function fetchRest(network: Network, offer: Offer, path: string, onProgress: OnProgress): Promise<void> {
+  const etag = await keptEtag(path, offer);
+  const { size } = await stampOf(path);
+  const kept = etag === undefined || size > offer.size ? 0 : Math.max(0, size);
+  if (kept === offer.size) return;
+  const headers = {
+    // Ranges count the bytes of the file, not of a compressed form of it.
+    'accept-encoding': 'identity',
+    ...(etag !== undefined && kept > 0 ? { range: `bytes=${kept}-`, 'if-range': etag } : {}),
+  };
+  await request(network, offer.url, headers, async (reply, alive) => {
+    if (reply.status === 416 || (reply.status === 206 && !continues(reply, kept, offer.size))) {
+      await forget(path);
+      throw new RequestFailure(shownUrl(offer.url), 'the server sends another part than the one asked for', true);
+    }
+    requireStatus(offer.url, reply, 200, 206);
+    const start = reply.status === 206 ? kept : 0;
+    await rememberEtag(path, offer, reply.headers.get('etag'));
+    const done = await append(path, start, offer, reply, (count) => {
+      alive();
+      onProgress(count, offer.size);
+    });
+    if (done < offer.size) throw new RequestFailure(shownUrl(offer.url), 'the connection broke off', true);
+  });
+}
+
+/** @returns the size of the file then */
+async function append(
+  path: string,
+  start: number,
+  offer: Offer,
+  { body }: Reply,
+  onCount: (done: number) => void,
+): Promise<number> {
+  const writing = (error: unknown): never => {
+    throw fileError(path, error, 'write');
+  };
+  const handle = await open(path, start > 0 ? 'r+' : 'w').catch(writing);
+  let done = start;
+  try {
+    for await (const piece of body ?? []) {
+      if (done + piece.length > offer.size)
+        throw new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
+      for (let at = 0; at < piece.length;) {
+        const { bytesWritten } = await handle.write(piece, at, piece.length - at, done).catch(writing);
+        at += bytesWritten;
+        done += bytesWritten;
+      }
+      onCount(done);
+    }
+    return done;
+  } finally {
+    await handle.close();
+  }
+}
+
+function continues({ headers }: Reply, start: number, total: number): boolean {
+  const [, from, of] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '') ?? [];
+  return Number(from) === start && Number(of) === total;
+}
+
+/** Stands beside the gathered bytes and says of what they are the beginning: another ETag is another file. */
+const originPath = (path: string): string => `${path}.json`;
+
+/** The strong ETag of what is kept, where that can be gone on with. */
+async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | undefined> {
+  try {
+    const origin: unknown = JSON.parse(await readFile(originPath(path), 'utf8'));
+    if (!isObject(origin) || origin.url !== url || origin.sha512 !== sha512) return undefined;
+    return typeof origin.etag === 'string' ? origin.etag : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function rememberEtag(path: string, { url, sha512 }: Offer, etag: string | null): Promise<void> {
+  // A weak one does not promise the same bytes.
+  if (etag === null || !/^"[\x21\x23-\x7e]*"$/.test(etag)) {
+    await rm(originPath(path), { force: true });
+    return;
+  }
+  await writeFile(originPath(path), JSON.stringify({ url, sha512, etag })).catch((error: unknown) => {
+    throw fileError(originPath(path), error, 'write');
+  });
+}
+
+async function verify({ signal }: Network, { url, sha512 }: Offer, path: string): Promise<void> {
+  const hash = createHash('sha512');
+  for await (const piece of createReadStream(path, { signal })) hash.update(piece as Buffer);
+  if (hash.digest('base64') === sha512) return;
+  await forget(path);
+  throw new RequestFailure(
+    shownUrl(url),
+    'what came has another SHA-512 than the feed says and was thrown away',
+    false,
+  );
+}

@@ -1,0 +1,173 @@
+// Requests as a package feed needs them: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What is used of a `fetch`; which one decides about proxies. */
+export type Fetch = (
+  url: string,
+  init: { headers: Record<string, string>; redirect: 'manual'; signal: AbortSignal },
+) => Promise<Reply>;
+
+export interface Reply {
+  status: number;
+  headers: { get(name: string): string | null };
+  body: AsyncIterable<Uint8Array> | null;
+}
+
+export interface Network {
+  fetch: Fetch;
+  signal: AbortSignal;
+  /** Waits that long, in milliseconds; tests need not. */
+  wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** A line is given up after so many milliseconds without a byte. */
+  stallAfter?: number;
+}
+
+/** What went wrong with one request. */
+export class RequestFailure extends Error {
+  override readonly name = 'RequestFailure';
+
+  constructor(
+    readonly url: string,
+    readonly reason: string,
+    /** Another try may help; after how many milliseconds, where the server said it. */
+    readonly again: boolean,
+    readonly retryAfter?: number,
+    options?: ErrorOptions,
+  ) {
+    super(`${url}: ${reason}`, options);
+  }
+}
+
+/** Failures in a row before giving up. */
+const TRIES = 4;
+const FIRST_WAIT_MS = 500;
+/** A server that asks for a longer pause is told to the user. */
+const MAX_WAIT_MS = 120_000;
+const STALL_MS = 60_000;
+const MAX_REDIRECTS = 5;
+
+/** Without user, password and query, which may be secrets. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return 'an unreadable address';
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
+/**
+ * One request, from its start to the last byte that `use` reads.
+ * @param use is to call `alive` for each piece that it reads
+ * @throws RequestFailure, or the signal's reason
+ */
+export async function request<T>(
+  { fetch, signal, stallAfter = STALL_MS }: Network,
+  url: string,
+  headers: Record<string, string>,
+  use: (reply: Reply, alive: () => void) => Promise<T>,
+): Promise<T> {
+  const stalled = new AbortController();
+  const timer = setTimeout(() => {
+    stalled.abort();
+  }, stallAfter);
+  const either = AbortSignal.any([signal, stalled.signal]);
+  let at = url;
+  try {
+    for (let hops = 0; ; hops++) {
+      requireSecure(at);
+      const reply = await fetch(at, { headers, redirect: 'manual', signal: either });
+      const location = [301, 302, 303, 307, 308].includes(reply.status) ? reply.headers.get('location') : null;
+      if (location === null) return await use(reply, () => timer.refresh());
+      if (hops === MAX_REDIRECTS) throw new RequestFailure(shownUrl(url), 'is redirected without end', false);
+      if (!URL.canParse(location, at)) throw new RequestFailure(shownUrl(at), 'is redirected to nowhere', false);
+      at = new URL(location, at).href;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (stalled.signal.aborted)
+      throw new RequestFailure(shownUrl(at), `sent nothing for ${stallAfter / 1000} seconds`, true);
+    throw networkFailure(at, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function requireSecure(url: string): void {
+  const { protocol, hostname, username, password } = new URL(URL.canParse(url) ? url : 'none:');
+  if (username !== '' || password !== '')
+    throw new RequestFailure(shownUrl(url), 'holds a user name or a password, which no request may', false);
+  const isLoopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+  if (protocol === 'https:' || (protocol === 'http:' && isLoopback)) return;
+  throw new RequestFailure(shownUrl(url), 'is not an https address, and nothing else is trusted', false);
+}
+
+/** What fetch says only in the cause of its error. */
+function networkFailure(url: string, error: unknown): Error {
+  // What is wrong on the disk says so itself.
+  if (!(error instanceof Error) || error instanceof RequestFailure || !isNetworkError(error)) return error as Error;
+  const { code = '', message } = (error.cause ?? error) as NodeJS.ErrnoException;
+  const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)/.test(code);
+  const reasons: Record<string, string> = {
+    ENOTFOUND: 'no address is known for that host',
+    EAI_AGAIN: 'no address is known for that host',
+    ECONNREFUSED: 'nothing answers there',
+    ENETUNREACH: 'there is no way to that network',
+    EHOSTUNREACH: 'there is no way to that host',
+    ECONNRESET: 'the connection broke off',
+    UND_ERR_SOCKET: 'the connection broke off',
+    UND_ERR_CONNECT_TIMEOUT: 'nothing answers there in time',
+    ETIMEDOUT: 'nothing answers there in time',
+  };
+  const reason = isCertificate
+    ? `its certificate is not trusted (${code}); NODE_EXTRA_CA_CERTS names further ones`
+    : (reasons[code] ?? `${error.message}${error.cause ? `: ${message || code}` : ''}`);
+  return new RequestFailure(shownUrl(url), `cannot be reached: ${reason}`, !isCertificate, undefined, { cause: error });
+}
+
+/** Undici throws a TypeError both where no reply came ("fetch failed") and where one broke off ("terminated"). */
+function isNetworkError(error: Error): boolean {
+  const code = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
+  return error instanceof TypeError || /^(?:E[A-Z]+|UND_ERR_\w+)$/.test(code ?? '');
+}
+
+/** @throws RequestFailure for any status but those */
+export function requireStatus(url: string, { status, headers }: Reply, ...wanted: number[]): void {
+  if (wanted.includes(status)) return;
+  if (status === 429 || status >= 500) {
+    const retryAfter = retryAfterOf(headers.get('retry-after'));
+    const reason = `the server answers ${status}${retryAfter === undefined ? '' : ` and asks for ${Math.ceil(retryAfter / 1000)} seconds of patience`}`;
+    throw new RequestFailure(shownUrl(url), reason, (retryAfter ?? 0) <= MAX_WAIT_MS, retryAfter);
+  }
+  const why = status === 404 ? ' (it is not there)' : status === 407 ? ' (the proxy wants a login)' : '';
+  throw new RequestFailure(shownUrl(url), `the server answers ${status}${why}`, false);
+}
+
+/** In milliseconds. The header holds seconds or a date. */
+function retryAfterOf(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const value = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(value) ? Math.max(0, value) : undefined;
+}
+
+/**
+ * @param progressed whether the last try got further than any before it: then the line is slow or bad, not dead
+ * @throws RequestFailure, or the signal's reason
+ */
+export async function withRetries<T>(
+  { signal, wait = (milliseconds) => delay(milliseconds, undefined, { signal }) }: Network,
+  attempt: () => Promise<T>,
+  progressed: () => boolean = () => false,
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof RequestFailure) || !error.again) throw error;
+      if (progressed()) failures = 1;
+      if (failures === TRIES) throw error;
+      try {
+        await wait(error.retryAfter ?? FIRST_WAIT_MS * 2 ** (failures - 1), signal);
+      } finally {
+        signal.throwIfAborted();
+      }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// How this machine stands with CUDA: the installed provider, the libraries that it needs, and where a process must look for them.
+import { randomUUID } from 'node:crypto';
+import { readlink, rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError } from '../core/errors';
+import { kindOf } from '../core/files';
+import { pipPackage } from './advice';
+import { findLibraries, type Library, type Missing } from './find';
+import { type Machine, thisMachine } from './machine';
+import { readNeeded } from './needed';
+import { PROVIDER_FILE, SHARED_FILE, unsupportedReason } from './package';
+
+export type CudaState =
+  | { state: 'unsupported'; reason: string }
+  | { state: 'absent' }
+  | {
+      state: 'incomplete';
+      /** Of the provider. */
+      folder: string;
+      missing: Missing[];
+      /** What brings all that pip can bring, to be pasted into a terminal; null where it brings nothing of it. */
+      command: string | null;
+    }
+  | {
+      state: 'ready';
+      folder: string;
+      /** What belongs on LD_LIBRARY_PATH of the process that loads onnxruntime, before what is there; the provider's folder is the first. */
+      searchPath: string[];
+      libraries: Library[];
+    };
+
+/** What onnxruntime's own library is called, and looked for as. */
+const RUNTIME_FILE = 'libonnxruntime.so.1';
+
+/** All that an install keeps. */
+export const cudaFolder = (storage: string): string => join(storage, 'cuda');
+
+export const providerFolder = (storage: string, version: string): string => join(cudaFolder(storage), version);
+
+/** A place for CUDA's own libraries where nothing else brings them: by `pip --prefix`, or laid there by hand. */
+export const librariesFolder = (storage: string): string => join(cudaFolder(storage), 'libraries');
+
+/**
+ * @param storage the extension's global storage, or the command line's
+ * @throws SafeLoraError where what is installed is damaged
+ */
+export async function cudaState(
+  storage: string,
+  onnxruntimeVersion: string,
+  machine: Machine = thisMachine(),
+): Promise<CudaState> {
+  const reason = unsupportedReason(machine);
+  if (reason !== null) return { state: 'unsupported', reason };
+  const folder = providerFolder(storage, onnxruntimeVersion);
+  const provider = join(folder, PROVIDER_FILE);
+  const kinds = await Promise.all([provider, join(folder, SHARED_FILE)].map(kindOf));
+  if (kinds.some((kind) => kind !== 'file')) return { state: 'absent' };
+  const { libraries, missing, folders } = await findLibraries(provider, librariesFolder(storage), machine);
+  if (missing.length === 0) return { state: 'ready', folder, searchPath: [folder, ...folders], libraries };
+  return { state: 'incomplete', folder, missing, command: await pipCommand(storage, provider, missing) };
+}
+
+async function pipCommand(storage: string, provider: string, missing: readonly Missing[]): Promise<string | null> {
+  const { needed } = await readNeeded(provider);
+  const packages = missing.map(({ name }) => pipPackage(name, needed)).filter((name) => name !== null);
+  if (packages.length === 0) return null;
+  const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+  const names = [...new Set(packages)].map(quoted).join(' ');
+  // A prefix of its own works beside a system's managed Python, and whatever environment is active.
+  return `python3 -m pip install --ignore-installed --prefix ${quoted(librariesFolder(storage))} ${names}`;
+}
+
+/**
+ * Lays a link to onnxruntime's library beside the provider: it loads its providers from the folder under whose name it was loaded itself.
+ * To be called before each process that is to use CUDA, since an update of the extension moves the library.
+ */
+export async function linkRuntime(folder: string, runtimeLibrary: string): Promise<void> {
+  const link = join(folder, RUNTIME_FILE);
+  const before = await readlink(link).catch(() => null);
+  if (before === runtimeLibrary) return;
+  // The engine starts several processes at once.
+  const fresh = `${link}.${randomUUID()}`;
+  try {
+    await symlink(runtimeLibrary, fresh);
+    // One that starts meanwhile finds the old link or the new one.
+    await rename(fresh, link);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw fileError(link, error, 'write');
+  }
+}

@@ -1,0 +1,94 @@
+// What a shared library needs, on libraries made here and on real ones, and on damaged bytes.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { SafeLoraError } from '../../src/core/errors';
+import { readNeeded, X86_64 } from '../../src/cuda/needed';
+import { root, temporaryFolder } from '../fixtures/make';
+import { elf, readelfNeeded } from './elf';
+
+const folder = temporaryFolder();
+const runtime = (arch: string): string =>
+  join(root, `node_modules/onnxruntime-node/bin/napi-v6/linux/${arch}/libonnxruntime.so.1`);
+
+function written(name: string, bytes: Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+describe('what a library needs', () => {
+  it('is read in its order, with the folders that it asks for', async () => {
+    const path = written('made.so', elf({ needed: ['libcublas.so.12', 'libc.so.6'], runpath: '$ORIGIN:/opt/x' }));
+    assert.deepEqual(await readNeeded(path), {
+      machine: X86_64,
+      needed: ['libcublas.so.12', 'libc.so.6'],
+      runpath: ['$ORIGIN', '/opt/x'],
+    });
+  });
+
+  it("is read of onnxruntime's own libraries, for both processors", async () => {
+    const { needed, runpath, machine } = await readNeeded(runtime('x64'));
+    assert.equal(machine, X86_64);
+    for (const name of ['libstdc++.so.6', 'libc.so.6', 'ld-linux-x86-64.so.2']) assert.ok(needed.includes(name), name);
+    assert.deepEqual(runpath, ['$ORIGIN']);
+    const arm = await readNeeded(runtime('arm64'));
+    assert.equal(arm.machine, 183);
+    assert.ok(arm.needed.includes('libc.so.6'));
+  });
+
+  it('is what binutils reads in the libraries of this system', async (t) => {
+    const system = '/lib/x86_64-linux-gnu';
+    if (readelfNeeded(runtime('x64')) === null || !existsSync(system)) {
+      t.skip('no readelf here');
+      return;
+    }
+    const libraries = readdirSync(system)
+      .filter((name) => /\.so[.\d]*$/.test(name))
+      .map((name) => join(system, name))
+      .filter((path) => statSync(path).isFile() && readFileSync(path).readUInt32BE(0) === 0x7f454c46)
+      .slice(0, 40);
+    assert.ok(libraries.length > 5);
+    for (const path of [...libraries, runtime('x64'), runtime('arm64')])
+      assert.deepEqual((await readNeeded(path)).needed, readelfNeeded(path), path);
+  });
+
+  it('is refused in one line where the file is none, cut off or for a 32-bit machine', async () => {
+    const whole = elf({ needed: ['libcublas.so.12'] });
+    const small = Buffer.from(whole);
+    small[4] = 1;
+    const cases: [string, Uint8Array, RegExp][] = [
+      ['text.so', Buffer.from('GROUP ( libx.so.1 )'.padEnd(80)), /no ELF file/],
+      ['empty.so', Buffer.alloc(0), /cut off/],
+      ['cut.so', whole.subarray(0, whole.length - 20), /cut off/],
+      ['small.so', small, /64-bit/],
+    ];
+    for (const [name, bytes, reason] of cases) {
+      const path = written(name, bytes);
+      await assert.rejects(readNeeded(path), (error) => {
+        assert.ok(error instanceof SafeLoraError);
+        assert.equal(error.code, 'provider-package');
+        assert.ok(error.message.startsWith(`${path}: `));
+        assert.match(error.message, reason);
+        return true;
+      });
+    }
+  });
+
+  it('never fails otherwise, whatever is changed in the bytes', async () => {
+    const whole = elf({ needed: ['libcublas.so.12', 'libcudart.so.12'], runpath: '$ORIGIN' });
+    const change = fc.record({ at: fc.nat(whole.length - 1), to: fc.nat(255) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
+        const bytes = Buffer.from(whole);
+        for (const { at, to } of changes) bytes[at] = to;
+        await readNeeded(written('changed.so', bytes)).catch((error: unknown) => {
+          assert.ok(error instanceof SafeLoraError, String(error));
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
