@@ -9,13 +9,14 @@ import { checkDestination, companions, type Destination, removeUnfinished, write
 import { makeProjection, writeAdapterFile } from '../core/patch';
 import { buildReport, type MeasuredModule, type Report, travellingReport } from '../core/report';
 import { mayTake } from '../core/selection';
+import { type ChosenDevice, Devices } from '../engine/devices';
+import { examine } from '../engine/doctor';
 import { Engine } from '../engine/pool';
-import { type ChosenDevice, chooseDevice } from '../engine/providers';
 import { measurePlans, type Outcome } from '../engine/run';
-import { selfTest } from '../engine/selftest';
 import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
+import { doctorLines } from './doctor';
 import { checkJsonTarget, writeJson } from './json';
 import { ProgressLine } from './progress';
 import { storageFolder } from './storage';
@@ -27,7 +28,12 @@ declare const ONNXRUNTIME_VERSION: string;
 const { NO_COLOR, FORCE_COLOR } = process.env;
 const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
 const childPath = join(__dirname, 'engine-child.js');
-const DOCTOR_MEMORY = 512 * 2 ** 20;
+const devices = new Devices({
+  childPath,
+  storage: storageFolder(),
+  version: SAFE_LORA_VERSION,
+  onnxruntimeVersion: ONNXRUNTIME_VERSION,
+});
 let engine: Engine | undefined;
 /** Of work that tidies up before it ends. */
 let interrupt: AbortController | undefined;
@@ -56,9 +62,9 @@ async function main(): Promise<void> {
 
 async function inspect(args: InspectArguments): Promise<void> {
   await checkJsonTarget(args.json);
-  const device = chooseDevice(args.device);
+  const device = await devices.choose(args.device);
   const batch = await Batch.open(args);
-  const outcomes = await measure(batch, args, () => false);
+  const outcomes = await measure(batch, device, args, () => false);
   const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
     const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device });
     show(report, args);
@@ -69,7 +75,7 @@ async function inspect(args: InspectArguments): Promise<void> {
 
 async function project(args: ProjectArguments): Promise<void> {
   await checkJsonTarget(args.json);
-  const device: ChosenDevice = chooseDevice(args.device);
+  const device = await devices.choose(args.device);
   const batch = await Batch.open(args);
   const outputs = batch.outputs(args.out);
   const destinations = new Map<Item, Destination>();
@@ -78,7 +84,7 @@ async function project(args: ProjectArguments): Promise<void> {
     if (!args.again) refuseProjectedBefore(adapter);
     destinations.set(item, await checkDestination(outputs.get(item)!, adapter, args.force));
   });
-  const outcomes = await measure(batch, args, ({ name, measurement }) =>
+  const outcomes = await measure(batch, device, args, ({ name, measurement }) =>
     mayTake(args.selection, name, measurement?.similarity ?? null),
   );
   const reports = await batch.eachMeasured(outcomes, async (item, measured) => {
@@ -112,11 +118,12 @@ function refuseProjectedBefore({ file, modules }: Adapter): void {
 /** @param keep whether a module's projection is wanted */
 async function measure(
   { plans }: Batch,
+  { provider }: ChosenDevice,
   { memory, quiet }: { memory: number; quiet: boolean },
   keep: (module: MeasuredModule) => boolean,
 ): Promise<Outcome[]> {
   const line = new ProgressLine(process.stderr);
-  engine = new Engine({ childPath, memory });
+  engine = new Engine({ childPath, memory, ...(await devices.process(provider)) });
   try {
     return await measurePlans(plans, engine, {
       keep,
@@ -150,28 +157,9 @@ function show(
 
 async function doctor(json: string | undefined): Promise<void> {
   await checkJsonTarget(json);
-  engine = new Engine({ childPath, memory: DOCTOR_MEMORY, workers: 1 });
-  try {
-    const test = await selfTest(engine);
-    const found = {
-      schema: 'safe-lora/doctor@1',
-      tool: { version: SAFE_LORA_VERSION },
-      node: process.versions.node,
-      platform: `${process.platform}-${process.arch}`,
-      onnxruntime: ONNXRUNTIME_VERSION,
-      providers: [{ provider: 'cpu', usable: true, reason: null, selfTest: test }],
-    };
-    if (json !== '-') {
-      process.stdout.write(
-        `safe-lora ${found.tool.version}, onnxruntime ${found.onnxruntime}, node ${found.node}, ${found.platform}\n` +
-          `cpu  usable: similarity within ${test.similarityError.toExponential(1)} of double precision, ` +
-          `${test.milliseconds.toFixed(0)} ms a 256 x 256 module (the first ${test.firstMilliseconds.toFixed(0)} ms)\n`,
-      );
-    }
-    await writeJson(json, found);
-  } finally {
-    engine.dispose();
-  }
+  const found = await examine(devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION });
+  if (json !== '-') process.stdout.write(`${doctorLines(found).join('\n')}\n`);
+  await writeJson(json, found);
 }
 
 class Interrupted extends Error {

@@ -22,7 +22,7 @@ interface ProviderTraits {
   decoder: Decoder;
   /** The version of the ONNX operators: BitCast came with 26, and the GPU's operators are not written for the newest ones. */
   opset: number;
-  /** Where onnxruntime's build has it. */
+  /** Where onnxruntime for Node.js has it. */
   isBuiltFor: (platform: NodeJS.Platform, arch: string) => boolean;
 }
 
@@ -30,7 +30,7 @@ export const traits: Readonly<Record<Provider, ProviderTraits>> = {
   cuda: {
     decoder: 'gather',
     opset: 17,
-    isBuiltFor: (platform, arch) => arch === 'x64' && (platform === 'linux' || platform === 'win32'),
+    isBuiltFor: (platform, arch) => platform === 'linux' && arch === 'x64',
   },
   dml: { decoder: 'gather', opset: 17, isBuiltFor: (platform) => platform === 'win32' },
   coreml: {

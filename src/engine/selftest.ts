@@ -1,85 +1,136 @@
-// Proves the engine on this machine: a known module through the real way, against the definition computed in double.
+// Proves a provider on this machine: small modules through the real way, against the definition computed in double, and a timed larger one.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decode, encode } from '../core/dtype';
+import { decode, encode, type FloatDtype, floatDtypes } from '../core/dtype';
 import { probeRows, PROBES } from '../core/measure';
 import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
-import { valueOf } from './protocol';
+import { type ModuleTask, valueOf } from './protocol';
 
-const SIZE = 256;
+/** Rows and columns of the modules whose numbers are checked. */
+const SMALL = 64;
+
+/** Elements of V in one run, so that such a module goes through in blocks. */
+const SMALL_BLOCK = (SMALL * SMALL) / 4;
+
+/** Rows and columns of the module that is timed: large enough for a GPU to show what it is good for. */
+export const TIMED = 2048;
 
 export interface SelfTest {
-  /** |similarity − the definition in double| */
+  /** The largest |similarity − the definition in double|, over all dtypes, both orientations, whole and in blocks. */
   similarityError: number;
-  /** Of the first module, the engine's start included. */
+  /** From the engine's start to its first result. */
   firstMilliseconds: number;
-  /** Of a module once the engine runs. */
+  /** Of a TIMED × TIMED module once the engine runs. */
   milliseconds: number;
 }
 
-export async function selfTest(engine: Engine): Promise<SelfTest> {
+/** @param start starts an engine of one process */
+export async function selfTest(start: (options: { largestBlock?: number }) => Engine): Promise<SelfTest> {
   const folder = await mkdtemp(join(tmpdir(), 'safe-lora-doctor-'));
+  const engines: Engine[] = [];
+  const open = (options: { largestBlock?: number }): Engine => {
+    const engine = start(options);
+    engines.push(engine);
+    return engine;
+  };
   try {
-    const path = join(folder, 'weights');
+    const started = performance.now();
+    const whole = open({});
+    let firstMilliseconds: number | undefined;
+    let similarityError = 0;
+    for (const { task, similarity } of await smallModules(folder, floatDtypes)) {
+      const found = await similarityBy(whole, task);
+      firstMilliseconds ??= performance.now() - started;
+      similarityError = Math.max(similarityError, Math.abs(found - similarity));
+    }
+    const inBlocks = open({ largestBlock: SMALL_BLOCK });
+    for (const { task, similarity } of await smallModules(folder, ['BF16'])) {
+      similarityError = Math.max(similarityError, Math.abs((await similarityBy(inBlocks, task)) - similarity));
+    }
+    return { similarityError, firstMilliseconds: firstMilliseconds!, milliseconds: await time(whole, folder) };
+  } finally {
+    await Promise.all(engines.map((engine) => engine.end()));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** NaN where it is undefined. */
+async function similarityBy(engine: Engine, task: ModuleTask): Promise<number> {
+  const { updates } = await engine.compute(task);
+  return valueOf(updates[0]!).measurement.similarity ?? NaN;
+}
+
+/** The fastest of some runs after the first, which compiles. */
+async function time(engine: Engine, folder: string): Promise<number> {
+  const bits = encode(Float64Array.from(probeRows('timed', TIMED / PROBES)), 'BF16');
+  const filled = (rows: number): Buffer => Buffer.alloc(rows * TIMED * 2, bits);
+  const path = join(folder, 'timed');
+  const task = await store(path, 'BF16', [filled(TIMED), filled(TIMED).fill(0, 0, TIMED * TIMED), filled(PROBES), filled(PROBES)], TIMED); // prettier-ignore
+  let fastest = Infinity;
+  for (let run = 0; run < 4; run++) {
+    const started = performance.now();
+    await engine.compute(task);
+    if (run > 0) fastest = Math.min(fastest, performance.now() - started);
+  }
+  return fastest;
+}
+
+interface Known {
+  task: ModuleTask;
+  similarity: number;
+}
+
+async function smallModules(folder: string, dtypes: readonly FloatDtype[]): Promise<Known[]> {
+  const known: Known[] = [];
+  for (const dtype of dtypes) {
     const rows = (name: string, count: number): Float64Array =>
-      Float64Array.from(probeRows(name, (count * SIZE) / PROBES));
-    const stored = [rows('base', SIZE), rows('aligned', SIZE), rows('a', PROBES), rows('b', PROBES)].map((values) =>
-      encode(values, 'BF16'),
+      Float64Array.from(probeRows(name, (count * SMALL) / PROBES));
+    const stored = [rows('base', SMALL), rows('aligned', SMALL), rows('a', PROBES), rows('b', PROBES)].map((values) =>
+      encode(values, dtype),
     );
-    await writeFile(path, Buffer.concat(stored));
-    let offset = 0;
-    const [base, aligned, a, b] = stored.map((bytes, index): TensorInfo => {
-      const shape = index < 2 ? [SIZE, SIZE] : index === 2 ? [PROBES, SIZE] : [SIZE, PROBES];
-      offset += bytes.length;
-      return { path, name: 'self-test', dtype: 'BF16', shape, offset: offset - bytes.length, length: bytes.length };
-    }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
-    const compute = async (): Promise<{ similarity: number; milliseconds: number }> => {
-      const started = performance.now();
-      const result = await engine.compute({
-        name: 'self-test',
-        shape: [SIZE, SIZE],
-        base,
-        aligned,
-        transposed: false,
-        updates: [{ a, b }],
-      });
-      return {
-        similarity: valueOf(result.updates[0]!).measurement.similarity ?? NaN,
-        milliseconds: performance.now() - started,
-      };
-    };
-    const first = await compute();
-    const second = await compute();
-    const [w0, w1, aValues, bValues] = stored.map((bytes) => decode(bytes, 'BF16')) as [
+    const task = await store(join(folder, dtype), dtype, stored, SMALL);
+    const [base, aligned, a, b] = stored.map((bytes) => decode(bytes, dtype)) as [
       Float64Array,
       Float64Array,
       Float64Array,
       Float64Array,
     ];
-    const expected = similarityByDefinition(
-      w1.map((value, i) => value - w0[i]!),
-      aValues,
-      bValues,
-    );
-    return {
-      similarityError: Math.abs(first.similarity - expected),
-      firstMilliseconds: first.milliseconds,
-      milliseconds: second.milliseconds,
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+    const v = aligned.map((value, i) => value - base[i]!);
+    known.push({ task, similarity: similarityByDefinition(v, a, b) });
+    known.push({ task: { ...task, transposed: true }, similarity: similarityByDefinition(transposed(v), a, b) });
   }
+  return known;
+}
+
+/** @param stored base, aligned [size, size], A [r, size] and B [size, r], r = PROBES */
+async function store(
+  path: string,
+  dtype: FloatDtype,
+  stored: readonly Uint8Array[],
+  size: number,
+): Promise<ModuleTask> {
+  await writeFile(path, Buffer.concat(stored));
+  let offset = 0;
+  const [base, aligned, a, b] = stored.map((bytes, index): TensorInfo => {
+    const shape = index < 2 ? [size, size] : index === 2 ? [PROBES, size] : [size, PROBES];
+    offset += bytes.length;
+    return { path, name: 'self-test', dtype, shape, offset: offset - bytes.length, length: bytes.length };
+  }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
+  return { name: 'self-test', shape: [size, size], base, aligned, transposed: false, updates: [{ a, b }] };
 }
 
 /** cos(ΔW, V·Vᵀ·ΔW) with every matrix formed. */
 function similarityByDefinition(v: Float64Array, a: Float64Array, b: Float64Array): number {
-  const update = product(b, a, SIZE, PROBES, SIZE);
-  const transposed = v.map((_, i) => v[(i % SIZE) * SIZE + Math.floor(i / SIZE)]!);
-  const projected = product(v, product(transposed, update, SIZE, SIZE, SIZE), SIZE, SIZE, SIZE);
+  const update = product(b, a, SMALL, PROBES, SMALL);
+  const projected = product(v, product(transposed(v), update, SMALL, SMALL, SMALL), SMALL, SMALL, SMALL);
   const inner = (x: Float64Array, y: Float64Array): number => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
   return inner(update, projected) / Math.sqrt(inner(update, update) * inner(projected, projected));
+}
+
+function transposed(square: Float64Array): Float64Array {
+  return square.map((_, i) => square[(i % SMALL) * SMALL + Math.floor(i / SMALL)]!);
 }
 
 function product(left: Float64Array, right: Float64Array, rows: number, inner: number, columns: number): Float64Array {

@@ -1,0 +1,54 @@
+// What this machine can compute on: the report of `safe-lora doctor` and of the editor's "Show Compute Devices".
+import { type ChosenDevice, type DeviceCheck, type Devices } from './devices';
+import { type Provider, providers } from './providers';
+
+export interface Gpu {
+  name: string;
+  memoryMiB: number | null;
+  driver: string | null;
+}
+
+export type ProviderReport = { provider: Provider } & DeviceCheck;
+
+export interface DoctorReport {
+  schema: 'safe-lora/doctor@1';
+  tool: { version: string };
+  node: string;
+  platform: string;
+  onnxruntime: string;
+  gpus: Gpu[];
+  /** In the order in which `auto` looks at them. */
+  providers: ProviderReport[];
+  auto: ChosenDevice;
+}
+
+/** Tries every provider anew, one after the other, so that none is timed while another computes. */
+export async function examine(
+  devices: Devices,
+  versions: { tool: string; onnxruntime: string },
+): Promise<DoctorReport> {
+  const checked: ProviderReport[] = [];
+  for (const provider of providers) checked.push({ provider, ...(await devices.checkAgain(provider)) });
+  return {
+    schema: 'safe-lora/doctor@1',
+    tool: { version: versions.tool },
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    onnxruntime: versions.onnxruntime,
+    gpus: await listGpus(),
+    providers: checked,
+    auto: await devices.choose('auto'),
+  };
+}
+
+/** By the system's own tools; none where these say nothing. */
+async function listGpus(): Promise<Gpu[]> {
+  // Loaded for this alone.
+  const { graphics } = await import('systeminformation');
+  const { controllers } = await graphics();
+  return controllers.map(({ name, model, memoryTotal, vram, driverVersion }) => ({
+    name: name ?? model,
+    memoryMiB: memoryTotal ?? vram ?? null,
+    driver: driverVersion ?? null,
+  }));
+}
