@@ -1,6 +1,6 @@
 // safe-lora install-cuda: brings the CUDA provider, or removes it, and says what else is missing.
 import { bytesText } from '../core/bytes';
-import { NUGET_INDEX } from '../cuda/feed';
+import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
 import { type Network } from '../cuda/network';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
@@ -32,7 +32,7 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
     const network: Network = { fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }), signal };
     const line = new StatusLine(process.stderr);
     try {
-      const offer = await findOffer(target, network, process.env.SAFE_LORA_NUGET_INDEX ?? NUGET_INDEX);
+      const offer = await findOffer(target, network, feedIndex(process.env));
       say(`${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`);
       return await installFromFeed(target, network, offer, (done, total) => {
         line.show(`${bytesText(done)} of ${bytesText(total)}, ${Math.floor((100 * done) / total)} %`);

@@ -3,7 +3,11 @@ import { isObject } from '../core/objects';
 import { type Network, request, RequestFailure, requireStatus, shownUrl, withRetries } from './network';
 import { type ProviderPackage } from './package';
 
-export const NUGET_INDEX = 'https://api.nuget.org/v3/index.json';
+const NUGET_INDEX = 'https://api.nuget.org/v3/index.json';
+
+/** A mirror's index where the environment names one. */
+export const feedIndex = ({ SAFE_LORA_NUGET_INDEX: index }: NodeJS.ProcessEnv): string =>
+  index === undefined || index === '' ? NUGET_INDEX : index;
 
 export interface Offer {
   url: string;

@@ -19,6 +19,7 @@ export const commands = {
   sortAdapters: 'safeLora.sortAdapters',
   dismissReport: 'safeLora.dismissReport',
   showDismissedReports: 'safeLora.showDismissedReports',
+  installCuda: 'safeLora.installCuda',
 } as const;
 
 /** Language model tools. */

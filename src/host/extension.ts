@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { EditorActions } from './actions';
 import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
+import { CudaInstall } from './cuda-install';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
 import { ConfigHints } from './inline/config-hints';
@@ -63,7 +64,8 @@ export function activate(context: vscode.ExtensionContext): void {
     new StatusBar(editor, standings),
     new Comparisons(standings, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
-    new AdapterTasks(adapters, models, context.extensionPath),
+    new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
+    new CudaInstall(context.globalStorageUri.fsPath, log),
     new Sample(context.extensionPath, log),
     new AdapterTools(inspector, standings, editor, actions, originals),
   );

@@ -21,6 +21,8 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     private readonly adapters: WorkspaceAdapters,
     private readonly models: ModelPairs,
     extensionPath: string,
+    /** Where the editor keeps the CUDA provider; tasks use the same. */
+    private readonly storage: string,
   ) {
     super();
     this.cli = join(extensionPath, 'dist', 'cli.js');
@@ -92,7 +94,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     return new vscode.ProcessExecution(process.execPath, args, {
       ...(scope ? { cwd: scope.uri.fsPath } : {}),
       // On the desktop the extension host's executable is Electron.
-      env: { ELECTRON_RUN_AS_NODE: '1' },
+      env: { ELECTRON_RUN_AS_NODE: '1', SAFE_LORA_STORAGE: this.storage },
     });
   }
 

@@ -1,0 +1,180 @@
+// Safe LoRA: Install CUDA Provider: downloads it or takes a file, says what CUDA still lacks, and removes it again.
+import { isAbsolute } from 'node:path';
+import * as vscode from 'vscode';
+import { bytesText } from '../core/bytes';
+import { SafeLoraError } from '../core/errors';
+import { kindOf } from '../core/files';
+import { feedIndex } from '../cuda/feed';
+import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
+import { type Network } from '../cuda/network';
+import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { commands } from './contributions';
+import { Disposable } from './dispose';
+import { Cancelled, errorView, reporting } from './errors';
+
+declare const ONNXRUNTIME_VERSION: string;
+
+type Progress = vscode.Progress<{ message?: string; increment?: number }>;
+
+export class CudaInstall extends Disposable {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  /** The provider was installed or removed. */
+  readonly onDidChange = this.changed.event;
+  private readonly target: Target;
+
+  /** @param storage where the provider is kept, for all windows */
+  constructor(
+    storage: string,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
+    super();
+    this.target = { storage, version: ONNXRUNTIME_VERSION };
+    this._register(vscode.commands.registerCommand(commands.installCuda, () => reporting(log, () => this.run())));
+  }
+
+  private async run(): Promise<void> {
+    const { storage, version } = this.target;
+    const before = await cudaState(storage, version).catch((error: unknown) => {
+      this.log.warn(errorView(error).message);
+      // What is damaged is installed anew.
+      return { state: 'absent' } as const;
+    });
+    if (before.state === 'unsupported') {
+      throw new SafeLoraError('device-unavailable', vscode.l10n.t('No CUDA provider to install: {0}.', before.reason));
+    }
+    const action = await this.choose(before);
+    await action();
+    this.changed.fire();
+  }
+
+  private async choose(before: CudaState): Promise<() => Promise<void>> {
+    const { storage, version } = this.target;
+    const items = [
+      {
+        label: vscode.l10n.t('Download…'),
+        description: vscode.l10n.t('onnxruntime {0} for CUDA', version),
+        run: () => this.download(),
+      },
+      {
+        label: vscode.l10n.t('Use a Downloaded Package…'),
+        description: vscode.l10n.t('a .nupkg file, without a network'),
+        run: () => this.useFile(),
+      },
+      ...(before.state === 'absent'
+        ? []
+        : [
+            {
+              label: vscode.l10n.t('Show What Is Missing'),
+              description: before.state === 'ready' ? vscode.l10n.t('nothing: CUDA can run') : '',
+              run: () => tell(storage, before),
+            },
+          ]),
+      // A download that was broken off goes, too.
+      ...((await kindOf(cudaFolder(storage))) === null
+        ? []
+        : [{ label: vscode.l10n.t('Remove'), description: cudaFolder(storage), run: () => this.remove() }]),
+    ];
+    const title = vscode.l10n.t('Safe LoRA: Install CUDA Provider');
+    const chosen = await vscode.window.showQuickPick(items, { title });
+    if (!chosen) throw new Cancelled();
+    return chosen.run;
+  }
+
+  private async download(): Promise<void> {
+    const { storage, version } = this.target;
+    const index = feedIndex(process.env);
+    const looking = vscode.l10n.t('Looking for the CUDA provider');
+    const offer = await working(looking, (signal) => findOffer(this.target, network(signal), index));
+    const download = vscode.l10n.t('Download');
+    const chosen = await vscode.window.showInformationMessage(
+      vscode.l10n.t('Download the CUDA provider of onnxruntime {0}, {1}?', version, bytesText(offer.size)),
+      {
+        modal: true,
+        detail: vscode.l10n.t(
+          'From {0}, into {1}. A download that is cancelled goes on from there the next time.',
+          new URL(offer.url).host,
+          providerFolder(storage, version),
+        ),
+      },
+      download,
+    );
+    if (chosen !== download) throw new Cancelled();
+    await working(vscode.l10n.t('Downloading the CUDA provider'), (signal, progress) => {
+      let shown = 0;
+      return installFromFeed(this.target, network(signal), offer, (done, total) => {
+        const percent = Math.floor((100 * done) / total);
+        if (percent === shown) return;
+        const message = vscode.l10n.t('{0} of {1}, {2} %', bytesText(done), bytesText(total), percent);
+        progress.report({ message, increment: percent - shown });
+        shown = percent;
+      });
+    });
+    await this.installed();
+  }
+
+  private async useFile(): Promise<void> {
+    const files = await vscode.window.showOpenDialog({
+      title: vscode.l10n.t('Package of the CUDA provider'),
+      openLabel: vscode.l10n.t('Install'),
+      filters: { [vscode.l10n.t('NuGet package')]: ['nupkg'] },
+    });
+    const archive = files?.[0]?.fsPath;
+    if (archive === undefined || !isAbsolute(archive)) throw new Cancelled();
+    const installing = vscode.l10n.t('Installing the CUDA provider');
+    await working(installing, (signal) => installFromArchive(this.target, archive, signal));
+    await this.installed();
+  }
+
+  private async installed(): Promise<void> {
+    const { storage, version } = this.target;
+    await tell(storage, await cudaState(storage, version));
+  }
+
+  private async remove(): Promise<void> {
+    await remove(this.target.storage);
+    void vscode.window.showInformationMessage(vscode.l10n.t('The CUDA provider was removed.'));
+  }
+}
+
+/** What CUDA lacks, as text that can be copied. */
+async function tell(storage: string, state: CudaState): Promise<void> {
+  if (state.state === 'ready') {
+    void vscode.window.showInformationMessage(
+      vscode.l10n.t(
+        'The CUDA provider is installed, and the {0} libraries that it needs are there.',
+        state.libraries.length,
+      ),
+    );
+  }
+  if (state.state !== 'incomplete') return;
+  const content = [
+    vscode.l10n.t('The CUDA provider is installed. It also needs:'),
+    '',
+    ...state.missing.map(({ name, advice }) => `${name}  ${advice}`),
+    ...(state.command === null ? [] : ['', vscode.l10n.t('All that pip brings:'), '', state.command]),
+    '',
+    vscode.l10n.t('Libraries that you have elsewhere are found in {0}', librariesFolder(storage)),
+    '',
+  ].join('\n');
+  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content, language: 'plaintext' }));
+  const names = state.missing.map(({ name }) => name).join(', ');
+  void vscode.window.showWarningMessage(
+    vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names),
+  );
+}
+
+/** The editor's own fetch, which minds its proxy settings. */
+function network(signal: AbortSignal): Network {
+  return { fetch: (url, init) => globalThis.fetch(url, init), signal };
+}
+
+async function working<T>(title: string, work: (signal: AbortSignal, progress: Progress) => Promise<T>): Promise<T> {
+  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  return vscode.window.withProgress(options, (progress, token) => {
+    const controller = new AbortController();
+    token.onCancellationRequested(() => {
+      controller.abort(new Cancelled());
+    });
+    return work(controller.signal, progress);
+  });
+}
