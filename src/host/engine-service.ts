@@ -1,24 +1,40 @@
-// The one engine of all editors: started with the first module, stopped some seconds after its last user.
+// The engines of all editors: one for each device in use, started with its first module, stopped some seconds after the last user.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { type ChosenDevice, Devices } from '../engine/devices';
 import { Engine } from '../engine/pool';
+import { type Provider } from '../engine/providers';
 import { SECTION } from './contributions';
 import { Disposable } from './dispose';
 import { setting } from './settings';
+
+declare const SAFE_LORA_VERSION: string;
+declare const ONNXRUNTIME_VERSION: string;
 
 /** Long enough to close one editor and open the next without a new start (about 150 ms). */
 const LINGER_MS = 5000;
 
 export class EngineService extends Disposable {
-  private engine: Engine | undefined;
+  readonly devices: Devices;
+  private readonly childPath: string;
+  private readonly engines = new Map<Provider, Engine>();
   private users = 0;
   private stopping: NodeJS.Timeout | undefined;
 
+  /** @param storage where what computes is installed, and what is known of it kept */
   constructor(
-    private readonly extensionPath: string,
+    extensionPath: string,
+    storage: string,
     private readonly log: vscode.LogOutputChannel,
   ) {
     super();
+    this.childPath = join(extensionPath, 'dist', 'engine-child.js');
+    this.devices = new Devices({
+      childPath: this.childPath,
+      storage,
+      version: SAFE_LORA_VERSION,
+      onnxruntimeVersion: ONNXRUNTIME_VERSION,
+    });
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         const affects = ['memoryBudget', 'workers'].some((name) => change.affectsConfiguration(`${SECTION}.${name}`));
@@ -27,7 +43,7 @@ export class EngineService extends Disposable {
     );
   }
 
-  /** The engine runs on for as long as somebody holds it. */
+  /** The engines run on for as long as somebody holds them. */
   hold(): vscode.Disposable {
     this.users++;
     clearTimeout(this.stopping);
@@ -42,18 +58,25 @@ export class EngineService extends Disposable {
     });
   }
 
-  get(): Engine {
-    const workers = setting('workers');
-    this.engine ??= new Engine({
-      childPath: join(this.extensionPath, 'dist', 'engine-child.js'),
-      memory: setting('memoryBudget') * 2 ** 20,
-      ...(workers > 0 ? { workers } : {}),
-      background: true,
-      onStderr: (text) => {
-        this.log.warn(`engine: ${text.trimEnd()}`);
-      },
-    });
-    return this.engine;
+  /** The engine on a device that can run. */
+  async on({ provider }: ChosenDevice): Promise<Engine> {
+    const started = await this.devices.process(provider);
+    let engine = this.engines.get(provider);
+    if (!engine) {
+      const workers = setting('workers');
+      engine = new Engine({
+        ...started,
+        childPath: this.childPath,
+        memory: setting('memoryBudget') * 2 ** 20,
+        ...(workers > 0 ? { workers } : {}),
+        background: true,
+        onStderr: (text) => {
+          this.log.warn(`engine: ${text.trimEnd()}`);
+        },
+      });
+      this.engines.set(provider, engine);
+    }
+    return engine;
   }
 
   override dispose(): void {
@@ -63,7 +86,7 @@ export class EngineService extends Disposable {
   }
 
   private stop(): void {
-    this.engine?.dispose();
-    this.engine = undefined;
+    for (const engine of this.engines.values()) engine.dispose();
+    this.engines.clear();
   }
 }

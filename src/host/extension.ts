@@ -30,7 +30,7 @@ import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
-  const engine = new EngineService(context.extensionPath, log);
+  const engine = new EngineService(context.extensionPath, context.globalStorageUri.fsPath, log);
   const models = new ModelPairs();
   const storage = context.storageUri ?? context.globalStorageUri;
   const originals = new OriginalsPlace(storage);

@@ -1,9 +1,9 @@
 // Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
-import { type Plan } from '../core/plan';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
+import { type DueRun } from './editor/measurement';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, modelsUnknown } from './errors';
 import { InspectionBatch } from './inspections/batch';
@@ -90,7 +90,7 @@ export class Inspector {
     folder: vscode.Uri,
     batch: InspectionBatch,
     token: vscode.CancellationToken,
-  ): Promise<Plan | null> {
+  ): Promise<DueRun | null> {
     return this.withDocument(folder, async (document) => {
       const { measurement, adapter } = document;
       const unknown = (): Error => modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);

@@ -16,7 +16,7 @@ import {
   selectable,
 } from '../../core/report';
 import { select, type Selection } from '../../core/selection';
-import { chooseDevice } from '../../engine/providers';
+import { type ChosenDevice } from '../../engine/devices';
 import { measurePlan, type Progress } from '../../engine/run';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
@@ -27,6 +27,12 @@ import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
 
 declare const SAFE_LORA_VERSION: string;
+
+/** What is to be measured, and where. */
+export interface DueRun {
+  plan: Plan;
+  device: ChosenDevice;
+}
 
 export class Measurement extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
@@ -205,11 +211,9 @@ export class Measurement extends Disposable {
    * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
    * @throws SafeLoraError where a model or the adapter cannot be read
    */
-  async toMeasure(): Promise<Plan | null> {
+  async toMeasure(): Promise<DueRun | null> {
     await this.recalling;
-    if (this.state === 'done') return null;
-    const plan = await this.prepare();
-    return this.measured ? null : plan;
+    return this.state === 'done' ? null : this.prepare();
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -310,9 +314,9 @@ export class Measurement extends Disposable {
     try {
       await this.pause;
       abort.signal.throwIfAborted();
-      const plan = await this.prepare();
-      if (this.measured) return;
-      await measurePlan(plan, this.engine.get(), {
+      const due = await this.prepare();
+      if (!due) return;
+      await measurePlan(due.plan, await this.engine.on(due.device), {
         signal: abort.signal,
         known: this.results,
         onProgress: (progress) => {
@@ -336,16 +340,20 @@ export class Measurement extends Disposable {
     }
   }
 
-  /** Plans a run, and takes the numbers of an earlier one up where they hold. */
-  private async prepare(): Promise<Plan> {
+  /** Plans a run; null where the numbers of an earlier one hold, which are taken up. */
+  private async prepare(): Promise<DueRun | null> {
     const { base, aligned } = this.pair;
-    this.device = chooseDevice(setting('device', this.scope));
     await refuseOutdated(this.adapter);
     const plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
     this.plan = plan;
     const kept = this.results.size === 0 && !this.again ? await this.kept(plan) : null;
-    if (kept) this.takeUp(kept);
-    return plan;
+    if (kept) {
+      this.takeUp(kept);
+      return null;
+    }
+    const device = await this.engine.devices.choose(setting('device', this.scope));
+    this.device = device;
+    return { plan, device };
   }
 
   private settle(started: number): void {

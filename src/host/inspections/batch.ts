@@ -2,14 +2,13 @@
 import * as vscode from 'vscode';
 import { bytesText } from '../../core/bytes';
 import { refuseOutdated } from '../../core/identity';
-import { type Plan } from '../../core/plan';
 import { buildReport, type Measured } from '../../core/report';
-import { chooseDevice } from '../../engine/providers';
 import { measurePlans, type Outcome } from '../../engine/run';
 import { Disposable } from '../dispose';
+import { type DueRun } from '../editor/measurement';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
-import { selectionSetting, setting } from '../settings';
+import { selectionSetting } from '../settings';
 import { type InspectionStore } from './store';
 
 declare const SAFE_LORA_VERSION: string;
@@ -17,10 +16,9 @@ declare const SAFE_LORA_VERSION: string;
 /** So many adapters go through the engine together; where the work is given up, the results of the earlier passes stay. */
 const PASS_SIZE = 16;
 
-interface Planned {
+interface Planned extends DueRun {
   /** Where an adapter lies decides which settings are its own. */
   scope: vscode.Uri;
-  plan: Plan;
 }
 
 export class InspectionBatch extends Disposable {
@@ -46,12 +44,17 @@ export class InspectionBatch extends Disposable {
   }
 
   /** @param plan answers null where there is nothing left to measure */
-  async take(scope: vscode.Uri, plan: () => Promise<Plan | null>): Promise<void> {
+  async take(scope: vscode.Uri, plan: () => Promise<DueRun | null>): Promise<void> {
     this.progress.report({ message: vscode.workspace.asRelativePath(scope) });
     try {
       const found = await plan();
-      if (found) this.waiting.push({ scope, plan: found });
-      else this.succeeded();
+      if (found) {
+        const [first] = this.waiting;
+        if (first && first.device.provider !== found.device.provider) await this.measure();
+        this.waiting.push({ scope, ...found });
+      } else {
+        this.succeeded();
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -60,8 +63,9 @@ export class InspectionBatch extends Disposable {
 
   /** Measures what waits. */
   async measure(): Promise<void> {
-    const pass = this.waiting.splice(0);
-    if (pass.length === 0 || this.token.isCancellationRequested) return;
+    const [first, ...others] = this.waiting.splice(0);
+    if (!first || this.token.isCancellationRequested) return;
+    const pass = [first, ...others] as const;
     const outcomes = await this.inspect(pass).catch((failure: unknown) => pass.map((): Outcome => ({ failure })));
     // One after the other: two of the same content have one place in the store.
     for (const [i, outcome] of outcomes.entries()) {
@@ -75,11 +79,12 @@ export class InspectionBatch extends Disposable {
     }
   }
 
-  private async inspect(pass: readonly Planned[]): Promise<Outcome[]> {
+  /** @param pass of one device */
+  private async inspect(pass: readonly [Planned, ...Planned[]]): Promise<Outcome[]> {
     const { engine, log } = this.services;
     let bytes = 0;
     const plans = pass.map(({ plan }) => plan);
-    const outcomes = await measurePlans(plans, engine.get(), {
+    const outcomes = await measurePlans(plans, await engine.on(pass[0].device), {
       signal: this.abort.signal,
       // A kept result holds no projections: they are computed again where one is wanted.
       keep: () => false,
@@ -93,9 +98,8 @@ export class InspectionBatch extends Disposable {
     return outcomes;
   }
 
-  private async keep({ scope, plan }: Planned, measured: Measured): Promise<void> {
+  private async keep({ scope, plan, device }: Planned, measured: Measured): Promise<void> {
     await refuseOutdated(plan.adapter);
-    const device = chooseDevice(setting('device', scope));
     const report = buildReport(plan, measured, selectionSetting(scope), { version: SAFE_LORA_VERSION, device });
     await this.services.inspections.keep(plan, report, measured.modules);
   }
