@@ -14,6 +14,8 @@ import { Cancelled, errorView, reporting } from './errors';
 
 declare const ONNXRUNTIME_VERSION: string;
 
+const SCHEME = 'safe-lora-cuda';
+
 type Progress = vscode.Progress<{ message?: string; increment?: number }>;
 
 export class CudaInstall extends Disposable {
@@ -21,6 +23,9 @@ export class CudaInstall extends Disposable {
   /** The provider was installed or removed. */
   readonly onDidChange = this.changed.event;
   private readonly target: Target;
+  /** What the last install found missing; a document, so that it can be copied. */
+  private report = '';
+  private readonly reported = this._register(new vscode.EventEmitter<vscode.Uri>());
 
   /** @param storage where the provider is kept, for all windows */
   constructor(
@@ -30,6 +35,12 @@ export class CudaInstall extends Disposable {
     super();
     this.target = { storage, version: ONNXRUNTIME_VERSION };
     this._register(vscode.commands.registerCommand(commands.installCuda, () => reporting(log, () => this.run())));
+    this._register(
+      vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
+        onDidChange: this.reported.event,
+        provideTextDocumentContent: () => this.report,
+      }),
+    );
   }
 
   private async run(): Promise<void> {
@@ -66,7 +77,7 @@ export class CudaInstall extends Disposable {
             {
               label: vscode.l10n.t('Show What Is Missing'),
               description: before.state === 'ready' ? vscode.l10n.t('nothing: CUDA can run') : '',
-              run: () => tell(storage, before),
+              run: () => this.tell(before),
             },
           ]),
       // A download that was broken off goes, too.
@@ -127,7 +138,27 @@ export class CudaInstall extends Disposable {
 
   private async installed(): Promise<void> {
     const { storage, version } = this.target;
-    await tell(storage, await cudaState(storage, version));
+    await this.tell(await cudaState(storage, version));
+  }
+
+  private async tell(state: CudaState): Promise<void> {
+    if (state.state === 'ready') {
+      void vscode.window.showInformationMessage(
+        vscode.l10n.t(
+          'The CUDA provider is installed, and the {0} libraries that it needs are there.',
+          state.libraries.length,
+        ),
+      );
+    }
+    if (state.state !== 'incomplete') return;
+    this.report = reportOf(this.target.storage, state);
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: '/CUDA' });
+    this.reported.fire(uri);
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri));
+    const names = state.missing.map(({ name }) => name).join(', ');
+    void vscode.window.showWarningMessage(
+      vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names),
+    );
   }
 
   private async remove(): Promise<void> {
@@ -136,31 +167,17 @@ export class CudaInstall extends Disposable {
   }
 }
 
-/** What CUDA lacks, as text that can be copied. */
-async function tell(storage: string, state: CudaState): Promise<void> {
-  if (state.state === 'ready') {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t(
-        'The CUDA provider is installed, and the {0} libraries that it needs are there.',
-        state.libraries.length,
-      ),
-    );
-  }
-  if (state.state !== 'incomplete') return;
-  const content = [
+/** What CUDA lacks, and how it comes. */
+function reportOf(storage: string, { missing, command }: Extract<CudaState, { state: 'incomplete' }>): string {
+  return [
     vscode.l10n.t('The CUDA provider is installed. It also needs:'),
     '',
-    ...state.missing.map(({ name, advice }) => `${name}  ${advice}`),
-    ...(state.command === null ? [] : ['', vscode.l10n.t('All that pip brings:'), '', state.command]),
+    ...missing.map(({ name, advice }) => `${name}  ${advice}`),
+    ...(command === null ? [] : ['', vscode.l10n.t('All that pip brings:'), '', command]),
     '',
     vscode.l10n.t('Libraries that you have elsewhere are found in {0}', librariesFolder(storage)),
     '',
   ].join('\n');
-  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content, language: 'plaintext' }));
-  const names = state.missing.map(({ name }) => name).join(', ');
-  void vscode.window.showWarningMessage(
-    vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names),
-  );
 }
 
 /** The editor's own fetch, which minds its proxy settings. */

@@ -18,6 +18,8 @@ export interface EditorOptions {
   asksForTrust?: boolean;
   /** The display language, e.g. `de`: extensions speak it, the editor's own texts stay English. */
   language?: string;
+  /** Variables of the editor's environment, on top of the test's own. */
+  env?: Record<string, string>;
 }
 
 /** Nothing on screen but what a test opens; file dialogs are quick inputs that a test can type into. */
@@ -122,7 +124,13 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
   // A terminal inside an editor would hand the workspace to that editor; npm, tsx and the user's caches are none of its business.
   const foreign = /^(VSCODE_|XDG_|NODE_|npm_|PORT$|PASSWORD$)/;
   const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name));
-  const env = { ...Object.fromEntries(inherited), HOME: folder('home'), TMPDIR: folder('tmp'), LANG: 'C.UTF-8' };
+  const env = {
+    ...Object.fromEntries(inherited),
+    HOME: folder('home'),
+    TMPDIR: folder('tmp'),
+    LANG: 'C.UTF-8',
+    ...options.env,
+  };
   const places = [codeServer, '--user-data-dir', folder('data'), '--extensions-dir', folder('extensions')];
   try {
     const installs = options.extensions.flatMap((vsix) => ['--install-extension', vsix]);

@@ -29,6 +29,8 @@ export interface SessionOptions {
   extensions?: string[];
   /** The display language of extensions. */
   language?: string;
+  /** Variables of the editor's environment. */
+  env?: Record<string, string>;
 }
 
 export class Session {
@@ -51,6 +53,7 @@ export class Session {
       folder: workspace,
       settings: options.settings ?? {},
       asksForTrust: options.asksForTrust ?? false,
+      ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.language === undefined ? {} : { language: options.language }),
     });
     const browser = await openBrowser();
