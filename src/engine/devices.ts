@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
-import { cudaState, linkRuntime } from '../cuda/state';
+import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
 import { Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
 import { type SelfTest, selfTest, TIMED } from './selftest';
@@ -38,8 +38,8 @@ export interface ProviderProcess {
   environment: NodeJS.ProcessEnv;
 }
 
-/** As strict as the accuracy tests. */
-const LARGEST_ERROR = 1e-5;
+/** Of a usable device, in similarity: as strict as the accuracy tests. */
+export const LARGEST_ERROR = 1e-5;
 
 const MEMORY = 512 * 2 ** 20;
 
@@ -65,10 +65,9 @@ export class Devices {
   /** How the engine is started on a provider that can run. */
   async process(provider: Provider): Promise<ProviderProcess> {
     if (provider !== 'cuda') return { provider, environment: {} };
-    const { storage, onnxruntimeVersion, childPath } = this.options;
-    const state = await cudaState(storage, onnxruntimeVersion);
-    if (state.state !== 'ready') return { provider, environment: {} };
-    await linkRuntime(state.folder, runtimeLibrary(childPath));
+    const state = await this.cuda();
+    if (state instanceof Error || state.state !== 'ready') return { provider, environment: {} };
+    await linkRuntime(state.folder, runtimeLibrary(this.options.childPath));
     const path = [...state.searchPath, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
     return { provider, environment: { LD_LIBRARY_PATH: path } };
   }
@@ -81,6 +80,11 @@ export class Devices {
       this.checks.set(provider, check);
     }
     return check;
+  }
+
+  /** Something that may change what is known was installed or removed. */
+  forget(): void {
+    this.checks.clear();
   }
 
   /** Tries a provider, whatever was known. */
@@ -113,7 +117,7 @@ export class Devices {
 
   private async recall(provider: Provider): Promise<DeviceCheck> {
     const known = (await this.kept())[provider];
-    return known && known.machine === (await this.machine()) ? known.check : this.tryAndKeep(provider);
+    return known?.machine === (await this.machine()) ? known.check : this.tryAndKeep(provider);
   }
 
   private async tryAndKeep(provider: Provider): Promise<DeviceCheck> {
@@ -124,13 +128,14 @@ export class Devices {
 
   private async try(provider: Provider): Promise<DeviceCheck> {
     const { platform, arch } = process;
-    const { childPath, storage, onnxruntimeVersion } = this.options;
+    const { childPath } = this.options;
     if (!traits[provider].isBuiltFor(platform, arch)) {
       const reason = `onnxruntime for Node.js does not have it on ${platform}-${arch}`;
       return { usable: false, reason, remedy: null };
     }
     if (provider === 'cuda') {
-      const state = await cudaState(storage, onnxruntimeVersion);
+      const state = await this.cuda();
+      if (state instanceof Error) return { usable: false, reason: state.message, remedy: null };
       if (state.state === 'unsupported') return { usable: false, reason: state.reason, remedy: null };
       if (state.state === 'absent') return hasNvidiaDriver() ? notInstalled : noDriver;
       if (state.state === 'incomplete') {
@@ -184,20 +189,25 @@ export class Devices {
     }
   }
 
+  /** An error where the install is damaged or may not be read. */
+  private cuda(): Promise<CudaState | Error> {
+    return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
+  }
+
   private get file(): string {
     return join(this.options.storage, 'devices.json');
   }
 
   /** All that may change what comes of a try: this program, the drivers and the libraries. */
   private async machine(): Promise<string> {
-    const { childPath, storage, version, onnxruntimeVersion } = this.options;
+    const { childPath, version, onnxruntimeVersion } = this.options;
     const { LD_LIBRARY_PATH, VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env;
     const drivers = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
     return JSON.stringify([
       [version, onnxruntimeVersion, changed(childPath), process.platform, process.arch, release()],
       [LD_LIBRARY_PATH, VK_ICD_FILENAMES, VK_DRIVER_FILES],
       await Promise.all(drivers.map((folder) => readdir(folder).catch(() => []))),
-      [changed('/etc/ld.so.cache'), nvidiaDriver(), await cudaState(storage, onnxruntimeVersion)],
+      [changed('/etc/ld.so.cache'), nvidiaDriver(), await this.cuda()],
     ]);
   }
 }
@@ -219,7 +229,7 @@ const noDriver: DeviceCheck = {
 function causeOf(thrown: string, said: string): { reason: string; remedy: string | null } {
   // eslint-disable-next-line no-control-regex
   const text = said.replace(/\x1b\[[\d;]*m/g, '');
-  const library = /Failed to load library .* with error: (.+)/.exec(text)?.[1];
+  const library = /Failed to (?:load library|get symbol) .* with error: (.+)/.exec(text)?.[1];
   if (library) {
     const remedy = 'install what is missing, or run safe-lora install-cuda again';
     return { reason: `its library does not load (${library.trim()})`, remedy };
@@ -229,12 +239,13 @@ function causeOf(thrown: string, said: string): { reason: string; remedy: string
     const remedy = "install the Vulkan loader (Debian's and Ubuntu's libvulkan1) and the GPU's driver";
     return { reason: `Vulkan is not installed (${loader.trim()})`, remedy };
   }
-  if (/Failed to get a WebGPU adapter/.test(thrown)) {
+  if (thrown.includes('Failed to get a WebGPU adapter')) {
     const why = /Found no drivers|INCOMPATIBLE_DRIVER/.test(text) ? 'Vulkan has no driver' : 'no GPU answers';
     return { reason: why, remedy: "install the GPU's driver" };
   }
-  const first = thrown.replace(/^The engine failed at self-test: /, '').replace(/\s*\n[^]*$/, '');
-  return { reason: first, remedy: null };
+  const ended = /^The engine's process (.+) while it computed/.exec(thrown)?.[1];
+  if (ended) return { reason: `its process ${ended}`, remedy: null };
+  return { reason: thrown.replace(/^The engine failed at self-test: /, ''), remedy: null };
 }
 
 function nvidiaDriver(): string | null {

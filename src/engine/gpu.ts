@@ -55,8 +55,9 @@ export class GpuMultiplier implements Multiplier {
       inputs: Record<string, Float32Array>,
     ): Promise<Record<string, Float32Array>> => {
       const session = await this.sessions.step(source, step);
-      const matrices = Object.entries(inputs).map(([name, data]) => [name, tensor(data)]);
-      const outputs = await session.run({ ...weights.feeds(block), ...Object.fromEntries(matrices) });
+      const feeds = weights.feeds(block);
+      for (const [name, data] of Object.entries(inputs)) feeds[name] = tensor(data);
+      const outputs = await session.run(feeds);
       for (const square of numbers(outputs.squares)) v2 += square;
       return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, numbers(output)]));
     };
@@ -84,7 +85,7 @@ export class GpuMultiplier implements Multiplier {
 }
 
 function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined): Float32Array {
-  return output ? ((output as Tensor).data as Float32Array) : new Float32Array();
+  return output ? (output.data as Float32Array) : new Float32Array();
 }
 
 /** What the providers say when an allocation fails: Dawn's validation of a buffer that is none, CUDA's and DirectML's words. */

@@ -1,4 +1,5 @@
 // Every id that package.json and the code share; a test compares the two.
+import { type Device } from '../engine/providers';
 
 export const EDITOR = 'safeLora.adapter';
 export const VIEW = 'safeLora.adapters';
@@ -19,6 +20,7 @@ export const commands = {
   sortAdapters: 'safeLora.sortAdapters',
   dismissReport: 'safeLora.dismissReport',
   showDismissedReports: 'safeLora.showDismissedReports',
+  showDevices: 'safeLora.showDevices',
   installCuda: 'safeLora.installCuda',
 } as const;
 
@@ -44,7 +46,7 @@ export interface Settings {
   selection: 'threshold' | 'count';
   threshold: number;
   count: number;
-  device: 'auto' | 'cpu';
+  device: Device;
   /** 0 is as many as help. */
   workers: number;
   memoryBudget: number;

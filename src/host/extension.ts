@@ -25,11 +25,13 @@ import { AdapterTasks } from './tasks';
 import { AdapterTools } from './tools';
 import { AdaptersTree } from './views/adapters-tree';
 import { Comparisons } from './views/comparison';
+import { ComputeDevices } from './views/compute-devices';
 import { Decorations } from './views/decorations';
 import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
+  const cuda = new CudaInstall(context.globalStorageUri.fsPath, log);
   const engine = new EngineService(context.extensionPath, context.globalStorageUri.fsPath, log);
   const models = new ModelPairs();
   const storage = context.storageUri ?? context.globalStorageUri;
@@ -65,7 +67,11 @@ export function activate(context: vscode.ExtensionContext): void {
     new Comparisons(standings, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
-    new CudaInstall(context.globalStorageUri.fsPath, log),
+    cuda,
+    cuda.onDidChange(() => {
+      engine.devices.forget();
+    }),
+    new ComputeDevices(engine, log),
     new Sample(context.extensionPath, log),
     new AdapterTools(inspector, standings, editor, actions, originals),
   );

@@ -1,6 +1,7 @@
 // What each setting may hold, and what the code goes on with where it holds something else.
 import { isObject } from '../core/objects';
 import { DEFAULT_THRESHOLD } from '../core/selection';
+import { devices } from '../engine/providers';
 import { type ModelPair, type Settings } from './contributions';
 
 type ScalarRule =
@@ -31,7 +32,7 @@ export const rules = {
   selection: { kind: 'choice', choices: ['threshold', 'count'] },
   threshold: { kind: 'number', min: 0, max: 1, instead: DEFAULT_THRESHOLD },
   count: { kind: 'integer', min: 1, max: Infinity, instead: 8 },
-  device: { kind: 'choice', choices: ['auto', 'cpu'] },
+  device: { kind: 'choice', choices: devices },
   workers: { kind: 'integer', min: 0, max: 64, instead: 0 },
   memoryBudget: { kind: 'integer', min: 256, max: Infinity, instead: 1024 },
   keepOriginals: { kind: 'choice', choices: ['beside', 'workspaceStorage'] },

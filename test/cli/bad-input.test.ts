@@ -661,20 +661,4 @@ describe('a call that is wrong', () => {
       assert.equal(result.stdout, '');
     });
   }
-
-  it('says that a device which was asked for by name cannot run', async () => {
-    const own = smallCase(join(folder, 'device'));
-    const result = await cli([
-      'inspect',
-      own.adapter,
-      '--base',
-      own.base,
-      '--aligned',
-      own.aligned,
-      '--device',
-      'cuda',
-    ]);
-    assert.equal(result.status, 1);
-    assert.match(result.stderr, /--device cuda: this version computes on the CPU only; use --device cpu or auto\./);
-  });
 });

@@ -48,7 +48,7 @@ describe('a setting', () => {
     ['workers', -1, 0],
     ['memoryBudget', 100, 1024],
     ['selection', 'treshold', 'threshold'],
-    ['device', 'cuda', 'auto'],
+    ['device', 'gpu', 'auto'],
     ['keepOriginals', true, 'beside'],
     ['pairs', [], {}],
   ];

@@ -10,7 +10,7 @@ import { originalHashes } from '../../core/originals';
 import { REPORT_FILE } from '../../core/output';
 import { makeProjection, type Projection, readProjection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
-import { selectable, travellingReport } from '../../core/report';
+import { type Report, selectable, travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
 import { select, type Selection } from '../../core/selection';
@@ -177,13 +177,13 @@ export class AdapterDocument extends Disposable {
   }
 
   /** What is being chosen, how many modules it selects, and where they were measured; null before they were. */
-  choice(): { selection: Selection; selected: number | null; provider: string | null } {
+  choice(): { selection: Selection; selected: number | null; device: Report['device'] | null } {
     const selection = this.draft ?? this.firstSelection;
     const measured = this.changedOnDisk ? null : this.measurement.measured;
     return {
       selection,
       selected: measured && select(selectable(measured.modules), selection).size,
-      provider: measured?.provider ?? null,
+      device: measured?.device ?? null,
     };
   }
 

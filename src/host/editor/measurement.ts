@@ -89,9 +89,9 @@ export class Measurement extends Disposable {
   }
 
   /** Null before every module was measured. */
-  get measured(): { modules: MeasuredModule[]; provider: string } | null {
+  get measured(): { modules: MeasuredModule[]; device: Report['device'] } | null {
     if (this.state !== 'done' || !this.plan) return null;
-    return { modules: this.measuredModules(this.plan), provider: this.device!.provider };
+    return { modules: this.measuredModules(this.plan), device: this.device! };
   }
 
   /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */

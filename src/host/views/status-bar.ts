@@ -1,5 +1,6 @@
 // In the status bar, while an adapter is before the user: where it is computed, the rule, and how many modules that selects.
 import * as vscode from 'vscode';
+import { type Report } from '../../core/report';
 import { type Selection } from '../../core/selection';
 import { commands } from '../contributions';
 import { Disposable } from '../dispose';
@@ -12,7 +13,7 @@ import { setting } from '../settings';
 interface Shown {
   folder: vscode.Uri;
   /** Null before it was measured. */
-  provider: string | null;
+  device: Report['device'] | null;
   selection: Selection;
   selected: number | null;
   modules: number;
@@ -53,16 +54,17 @@ export class StatusBar extends Disposable {
       this.item.hide();
       return;
     }
-    const { folder, provider, selection, selected, modules } = shown;
-    const where = provider ?? setting('device', folder);
+    const { folder, device, selection, selected, modules } = shown;
+    const where = device?.provider ?? setting('device', folder);
     const rule =
       selection.mode === 'threshold' ? `τ ${Number(selection.threshold.toFixed(3))}` : `K ${selection.count}`;
     const count = selected === null ? vscode.l10n.t('not inspected') : vscode.l10n.t('{0} selected', selected);
     this.item.text = `$(layers) ${where} · ${rule} · ${count}`;
     this.item.tooltip = [
-      provider === null
+      device === null
         ? vscode.l10n.t('Safe LoRA: not measured yet; device setting {0}', where)
-        : vscode.l10n.t('Safe LoRA: measured on {0}', provider),
+        : vscode.l10n.t('Safe LoRA: measured on {0}', where),
+      ...(device?.fallbackReason ? [vscode.l10n.t('No faster device: {0}', device.fallbackReason)] : []),
       ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
       vscode.l10n.t('Click to open the report.'),
     ].join('\n');
@@ -78,8 +80,8 @@ export class StatusBar extends Disposable {
       if (active.failure !== undefined) return null;
       const { adapter } = active;
       this.listening = adapter.onDidChangeView(() => void this.update());
-      const { selection, selected, provider } = adapter.choice();
-      return { folder: folderOf(active.uri), provider, selection, selected, modules: adapter.adapter.modules.length };
+      const { selection, selected, device } = adapter.choice();
+      return { folder: folderOf(active.uri), device, selection, selected, modules: adapter.adapter.modules.length };
     }
     const document = vscode.window.activeTextEditor?.document;
     if (!document || !(isConfig(document) || isReport(document))) return null;
@@ -87,7 +89,7 @@ export class StatusBar extends Disposable {
     const { report, selection, selected } = await this.standings.of(folder);
     return {
       folder,
-      provider: report?.device.provider ?? null,
+      device: report?.device ?? null,
       selection,
       selected: report ? selected.size : null,
       modules: report?.modules.length ?? 0,

@@ -1,0 +1,96 @@
+// Safe LoRA: Show Compute Devices: every provider, tried now, as a page of text that can be read and copied.
+import * as vscode from 'vscode';
+import { l10n } from 'vscode';
+import { type DoctorReport, examine, type ProviderReport } from '../../engine/doctor';
+import { LARGEST_ERROR } from '../../engine/devices';
+import { TIMED } from '../../engine/selftest';
+import { commands } from '../contributions';
+import { Disposable } from '../dispose';
+import { type EngineService } from '../engine-service';
+import { reporting } from '../errors';
+
+declare const SAFE_LORA_VERSION: string;
+declare const ONNXRUNTIME_VERSION: string;
+
+const SCHEME = 'safe-lora-devices';
+
+export class ComputeDevices extends Disposable implements vscode.TextDocumentContentProvider {
+  private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri>());
+  readonly onDidChange = this.changed.event;
+  private readonly uri: vscode.Uri;
+  private text = '';
+
+  constructor(
+    private readonly engine: EngineService,
+    log: vscode.LogOutputChannel,
+  ) {
+    super();
+    // What the tab is called.
+    this.uri = vscode.Uri.from({ scheme: SCHEME, path: `/${l10n.t('Compute Devices')}.md` });
+    this._register(vscode.workspace.registerTextDocumentContentProvider(SCHEME, this));
+    this._register(vscode.commands.registerCommand(commands.showDevices, () => reporting(log, () => this.show())));
+  }
+
+  provideTextDocumentContent(): string {
+    return this.text;
+  }
+
+  private async show(): Promise<void> {
+    const title = l10n.t('Safe LoRA: trying the compute devices');
+    const report = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
+      examine(this.engine.devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION }),
+    );
+    this.text = pageOf(report);
+    this.changed.fire(this.uri);
+    await vscode.commands.executeCommand('markdown.showPreview', this.uri);
+  }
+}
+
+function pageOf({ tool, onnxruntime, node, platform, gpus, providers, auto }: DoctorReport): string {
+  const because = auto.fallbackReason === null ? '' : ` ${l10n.t('No faster one: {0}.', auto.fallbackReason)}`;
+  return [
+    `# ${l10n.t('Compute devices')}`,
+    `${l10n.t('The setting safeLora.device at auto takes **{0}**.', auto.provider)}${because}`,
+    table(
+      [
+        l10n.t('Device'),
+        l10n.t('State'),
+        l10n.t('Similarity within'),
+        l10n.t('A {0} × {0} module', TIMED),
+        l10n.t('First result after'),
+      ],
+      providers.map((report) => [`**${report.provider}**`, ...providerCells(report)]),
+    ),
+    l10n.t(
+      'Each device was tried with the graphs that compute adapters, every node on the device: small modules against the definition in double precision (usable up to {0}), and a larger one for its time.',
+      LARGEST_ERROR,
+    ),
+    `## ${l10n.t('Graphics processors')}`,
+    gpus.length === 0
+      ? l10n.t('The system names none.')
+      : table([l10n.t('Name'), l10n.t('Memory'), l10n.t('Driver')], gpus.map(({ name, memoryMiB, driver }) => [name, memoryMiB === null ? '' : `${(memoryMiB / 1024).toFixed(0)} GiB`, driver ?? ''])), // prettier-ignore
+    `Safe LoRA ${tool.version} · onnxruntime ${onnxruntime} · Node ${node} · ${platform}`,
+  ].join('\n\n');
+}
+
+function providerCells(report: ProviderReport): string[] {
+  if (!report.usable) {
+    const { reason, remedy } = report;
+    return [
+      `${l10n.t('not usable: {0}', reason)}${remedy === null ? '' : `. ${l10n.t('To use it: {0}.', remedy)}`}`,
+      '',
+      '',
+      '',
+    ];
+  }
+  const { similarityError, milliseconds, firstMilliseconds } = report.selfTest;
+  const ms = (value: number): string => `${value.toFixed(0)} ms`;
+  return [l10n.t('usable'), similarityError.toExponential(1), ms(milliseconds), ms(firstMilliseconds)];
+}
+
+/** What a library or a driver says is text, not Markdown. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replace(/[\\|<>`_]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
