@@ -1,7 +1,7 @@
 // Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
 // machine; what came of it is kept, and decides what `auto` takes.
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
 import { Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
 import { type SelfTest, selfTest, TIMED } from './selftest';
+import { vulkanDrivers } from './vulkan';
 
 export interface ChosenDevice {
   requested: Device;
@@ -144,6 +145,7 @@ export class Devices {
         return { usable: false, reason: `its provider needs ${missing}`, remedy: remedies };
       }
     }
+    if (provider === 'webgpu' && platform === 'linux' && (await vulkanDrivers()).length === 0) return noVulkanDriver;
     const { environment } = await this.process(provider);
     let said = '';
     try {
@@ -201,13 +203,10 @@ export class Devices {
   /** All that may change what comes of a try: this program, the drivers and the libraries. */
   private async machine(): Promise<string> {
     const { childPath, version, onnxruntimeVersion } = this.options;
-    const { LD_LIBRARY_PATH, VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env;
-    const drivers = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
     return JSON.stringify([
       [version, onnxruntimeVersion, changed(childPath), process.platform, process.arch, release()],
-      [LD_LIBRARY_PATH, VK_ICD_FILENAMES, VK_DRIVER_FILES],
-      await Promise.all(drivers.map((folder) => readdir(folder).catch(() => []))),
-      [changed('/etc/ld.so.cache'), nvidiaDriver(), await this.cuda()],
+      [process.env.LD_LIBRARY_PATH, await vulkanDrivers(), nvidiaDriver()],
+      [changed('/etc/ld.so.cache'), await this.cuda()],
     ]);
   }
 }
@@ -219,10 +218,15 @@ const notInstalled: DeviceCheck = {
   reason: 'its provider is not installed',
   remedy: 'run safe-lora install-cuda, or "Safe LoRA: Install CUDA Provider" in the editor',
 };
+const noVulkanDriver: DeviceCheck = {
+  usable: false,
+  reason: 'Vulkan has no driver',
+  remedy: "install the GPU's driver",
+};
 const noDriver: DeviceCheck = {
   usable: false,
   reason: 'there is no NVIDIA driver',
-  remedy: 'on a machine with an NVIDIA GPU, install its driver, then run safe-lora install-cuda',
+  remedy: 'on a machine with an NVIDIA GPU, install its driver and then the CUDA provider',
 };
 
 /** The native cause is said on standard error only, and the thrown text tells little without it. */

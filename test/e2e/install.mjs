@@ -12,7 +12,7 @@ const finished = join(cache, `e2e-${createHash('sha256').update(lock).digest('he
 const chromium = '/usr/bin/chromium';
 // The browser, and what code-server's native modules are built from.
 const debianPackages =
-  'chromium g++ libkrb5-dev libsecret-1-dev libx11-dev libxkbfile-dev make pkg-config python3'.split(' ');
+  'chromium g++ libkrb5-dev libsecret-1-dev libvulkan1 libx11-dev libxkbfile-dev make pkg-config python3'.split(' ');
 
 /** Where the parts of the editor lie. Throws when they have not been installed. */
 export function editorTools() {

@@ -53,7 +53,8 @@ export class Session {
       folder: workspace,
       settings: options.settings ?? {},
       asksForTrust: options.asksForTrust ?? false,
-      ...(options.env === undefined ? {} : { env: options.env }),
+      // No driver of this machine: the process that tries one would be taken for one that computes.
+      env: { VK_DRIVER_FILES: '/nonexistent', ...options.env },
       ...(options.language === undefined ? {} : { language: options.language }),
     });
     const browser = await openBrowser();
