@@ -9,6 +9,9 @@ import { type Rows, split, type StoredWeights } from './weights';
 /** Elements of V in one run: WebGPU's buffers may have 1 GiB, and decoding takes 16 bytes an element for a while. */
 const LARGEST_BLOCK = 2 ** 25;
 
+/** Rows in one run: Σv² starts a group of threads for each, and WebGPU counts groups with 16 bits. */
+const MOST_ROWS = 2 ** 16 - 1;
+
 /** Elements of V below which a device without memory is given up. */
 const SMALLEST_BLOCK = 2 ** 16;
 
@@ -26,7 +29,8 @@ export class GpuMultiplier implements Multiplier {
     const room = Math.max(SMALLEST_BLOCK, memory / (weights.elementBytes * COPIES));
     for (;;) {
       const elements = Math.min(this.blockElements, room);
-      const blocks = split({ begin: 0, end: weights.rows }, Math.floor(elements / weights.rowLength));
+      const rows = Math.min(MOST_ROWS, Math.floor(elements / weights.rowLength));
+      const blocks = split({ begin: 0, end: weights.rows }, rows);
       try {
         return await this.multiplyBlocks(weights, x, columns, blocks);
       } catch (error) {
@@ -92,7 +96,7 @@ function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined):
 function isOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /max buffer size limit|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|E_OUTOFMEMORY|8007000E/i.test(
+    /max buffer size limit|maximum storage buffer binding size|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|E_OUTOFMEMORY|8007000E/i.test(
       error.message,
     )
   );

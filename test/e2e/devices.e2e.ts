@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Locator } from 'playwright-core';
-import { copySampleWithPair, Session, until } from './session';
+import { copySampleWithPair, Session } from './session';
 
 /** Chromium brings a Vulkan driver that computes on the processor. */
 const SOFTWARE_GPU = { VK_DRIVER_FILES: '/usr/lib/chromium/vk_swiftshader_icd.json' };
@@ -12,10 +12,12 @@ function statusBar({ workbench }: Session, text: string): Locator {
   return workbench.window.locator('.statusbar-item').filter({ hasText: text });
 }
 
-function setDevice(session: Session, device: string): void {
+/** Sets the device, and waits until the editor has read its settings; an adapter that is not inspected is open. */
+async function setDevice(session: Session, device: string): Promise<void> {
   const file = session.path('.vscode', 'settings.json');
   const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
   writeFileSync(file, JSON.stringify({ ...settings, 'safeLora.device': device }));
+  await statusBar(session, `${device} · τ 0.35 · not inspected`).waitFor();
 }
 
 describe('the compute devices', () => {
@@ -52,9 +54,9 @@ describe('the compute devices', () => {
   });
 
   it('compute where they are told to, to the same selection', async () => {
-    const { workbench } = session;
-    await workbench.command('View: Close All Editors');
-    setDevice(session, 'webgpu');
+    await session.workbench.command('View: Close All Editors');
+    await session.workbench.openFile('adapters/mixed/adapter_config.json');
+    await setDevice(session, 'webgpu');
     const tab = await session.projectAdapter('mixed');
     await tab.measured();
     await statusBar(session, 'webgpu · τ 0.35').waitFor();
@@ -64,16 +66,13 @@ describe('the compute devices', () => {
   it('are an error where the named one cannot run, which says what to do', async () => {
     const { workbench } = session;
     await workbench.command('View: Close All Editors');
-    setDevice(session, 'cuda');
+    await session.workbench.openFile('adapters/benign/adapter_config.json');
+    await setDevice(session, 'cuda');
     const tab = await session.projectAdapter('benign');
     await tab.banner('The device cuda cannot be used here: there is no NVIDIA driver').waitFor();
     await workbench.screenshot('compute devices error');
-    setDevice(session, 'cpu');
-    // The editor reads its settings in its own time.
-    const again = tab.button('Retry');
-    await until(async () => {
-      if (await again.isVisible()) await again.click();
-      return statusBar(session, 'cpu · τ 0.35 · 8 selected').isVisible();
-    }, 'the numbers of the CPU');
+    await setDevice(session, 'cpu');
+    await tab.button('Retry').click();
+    await statusBar(session, 'cpu · τ 0.35 · 8 selected').waitFor();
   });
 });

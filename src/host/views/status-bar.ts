@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
 import { type Selection } from '../../core/selection';
-import { commands } from '../contributions';
+import { commands, SECTION } from '../contributions';
 import { Disposable } from '../dispose';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../inline/files';
@@ -38,6 +38,11 @@ export class StatusBar extends Disposable {
     this._register(vscode.window.onDidChangeActiveTextEditor(update));
     this._register(editor.onDidShow(update));
     this._register(standings.onDidChange(update));
+    this._register(
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration(SECTION)) update();
+      }),
+    );
     update();
   }
 
