@@ -1,4 +1,5 @@
 // What this machine can compute on: the report of `safe-lora doctor` and of the editor's "Show Compute Devices".
+import { realpath } from 'node:fs/promises';
 import { type ChosenDevice, type DeviceCheck, type Devices } from './devices';
 import { type Provider, providers } from './providers';
 
@@ -17,6 +18,8 @@ export interface DoctorReport {
   platform: string;
   onnxruntime: string;
   gpus: Gpu[];
+  /** What the CUDA provider needs and where it lies, the file's own name with its version; empty where it is not installed. */
+  cudaLibraries: { name: string; path: string }[];
   /** In the order in which `auto` looks at them. */
   providers: ProviderReport[];
   auto: ChosenDevice;
@@ -36,9 +39,19 @@ export async function examine(
     platform: `${process.platform}-${process.arch}`,
     onnxruntime: versions.onnxruntime,
     gpus: await listGpus(),
+    cudaLibraries: await listCudaLibraries(devices),
     providers: checked,
     auto: await devices.choose('auto'),
   };
+}
+
+async function listCudaLibraries(devices: Devices): Promise<DoctorReport['cudaLibraries']> {
+  const state = await devices.cuda();
+  if (state instanceof Error || state.state !== 'ready') return [];
+  // The names that are needed are links to files named by version.
+  return Promise.all(
+    state.libraries.map(async ({ name, path }) => ({ name, path: await realpath(path).catch(() => path) })),
+  );
 }
 
 /** By the system's own tools; none where these say nothing. */
