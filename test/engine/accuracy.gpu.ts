@@ -1,5 +1,6 @@
 // Accuracy on a device, SAFE_LORA_TEST_PROVIDER or else WebGPU: the tests of the processor, whole and in blocks, and what computes each
 // node. Where the device cannot run, they fail: `npm run test:webgpu` and `npm run gpu:proof` are there to know.
+// The last tests run onnxruntime in this very process, whose LD_LIBRARY_PATH must lead to CUDA's provider: gpu:proof sees to that.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 // npm run gpu:proof on a machine where nothing can run: it says why for each provider, and is no success.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { bundle } from '../bundle';
@@ -57,6 +57,19 @@ describe('the proof of a GPU, where there is none', { skip: elsewhere }, () => {
     assert.match(stdout, /^ {2}libcublas-of-no-machine\.so\.12: missing; /m);
     assert.match(stdout, /cuda: its provider needs libcublas-of-no-machine\.so\.12/);
     assert.ok(!existsSync(join(libraries, 'libonnxruntime.so.1')));
+  });
+
+  it('lists an NVIDIA GPU where there is no lspci, and tells that from no GPU', () => {
+    const smi = join(folder, 'nvidia-smi');
+    writeFileSync(smi, '#!/bin/sh\necho "NVIDIA H100 80GB HBM3, 81559, 550.54.15"\n', { mode: 0o755 });
+    try {
+      const { status, stdout } = prove();
+      assert.equal(status, 3, stdout);
+      assert.match(stdout, /^GPUs: NVIDIA H100 80GB HBM3, 81559 MiB, driver 550\.54\.15$/m);
+      assert.match(stdout, /^No GPU provider can run here: /m);
+    } finally {
+      rmSync(smi);
+    }
   });
 
   it('refuses a folder without the provider', () => {
