@@ -134,6 +134,7 @@ async function prove(
   console.log(`${provider}: the accuracy tests`);
   proof.accuracy = await testAccuracy(provider, { ...env, ...environment }, options.quick);
   console.log(`${provider}: ${accuracyText(proof.accuracy)}`);
+  if (proof.accuracy.output !== null) console.log(proof.accuracy.output);
   proof.bench = await runBench(provider, env, options, join(scratch, `${provider}.json`));
   return proof;
 }
