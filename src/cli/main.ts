@@ -12,13 +12,14 @@ import { mayTake } from '../core/selection';
 import { type ChosenDevice, Devices } from '../engine/devices';
 import { examine } from '../engine/doctor';
 import { Engine } from '../engine/pool';
+import { type Device } from '../engine/providers';
 import { measurePlans, type Outcome } from '../engine/run';
 import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { checkJsonTarget, writeJson } from './json';
-import { ProgressLine } from './progress';
+import { ProgressLine, StatusLine } from './progress';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
 
@@ -28,11 +29,16 @@ declare const ONNXRUNTIME_VERSION: string;
 const { NO_COLOR, FORCE_COLOR } = process.env;
 const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
 const childPath = join(__dirname, 'engine-child.js');
+const statusLine = new StatusLine(process.stderr);
+let showsProgress = true;
 const devices = new Devices({
   childPath,
   storage: storageFolder(),
   version: SAFE_LORA_VERSION,
   onnxruntimeVersion: ONNXRUNTIME_VERSION,
+  onTry: (provider) => {
+    if (showsProgress) statusLine.show(`trying the device ${provider}`);
+  },
 });
 let engine: Engine | undefined;
 /** Of work that tidies up before it ends. */
@@ -62,8 +68,8 @@ async function main(): Promise<void> {
 
 async function inspect(args: InspectArguments): Promise<void> {
   await checkJsonTarget(args.json);
-  const device = await devices.choose(args.device);
   const batch = await Batch.open(args);
+  const device = await chooseDevice(args);
   const outcomes = await measure(batch, device, args, () => false);
   const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
     const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device });
@@ -75,8 +81,8 @@ async function inspect(args: InspectArguments): Promise<void> {
 
 async function project(args: ProjectArguments): Promise<void> {
   await checkJsonTarget(args.json);
-  const device = await devices.choose(args.device);
   const batch = await Batch.open(args);
+  const device = await chooseDevice(args);
   const outputs = batch.outputs(args.out);
   const destinations = new Map<Item, Destination>();
   await batch.each(async (item) => {
@@ -113,6 +119,15 @@ function refuseProjectedBefore({ file, modules }: Adapter): void {
     'already-projected',
     `${file.path}: ${someNames(before)} ${before.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
   );
+}
+
+async function chooseDevice({ device, quiet }: { device: Device; quiet: boolean }): Promise<ChosenDevice> {
+  showsProgress = !quiet;
+  try {
+    return await devices.choose(device);
+  } finally {
+    statusLine.clear();
+  }
 }
 
 /** @param keep whether a module's projection is wanted */
@@ -158,6 +173,7 @@ function show(
 async function doctor(json: string | undefined): Promise<void> {
   await checkJsonTarget(json);
   const found = await examine(devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION });
+  statusLine.clear();
   if (json !== '-') process.stdout.write(`${doctorLines(found).join('\n')}\n`);
   await writeJson(json, found);
 }
@@ -208,6 +224,7 @@ for (const [signal, status] of [
       return;
     }
     engine?.dispose();
+    devices.dispose();
     removeUnfinished();
     process.exit(status);
   });

@@ -94,7 +94,7 @@ function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined):
 function isOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /max buffer size limit|maximum storage buffer binding size|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|E_OUTOFMEMORY|8007000E/i.test(
+    /max buffer size limit|maximum storage buffer binding size|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|ALLOC_FAILED|resource allocation failed|E_OUTOFMEMORY|8007000E/i.test(
       error.message,
     )
   );

@@ -39,7 +39,7 @@ export class ModuleEngine {
 
   constructor(factory: typeof InferenceSession, { provider, memory, largestBlock }: Start) {
     this.provider = provider;
-    this.memory = workingMemory(memory);
+    this.memory = workingMemory(memory, provider);
     this.sessions = new Sessions(factory, provider);
     this.multiplier =
       provider === 'cpu'

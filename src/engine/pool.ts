@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
-import { LARGEST_BLOCK } from './memory';
+import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
 import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
 
@@ -13,6 +13,7 @@ export interface EngineOptions {
   memory: number;
   /** By default the processor. */
   provider?: Provider;
+  /** On a device no more than two, which is what helps there. */
   workers?: number;
   /** For tests: elements of V that go through a device in one run at most. */
   largestBlock?: number;
@@ -45,6 +46,11 @@ const MAX_WORKERS = 4;
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
 
+/** So many processes compute on the processor, where nothing else is asked for. */
+export function cpuWorkers(): number {
+  return Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
+}
+
 export class Engine {
   private readonly queue: Pending[] = [];
   private readonly children = new Set<Child>();
@@ -59,8 +65,7 @@ export class Engine {
   constructor(private readonly options: EngineOptions) {
     const { provider = 'cpu', workers, largestBlock } = options;
     this.largestBlock = largestBlock;
-    this.workers =
-      workers ?? (provider === 'cpu' ? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS)) : DEVICE_WORKERS);
+    this.workers = provider === 'cpu' ? (workers ?? cpuWorkers()) : Math.min(workers ?? DEVICE_WORKERS, DEVICE_WORKERS);
   }
 
   /**
@@ -109,8 +114,16 @@ export class Engine {
     await Promise.all(closed);
   }
 
-  /** Bytes for one child. */
-  get childMemory(): number {
+  get isIdle(): boolean {
+    return this.queue.length === 0 && [...this.children].every((child) => child.idle);
+  }
+
+  /** Bytes for the weights and matrices of one child. */
+  get workingMemory(): number {
+    return workingMemory(this.childMemory, this.options.provider ?? 'cpu');
+  }
+
+  private get childMemory(): number {
     return this.options.memory / this.workers;
   }
 
@@ -206,6 +219,8 @@ class Child {
     this.process.on('message', (message: FromChild) => {
       const pending = this.current;
       this.current = undefined;
+      // A device may be lost, or a session broken: the next module begins in a process of its own.
+      if (!message.reply.ok && message.reply.error.code === 'engine-failed') this.kill();
       try {
         pending?.resolve(valueOf(message.reply));
       } catch (error) {
@@ -228,7 +243,7 @@ class Child {
   }
 
   get idle(): boolean {
-    return this.current === undefined && this.process.connected;
+    return this.current === undefined && this.process.connected && !this.process.killed;
   }
 
   get pid(): number | undefined {

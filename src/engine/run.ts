@@ -63,7 +63,7 @@ export async function measurePlans(
   };
   signal?.throwIfAborted();
   signal?.addEventListener('abort', giveUp, { once: true });
-  const groups = groupsOf(plans, engine.childMemory, (name) => known?.has(name) ?? false);
+  const groups = groupsOf(plans, engine.workingMemory, (name) => known?.has(name) ?? false);
   const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
   const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
   const findings = plans.map(() => new Map<string, MeasuredModule>());
@@ -132,7 +132,7 @@ export async function measurePlans(
 }
 
 /** The modules that go through together: of one name, on the same weights, as many as their columns allow. */
-function groupsOf(plans: readonly Plan[], childMemory: number, isKnown: (name: string) => boolean): Part[][] {
+function groupsOf(plans: readonly Plan[], memory: number, isKnown: (name: string) => boolean): Part[][] {
   const groups: Part[][] = [];
   const open = new Map<string, { parts: Part[]; columns: number }>();
   plans.forEach(({ modules }, plan) => {
@@ -141,7 +141,7 @@ function groupsOf(plans: readonly Plan[], childMemory: number, isKnown: (name: s
       const { base, aligned, transposed } = module.weights;
       const key = JSON.stringify([module.name, base.path, base.offset, aligned.path, aligned.offset, transposed]);
       let group = open.get(key);
-      if (!group || group.columns + module.rank > mostColumns(childMemory, module.shape)) {
+      if (!group || group.columns + module.rank > mostColumns(memory, module.shape)) {
         group = { parts: [], columns: 0 };
         open.set(key, group);
         groups.push(group.parts);

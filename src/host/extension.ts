@@ -68,9 +68,6 @@ export function activate(context: vscode.ExtensionContext): void {
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
     cuda,
-    cuda.onDidChange(() => {
-      engine.devices.forget();
-    }),
     new ComputeDevices(engine, log),
     new Sample(context.extensionPath, log),
     new AdapterTools(inspector, standings, editor, actions, originals),

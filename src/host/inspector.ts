@@ -100,7 +100,7 @@ export class Inspector {
         batch.dismissed.add(adapter.trainedOn);
         throw error instanceof Cancelled ? unknown() : error;
       });
-      if (!this.editor.find(document.uri)) return measurement.toMeasure();
+      if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal);
       const listening = token.onCancellationRequested(() => void measurement.stop());
       await measurement.run();
       listening.dispose();
