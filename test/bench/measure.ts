@@ -1,4 +1,5 @@
 // Measures one case: reading, the engine and the reference's way in turn, so that what disturbs the machine disturbs all three.
+import { LARGEST_ERROR } from '../../src/engine/devices';
 import { type EngineOptions } from '../../src/engine/pool';
 import { type ModuleTask } from '../../src/engine/protocol';
 import { type Provider } from '../../src/engine/providers';
@@ -16,8 +17,6 @@ const MEMORY = 2 ** 30;
 const PIECE = 2 ** 25;
 /** What similarities may differ by between the engine and the reference's way. */
 const TOLERANCE = 1e-3;
-/** What similarities may differ by between a device and the CPU: what the accuracy tests allow. */
-const DEVICE_TOLERANCE = 1e-5;
 
 /** How an engine is started: as `Devices.process` says it, and with how many children where not as many as it takes by itself. */
 export type EngineSetup = Pick<EngineOptions, 'environment' | 'workers'> & { provider: Provider };
@@ -165,7 +164,7 @@ function largestDifference(device: EngineRun, cpu: EngineRun): number {
   for (const [module, similarity] of Object.entries(cpu.similarities)) {
     const found = device.similarities[module] ?? NaN;
     const difference = Math.abs(found - (similarity ?? NaN));
-    if (!(difference <= DEVICE_TOLERANCE)) {
+    if (!(difference <= LARGEST_ERROR)) {
       throw new Error(`${module}: the device's similarity is ${found}, the CPU's ${similarity}`);
     }
     largest = Math.max(largest, difference);

@@ -1,6 +1,5 @@
 // What a machine has for its GPUs, as the proof says it: the GPUs, NVIDIA's driver, CUDA's libraries and Vulkan's drivers.
-import { readdirSync, readFileSync, realpathSync, symlinkSync, mkdirSync, existsSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync, realpathSync, symlinkSync, mkdirSync, existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { storageFolder } from '../../src/cli/storage';
 import { findLibraries, findNeeded, type Library, type Missing } from '../../src/cuda/find';
@@ -10,6 +9,7 @@ import { PROVIDER_FILE, SHARED_FILE, unsupportedReason } from '../../src/cuda/pa
 import { cudaFolder, librariesFolder, providerFolder } from '../../src/cuda/state';
 import { type Gpu, listGpus } from '../../src/engine/doctor';
 import { type Provider } from '../../src/engine/providers';
+import { vulkanDrivers } from '../../src/engine/vulkan';
 
 export interface FoundMachine {
   gpus: Gpu[];
@@ -70,7 +70,7 @@ export async function look(storage: string, version: string): Promise<FoundMachi
     gpus: await listGpus(),
     nvidiaDriver: nvidiaDriver(),
     cuda: await lookForCuda(storage, version),
-    vulkan: process.platform === 'linux' ? lookForVulkan() : null,
+    vulkan: process.platform === 'linux' ? await lookForVulkan() : null,
   };
 }
 
@@ -103,29 +103,11 @@ function nvidiaDriver(): string | null {
   }
 }
 
-function lookForVulkan(): FoundVulkan {
+async function lookForVulkan(): Promise<FoundVulkan> {
   const folders = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/lib64', '/usr/lib64', '/usr/lib', '/run/opengl-driver/lib']; // prettier-ignore
   const given = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean);
   const loader = [...given, ...folders].map((folder) => join(folder, 'libvulkan.so.1')).find((path) => existsSync(path)); // prettier-ignore
-  return { loader: loader ?? null, drivers: vulkanManifests().flatMap(readManifest) };
-}
-
-/** Where Vulkan's loader looks, by its documentation (LoaderDriverInterface.md). */
-function vulkanManifests(): string[] {
-  const { VK_DRIVER_FILES, VK_ICD_FILENAMES, XDG_DATA_HOME, XDG_DATA_DIRS, XDG_CONFIG_DIRS } = process.env;
-  const given = VK_DRIVER_FILES ?? VK_ICD_FILENAMES;
-  if (given !== undefined) return given.split(':').filter(Boolean);
-  const roots = [
-    ...(XDG_CONFIG_DIRS ?? '/etc/xdg').split(':'),
-    '/etc',
-    XDG_DATA_HOME ?? join(homedir(), '.local/share'),
-    ...(XDG_DATA_DIRS ?? '/usr/local/share:/usr/share').split(':'),
-  ];
-  return [...new Set(roots)].flatMap((root) => {
-    const folder = join(root, 'vulkan/icd.d');
-    const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
-    return names.map((name) => join(folder, name));
-  });
+  return { loader: loader ?? null, drivers: (await vulkanDrivers()).flatMap(readManifest) };
 }
 
 function readManifest(path: string): VulkanDriver[] {
