@@ -19,9 +19,6 @@ const SCHEME = 'safe-lora-cuda';
 type Progress = vscode.Progress<{ message?: string; increment?: number }>;
 
 export class CudaInstall extends Disposable {
-  private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** The provider was installed or removed. */
-  readonly onDidChange = this.changed.event;
   private readonly target: Target;
   /** What the last install found missing; a document, so that it can be copied. */
   private report = '';
@@ -55,7 +52,6 @@ export class CudaInstall extends Disposable {
     }
     const action = await this.choose(before);
     await action();
-    this.changed.fire();
   }
 
   private async choose(before: CudaState): Promise<() => Promise<void>> {
