@@ -73,8 +73,13 @@ async function readConfig(folder: string): Promise<Record<string, unknown>> {
 
 /** What a model or adapter folder is called: its repository id where the path tells it (the hub's cache), else the folder's name. */
 export function folderName(realPath: string): string {
-  const cached = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(realPath)?.[1];
-  return cached?.replace('--', '/') ?? basename(realPath);
+  return cachedRepository(realPath) ?? basename(realPath);
+}
+
+/** The repository id in a path into the hub's cache, also another machine's; null for any other path. */
+export function cachedRepository(path: string): string | null {
+  const cached = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]?$/.exec(path)?.[1];
+  return cached?.replace('--', '/') ?? null;
 }
 
 async function openFiles(folder: string): Promise<SafetensorsFile[]> {
@@ -135,12 +140,24 @@ async function openShards(folder: string, index: string): Promise<SafetensorsFil
 // Companion tensors that quantisers store beside or instead of a weight.
 const QUANTISED_TENSOR =
   /\.(?:qweight|qzeros|g_idx|absmax|quant_map|nested_absmax|SCB|weight_scale|weight_scale_inv|weight_packed)$|\.quant_state\./;
-const QUANTISED_ENDING = /-(?:bnb-4bit|bnb-8bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|FP8|w4a16|w8a8|GGUF)$/i;
+const QUANTISED_ENDING =
+  /-(?:(?:unsloth-)?bnb-[48]bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|nf4|FP8(?:-\w+)?|w4a16|w8a8|GGUF)$/i;
 
 /** @returns null for a name that does not say that its weights are quantised */
 export function unquantisedName(name: string): string | null {
   const original = name.replace(QUANTISED_ENDING, '');
   return original === name ? null : original;
+}
+
+/** What names of the same weights have in common: the last part in small letters, without what its owners add or leave out. */
+export function plainName(name: string): string {
+  return name
+    .replace(/[\\/]+$/, '')
+    .split(/[\\/]/)
+    .at(-1)!
+    .toLowerCase()
+    .replace(/^meta-(?=llama)/, '')
+    .replace(/^((?:code)?llama.*|mistral.*)-hf$/, '$1');
 }
 
 /** Rounded weights have no exact difference to another checkpoint's. */

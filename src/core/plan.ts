@@ -1,6 +1,6 @@
 // Adapter + base + aligned → the list of module jobs, every pairing checked before a weight is read.
 import { type Adapter, type LoraModule } from './adapter';
-import { type Checkpoint, unquantisedName } from './checkpoint';
+import { cachedRepository, type Checkpoint, plainName, unquantisedName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { comparePositions, isVocabularyWeight, NameResolver, type Position, positions } from './naming';
@@ -138,10 +138,11 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
 /** Compares what the adapter says it was trained on with what was given. */
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
-  const unquantised = unquantisedName(lastPart(adapter.trainedOn));
-  const wanted = unquantised ?? lastPart(adapter.trainedOn);
+  const trainedOn = cachedRepository(adapter.trainedOn) ?? adapter.trainedOn;
+  const unquantised = unquantisedName(lastPart(trainedOn));
+  const wanted = plainName(unquantised ?? trainedOn);
   // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
-  const stated = /^[^\\/]+\/[^\\/]+$/.test(adapter.trainedOn) ? adapter.trainedOn : lastPart(adapter.trainedOn);
+  const stated = /^[^\\/]+\/[^\\/]+$/.test(trainedOn) ? trainedOn : lastPart(trainedOn);
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
   const quantised =
     unquantised === null
@@ -169,7 +170,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
 
 function knownAs(model: Checkpoint): string[] {
   const stated = model.config._name_or_path;
-  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map((name) => lastPart(name).toLowerCase());
+  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(plainName);
 }
 
 function lastPart(name: string): string {
