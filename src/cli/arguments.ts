@@ -8,6 +8,17 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A model was not given. What was given is kept, so that what this machine has can be named. */
+export class MissingModel extends UsageError {
+  constructor(
+    message: string,
+    readonly adapters: readonly string[],
+    readonly given: { base: string | undefined; aligned: string | undefined },
+  ) {
+    super(message);
+  }
+}
+
 export interface InspectArguments {
   command: 'inspect';
   /** At least one. */
@@ -181,9 +192,10 @@ interface CommonValues {
 
 function commonArguments(values: CommonValues, positionals: readonly string[]): Omit<InspectArguments, 'command'> {
   if (positionals.length === 0) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
-  if (!values.base) throw new UsageError('--base MODEL is missing: the folder of the pretrained model');
-  if (!values.aligned)
-    throw new UsageError('--aligned MODEL is missing: the folder of the model that the adapter was trained on');
+  const { base, aligned } = values;
+  const missing = (message: string): UsageError => new MissingModel(message, positionals, { base, aligned });
+  if (!base) throw missing('--base MODEL is missing: the folder of the pretrained model');
+  if (!aligned) throw missing('--aligned MODEL is missing: the folder of the model that the adapter was trained on');
   if (values.json === '') throw new UsageError('--json wants a file, or - for standard output');
   const device = devices.find((name) => name === (values.device ?? 'auto'));
   if (!device) throw new UsageError(`--device ${values.device!} is none of ${devices.join(', ')}`);
@@ -192,8 +204,8 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
     throw new UsageError(`--memory ${values.memory!} is not a whole number of MiB from ${MIN_MEMORY_MIB}`);
   return {
     adapters: [...positionals],
-    base: values.base,
-    aligned: values.aligned,
+    base,
+    aligned,
     selection: selectionOf(values),
     selectionIsDefault: values.threshold === undefined && values.count === undefined,
     device,

@@ -13,12 +13,21 @@ import { type ChosenDevice, Devices } from '../engine/devices';
 import { examine } from '../engine/doctor';
 import { Engine } from '../engine/pool';
 import { measurePlans, type Outcome } from '../engine/run';
-import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
+import {
+  type Arguments,
+  HELP,
+  type InspectArguments,
+  MissingModel,
+  parseArguments,
+  type ProjectArguments,
+  UsageError,
+} from './arguments';
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { checkJsonTarget, writeJson } from './json';
 import { ProgressLine } from './progress';
+import { withProposals } from './proposals';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
 
@@ -39,7 +48,7 @@ let engine: Engine | undefined;
 let interrupt: AbortController | undefined;
 
 async function main(): Promise<void> {
-  const args = parseArguments(process.argv.slice(2));
+  const args = await readArguments();
   switch (args.command) {
     case 'help':
       process.stdout.write(HELP);
@@ -57,6 +66,14 @@ async function main(): Promise<void> {
       return inspect(args);
     case 'project':
       return project(args);
+  }
+}
+
+async function readArguments(): Promise<Arguments> {
+  try {
+    return parseArguments(process.argv.slice(2));
+  } catch (error) {
+    throw error instanceof MissingModel ? await withProposals(error) : error;
   }
 }
 

@@ -56,7 +56,7 @@ export const englishTexts: ProposalTexts = {
   statedAs: 'its config.json says {0}',
   path: 'at the path that the adapter names',
   beside: 'near the adapter',
-  modelFolder: 'in {0}',
+  modelFolder: 'in the model folder {0}',
   cache: 'in the Hugging Face cache',
   cacheRevision: 'in the Hugging Face cache (revision {0}, {1})',
   cacheCommit: 'in the Hugging Face cache ({0})',

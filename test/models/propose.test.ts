@@ -228,7 +228,7 @@ describe('models in folders', () => {
         base.find(({ folder }) => folder === deep)!,
         englishTexts,
       ),
-      new RegExp(`, in ${models}$`),
+      new RegExp(`, in the model folder ${models}$`),
     );
   });
 
