@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
 import { type Proposal, type Proposals } from '../models/propose';
-import { downloadCommand, explanation, reasonText, stateText } from '../models/words';
+import { downloadCommand, explanation, placeText, stateText, whyText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ModelRole } from './editor/protocol';
 import { proposalTexts } from './proposal-texts';
@@ -87,11 +87,12 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
     }));
   const explained = explanation(proposals, proposalTexts());
   return [
-    ...section(vscode.l10n.t('proposed'), [
+    // Without a heading, which would take its room from the reasons: they are cut where the list ends.
+    ...[
       ...(both ? pairItem(proposals) : []),
       ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
       ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
-    ]),
+    ],
     ...section(vscode.l10n.t('in the workspace'), workspace),
   ];
 }
@@ -104,7 +105,8 @@ function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
   return [
     {
       label: `$(check-all) ${vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name))}`,
-      detail: vscode.l10n.t('Base: {0}. Aligned: {1}.', reasonText(base, texts), reasonText(aligned, texts)),
+      // The shorter reason first, so that both are seen.
+      detail: vscode.l10n.t('Aligned: {0}. Base: {1}.', whyText(aligned, texts), whyText(base, texts)),
       choice: { pair: { base: base.folder, aligned: aligned.folder } },
     },
   ];
@@ -115,11 +117,15 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
   const { name, folder, state } = proposal;
   const isUsable = folder !== null && (state.kind === 'here' || state.kind === 'pickle');
   const icon = state.kind === 'here' ? '' : state.kind === 'absent' ? '$(cloud-download) ' : '$(warning) ';
-  const where = stateText(proposal, texts);
+  const found = stateText(proposal, texts);
+  const place = placeText(proposal, texts);
+  const isCached = proposal.place?.kind === 'cache';
+  const inFolder = folder === null || isCached || place === null ? [] : [place];
   return {
     label: `${icon}${name}`,
-    description: folder !== null && state.kind === 'here' ? `${where}: ${folder}` : where,
-    detail: [reasonText(proposal, texts), ...(isOther === null ? [] : [isOther])].join('; '),
+    // A path in the cache says less than the revision.
+    description: isCached ? `${found}, ${place!}` : folder === null ? found : `${found}: ${folder}`,
+    detail: [whyText(proposal, texts), ...inFolder, ...(isOther === null ? [] : [isOther])].join(', '),
     ...(isUsable ? { choice: { folder } } : { unusable: proposal }),
   };
 }

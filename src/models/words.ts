@@ -48,10 +48,10 @@ export const englishTexts: ProposalTexts = {
   named: 'named by the adapter',
   quantised: 'the adapter names {0}, a quantised copy of it',
   copy: 'the adapter names {0}, a copy of it',
-  card: 'the model card of {0} names it as base_model',
+  card: 'base_model in the model card of {0}',
   baseOf: '{0} family: the base of {1}',
   alignedFrom: '{0} family: an aligned model made from {1}',
-  cardSays: 'its model card names {0} as base_model',
+  cardSays: 'its model card says base_model {0}',
   copyOf: 'a copy of {0}',
   statedAs: 'its config.json says {0}',
   path: 'at the path that the adapter names',
@@ -73,15 +73,20 @@ export const englishTexts: ProposalTexts = {
 };
 
 /** “named by the adapter, in the Hugging Face cache (revision main, 5f0b02c)” */
-export function reasonText({ why, place, statedAs, copyOf }: Proposal, texts: ProposalTexts): string {
-  const parts = [whyText(why, texts)];
+export function reasonText(proposal: Proposal, texts: ProposalTexts): string {
+  const place = placeText(proposal, texts);
+  return [whyText(proposal, texts), ...(place === null ? [] : [place])].join(', ');
+}
+
+/** “named by the adapter”, and what is to be known of a copy or of a name that a configuration gives. */
+export function whyText({ why, statedAs, copyOf }: Proposal, texts: ProposalTexts): string {
+  const parts = [kindText(why, texts)];
   if (copyOf !== null) parts.push(format(texts.copyOf, copyOf));
   if (statedAs !== null) parts.push(format(texts.statedAs, statedAs));
-  if (place !== null) parts.push(placeText(place, texts));
   return parts.join(', ');
 }
 
-function whyText(why: Proposal['why'], texts: ProposalTexts): string {
+function kindText(why: Proposal['why'], texts: ProposalTexts): string {
   switch (why.kind) {
     case 'named':
       return texts.named;
@@ -98,8 +103,11 @@ function whyText(why: Proposal['why'], texts: ProposalTexts): string {
   }
 }
 
-function placeText(place: NonNullable<Proposal['place']>, texts: ProposalTexts): string {
-  switch (place.kind) {
+/** “in the Hugging Face cache (revision main, 5f0b02c)”, null where it is nowhere. */
+export function placeText({ place }: Proposal, texts: ProposalTexts): string | null {
+  switch (place?.kind) {
+    case undefined:
+      return null;
     case 'path':
       return texts.path;
     case 'beside':

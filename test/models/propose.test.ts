@@ -97,7 +97,7 @@ describe('an adapter that names its model on the hub', () => {
     assert.deepEqual(
       shown((await propose(CHAT)).base).map(([name, , why]) => [name, why]),
       [
-        ['someone/base', `the model card of ${CHAT} names it as base_model`],
+        ['someone/base', `base_model in the model card of ${CHAT}`],
         [BASE, 'Llama 2 family: the base of Llama-2-7b-chat-hf'],
       ],
     );
@@ -117,9 +117,7 @@ describe('an adapter that names its model on the hub', () => {
       return Promise.resolve(id === 'org/own-chat' ? readme('base_model: org/own') : null);
     };
     const { base } = await propose('org/own-chat', { readCard });
-    assert.deepEqual(shown(base), [
-      ['org/own', 'not on this machine', 'the model card of org/own-chat names it as base_model'],
-    ]);
+    assert.deepEqual(shown(base), [['org/own', 'not on this machine', 'base_model in the model card of org/own-chat']]);
     assert.deepEqual(asked, ['org/own-chat']);
     cacheRevision(cache, 'org/own-chat', { files: { ...wholeModel, 'README.md': readme('base_model: org/cached') } });
     assert.equal((await propose('org/own-chat', { readCard })).base[0]!.name, 'org/cached');
@@ -188,7 +186,7 @@ describe('an adapter that was trained on a base', () => {
     cacheRevision(cache, 'org/seven-instruct', { files: { ...wholeModel, 'README.md': card } });
     const { trainedOnBase, aligned } = await propose('org/seven');
     assert.deepEqual(trainedOnBase, { base: 'org/seven', family: null, aligned: ['org/seven-instruct'] });
-    assert.match(reasonText(aligned[0]!, englishTexts), /^its model card names org\/seven as base_model, in the/);
+    assert.match(reasonText(aligned[0]!, englishTexts), /^its model card says base_model org\/seven, in the/);
   });
 });
 
