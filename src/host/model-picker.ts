@@ -88,11 +88,9 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
   const explained = explanation(proposals, proposalTexts());
   return [
     // Without a heading, which would take its room from the reasons: they are cut where the list ends.
-    ...[
-      ...(both ? pairItem(proposals) : []),
-      ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
-      ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
-    ],
+    ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
+    ...(both ? pairItem(proposals) : []),
+    ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
     ...section(vscode.l10n.t('in the workspace'), workspace),
   ];
 }
@@ -105,8 +103,13 @@ function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
   return [
     {
       label: `$(check-all) ${vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name))}`,
-      // The shorter reason first, so that both are seen.
-      detail: vscode.l10n.t('Aligned: {0}. Base: {1}.', whyText(aligned, texts), whyText(base, texts)),
+      // The shorter first, so that both are seen.
+      detail: [
+        vscode.l10n.t('Base: {0}.', whyText(base, texts)),
+        vscode.l10n.t('Aligned: {0}.', whyText(aligned, texts)),
+      ]
+        .sort((a, b) => a.length - b.length)
+        .join(' '),
       choice: { pair: { base: base.folder, aligned: aligned.folder } },
     },
   ];
