@@ -70,6 +70,8 @@ describe('the cards of a model', () => {
   it('may lead in a circle or without end, which is given up', async () => {
     const circle = { 'a/m': readme('base_model: b/m'), 'b/m': readme('base_model: a/m') };
     assert.equal((await ancestryOf('a/m', reader(circle))).base, null);
+    const itself = { 'a/m': readme('base_model: a/m', 'base_model_relation: finetune') };
+    assert.equal((await ancestryOf('a/m', reader(itself))).base, null);
     const asked: string[] = [];
     const endless: ReadCard = (id) => {
       asked.push(id);

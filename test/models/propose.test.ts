@@ -144,6 +144,17 @@ describe('an adapter that names its model on the hub', () => {
     );
   });
 
+  it('leads from a quantised copy that the table does not know by its card', async () => {
+    const cards: Record<string, string> = {
+      'someone/thing-bnb-4bit': readme('base_model: org/thing-chat', 'base_model_relation: quantized'),
+      'org/thing-chat': readme('base_model: org/thing'),
+    };
+    const readCard: ReadCard = (id) => Promise.resolve(cards[id] ?? null);
+    const { aligned, base } = await machine().propose('someone/thing-bnb-4bit', { readCard });
+    assert.deepEqual([aligned[0]!.id, base[0]!.id], ['org/thing-chat', 'org/thing']);
+    assert.deepEqual(aligned[0]!.why, { kind: 'original', of: 'someone/thing-bnb-4bit', how: 'quantised' });
+  });
+
   it('says where no base was published', async () => {
     const found = await machine().propose('microsoft/phi-4');
     assert.deepEqual(found.base, []);
@@ -176,6 +187,18 @@ describe('an adapter that was trained on a base', () => {
     const { trainedOnBase, base } = await machine().propose('unsloth/llama-3-8b-bnb-4bit');
     assert.equal(trainedOnBase?.base, 'meta-llama/Meta-Llama-3-8B');
     assert.deepEqual(base[0]!.why, { kind: 'original', of: 'unsloth/llama-3-8b-bnb-4bit', how: 'quantised' });
+  });
+
+  it('but not where it is an instruct model, or was itself made from another, and others are tuned from it', async () => {
+    const { cache, propose } = machine();
+    for (const [id, own] of [
+      ['org/eight-instruct', 'license: mit'],
+      ['org/nine', 'base_model: org/eight'],
+    ] as const) {
+      cacheRevision(cache, id, { files: { ...wholeModel, 'README.md': readme(own) } });
+      cacheRevision(cache, `${id}-poems-chat`, { files: { ...wholeModel, 'README.md': readme(`base_model: ${id}`) } });
+      assert.equal((await propose(id)).trainedOnBase, null, id);
+    }
   });
 
   it('also by the card of an instruct model on this machine, not by that of any tuned one', async () => {
@@ -215,7 +238,7 @@ describe('models in folders', () => {
     const { root, propose } = machine();
     const models = join(root, 'disk');
     const deep = folderOf(join(models, 'meta-llama', 'Llama-2-7b-hf'));
-    folderOf(join(models, 'too', 'deep', 'here', 'Llama-2-7b-hf'));
+    folderOf(join(models, 'too', 'deep', 'Llama-2-7b-hf'));
     const cached = cacheRevision(join(root, 'other', 'hub'), BASE, { files: wholeModel });
     const single = folderOf(join(root, 'Llama-2-7b-hf'));
     const modelFolders = [models, join(root, 'other'), single];
@@ -237,11 +260,36 @@ describe('models in folders', () => {
       const config = JSON.stringify({ _name_or_path: CHAT });
       const folder = folderOf(join(root, inside, 'models', 'chat'), { ...wholeModel, 'config.json': config });
       const { aligned, base } = await propose(trainedOn.startsWith('/') ? join(root, trainedOn) : trainedOn);
-      assert.equal(aligned[0]!.folder, folder);
+      assert.deepEqual(aligned.map((proposal) => proposal.folder), [folder]); // prettier-ignore
       assert.equal(reasonText(aligned[0]!, englishTexts), 'named by the adapter, at the path that the adapter names');
       assert.equal(base[0]!.id, BASE);
     });
   }
+
+  it('that bear the name come before those whose configuration says it', async () => {
+    const { root, propose } = machine();
+    const stated = folderOf(join(root, 'work', 'a'), { ...wholeModel, 'config.json': `{"_name_or_path":"${BASE}"}` });
+    const named = folderOf(join(root, 'disk', 'Llama-2-7b-hf'));
+    const { base } = await propose(CHAT, { modelFolders: [join(root, 'disk')] });
+    assert.deepEqual(base.map(({ folder }) => folder), [named, stated]); // prettier-ignore
+  });
+
+  it('that are quantised lead to the original, and are not proposed themselves', async () => {
+    const { root, cache, propose } = machine();
+    const quantised = { ...wholeModel, 'config.json': '{"quantization_config":{}}' };
+    const folder = folderOf(join(root, 'work', 'Llama-2-7b-chat-hf-bnb-4bit'), quantised);
+    cacheRevision(cache, 'TheBloke/Llama-2-7B-Chat-GGUF', { files: { 'config.json': '{}' } });
+    assert.deepEqual(shown((await propose(folder)).aligned), [
+      [CHAT, 'not on this machine', 'the adapter names Llama-2-7b-chat-hf-bnb-4bit, a quantised copy of it'],
+    ]);
+  });
+
+  it('on a share of the network are not asked for on the adapter’s word', async () => {
+    const { root, propose } = machine();
+    const folder = folderOf(join(root, 'far', 'Llama-2-7b-chat-hf'));
+    const [first] = (await propose(`/${folder}`)).aligned;
+    assert.deepEqual([first!.id, first!.state.kind], [CHAT, 'absent']);
+  });
 
   it('of another machine lead on by their name, or by a path into its cache', async () => {
     const { cache, propose } = machine();
