@@ -1,5 +1,5 @@
-// Well-known aligned models and the base each was made from. Not a guess by name: every line is what the aligned model's card on the hub
-// says (its `base_model` field, or its text where the field is older than the card), else what the line gives as its source.
+// Well-known aligned models and the base each was made from. Nothing is derived from a name at run time: a pair stands here or is not known.
+// `source` is where a line can be checked: the aligned model's card on the hub (its `base_model` field or its text), else what the line gives.
 
 export interface Pairing {
   family: string;
@@ -43,6 +43,7 @@ export const pairings: readonly Pairing[] = [
   pair('Mistral', 'mistralai/Mistral-Nemo-Instruct-2407', 'mistralai/Mistral-Nemo-Base-2407'),
   pair('Mistral', 'mistralai/Mistral-Small-24B-Instruct-2501', 'mistralai/Mistral-Small-24B-Base-2501'),
   pair('Mistral', 'mistralai/Mistral-Small-3.1-24B-Instruct-2503', 'mistralai/Mistral-Small-3.1-24B-Base-2503'),
+  // An update of 3.1's Instruct on the same base.
   pair('Mistral', 'mistralai/Mistral-Small-3.2-24B-Instruct-2506', 'mistralai/Mistral-Small-3.1-24B-Base-2503'),
   ...sizes('Mistral', 'Small-Instruct-2409 Large-Instruct-2407 Large-Instruct-2411', 'mistralai/Mistral-*', null),
   pair('Mistral', 'mistralai/Ministral-8B-Instruct-2410', null),
@@ -52,7 +53,7 @@ export const pairings: readonly Pairing[] = [
   pair('Zephyr', 'HuggingFaceH4/mistral-7b-sft-beta', 'mistralai/Mistral-7B-v0.1'),
 
   ...sizes('Gemma 1', '2b 7b', 'google/gemma-*-it', 'google/gemma-*'),
-  // 1.1 tunes the bases of 1.0 anew.
+  // Its cards call 1.1 an update of the tuned models of 1.0; no other bases were published.
   ...sizes('Gemma 1', '2b 7b', 'google/gemma-1.1-*-it', 'google/gemma-*'),
   ...sizes('Gemma 2', '2b 9b 27b', 'google/gemma-2-*-it', 'google/gemma-2-*'),
   pair('Gemma 3', 'google/gemma-3-270m-it', 'google/gemma-3-270m'),
