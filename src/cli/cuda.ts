@@ -2,8 +2,8 @@
 import { bytesText } from '../core/bytes';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
-import { type Network } from '../cuda/network';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
 import { StatusLine } from './progress';
 
