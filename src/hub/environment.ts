@@ -1,0 +1,57 @@
+// What the environment says of the hub, under the names that its own tools use.
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileError, SafeLoraError } from '../core/errors';
+
+const ENDPOINT = 'https://huggingface.co';
+const DEFAULT_LIMIT = 20e9;
+
+/** Another hub where the environment names one. */
+export function endpointOf({ HF_ENDPOINT: given }: NodeJS.ProcessEnv): string {
+  return (given === undefined || given === '' ? ENDPOINT : given).replace(/\/+$/, '');
+}
+
+export function isOffline({ HF_HUB_OFFLINE: given }: NodeJS.ProcessEnv): boolean {
+  return /^(?:1|on|yes|true)$/i.test(given ?? '');
+}
+
+/**
+ * Bytes that the cache may take.
+ * @throws SafeLoraError for what is no number
+ */
+export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv): number {
+  if (given === undefined || given === '') return DEFAULT_LIMIT;
+  if (/^\d+$/.test(given)) return Number(given);
+  throw new SafeLoraError(
+    'wrong-input',
+    `SAFE_LORA_CACHE_LIMIT is "${given}"; give a number of bytes, 20000000000 say.`,
+  );
+}
+
+/**
+ * HF_TOKEN, else what the hub's own tools have stored.
+ * @returns undefined where there is none
+ * @throws SafeLoraError for one that no header can hold; it does not repeat it
+ */
+export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const given = env.HF_TOKEN?.trim();
+  if (given) return checked(given, 'HF_TOKEN');
+  const home = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
+  const path = env.HF_TOKEN_PATH ?? join(home, 'token');
+  const stored = await readFile(path, 'utf8').catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
+    throw fileError(path, error);
+  });
+  return stored.trim() === '' ? undefined : checked(stored.trim(), path);
+}
+
+/** What is not fit for a header would be repeated by the error of fetch. */
+export function checked(token: string, source: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new SafeLoraError(
+    'hub-access',
+    `${source}: holds no token, but something with spaces or other signs; set it anew.`,
+  );
+}
