@@ -90,8 +90,7 @@ async function place(archive: string, wanted: ProviderPackage, storage: string, 
     await rename(fresh, folder).catch(unwritable(folder));
     await rm(old, { recursive: true, force: true });
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    // Brings back what was moved aside.
+    // Removes the new one and brings back what was moved aside.
     await recover(folder);
     throw error;
   }

@@ -49,6 +49,6 @@ async function create(path: string): Promise<void> {
 function busy(path: string, owner: number): SafeLoraError {
   return new SafeLoraError(
     'provider-busy',
-    `${path}: the CUDA provider is being installed or removed by process ${owner}; wait until that is done.`,
+    `${path}: the CUDA provider is being installed or removed by process ${owner}; wait until that is done, or delete this file where that process is something else.`,
   );
 }

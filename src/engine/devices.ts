@@ -83,6 +83,11 @@ export class Devices {
     return check;
   }
 
+  /** CUDA's provider and libraries; an error where the install is damaged or may not be read. */
+  cuda(): Promise<CudaState | Error> {
+    return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
+  }
+
   /** Something that may change what is known was installed or removed. */
   forget(): void {
     this.checks.clear();
@@ -189,11 +194,6 @@ export class Devices {
     } catch {
       return;
     }
-  }
-
-  /** An error where the install is damaged or may not be read. */
-  private cuda(): Promise<CudaState | Error> {
-    return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
   }
 
   private get file(): string {

@@ -1,13 +1,11 @@
 // The products on a device: V is made there from the stored bytes and never leaves it.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
+import { LARGEST_BLOCK } from './memory';
 import { type Multiplier, type Products, putColumns, takeColumns } from './products';
 import { type Step } from './graphs';
 import { type Sessions } from './sessions';
 import { type Rows, split, type StoredWeights } from './weights';
-
-/** Elements of V in one run: WebGPU's buffers may have 1 GiB, and decoding takes 16 bytes an element for a while. */
-const LARGEST_BLOCK = 2 ** 25;
 
 /** Rows in one run: Σv² starts a group of threads for each, and WebGPU counts groups with 16 bits. */
 const MOST_ROWS = 2 ** 16 - 1;

@@ -9,6 +9,9 @@ const BYTES_PER_COLUMN = 24;
 /** More columns than this gain nothing more from sharing a pass. */
 const MOST_COLUMNS = 512;
 
+/** Elements of V in one run on a device: WebGPU's buffers may have 1 GiB, and decoding takes 16 bytes an element for a while. */
+export const LARGEST_BLOCK = 2 ** 25;
+
 /** Bytes for all weights and matrices of a child that may use so many in all. */
 export function workingMemory(childMemory: number): number {
   return childMemory - BASE_MEMORY;

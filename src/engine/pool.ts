@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
+import { LARGEST_BLOCK } from './memory';
 import { type Provider } from './providers';
 import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
 
@@ -49,12 +50,15 @@ export class Engine {
   private readonly children = new Set<Child>();
   private readonly workers: number;
   private disposed = false;
+  /** Of the children that are started from now on. */
+  private largestBlock: number | undefined;
   /** When each job last had a module taken up, in turns. */
   private readonly served = new WeakMap<Job, number>();
   private turns = 0;
 
   constructor(private readonly options: EngineOptions) {
-    const { provider = 'cpu', workers } = options;
+    const { provider = 'cpu', workers, largestBlock } = options;
+    this.largestBlock = largestBlock;
     this.workers =
       workers ?? (provider === 'cpu' ? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS)) : DEVICE_WORKERS);
   }
@@ -138,13 +142,15 @@ export class Engine {
   /** A child may die of what had nothing to do with its module, memory that another process took, say. */
   private retry(pending: Pending): boolean {
     if (pending.tried || pending.job.cancelled || this.disposed) return false;
+    // A driver may not survive that its memory runs out.
+    this.largestBlock = (this.largestBlock ?? LARGEST_BLOCK) / 4;
     this.queue.unshift({ ...pending, tried: true });
     return true;
   }
 
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
-    const child: Child = new Child(this.options, this.childMemory, {
+    const child: Child = new Child(this.options, this.childMemory, this.largestBlock, {
       stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
@@ -169,8 +175,9 @@ class Child {
   private failure: Error | undefined;
 
   constructor(
-    { childPath, background, provider = 'cpu', largestBlock, environment }: EngineOptions,
+    { childPath, background, provider = 'cpu', environment }: EngineOptions,
     memory: number,
+    largestBlock: number | undefined,
     events: {
       stderr: (text: string) => void;
       idle: () => void;

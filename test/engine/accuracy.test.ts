@@ -87,7 +87,7 @@ function onCpu(check: (feeds: Readonly<Record<string, { data: unknown }>>) => vo
     const session = await InferenceSession.create(model, { executionProviders: ['cpu'], logSeverityLevel: 3 });
     return Object.assign(Object.create(session) as InferenceSession, {
       run: (...args: Parameters<InferenceSession['run']>) => {
-        check(args[0] as Record<string, { data: unknown }>);
+        check(args[0]);
         return session.run(...args);
       },
       release: () => session.release(),
