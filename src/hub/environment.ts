@@ -9,7 +9,7 @@ const DEFAULT_LIMIT = 20e9;
 
 /** Another hub where the environment names one. */
 export function endpointOf({ HF_ENDPOINT: given }: NodeJS.ProcessEnv): string {
-  return (given === undefined || given === '' ? ENDPOINT : given).replace(/\/+$/, '');
+  return (filled(given) ?? ENDPOINT).replace(/\/+$/, '');
 }
 
 export function isOffline({ HF_HUB_OFFLINE: given }: NodeJS.ProcessEnv): boolean {
@@ -21,11 +21,12 @@ export function isOffline({ HF_HUB_OFFLINE: given }: NodeJS.ProcessEnv): boolean
  * @throws SafeLoraError for what is no number
  */
 export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv): number {
-  if (given === undefined || given === '') return DEFAULT_LIMIT;
-  if (/^\d+$/.test(given)) return Number(given);
+  const limit = filled(given);
+  if (limit === undefined) return DEFAULT_LIMIT;
+  if (/^\d+$/.test(limit)) return Number(limit);
   throw new SafeLoraError(
     'wrong-input',
-    `SAFE_LORA_CACHE_LIMIT is "${given}"; give a number of bytes, 20000000000 say.`,
+    `SAFE_LORA_CACHE_LIMIT is "${limit}"; give a number of bytes, 20000000000 say.`,
   );
 }
 
@@ -37,8 +38,8 @@ export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv):
 export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const given = env.HF_TOKEN?.trim();
   if (given) return checked(given, 'HF_TOKEN');
-  const home = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface');
-  const path = env.HF_TOKEN_PATH ?? join(home, 'token');
+  const home = filled(env.HF_HOME) ?? join(filled(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'huggingface');
+  const path = filled(env.HF_TOKEN_PATH) ?? join(home, 'token');
   const stored = await readFile(path, 'utf8').catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return '';
@@ -54,4 +55,9 @@ export function checked(token: string, source: string): string {
     'hub-access',
     `${source}: holds no token, but something with spaces or other signs; set it anew.`,
   );
+}
+
+/** A variable that is set to nothing is not set. */
+function filled(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
 }
