@@ -23,6 +23,9 @@ export async function claim(path: string, content: object = {}): Promise<() => P
   const handle = await open(path, 'wx');
   try {
     await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname(), ...content }));
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   } finally {
     await handle.close();
   }
@@ -42,12 +45,13 @@ export async function claim(path: string, content: object = {}): Promise<() => P
 export async function readClaim(path: string): Promise<Record<string, unknown> | null> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
-    if (Date.now() - mtimeMs > VOID_AFTER_MS) return null;
     // Being written, where it says nothing yet.
     const content = parseObject(text) ?? {};
+    if (held.has(path)) return content;
+    if (Date.now() - mtimeMs > VOID_AFTER_MS) return null;
     const { pid, host } = content;
     if (host !== hostname()) return content;
-    return held.has(path) || (typeof pid === 'number' && isRunning(pid)) ? content : null;
+    return typeof pid === 'number' && isRunning(pid) ? content : null;
   } catch {
     return null;
   }

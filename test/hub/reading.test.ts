@@ -1,6 +1,6 @@
 // Models on the hub as a user of the command line has them: the same numbers, few bytes, and what is kept of them.
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -194,6 +194,18 @@ describe('the cache', () => {
     const { report } = await inspect(env);
     assert.deepEqual(numbers(report), numbers(fromDisk));
     assert.equal(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0), needed.weights - had); // prettier-ignore
+  });
+
+  it('takes what a run had whole when it was killed, and throws away what is too long', async () => {
+    await warm();
+    const [whole, long] = cached(storage, /\.tensor$/);
+    renameSync(whole!, `${whole!}.part`);
+    writeFileSync(`${long!}.part`, Buffer.concat([readFileSync(long!), Buffer.alloc(9)]));
+    rmSync(long!);
+    const { report } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.equal(hub.weightRequests.length, 1);
+    assert.equal(cached(storage, /\.part$/).length, 0);
   });
 
   it('serves two runs at once, for which each tensor comes once', async () => {
