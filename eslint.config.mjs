@@ -22,7 +22,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/core/**/*.ts', 'src/cuda/**/*.ts'],
+    files: ['src/core/**/*.ts', 'src/network/**/*.ts', 'src/hub/**/*.ts', 'src/cuda/**/*.ts'],
     rules: { 'no-restricted-imports': ['error', { paths: ['vscode', 'onnxruntime-node'] }] },
   },
   {

@@ -18,7 +18,9 @@ import { HELP, type InspectArguments, parseArguments, type ProjectArguments, Usa
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
+import { Models, rememberPair, travelLines } from './hub';
 import { checkJsonTarget, writeJson } from './json';
+import { pairs } from './pairs';
 import { ProgressLine, StatusLine } from './progress';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
@@ -59,16 +61,31 @@ async function main(): Promise<void> {
       return interruptible((signal) =>
         installCuda({ ...args, storage: storageFolder(), onnxruntime: ONNXRUNTIME_VERSION, signal }),
       );
+    case 'pairs':
+      await checkJsonTarget(args.json);
+      return pairs(args);
     case 'inspect':
-      return inspect(args);
+      return withModels(args, inspect);
     case 'project':
-      return project(args);
+      return withModels(args, project);
   }
 }
 
-async function inspect(args: InspectArguments): Promise<void> {
+async function withModels<T extends { offline: boolean }>(
+  args: T,
+  work: (args: T, models: Models) => Promise<void>,
+): Promise<void> {
+  const models = new Models(args.offline);
+  try {
+    await work(args, models);
+  } finally {
+    await models.close();
+  }
+}
+
+async function inspect(args: InspectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
   const device = await chooseDevice(args);
   const outcomes = await measure(batch, device, args, () => false);
   const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
@@ -79,9 +96,9 @@ async function inspect(args: InspectArguments): Promise<void> {
   await finish(batch, reports, args);
 }
 
-async function project(args: ProjectArguments): Promise<void> {
+async function project(args: ProjectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
   const device = await chooseDevice(args);
   const outputs = batch.outputs(args.out);
   const destinations = new Map<Item, Destination>();
@@ -137,13 +154,18 @@ async function measure(
   { memory, quiet }: { memory: number; quiet: boolean },
   keep: (module: MeasuredModule) => boolean,
 ): Promise<Outcome[]> {
+  if (!quiet) for (const text of await travelLines(plans)) process.stderr.write(`${text}\n`);
   const line = new ProgressLine(process.stderr);
   engine = new Engine({ childPath, memory, ...(await devices.process(provider)) });
   try {
+    await rememberPair(plans);
     return await measurePlans(plans, engine, {
       keep,
       onProgress: (progress) => {
         if (!quiet) line.update(progress);
+      },
+      onFetched: (fetched) => {
+        if (!quiet) line.fetched(fetched);
       },
     });
   } finally {
