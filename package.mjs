@@ -1,18 +1,11 @@
 // Makes the VSIX of one platform (--target T, host for this one) or of all, and holds its contents against the list of what belongs there.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import yauzl from 'yauzl';
+import { binaries, binaryFolder, names, runtimeScripts } from './runtime.mjs';
 
-// What onnxruntime-node loads on each platform; a new version that brings more fails the check below.
-const binaries = {
-  'linux-x64': ['libonnxruntime.so.1', 'onnxruntime_binding.node'],
-  'linux-arm64': ['libonnxruntime.so.1', 'onnxruntime_binding.node'],
-  'win32-x64': ['DirectML.dll', 'dxcompiler.dll', 'dxil.dll', 'onnxruntime.dll', 'onnxruntime_binding.node'],
-  'win32-arm64': ['DirectML.dll', 'dxcompiler.dll', 'dxil.dll', 'onnxruntime.dll', 'onnxruntime_binding.node'],
-  'darwin-arm64': ['libonnxruntime.1.dylib', 'onnxruntime_binding.node'],
-};
 // Holds the bytes of libonnxruntime.1.dylib once more; the binding asks for that name only.
 const duplicate = /^libonnxruntime\.\d+\.\d+\.\d+\.dylib$/;
 // In 10^6 bytes: what every GPU machine downloads stays small.
@@ -21,7 +14,6 @@ const staged = 'dist/node_modules';
 
 process.chdir(import.meta.dirname);
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-const names = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)) : []);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function chosenTargets() {
@@ -37,20 +29,6 @@ function node(...args) {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   process.stderr.write(status === 0 ? stderr : stdout + stderr);
   if (status !== 0) throw new Error(`node ${args.join(' ')}: exit status ${status}`);
-}
-
-const binaryFolder = (target) => `onnxruntime-node/bin/napi-v6/${target.replace('-', '/')}`;
-
-/** The parts of onnxruntime that run on every platform, as paths in node_modules. */
-function runtimeScripts() {
-  const scripts = (folder) => names(`node_modules/${folder}`, /\.js$/).map((name) => `${folder}/${name}`);
-  return [
-    'onnxruntime-node/package.json',
-    ...scripts('onnxruntime-node/dist'),
-    'onnxruntime-common/package.json',
-    'onnxruntime-common/dist/cjs/package.json',
-    ...scripts('onnxruntime-common/dist/cjs'),
-  ];
 }
 
 /** What safeLora.openSample copies. */

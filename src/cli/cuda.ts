@@ -2,9 +2,10 @@
 import { bytesText } from '../core/bytes';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
-import { type Network } from '../cuda/network';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
+import { openLine } from './network';
 import { StatusLine } from './progress';
 
 export interface CudaInstall extends CudaArguments {
@@ -26,10 +27,8 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
   for (const line of stateLines(storage, await cudaState(storage, onnxruntime))) say(line);
 
   async function fromFeed(): Promise<string> {
-    // Node's own fetch minds no proxy settings. Loaded for this command only.
-    const { EnvHttpProxyAgent, fetch } = await import('undici');
-    const agent = withoutWarnings(() => new EnvHttpProxyAgent());
-    const network: Network = { fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }), signal };
+    const { fetch, close } = openLine();
+    const network: Network = { fetch, signal };
     const line = new StatusLine(process.stderr);
     try {
       const offer = await findOffer(target, network, feedIndex(process.env));
@@ -39,7 +38,7 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
       });
     } finally {
       line.clear();
-      await agent.destroy();
+      await close();
     }
   }
 }
@@ -60,17 +59,6 @@ export function stateLines(storage: string, state: CudaState): string[] {
         ...(state.command === null ? [] : [`All that pip brings: ${state.command}`]),
         `Libraries that you have elsewhere are found on LD_LIBRARY_PATH or in ${librariesFolder(storage)}`,
       ];
-  }
-}
-
-/** Undici 6, the last that takes every Node 20, warns that this agent is experimental; undici 7 does so no longer. */
-function withoutWarnings<T>(make: () => T): T {
-  const emitWarning = process.emitWarning.bind(process);
-  process.emitWarning = () => undefined;
-  try {
-    return make();
-  } finally {
-    process.emitWarning = emitWarning;
   }
 }
 

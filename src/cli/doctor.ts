@@ -4,11 +4,21 @@ import { TIMED } from '../engine/selftest';
 
 const NAME_WIDTH = 8;
 
-export function doctorLines({ tool, onnxruntime, node, platform, gpus, providers, auto }: DoctorReport): string[] {
+export function doctorLines({
+  tool,
+  onnxruntime,
+  node,
+  platform,
+  gpus,
+  cudaLibraries,
+  providers,
+  auto,
+}: DoctorReport): string[] {
   const line = (name: string, text: string): string => name.padEnd(NAME_WIDTH) + text;
   return [
     `safe-lora ${tool.version}, onnxruntime ${onnxruntime}, node ${node}, ${platform}`,
     ...(gpus.length === 0 ? [line('gpu', 'none found')] : gpus.map((gpu) => line('gpu', gpuText(gpu)))),
+    ...cudaLibraries.map(({ path }, i) => line(i === 0 ? 'found' : '', path)),
     ...providers.map((report) => line(report.provider, providerText(report))),
     line('auto', auto.fallbackReason === null ? auto.provider : `${auto.provider} (${auto.fallbackReason})`),
   ];

@@ -12,6 +12,7 @@ import { mayTake } from '../core/selection';
 import { type ChosenDevice, Devices } from '../engine/devices';
 import { examine } from '../engine/doctor';
 import { Engine } from '../engine/pool';
+import { type Device } from '../engine/providers';
 import { measurePlans, type Outcome } from '../engine/run';
 import {
   type Arguments,
@@ -25,8 +26,10 @@ import {
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
+import { Models, rememberPair, travelLines } from './hub';
 import { checkJsonTarget, writeJson } from './json';
-import { ProgressLine } from './progress';
+import { pairs } from './pairs';
+import { ProgressLine, StatusLine } from './progress';
 import { withProposals } from './proposals';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
@@ -37,11 +40,16 @@ declare const ONNXRUNTIME_VERSION: string;
 const { NO_COLOR, FORCE_COLOR } = process.env;
 const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
 const childPath = join(__dirname, 'engine-child.js');
+const statusLine = new StatusLine(process.stderr);
+let showsProgress = true;
 const devices = new Devices({
   childPath,
   storage: storageFolder(),
   version: SAFE_LORA_VERSION,
   onnxruntimeVersion: ONNXRUNTIME_VERSION,
+  onTry: (provider) => {
+    if (showsProgress) statusLine.show(`trying the device ${provider}`);
+  },
 });
 let engine: Engine | undefined;
 /** Of work that tidies up before it ends. */
@@ -62,10 +70,13 @@ async function main(): Promise<void> {
       return interruptible((signal) =>
         installCuda({ ...args, storage: storageFolder(), onnxruntime: ONNXRUNTIME_VERSION, signal }),
       );
+    case 'pairs':
+      await checkJsonTarget(args.json);
+      return pairs(args);
     case 'inspect':
-      return inspect(args);
+      return withModels(args, inspect);
     case 'project':
-      return project(args);
+      return withModels(args, project);
   }
 }
 
@@ -77,10 +88,22 @@ async function readArguments(): Promise<Arguments> {
   }
 }
 
-async function inspect(args: InspectArguments): Promise<void> {
+async function withModels<T extends { offline: boolean }>(
+  args: T,
+  work: (args: T, models: Models) => Promise<void>,
+): Promise<void> {
+  const models = new Models(args.offline);
+  try {
+    await work(args, models);
+  } finally {
+    await models.close();
+  }
+}
+
+async function inspect(args: InspectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const device = await devices.choose(args.device);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
+  const device = await chooseDevice(args);
   const outcomes = await measure(batch, device, args, () => false);
   const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
     const report = buildReport(plan, measured, args.selection, { version: SAFE_LORA_VERSION, device });
@@ -90,10 +113,10 @@ async function inspect(args: InspectArguments): Promise<void> {
   await finish(batch, reports, args);
 }
 
-async function project(args: ProjectArguments): Promise<void> {
+async function project(args: ProjectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const device = await devices.choose(args.device);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
+  const device = await chooseDevice(args);
   const outputs = batch.outputs(args.out);
   const destinations = new Map<Item, Destination>();
   await batch.each(async (item) => {
@@ -132,6 +155,15 @@ function refuseProjectedBefore({ file, modules }: Adapter): void {
   );
 }
 
+async function chooseDevice({ device, quiet }: { device: Device; quiet: boolean }): Promise<ChosenDevice> {
+  showsProgress = !quiet;
+  try {
+    return await devices.choose(device);
+  } finally {
+    statusLine.clear();
+  }
+}
+
 /** @param keep whether a module's projection is wanted */
 async function measure(
   { plans }: Batch,
@@ -139,13 +171,18 @@ async function measure(
   { memory, quiet }: { memory: number; quiet: boolean },
   keep: (module: MeasuredModule) => boolean,
 ): Promise<Outcome[]> {
+  if (!quiet) for (const text of await travelLines(plans)) process.stderr.write(`${text}\n`);
   const line = new ProgressLine(process.stderr);
   engine = new Engine({ childPath, memory, ...(await devices.process(provider)) });
   try {
+    await rememberPair(plans);
     return await measurePlans(plans, engine, {
       keep,
       onProgress: (progress) => {
         if (!quiet) line.update(progress);
+      },
+      onFetched: (fetched) => {
+        if (!quiet) line.fetched(fetched);
       },
     });
   } finally {
@@ -175,6 +212,7 @@ function show(
 async function doctor(json: string | undefined): Promise<void> {
   await checkJsonTarget(json);
   const found = await examine(devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION });
+  statusLine.clear();
   if (json !== '-') process.stdout.write(`${doctorLines(found).join('\n')}\n`);
   await writeJson(json, found);
 }
@@ -225,6 +263,7 @@ for (const [signal, status] of [
       return;
     }
     engine?.dispose();
+    devices.dispose();
     removeUnfinished();
     process.exit(status);
   });

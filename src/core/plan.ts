@@ -4,7 +4,7 @@ import { cachedRepository, type Checkpoint, plainName, unquantisedName } from '.
 import { isFloatDtype } from './dtype';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { comparePositions, isVocabularyWeight, NameResolver, type Position, positions } from './naming';
-import { type TensorInfo } from './safetensors';
+import { placeOf, type TensorInfo } from './safetensors';
 
 /** The two weights of a module. */
 export interface WeightPair {
@@ -49,6 +49,23 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   return { adapter, base, aligned, modules, notices };
 }
 
+/** Of each model whose weights are elsewhere, those that the plans read. */
+export function remoteTensors(plans: readonly Plan[]): Map<Checkpoint, TensorInfo[]> {
+  const found = new Map<Checkpoint, Set<TensorInfo>>();
+  for (const { base, aligned, modules } of plans) {
+    for (const [role, model] of [
+      ['base', base],
+      ['aligned', aligned],
+    ] as const) {
+      if (!model.remote) continue;
+      const tensors = found.get(model) ?? new Set();
+      for (const { weights } of modules) if (weights) tensors.add(weights[role]);
+      found.set(model, tensors);
+    }
+  }
+  return new Map([...found].map(([model, tensors]) => [model, [...tensors]]));
+}
+
 export function sameModel(path: string): SafeLoraError {
   return new SafeLoraError(
     'alignment-missing',
@@ -74,13 +91,13 @@ function resolveAll(adapter: Adapter, checkpoint: Checkpoint, role: 'base' | 'al
     if (!isFloatDtype(tensor.dtype)) {
       throw new SafeLoraError(
         'unsupported-dtype',
-        `${tensor.path}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 weights are read: give the unquantised model.`,
+        `${placeOf(tensor)}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 weights are read: give the unquantised model.`,
       );
     }
     if (tensor.shape.length !== 2) {
       throw new SafeLoraError(
         'model-shape',
-        `${tensor.path}: ${tensor.name} has shape [${tensor.shape.join(', ')}]; the weight of a linear layer has two dimensions.`,
+        `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]; the weight of a linear layer has two dimensions.`,
       );
     }
   }
@@ -95,7 +112,7 @@ function pairWeights(module: LoraModule, base: TensorInfo, aligned: TensorInfo, 
     if (baseColumns === columns && isVocabularyWeight(base) && isVocabularyWeight(aligned)) return null;
     throw new SafeLoraError(
       'model-shape',
-      `${base.path}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${aligned.path} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
+      `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
     );
   }
   const [out, width] = [module.b.shape[0]!, module.a.shape[1]!];
@@ -104,7 +121,7 @@ function pairWeights(module: LoraModule, base: TensorInfo, aligned: TensorInfo, 
   if (!straight && !transposed) {
     throw new SafeLoraError(
       'model-shape',
-      `${aligned.path}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${module.name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
+      `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${module.name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
     );
   }
   if (straight && transposed) return { base, aligned, transposed: adapter.fanInFanOut && !isVocabularyWeight(aligned) };

@@ -42,7 +42,8 @@ export async function extract(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof SafeLoraError) throw error;
-    if ((error as NodeJS.ErrnoException).code?.startsWith('E')) throw fileError(folder, error, 'write');
+    // The system's own codes, such as ENOSPC, and none of Node's ERR_….
+    if (/^E(?!RR_)/.test((error as NodeJS.ErrnoException).code ?? '')) throw fileError(folder, error, 'write');
     throw refused(archive, `it is damaged or no NuGet package (${(error as Error).message})`, wanted);
   } finally {
     zip?.close();

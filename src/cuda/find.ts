@@ -34,8 +34,12 @@ const OWN = 'libonnxruntime';
  * @param own a folder for such libraries alone, looked in before all others that the loader does not know
  */
 export async function findLibraries(provider: string, own: string, machine: Machine): Promise<Found> {
+  return findNeeded(await readNeeded(provider), provider, own, machine);
+}
+
+/** The same for what a library at `provider` would need. */
+export async function findNeeded(start: Needed, provider: string, own: string, machine: Machine): Promise<Found> {
   const places = await placesOf(machine, own);
-  const start = await readNeeded(provider);
   const found: Found = { libraries: [], missing: [], folders: [] };
   const seen = new Set<string>();
   const visit = async (library: Needed, path: string): Promise<void> => {

@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import { fileError, SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { asideName, recover, sync } from '../core/replace';
+import { type Network, RequestFailure } from '../network/requests';
 import { extract } from './archive';
 import { download, forget, type OnProgress } from './download';
 import { findPackage, type Offer } from './feed';
 import { withLock } from './lock';
-import { type Network, RequestFailure } from './network';
 import { offlineWay, type Platform, type ProviderPackage, providerPackage } from './package';
 import { cudaFolder, librariesFolder, providerFolder } from './state';
 
@@ -90,8 +90,7 @@ async function place(archive: string, wanted: ProviderPackage, storage: string, 
     await rename(fresh, folder).catch(unwritable(folder));
     await rm(old, { recursive: true, force: true });
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    // Brings back what was moved aside.
+    // Removes the new one and brings back what was moved aside.
     await recover(folder);
     throw error;
   }

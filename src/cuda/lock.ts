@@ -1,5 +1,6 @@
 // One install at a time, in this process and in all others that share the storage.
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileError, SafeLoraError } from '../core/errors';
 import { isRunning } from '../core/replace';
@@ -37,18 +38,20 @@ async function take(path: string): Promise<void> {
   }
 }
 
+/** Whole from the first moment on: an empty one would pass for that of a dead process. */
 async function create(path: string): Promise<void> {
-  const handle = await open(path, 'wx');
+  const aside = `${path}.${randomUUID()}`;
+  await writeFile(aside, `${process.pid}\n`);
   try {
-    await handle.writeFile(`${process.pid}\n`);
+    await link(aside, path);
   } finally {
-    await handle.close();
+    await rm(aside, { force: true });
   }
 }
 
 function busy(path: string, owner: number): SafeLoraError {
   return new SafeLoraError(
     'provider-busy',
-    `${path}: the CUDA provider is being installed or removed by process ${owner}; wait until that is done.`,
+    `${path}: the CUDA provider is being installed or removed by process ${owner}; wait until that is done, or delete this file where that process is something else.`,
   );
 }

@@ -1,13 +1,15 @@
 // Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
 // machine; what came of it is kept, and decides what `auto` takes.
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { release } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
+import { isObject } from '../core/objects';
 import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
-import { Engine } from './pool';
+import { cpuWorkers, Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
 import { type SelfTest, selfTest, TIMED } from './selftest';
 import { vulkanDrivers } from './vulkan';
@@ -31,6 +33,8 @@ export interface DevicesOptions {
   storage: string;
   version: string;
   onnxruntimeVersion: string;
+  /** A device is being tried, which takes seconds. */
+  onTry?: (provider: Provider) => void;
 }
 
 /** What a provider's processes are started with. */
@@ -44,15 +48,37 @@ export const LARGEST_ERROR = 1e-5;
 
 const MEMORY = 512 * 2 ** 20;
 
+/** After which a device that does not answer is given up; compiling for it may take a while. */
+const DEADLINE_MS = 60_000;
+
+/** A failure may have had a passing cause, a GPU that was busy say. */
+const FAILURE_KEPT_MS = 3_600_000;
+
+interface KeptCheck {
+  /** All that it depends on, see `machine`. */
+  machine: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  check: DeviceCheck;
+}
+
+type Kept = Partial<Record<Provider, KeptCheck>>;
+
 export class Devices {
-  private readonly checks = new Map<Provider, Promise<DeviceCheck>>();
+  private readonly known: Kept = {};
+  private readonly trying = new Map<Provider, Promise<DeviceCheck>>();
+  private readonly engines = new Set<Engine>();
+  private readonly folders = new Set<string>();
 
   constructor(private readonly options: DevicesOptions) {}
 
-  /** @throws SafeLoraError where a device that was asked for by name cannot run */
-  async choose(requested: Device): Promise<ChosenDevice> {
-    if (requested === 'auto') return this.chooseFastest();
-    const check = requested === 'cpu' ? null : await this.check(requested);
+  /**
+   * @param signal gives the wait for a device up
+   * @throws SafeLoraError where a device that was asked for by name cannot run; the signal's reason
+   */
+  async choose(requested: Device, signal?: AbortSignal): Promise<ChosenDevice> {
+    if (requested === 'auto') return this.chooseFastest(signal);
+    const check = requested === 'cpu' ? null : await this.checkNamed(requested, signal);
     if (check && !check.usable) {
       const { reason, remedy } = check;
       throw new SafeLoraError(
@@ -65,44 +91,53 @@ export class Devices {
 
   /** How the engine is started on a provider that can run. */
   async process(provider: Provider): Promise<ProviderProcess> {
-    if (provider !== 'cuda') return { provider, environment: {} };
-    const state = await this.cuda();
-    if (state instanceof Error || state.state !== 'ready') return { provider, environment: {} };
+    const state = provider === 'cuda' ? await this.cuda() : null;
+    if (state === null || state instanceof Error || state.state !== 'ready') return { provider, environment: {} };
     await linkRuntime(state.folder, runtimeLibrary(this.options.childPath));
     const path = [...state.searchPath, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
     return { provider, environment: { LD_LIBRARY_PATH: path } };
   }
 
-  /** What is known of a provider, tried now where nothing is. */
-  check(provider: Provider): Promise<DeviceCheck> {
-    let check = this.checks.get(provider);
-    if (!check) {
-      check = this.recall(provider);
-      this.checks.set(provider, check);
-    }
-    return check;
+  /** CUDA's provider and libraries; an error where the install is damaged or may not be read. */
+  cuda(): Promise<CudaState | Error> {
+    return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
   }
 
-  /** Something that may change what is known was installed or removed. */
-  forget(): void {
-    this.checks.clear();
+  /** What is known of a provider as this machine is, tried now where nothing is. */
+  async check(provider: Provider): Promise<DeviceCheck> {
+    return (await this.recall(provider)) ?? this.checkAgain(provider);
   }
 
   /** Tries a provider, whatever was known. */
   checkAgain(provider: Provider): Promise<DeviceCheck> {
-    const check = this.tryAndKeep(provider);
-    this.checks.set(provider, check);
-    return check;
+    let trying = this.trying.get(provider);
+    if (!trying) {
+      trying = this.tryAndKeep(provider).finally(() => this.trying.delete(provider));
+      this.trying.set(provider, trying);
+    }
+    return trying;
   }
 
-  private async chooseFastest(): Promise<ChosenDevice> {
+  /** Ends what is being tried, and leaves nothing of it behind. */
+  dispose(): void {
+    for (const engine of this.engines) engine.dispose();
+    for (const folder of this.folders) rmSync(folder, { recursive: true, force: true });
+  }
+
+  /** Who names a device may have just mended what kept it from running. */
+  private async checkNamed(provider: Provider, signal: AbortSignal | undefined): Promise<DeviceCheck> {
+    const known = await this.recall(provider);
+    return known?.usable ? known : orAborted(this.checkAgain(provider), signal);
+  }
+
+  private async chooseFastest(signal: AbortSignal | undefined): Promise<ChosenDevice> {
     const reasons: string[] = [];
     for (const provider of providers) {
       if (provider === 'cpu' || !traits[provider].isBuiltFor(process.platform, process.arch)) continue;
-      const check = await this.check(provider);
-      const slower = check.usable ? await this.slowerThanCpu(check.selfTest) : check.reason;
-      if (slower === null) return { requested: 'auto', provider, fallbackReason: reasons.join('; ') || null };
-      reasons.push(`${provider}: ${slower}`);
+      const check = await orAborted(this.check(provider), signal);
+      const against = check.usable ? await orAborted(this.slowerThanCpu(check.selfTest), signal) : check.reason;
+      if (against === null) return { requested: 'auto', provider, fallbackReason: reasons.join('; ') || null };
+      reasons.push(`${provider}: ${against}`);
     }
     const none = `onnxruntime for Node.js has only the CPU on ${process.platform}-${process.arch}`;
     return { requested: 'auto', provider: 'cpu', fallbackReason: reasons.join('; ') || none };
@@ -111,89 +146,102 @@ export class Devices {
   /** A Vulkan driver may be a program that computes on the processor, and onnxruntime does not tell it from a GPU. */
   private async slowerThanCpu({ milliseconds }: SelfTest): Promise<string | null> {
     const cpu = await this.check('cpu');
-    if (!cpu.usable || milliseconds <= cpu.selfTest.milliseconds) return null;
-    const [there, here] = [milliseconds, cpu.selfTest.milliseconds].map((value) => value.toFixed(0));
+    if (!cpu.usable) return null;
+    // Its processes compute a module each at the same time.
+    const perModule = cpu.selfTest.milliseconds / cpuWorkers();
+    if (milliseconds <= perModule) return null;
+    const [there, here] = [milliseconds, perModule].map((value) => value.toFixed(0));
     return `slower than the CPU here, ${there} ms against ${here} ms a ${TIMED} x ${TIMED} module`;
   }
 
-  private async recall(provider: Provider): Promise<DeviceCheck> {
-    const known = (await this.kept())[provider];
-    return known?.machine === (await this.machine()) ? known.check : this.tryAndKeep(provider);
+  private async recall(provider: Provider): Promise<DeviceCheck | null> {
+    const known = this.known[provider] ?? (await this.kept())[provider];
+    if (known?.machine !== (await this.machine())) return null;
+    return known.check.usable || Date.now() - known.at < FAILURE_KEPT_MS ? known.check : null;
   }
 
   private async tryAndKeep(provider: Provider): Promise<DeviceCheck> {
-    const check = await this.try(provider);
+    const check = await this.try(provider).catch((error: unknown): DeviceCheck => ({
+      usable: false,
+      reason: sentence((error as Error).message),
+      remedy: null,
+    }));
     await this.keep(provider, check);
     return check;
   }
 
   private async try(provider: Provider): Promise<DeviceCheck> {
     const { platform, arch } = process;
-    const { childPath } = this.options;
+    if (provider === 'cuda') {
+      const missing = lackOf(await this.cuda());
+      if (missing) return missing;
+    }
     if (!traits[provider].isBuiltFor(platform, arch)) {
       const reason = `onnxruntime for Node.js does not have it on ${platform}-${arch}`;
       return { usable: false, reason, remedy: null };
     }
-    if (provider === 'cuda') {
-      const state = await this.cuda();
-      if (state instanceof Error) return { usable: false, reason: state.message, remedy: null };
-      if (state.state === 'unsupported') return { usable: false, reason: state.reason, remedy: null };
-      if (state.state === 'absent') return hasNvidiaDriver() ? notInstalled : noDriver;
-      if (state.state === 'incomplete') {
-        const missing = state.missing.map(({ name }) => name).join(', ');
-        const remedies = state.command ?? state.missing.map(({ advice }) => advice).join('; ');
-        return { usable: false, reason: `its provider needs ${missing}`, remedy: remedies };
-      }
-    }
     if (provider === 'webgpu' && platform === 'linux' && (await vulkanDrivers()).length === 0) return noVulkanDriver;
-    const { environment } = await this.process(provider);
+    return this.test(await this.process(provider));
+  }
+
+  private async test(started: ProviderProcess): Promise<DeviceCheck> {
+    this.options.onTry?.(started.provider);
+    const engines: Engine[] = [];
     let said = '';
+    const start = (options: { largestBlock?: number }): Engine => {
+      const onStderr = (text: string): void => void (said += text);
+      const { childPath } = this.options;
+      const engine = new Engine({ ...started, ...options, childPath, memory: MEMORY, workers: 1, onStderr });
+      engines.push(engine);
+      this.engines.add(engine);
+      return engine;
+    };
+    const end = (): Promise<unknown> => Promise.all(engines.map((engine) => engine.end()));
+    const folder = await mkdtemp(join(tmpdir(), 'safe-lora-device-'));
+    this.folders.add(folder);
+    const deadline = setTimeout(() => void end(), DEADLINE_MS);
+    const began = performance.now();
     try {
-      const test = await selfTest(
-        (options) =>
-          new Engine({
-            ...options,
-            childPath,
-            memory: MEMORY,
-            workers: 1,
-            provider,
-            environment,
-            onStderr: (text) => (said += text),
-          }),
-      );
+      const test = await selfTest(start, folder);
       if (test.similarityError <= LARGEST_ERROR) return { usable: true, selfTest: test };
       const reason = `its similarities are ${test.similarityError.toExponential(1)} away from double precision`;
       return { usable: false, reason, remedy: null };
     } catch (error) {
-      return { usable: false, ...causeOf((error as Error).message, said) };
+      // The cause may still be on its way.
+      await end();
+      if (performance.now() - began < DEADLINE_MS) return { usable: false, ...causeOf((error as Error).message, said) };
+      return { usable: false, reason: `it did not answer within ${DEADLINE_MS / 1000} s`, remedy: null };
+    } finally {
+      clearTimeout(deadline);
+      await end();
+      for (const engine of engines) this.engines.delete(engine);
+      await rm(folder, { recursive: true, force: true });
+      this.folders.delete(folder);
     }
   }
 
   private async kept(): Promise<Kept> {
-    const text = await readFile(this.file, 'utf8').catch(() => '{}');
+    const text = await readFile(this.file, 'utf8').catch(() => '');
     try {
-      return JSON.parse(text) as Kept;
+      const found: unknown = JSON.parse(text);
+      return isObject(found) ? Object.fromEntries(Object.entries(found).filter(([, entry]) => isKept(entry))) : {};
     } catch {
       return {};
     }
   }
 
-  /** A result that cannot be kept is found again next time. */
+  /** Where the storage cannot be written to, it is known for as long as this process runs. */
   private async keep(provider: Provider, check: DeviceCheck): Promise<void> {
-    const kept: Kept = { ...(await this.kept()), [provider]: { machine: await this.machine(), check } };
-    const partial = `${this.file}.${process.pid}`;
+    const entry: KeptCheck = { machine: await this.machine(), at: Date.now(), check };
+    this.known[provider] = entry;
+    const partial = `${this.file}.${randomUUID()}`;
     try {
       await mkdir(this.options.storage, { recursive: true });
-      await writeFile(partial, JSON.stringify(kept, undefined, 2));
+      await writeFile(partial, JSON.stringify({ ...(await this.kept()), [provider]: entry }, undefined, 2));
       await rename(partial, this.file);
     } catch {
-      return;
+      await rm(partial, { force: true }).catch(() => undefined);
     }
-  }
-
-  /** An error where the install is damaged or may not be read. */
-  private cuda(): Promise<CudaState | Error> {
-    return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
   }
 
   private get file(): string {
@@ -203,15 +251,65 @@ export class Devices {
   /** All that may change what comes of a try: this program, the drivers and the libraries. */
   private async machine(): Promise<string> {
     const { childPath, version, onnxruntimeVersion } = this.options;
+    const { LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES } = process.env;
+    const cuda = await this.cuda();
+    const libraries = cuda instanceof Error || cuda.state !== 'ready' ? [] : cuda.libraries.map(({ path }) => path);
+    const folder = cuda instanceof Error || !('folder' in cuda) ? [] : (await readdir(cuda.folder)).map((name) => join(cuda.folder, name)); // prettier-ignore
+    const files = [childPath, '/etc/ld.so.cache', ...(await vulkanDrivers()), ...folder, ...libraries];
     return JSON.stringify([
-      [version, onnxruntimeVersion, changed(childPath), process.platform, process.arch, release()],
-      [process.env.LD_LIBRARY_PATH, await vulkanDrivers(), nvidiaDriver()],
-      [changed('/etc/ld.so.cache'), await this.cuda()],
+      [version, onnxruntimeVersion, process.platform, process.arch, release()],
+      [LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES, nvidiaDriver()],
+      cuda instanceof Error ? cuda.message : cuda,
+      files.map((path) => [path, changed(path)]),
     ]);
   }
 }
 
-type Kept = Partial<Record<Provider, { machine: string; check: DeviceCheck }>>;
+function isKept(entry: unknown): entry is KeptCheck {
+  return isObject(entry) && typeof entry.machine === 'string' && typeof entry.at === 'number' && isObject(entry.check);
+}
+
+/** Waits no longer than the signal lets; what is being tried goes on for whoever waits for it, too. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(signal.reason as Error);
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', abort);
+    });
+  });
+}
+
+/** Why CUDA cannot even be tried; null where it can. */
+function lackOf(state: CudaState | Error): DeviceCheck | null {
+  if (state instanceof Error) return { usable: false, reason: sentence(state.message), remedy: null };
+  switch (state.state) {
+    case 'ready':
+      return null;
+    case 'unsupported':
+      return { usable: false, reason: state.reason, remedy: null };
+    case 'absent':
+      return hasNvidiaDriver() ? notInstalled : noDriver;
+    case 'incomplete': {
+      const { missing, command } = state;
+      const advice = missing.map(({ name, advice: what }) => `${name} ${what}`).join('; ');
+      return {
+        usable: false,
+        reason: `its provider needs ${missing.map(({ name }) => name).join(', ')}`,
+        remedy: command === null ? advice : `${advice}; all that pip brings: ${command}`,
+      };
+    }
+  }
+}
+
+/** As a part of another sentence. */
+function sentence(text: string): string {
+  return text.replace(/\.$/, '');
+}
 
 const notInstalled: DeviceCheck = {
   usable: false,
@@ -249,7 +347,7 @@ function causeOf(thrown: string, said: string): { reason: string; remedy: string
   }
   const ended = /^The engine's process (.+) while it computed/.exec(thrown)?.[1];
   if (ended) return { reason: `its process ${ended}`, remedy: null };
-  return { reason: thrown.replace(/^The engine failed at self-test: /, ''), remedy: null };
+  return { reason: sentence(thrown.replace(/^The engine failed at self-test: /, '')), remedy: null };
 }
 
 function nvidiaDriver(): string | null {

@@ -1,13 +1,11 @@
 // The products on a device: V is made there from the stored bytes and never leaves it.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
+import { LARGEST_BLOCK } from './memory';
 import { type Multiplier, type Products, putColumns, takeColumns } from './products';
 import { type Step } from './graphs';
 import { type Sessions } from './sessions';
 import { type Rows, split, type StoredWeights } from './weights';
-
-/** Elements of V in one run: WebGPU's buffers may have 1 GiB, and decoding takes 16 bytes an element for a while. */
-const LARGEST_BLOCK = 2 ** 25;
 
 /** Rows in one run: Σv² starts a group of threads for each, and WebGPU counts groups with 16 bits. */
 const MOST_ROWS = 2 ** 16 - 1;
@@ -96,7 +94,7 @@ function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined):
 function isOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error &&
-    /max buffer size limit|maximum storage buffer binding size|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|E_OUTOFMEMORY|8007000E/i.test(
+    /max buffer size limit|maximum storage buffer binding size|\[Invalid Buffer|OUT_OF_(DEVICE|HOST)_MEMORY|out of memory|failed to allocate memory|ALLOC_FAILED|resource allocation failed|E_OUTOFMEMORY|8007000E/i.test(
       error.message,
     )
   );

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
+import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
 import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
 
@@ -12,6 +13,7 @@ export interface EngineOptions {
   memory: number;
   /** By default the processor. */
   provider?: Provider;
+  /** On a device no more than two, which is what helps there. */
   workers?: number;
   /** For tests: elements of V that go through a device in one run at most. */
   largestBlock?: number;
@@ -44,19 +46,26 @@ const MAX_WORKERS = 4;
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
 
+/** So many processes compute on the processor, where nothing else is asked for. */
+export function cpuWorkers(): number {
+  return Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
+}
+
 export class Engine {
   private readonly queue: Pending[] = [];
   private readonly children = new Set<Child>();
   private readonly workers: number;
   private disposed = false;
+  /** Of the children that are started from now on. */
+  private largestBlock: number | undefined;
   /** When each job last had a module taken up, in turns. */
   private readonly served = new WeakMap<Job, number>();
   private turns = 0;
 
   constructor(private readonly options: EngineOptions) {
-    const { provider = 'cpu', workers } = options;
-    this.workers =
-      workers ?? (provider === 'cpu' ? Math.max(1, Math.min(availableParallelism(), MAX_WORKERS)) : DEVICE_WORKERS);
+    const { provider = 'cpu', workers, largestBlock } = options;
+    this.largestBlock = largestBlock;
+    this.workers = provider === 'cpu' ? (workers ?? cpuWorkers()) : Math.min(workers ?? DEVICE_WORKERS, DEVICE_WORKERS);
   }
 
   /**
@@ -105,8 +114,16 @@ export class Engine {
     await Promise.all(closed);
   }
 
-  /** Bytes for one child. */
-  get childMemory(): number {
+  get isIdle(): boolean {
+    return this.queue.length === 0 && [...this.children].every((child) => child.idle);
+  }
+
+  /** Bytes for the weights and matrices of one child. */
+  get workingMemory(): number {
+    return workingMemory(this.childMemory, this.options.provider ?? 'cpu');
+  }
+
+  private get childMemory(): number {
     return this.options.memory / this.workers;
   }
 
@@ -138,13 +155,15 @@ export class Engine {
   /** A child may die of what had nothing to do with its module, memory that another process took, say. */
   private retry(pending: Pending): boolean {
     if (pending.tried || pending.job.cancelled || this.disposed) return false;
+    // A driver may not survive that its memory runs out.
+    this.largestBlock = (this.largestBlock ?? LARGEST_BLOCK) / 4;
     this.queue.unshift({ ...pending, tried: true });
     return true;
   }
 
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
-    const child: Child = new Child(this.options, this.childMemory, {
+    const child: Child = new Child(this.options, this.childMemory, this.largestBlock, {
       stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
@@ -169,8 +188,9 @@ class Child {
   private failure: Error | undefined;
 
   constructor(
-    { childPath, background, provider = 'cpu', largestBlock, environment }: EngineOptions,
+    { childPath, background, provider = 'cpu', environment }: EngineOptions,
     memory: number,
+    largestBlock: number | undefined,
     events: {
       stderr: (text: string) => void;
       idle: () => void;
@@ -199,6 +219,8 @@ class Child {
     this.process.on('message', (message: FromChild) => {
       const pending = this.current;
       this.current = undefined;
+      // A device may be lost, or a session broken: the next module begins in a process of its own.
+      if (!message.reply.ok && message.reply.error.code === 'engine-failed') this.kill();
       try {
         pending?.resolve(valueOf(message.reply));
       } catch (error) {
@@ -221,7 +243,7 @@ class Child {
   }
 
   get idle(): boolean {
-    return this.current === undefined && this.process.connected;
+    return this.current === undefined && this.process.connected && !this.process.killed;
   }
 
   get pid(): number | undefined {

@@ -1,8 +1,8 @@
 // Proves a provider on this machine: small modules through the real way, against the definition computed in double, and a timed larger one.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode, encode, type FloatDtype, floatDtypes } from '../core/dtype';
+import { SafeLoraError } from '../core/errors';
 import { probeRows, PROBES } from '../core/measure';
 import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
@@ -26,34 +26,53 @@ export interface SelfTest {
   milliseconds: number;
 }
 
-/** @param start starts an engine of one process */
-export async function selfTest(start: (options: { largestBlock?: number }) => Engine): Promise<SelfTest> {
-  const folder = await mkdtemp(join(tmpdir(), 'safe-lora-doctor-'));
-  const engines: Engine[] = [];
-  const open = (options: { largestBlock?: number }): Engine => {
-    const engine = start(options);
-    engines.push(engine);
-    return engine;
-  };
-  try {
-    const started = performance.now();
-    const whole = open({});
-    let firstMilliseconds: number | undefined;
-    let similarityError = 0;
-    for (const { task, similarity } of await smallModules(folder, floatDtypes)) {
-      const found = await similarityBy(whole, task);
-      firstMilliseconds ??= performance.now() - started;
-      similarityError = Math.max(similarityError, Math.abs(found - similarity));
-    }
-    const inBlocks = open({ largestBlock: SMALL_BLOCK });
-    for (const { task, similarity } of await smallModules(folder, ['BF16'])) {
-      similarityError = Math.max(similarityError, Math.abs((await similarityBy(inBlocks, task)) - similarity));
-    }
-    return { similarityError, firstMilliseconds: firstMilliseconds!, milliseconds: await time(whole, folder) };
-  } finally {
-    await Promise.all(engines.map((engine) => engine.end()));
-    await rm(folder, { recursive: true, force: true });
+/**
+ * @param start starts an engine of one process, whose end is the caller's
+ * @param folder for its weights
+ * @throws SafeLoraError where a module cannot be computed, or a weight that is no number passes for one
+ */
+export async function selfTest(
+  start: (options: { largestBlock?: number }) => Engine,
+  folder: string,
+): Promise<SelfTest> {
+  const started = performance.now();
+  const whole = start({});
+  let firstMilliseconds: number | undefined;
+  let similarityError = 0;
+  for (const { task, similarity } of await smallModules(folder, floatDtypes)) {
+    const found = await similarityBy(whole, task);
+    firstMilliseconds ??= performance.now() - started;
+    similarityError = Math.max(similarityError, Math.abs(found - similarity));
   }
+  await requireRefusal(whole, folder);
+  const inBlocks = start({ largestBlock: SMALL_BLOCK });
+  for (const { task, similarity } of await smallModules(folder, ['BF16'])) {
+    similarityError = Math.max(similarityError, Math.abs((await similarityBy(inBlocks, task)) - similarity));
+  }
+  return { similarityError, firstMilliseconds: firstMilliseconds!, milliseconds: await time(whole, folder) };
+}
+
+/** WebGPU's rules let a device take it that no value is NaN or infinite. */
+async function requireRefusal(engine: Engine, folder: string): Promise<void> {
+  for (const value of [NaN, Infinity]) {
+    const stored = smallWeights('BF16');
+    stored[1]!.set(encode(Float64Array.of(value), 'BF16'), 2 * SMALL);
+    const task = await store(join(folder, String(value)), 'BF16', stored, SMALL);
+    const refused = await engine.compute(task).then(
+      () => false,
+      (error: unknown) => error instanceof SafeLoraError && error.code === 'non-finite',
+    );
+    if (!refused) throw new SafeLoraError('engine-failed', `${value} in a weight is not seen`);
+  }
+}
+
+/** base, aligned [SMALL, SMALL], A [PROBES, SMALL] and B [SMALL, PROBES]. */
+function smallWeights(dtype: FloatDtype): Uint8Array[] {
+  const rows = (name: string, count: number): Float64Array =>
+    Float64Array.from(probeRows(name, (count * SMALL) / PROBES));
+  return [rows('base', SMALL), rows('aligned', SMALL), rows('a', PROBES), rows('b', PROBES)].map((values) =>
+    encode(values, dtype),
+  );
 }
 
 /** NaN where it is undefined. */
@@ -71,7 +90,7 @@ async function time(engine: Engine, folder: string): Promise<number> {
   let fastest = Infinity;
   for (let run = 0; run < 4; run++) {
     const started = performance.now();
-    await engine.compute(task);
+    await similarityBy(engine, task);
     if (run > 0) fastest = Math.min(fastest, performance.now() - started);
   }
   return fastest;
@@ -85,11 +104,7 @@ interface Known {
 async function smallModules(folder: string, dtypes: readonly FloatDtype[]): Promise<Known[]> {
   const known: Known[] = [];
   for (const dtype of dtypes) {
-    const rows = (name: string, count: number): Float64Array =>
-      Float64Array.from(probeRows(name, (count * SMALL) / PROBES));
-    const stored = [rows('base', SMALL), rows('aligned', SMALL), rows('a', PROBES), rows('b', PROBES)].map((values) =>
-      encode(values, dtype),
-    );
+    const stored = smallWeights(dtype);
     const task = await store(join(folder, dtype), dtype, stored, SMALL);
     const [base, aligned, a, b] = stored.map((bytes) => decode(bytes, dtype)) as [
       Float64Array,

@@ -14,6 +14,8 @@ export async function vulkanDrivers(env: NodeJS.ProcessEnv = process.env): Promi
     '/etc',
     env.XDG_DATA_HOME ?? join(homedir(), '.local/share'),
     ...list(env.XDG_DATA_DIRS ?? '/usr/local/share:/usr/share'),
+    // NixOS.
+    '/run/opengl-driver/share',
   ];
   const folders = [...new Set(roots)].map((root) => join(root, 'vulkan/icd.d'));
   return manifests([...list(env.VK_ADD_DRIVER_FILES), ...folders]);

@@ -6,7 +6,7 @@ import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
-import { type Network } from '../cuda/network';
+import { type Network } from '../network/requests';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
@@ -19,9 +19,6 @@ const SCHEME = 'safe-lora-cuda';
 type Progress = vscode.Progress<{ message?: string; increment?: number }>;
 
 export class CudaInstall extends Disposable {
-  private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** The provider was installed or removed. */
-  readonly onDidChange = this.changed.event;
   private readonly target: Target;
   /** What the last install found missing; a document, so that it can be copied. */
   private report = '';
@@ -55,7 +52,6 @@ export class CudaInstall extends Disposable {
     }
     const action = await this.choose(before);
     await action();
-    this.changed.fire();
   }
 
   private async choose(before: CudaState): Promise<() => Promise<void>> {

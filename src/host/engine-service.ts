@@ -63,6 +63,8 @@ export class EngineService extends Disposable {
     const started = await this.devices.process(provider);
     let engine = this.engines.get(provider);
     if (!engine) {
+      // Each may take the whole memory budget.
+      for (const [other, idle] of this.engines) if (idle.isIdle) this.end(other, idle);
       const workers = setting('workers');
       engine = new Engine({
         ...started,
@@ -82,11 +84,16 @@ export class EngineService extends Disposable {
   override dispose(): void {
     clearTimeout(this.stopping);
     this.stop();
+    this.devices.dispose();
     super.dispose();
   }
 
   private stop(): void {
-    for (const engine of this.engines.values()) engine.dispose();
-    this.engines.clear();
+    for (const [provider, engine] of this.engines) this.end(provider, engine);
+  }
+
+  private end(provider: Provider, engine: Engine): void {
+    engine.dispose();
+    this.engines.delete(provider);
   }
 }

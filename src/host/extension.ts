@@ -31,7 +31,6 @@ import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
-  const cuda = new CudaInstall(context.globalStorageUri.fsPath, log);
   const engine = new EngineService(context.extensionPath, context.globalStorageUri.fsPath, log);
   const models = new ModelPairs();
   const storage = context.storageUri ?? context.globalStorageUri;
@@ -67,10 +66,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new Comparisons(standings, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
-    cuda,
-    cuda.onDidChange(() => {
-      engine.devices.forget();
-    }),
+    new CudaInstall(context.globalStorageUri.fsPath, log),
     new ComputeDevices(engine, log),
     new Sample(context.extensionPath, log),
     new AdapterTools(inspector, standings, editor, actions, originals),

@@ -99,7 +99,7 @@ export class Inspector {
         batch.dismissed.add(adapter.trainedOn);
         throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
       });
-      if (!this.editor.find(document.uri)) return measurement.toMeasure();
+      if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal);
       const listening = token.onCancellationRequested(() => void measurement.stop());
       await measurement.run();
       listening.dispose();

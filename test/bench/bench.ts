@@ -3,16 +3,19 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Device, devices, chooseDevice } from '../../src/engine/providers';
+import { SafeLoraError } from '../../src/core/errors';
+import { type Device, devices } from '../../src/engine/providers';
+import { openDevices } from '../fixtures/devices';
 import { root } from '../fixtures/make';
-import { cases, type CaseSpec } from './cases';
-import { buildWorker, endWorkers } from './crew';
+import { cases, type CaseSpec, tinyCases } from './cases';
+import { endWorkers } from './crew';
+import { type EngineSetup } from './measure';
 import { runCases } from './run';
 import { measureScaling, scalingPlot } from './scaling';
 import { legend, tableLines } from './table';
 import { Workspace } from './workspace';
 
-const USAGE = `npm run bench -- [--case NAME]… [--device NAME] [--workers N] [--json FILE] [--keep]
+const USAGE = `npm run bench -- [--case NAME]… [--device NAME] [--workers N] [--rounds N] [--no-reference] [--tiny] [--json FILE] [--keep]
 npm run bench -- --layers [--device NAME] [--json FILE] [--keep]   draws docs/scaling.svg`;
 const LAYER_COUNTS = [1, 2, 4, 8, 16, 32];
 
@@ -20,7 +23,7 @@ interface Options {
   chosen: CaseSpec[];
   device: Device;
   layers: boolean;
-  /** Engine children; undefined for as many as the engine takes by itself. */
+  /** Engine children on the device; undefined for as many as the engine takes by itself. */
   workers: number | undefined;
   json: string | undefined;
   keep: boolean;
@@ -33,33 +36,50 @@ function parse(): Options {
       device: { type: 'string', default: 'auto' },
       layers: { type: 'boolean', default: false },
       workers: { type: 'string' },
+      rounds: { type: 'string' },
+      'no-reference': { type: 'boolean', default: false },
+      tiny: { type: 'boolean', default: false },
       json: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
   });
-  const known = cases.map(({ name }) => name);
+  const specs = values.tiny ? tinyCases : cases;
+  const known = specs.map(({ name }) => name);
   const unknown = values.case?.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Error(`--case ${unknown}: there are ${known.join(', ')}`);
   const device = devices.find((name) => name === values.device);
   if (device === undefined) throw new Error(`--device ${values.device}: there are ${devices.join(', ')}`);
-  const chosen = cases.filter(({ name }) => values.case?.includes(name) ?? true);
-  const workers = values.workers === undefined ? undefined : Number(values.workers);
-  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1))
-    throw new Error('--workers: a number from 1');
+  const rounds = count('--rounds', values.rounds) ?? Infinity;
+  const chosen = specs
+    .filter(({ name }) => values.case?.includes(name) ?? true)
+    .map((spec) => ({
+      ...spec,
+      rounds: Math.min(spec.rounds, rounds),
+      referenceRounds: values['no-reference'] ? 0 : Math.min(spec.referenceRounds, rounds),
+    }));
+  const workers = count('--workers', values.workers);
   return { chosen, device, layers: values.layers, workers, json: values.json, keep: values.keep };
 }
 
+function count(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value >= 1)) throw new Error(`${option}: a number from 1`);
+  return value;
+}
+
 async function main({ chosen, device, layers, workers, json, keep }: Options, workspace: Workspace): Promise<void> {
-  const { provider } = chooseDevice(device);
+  const known = openDevices();
+  const { provider, fallbackReason } = await known.choose(device);
+  const setup: EngineSetup = { ...(await known.process(provider)), ...(workers === undefined ? {} : { workers }) };
   console.log(
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ` +
-      `node ${process.versions.node}, computing on: ${provider}`,
+      `node ${process.versions.node}, computing on: ${provider}${fallbackReason === null ? '' : ` (${fallbackReason})`}`,
   );
-  await buildWorker();
   let report: object;
   if (layers) {
     const spec = cases[0]!;
-    const points = await measureScaling(await workspace.tasks(spec), spec.kinds.length, LAYER_COUNTS);
+    const points = await measureScaling(await workspace.tasks(spec), spec.kinds.length, LAYER_COUNTS, setup);
     for (const point of points) {
       console.log(`${point.layers} layers: ${point.engineMs.toFixed(0)} ms, ${point.peakMiB?.toFixed(0) ?? '-'} MiB`);
     }
@@ -67,7 +87,7 @@ async function main({ chosen, device, layers, workers, json, keep }: Options, wo
     writeFileSync(join(root, 'docs/scaling.svg'), scalingPlot(points));
     report = { scaling: points };
   } else {
-    const results = await runCases(chosen, workspace, { keep, log: console.log, workers });
+    const results = await runCases(chosen, workspace, { keep, log: console.log, setup });
     console.log(`\n${tableLines(results).join('\n')}\n\n${legend}`);
     report = { cases: results.map(({ figures }) => figures) };
   }
@@ -102,7 +122,7 @@ for (const [signal, status] of [
 }
 main(options, workspace)
   .catch((error: unknown) => {
-    console.error(error);
+    console.error(error instanceof SafeLoraError ? `bench: ${error.message}` : error);
     process.exitCode = 1;
   })
   .finally(tidy);

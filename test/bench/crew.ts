@@ -1,26 +1,11 @@
 // The bench's side of its worker processes.
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { root } from '../fixtures/make';
 import { type Calls, type Reply } from './worker';
 
-/** Beside the engine's child, because onnxruntime is found from there; packages take only *.js from that folder. */
+/** A bundle, so that the process that stands for the host is as small as the command line's. */
 const workerPath = join(root, 'dist/bench-worker.cjs');
-
-/** Bundles the worker, so that the process that stands for the host is as small as the command line's. */
-export async function buildWorker(): Promise<void> {
-  await build({
-    entryPoints: [join(root, 'test/bench/worker.ts')],
-    outfile: workerPath,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'warning',
-  });
-}
 
 const running = new Set<Worker>();
 

@@ -1,6 +1,9 @@
 // Measures one case: reading, the engine and the reference's way in turn, so that what disturbs the machine disturbs all three.
-import { childPath } from '../fixtures/make';
+import { LARGEST_ERROR } from '../../src/engine/devices';
+import { type EngineOptions } from '../../src/engine/pool';
 import { type ModuleTask } from '../../src/engine/protocol';
+import { type Provider } from '../../src/engine/providers';
+import { childPath } from '../fixtures/make';
 import { type CaseSpec } from './cases';
 import { Worker, withWorker } from './crew';
 import { PeakMemory } from './memory';
@@ -15,6 +18,11 @@ const PIECE = 2 ** 25;
 /** What similarities may differ by between the engine and the reference's way. */
 const TOLERANCE = 1e-3;
 
+/** How an engine is started: as `Devices.process` says it, and with how many children where not as many as it takes by itself. */
+export type EngineSetup = Pick<EngineOptions, 'environment' | 'workers'> & { provider: Provider };
+
+export const cpuSetup: EngineSetup = { provider: 'cpu' };
+
 /** As `--json` gives it; times are medians in milliseconds. */
 export interface CaseFigures {
   name: string;
@@ -25,6 +33,10 @@ export interface CaseFigures {
   bytesRead: number;
   bytesNeeded: number;
   firstModuleMs: number;
+  /** What the engine computed on. */
+  provider: Provider;
+  /** The same by the engine on the CPU, in the same rounds; null where it computed there anyway. */
+  cpuMs: number | null;
 }
 
 /** What else the table says. */
@@ -38,23 +50,28 @@ export interface CaseResult {
   reading: { alone: number; together: number };
   /** The largest difference between the engine's similarity and the reference's way's. */
   similarityError: number;
+  /** The largest difference between the device's similarities and the CPU's, over all modules. */
+  cpuDifference: number | null;
 }
 
-/** @throws Error where the engine's numbers are not the reference's */
-export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?: number): Promise<CaseResult> {
+/** @throws Error where the engine's numbers are not the reference's, or a device's not the CPU's */
+export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], setup: EngineSetup): Promise<CaseResult> {
   const started = performance.now();
   const samples = onePerShape(tasks);
-  const { run, peakMiB } = await warmUp(tasks, workers);
+  const { run, peakMiB } = await warmUp(tasks, setup);
   const similarityError = await checkNumbers(samples, run, spec.referenceRounds > 0 ? 'published' : 'bracketed');
+  const besideCpu = setup.provider !== 'cpu';
+  const cpuDifference = besideCpu ? largestDifference(run, await runEngine(tasks, cpuSetup)) : null;
 
-  const times = { readAlone: [] as number[], readTogether: [] as number[], engine: [] as EngineRun[] };
+  const times = { readAlone: [] as number[], readTogether: [] as number[], engine: [] as EngineRun[], cpu: [] as number[] }; // prettier-ignore
   const referenceTimes = samples.map((): number[] => []);
   let rounds = 0;
   for (; rounds < spec.rounds; rounds++) {
     if (rounds >= FEWEST_ROUNDS && performance.now() - started > spec.budget) break;
     times.readAlone.push(await timeReading(tasks, 1));
     times.readTogether.push(await timeReading(tasks, run.children));
-    times.engine.push(await runEngine(tasks, workers));
+    times.engine.push(await runEngine(tasks, setup));
+    if (besideCpu) times.cpu.push((await runEngine(tasks, cpuSetup)).ms);
     if (rounds >= spec.referenceRounds) continue;
     for (const [i, { task }] of samples.entries()) {
       referenceTimes[i]!.push((await withWorker((worker) => worker.call('reference', task, 'published'))).ms);
@@ -74,24 +91,27 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], workers?:
       bytesRead: run.bytesRead,
       bytesNeeded: weightRanges(tasks).reduce((sum, { length }) => sum + length, 0),
       firstModuleMs: median(times.engine.map(({ firstMs }) => firstMs)),
+      provider: setup.provider,
+      cpuMs: besideCpu ? median(times.cpu) : null,
     },
     modules: tasks.length,
     rounds,
     children: run.children,
     reading,
     similarityError,
+    cpuDifference,
   };
 }
 
 /** One pass of the engine in a fresh host process, which brings the weights into the page cache; memory is watched, nothing is timed. */
 export async function warmUp(
   tasks: ModuleTask[],
-  workers?: number,
+  setup: EngineSetup,
 ): Promise<{ run: EngineRun; peakMiB: number | null }> {
   return withWorker(async (worker) => {
     const memory = new PeakMemory(worker.pid);
     try {
-      const run = await callEngine(worker, tasks, workers);
+      const run = await callEngine(worker, tasks, setup);
       return { run, peakMiB: memory.stop() };
     } finally {
       memory.stop();
@@ -100,12 +120,12 @@ export async function warmUp(
 }
 
 /** One pass of the engine in a fresh host process. */
-export function runEngine(tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
-  return withWorker((worker) => callEngine(worker, tasks, workers));
+export function runEngine(tasks: ModuleTask[], setup: EngineSetup): Promise<EngineRun> {
+  return withWorker((worker) => callEngine(worker, tasks, setup));
 }
 
-function callEngine(worker: Worker, tasks: ModuleTask[], workers?: number): Promise<EngineRun> {
-  return worker.call('engine', { childPath, memory: MEMORY, ...(workers === undefined ? {} : { workers }) }, tasks);
+function callEngine(worker: Worker, tasks: ModuleTask[], setup: EngineSetup): Promise<EngineRun> {
+  return worker.call('engine', { childPath, memory: MEMORY, ...setup }, tasks);
 }
 
 interface Sample {
@@ -135,6 +155,19 @@ async function checkNumbers(samples: readonly Sample[], { similarities }: Engine
       throw new Error(`${task.name}: the engine's similarity is ${found}, the reference's ${similarity}`);
     }
     largest = Math.max(largest, error);
+  }
+  return largest;
+}
+
+function largestDifference(device: EngineRun, cpu: EngineRun): number {
+  let largest = 0;
+  for (const [module, similarity] of Object.entries(cpu.similarities)) {
+    const found = device.similarities[module] ?? NaN;
+    const difference = Math.abs(found - (similarity ?? NaN));
+    if (!(difference <= LARGEST_ERROR)) {
+      throw new Error(`${module}: the device's similarity is ${found}, the CPU's ${similarity}`);
+    }
+    largest = Math.max(largest, difference);
   }
   return largest;
 }

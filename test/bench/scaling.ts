@@ -1,6 +1,6 @@
 // How time and memory grow with the number of layers, and the plot of it.
 import { type ModuleTask } from '../../src/engine/protocol';
-import { median, runEngine, warmUp } from './measure';
+import { cpuSetup, type EngineSetup, median, runEngine, warmUp } from './measure';
 
 const ROUNDS = 3;
 
@@ -16,13 +16,14 @@ export async function measureScaling(
   tasks: ModuleTask[],
   perLayer: number,
   layerCounts: readonly number[],
+  setup: EngineSetup = cpuSetup,
 ): Promise<ScalingPoint[]> {
   const parts = layerCounts.map((layers) => tasks.slice(0, layers * perLayer));
   const peaks: (number | null)[] = [];
-  for (const part of parts) peaks.push((await warmUp(part)).peakMiB);
+  for (const part of parts) peaks.push((await warmUp(part, setup)).peakMiB);
   const times = parts.map((): number[] => []);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, part] of parts.entries()) times[i]!.push((await runEngine(part)).ms);
+    for (const [i, part] of parts.entries()) times[i]!.push((await runEngine(part, setup)).ms);
   }
   return layerCounts.map((layers, i) => ({ layers, engineMs: median(times[i]!), peakMiB: peaks[i]! }));
 }

@@ -1,13 +1,23 @@
 // The bench's figures for people.
 import { type CaseResult } from './measure';
 
-const columns: Readonly<Record<string, (result: CaseResult) => string>> = {
+type Columns = Readonly<Record<string, (result: CaseResult) => string>>;
+
+const start: Columns = {
   case: ({ figures }) => figures.name,
   modules: ({ modules }) => String(modules),
   children: ({ children }) => String(children),
   'a alone s': ({ reading }) => seconds(reading.alone),
   'a together s': ({ reading }) => seconds(reading.together),
-  'b engine s': ({ figures }) => seconds(figures.engineMs),
+};
+const engine: Columns = { 'b engine s': ({ figures }) => seconds(figures.engineMs) };
+const engines: Columns = {
+  'b device s': ({ figures }) => seconds(figures.engineMs),
+  'cpu s': ({ figures }) => seconds(figures.cpuMs),
+  'cpu/b': ({ figures }) => ratio(figures.cpuMs, figures.engineMs),
+  'off the CPU': ({ cpuDifference }) => cpuDifference?.toExponential(0) ?? '-',
+};
+const end: Columns = {
   'c reference s': ({ figures }) => seconds(figures.referenceMs),
   'b/a': ({ figures }) => ratio(figures.engineMs, figures.readMs),
   'c/b': ({ figures }) => ratio(figures.referenceMs, figures.engineMs),
@@ -21,6 +31,7 @@ const columns: Readonly<Record<string, (result: CaseResult) => string>> = {
 
 /** A table in Markdown, aligned for a terminal. */
 export function tableLines(results: readonly CaseResult[]): string[] {
+  const columns = { ...start, ...(results.some(({ figures }) => figures.cpuMs !== null) ? engines : engine), ...end };
   const rows = [Object.keys(columns), ...results.map((result) => Object.values(columns).map((cell) => cell(result)))];
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const lines = rows.map((row) => `| ${row.map((cell, i) => pad(cell, widths[i]!, i)).join(' | ')} |`);
@@ -29,9 +40,10 @@ export function tableLines(results: readonly CaseResult[]): string[] {
 }
 
 export const legend = `a: the same bytes read into one buffer per process, by one process and by as many as the engine has; b/a takes the faster
-b: from the engine's start to the last module, page cache warm   c: the dense products on one module of each shape, times their number
+b: from the engine's start to the last module, page cache warm; cpu: the same on the CPU, in the same rounds
+c: the dense products on one module of each shape, times their number
 peak: Pss of the host and all children together, in a pass of its own   first: from the engine's start to the first module
-off by: the largest difference in similarity to the dense products, on one module of each shape`;
+off by: the largest difference in similarity to the dense products, on one module of each shape; off the CPU: to the CPU's, on all`;
 
 function pad(cell: string, width: number, column: number): string {
   return column === 0 ? cell.padEnd(width) : cell.padStart(width);

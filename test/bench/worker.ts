@@ -1,7 +1,7 @@
 // What runs in a process of its own, so that one measurement leaves nothing behind for the next: reading, the engine, the reference.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type TensorInfo } from '../../src/core/safetensors';
-import { Engine } from '../../src/engine/pool';
+import { Engine, type EngineOptions } from '../../src/engine/pool';
 import { type ModuleTask, valueOf } from '../../src/engine/protocol';
 import { type ReferenceResult, type Way } from './reference';
 
@@ -24,7 +24,7 @@ export interface Calls {
   /** Makes the buffer that `read` uses, of so many bytes. */
   prepare: (bytes: number) => void;
   read: (ranges: Range[]) => void;
-  engine: (options: { childPath: string; memory: number; workers?: number }, tasks: ModuleTask[]) => Promise<EngineRun>;
+  engine: (options: EngineOptions, tasks: ModuleTask[]) => Promise<EngineRun>;
   reference: (task: ModuleTask, way: Way) => Promise<ReferenceResult>;
 }
 

@@ -150,6 +150,17 @@ describe('the state of CUDA', () => {
     assert.equal((await state('incomplete')).command, null);
   });
 
+  it('follows what CUDA’s libraries need themselves, with the folders that they ask for', async () => {
+    install('libcublas.so.12');
+    const toolkit = join(root, 'usr/lib64/toolkit');
+    library(join(root, 'usr/lib64/libcublas.so.12'), { needed: ['libcublasLt.so.12'], runpath: '$ORIGIN/toolkit' });
+    assert.deepEqual((await state('incomplete')).missing.map(({ name }) => name), ['libcublasLt.so.12']); // prettier-ignore
+    const path = library(join(toolkit, 'libcublasLt.so.12'));
+    const { libraries, searchPath } = await state('ready');
+    assert.ok(libraries.some((found) => found.path === path));
+    assert.deepEqual(searchPath, [provider]);
+  });
+
   it('survives libraries that need each other', async () => {
     install('libcublas.so.12');
     library(join(root, 'usr/lib64/libcublas.so.12'), { needed: ['libcublasLt.so.12'] });

@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SafeLoraError } from '../../src/core/errors';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../../src/cuda/install';
-import { type Network } from '../../src/cuda/network';
+import { type Network } from '../../src/network/requests';
 import { cudaFolder, librariesFolder, providerFolder } from '../../src/cuda/state';
 import { temporaryFolder } from '../fixtures/make';
 import { ID, libraries, makePackage, NATIVE, sha512 } from './package';
@@ -172,10 +172,10 @@ describe('an install from a feed', () => {
     assertInstalled();
     assert.equal(feed.downloads.at(-1)!.range, undefined);
     rmSync(storage, { recursive: true });
-    const headers = { 'content-range': `bytes 7-${bytes.length - 1}/${bytes.length}` };
-    feed.turns = [{ kind: 'cut', after: 100_000 }, { kind: 'status', status: 206, headers }, { kind: 'whole' }];
+    feed.turns = [{ kind: 'cut', after: 100_000 }, { kind: 'another-part', from: 100_007 }, { kind: 'whole' }];
     await install();
     assertInstalled();
+    assert.equal(feed.downloads.at(-1)!.range, undefined);
   });
 
   it('takes a slow line as it is', async () => {
@@ -192,6 +192,15 @@ describe('an install from a feed', () => {
     await install(network({ stallAfter: 200 }));
     assertInstalled();
     assert.equal(feed.downloads.at(-1)!.sent, bytes.length - 80_000);
+  });
+
+  it('takes a bad line as long as it gets on, and an answer that ends too early for one', async () => {
+    const cuts = Array.from({ length: 9 }, () => ({ kind: 'cut', after: 20_000 }) as const);
+    feed.turns = [{ kind: 'short', after: 5000 }, ...cuts, { kind: 'whole' }];
+    await install();
+    assertInstalled();
+    assert.equal(feed.downloads.length, 11);
+    assert.ok(waits.every((wait) => wait === 500));
   });
 
   it('stops trying where nothing more comes', async () => {
@@ -266,7 +275,7 @@ describe('an install from a feed', () => {
     assert.equal(feed.downloads.at(-1)!.range, 'bytes=60000-');
     rmSync(storage, { recursive: true });
     feed.turns = [{ kind: 'redirect', to: 'http://mirror.example/p.nupkg?sig=secret' }];
-    const message = await fails(install(), 'download-failed', 'http://mirror.example/p.nupkg', 'https');
+    const message = await fails(install(), 'download-failed', 'http://mirror.example/p.nupkg: is not an https address');
     assert.ok(!message.includes('secret'));
     feed.turns = [{ kind: 'redirect', to: moved }];
     await fails(install(), 'download-failed', 'without end');
@@ -277,7 +286,11 @@ describe('an install from a feed', () => {
     const { index } = feed;
     feed.stop();
     await fails(findOffer(target, network(), index), 'download-failed', index, 'cannot be reached', ...offlineWay);
-    await fails(findOffer(target, network(), 'http://nuget.example/index.json'), 'download-failed', 'https');
+    await fails(
+      findOffer(target, network(), 'http://nuget.example/index.json'),
+      'download-failed',
+      'is not an https address',
+    );
     await fails(findOffer(target, network(), 'https://nowhere.invalid/i.json'), 'download-failed', 'https://nowhere.invalid/i.json: cannot be reached'); // prettier-ignore
     const secret = await fails(findOffer(target, network(), 'https://u:p@nowhere.invalid/i.json?k=p'), 'download-failed', 'https://nowhere.invalid/i.json: holds a user name'); // prettier-ignore
     assert.ok(!/u:p|k=p/.test(secret));
@@ -307,6 +320,16 @@ describe('an install from a feed', () => {
     await install();
     assertInstalled();
     assert.equal(feed.downloads.at(-1)!.sent, bytes.length - size);
+  });
+
+  it('ends with the reason that it was given, whatever the fetch of the editor throws', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const fetch: Network['fetch'] = () => {
+      controller.abort(reason);
+      return Promise.reject(new DOMException('This operation was aborted', 'AbortError'));
+    };
+    await assert.rejects(findOffer(target, network({ fetch, signal: controller.signal }), feed.index), reason);
   });
 
   it('ends at once when it is cancelled while it waits', async () => {

@@ -15,6 +15,10 @@ export type Turn =
   | { kind: 'stall'; after: number }
   | { kind: 'status'; status: number; headers?: Record<string, string> }
   | { kind: 'redirect'; to: string }
+  /** A part that nobody asked for. */
+  | { kind: 'another-part'; from: number }
+  /** The answer ends too early without a word of how long it should have been, as from some proxies. */
+  | { kind: 'short'; after: number }
   /** Ranges are ignored. */
   | { kind: 'no-ranges'; cutAfter?: number };
 
@@ -118,6 +122,11 @@ export class Feed {
       response.writeHead(302, { location: turn.to }).end();
       return;
     }
+    if (turn.kind === 'short') {
+      response.writeHead(200, { ...(this.etag === null ? {} : { etag: this.etag }) });
+      response.end(this.bytes.subarray(0, turn.after));
+      return;
+    }
     const start = this.startOf(turn, asked);
     const body = this.bytes.subarray(start);
     response.writeHead(start > 0 ? 206 : 200, {
@@ -138,7 +147,12 @@ export class Feed {
       response.end();
       return;
     }
-    const after = turn.kind === 'no-ranges' ? turn.cutAfter : turn.kind === 'whole' ? undefined : turn.after;
+    const after =
+      turn.kind === 'no-ranges'
+        ? turn.cutAfter
+        : turn.kind === 'whole' || turn.kind === 'another-part'
+          ? undefined
+          : turn.after;
     await write(body.subarray(0, after));
     if (turn.kind === 'stall') return;
     if (after === undefined) response.end();
@@ -146,9 +160,10 @@ export class Feed {
   }
 
   /** As RFC 9110 has it: a range is for the file that If-Range names. */
-  private startOf({ kind }: Turn, { range, ifRange }: Asked): number {
+  private startOf(turn: Turn, { range, ifRange }: Asked): number {
+    if (turn.kind === 'another-part') return turn.from;
     const from = /^bytes=(\d+)-$/.exec(range ?? '')?.[1];
-    if (from === undefined || kind === 'no-ranges') return 0;
+    if (from === undefined || turn.kind === 'no-ranges') return 0;
     return ifRange === undefined || ifRange === this.etag ? Number(from) : 0;
   }
 }

@@ -8,7 +8,7 @@ import { type Report } from '../../src/core/report';
 import { cli, sample } from '../fixtures/make';
 import { violations } from './accessibility';
 import { copySampleWithPair, Session, until } from './session';
-import { themes } from './workbench';
+import { again, themes } from './workbench';
 
 type MapName = 'a' | 'b' | 'difference';
 
@@ -92,11 +92,14 @@ async function reportOf(session: Session, adapter: string): Promise<Report> {
 
 async function compare(session: Session, a: string, b: string): Promise<ComparisonTab> {
   const { workbench } = session;
-  await workbench.command('Safe LoRA: Compare Adapters');
-  await workbench.asked('Safe LoRA: Compare Adapters');
-  await workbench.pick(a);
-  await workbench.chooses('Choose the second adapter, B: the difference is B − A');
-  await workbench.pick(b);
+  // A page of an earlier comparison may still take the focus, which dismisses the question.
+  await again(async () => {
+    await workbench.command('Safe LoRA: Compare Adapters');
+    await workbench.asked('Safe LoRA: Compare Adapters');
+    await workbench.pick(a, 5000);
+    await workbench.chooses('Choose the second adapter, B: the difference is B − A');
+    await workbench.pick(b, 5000);
+  });
   const tab = new ComparisonTab(session);
   await tab.shows(a, b);
   return tab;

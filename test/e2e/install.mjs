@@ -1,9 +1,9 @@
 // Lays a real editor for the end-to-end tests into a cache outside the checkout, once for each state of the lock file.
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { installPackages, run } from '../debian.mjs';
 
 const here = import.meta.dirname;
 const lock = readFileSync(join(here, 'package-lock.json'));
@@ -32,7 +32,7 @@ export function install() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     fail(`the end-to-end tests run on Linux x64; this is ${process.platform}-${process.arch}`);
   }
-  installDebianPackages();
+  installPackages(debianPackages, 'the end-to-end tests');
   if (existsSync(finished)) return;
   console.log(`Installing the editor of the end-to-end tests into ${finished}, about 4 minutes, once.`);
   removeAbandoned();
@@ -63,40 +63,12 @@ function build(folder) {
   run('npm', ['run', 'postinstall'], { cwd: join(modules, 'code-server'), env });
 }
 
-function installDebianPackages() {
-  const isMissing = (name) => {
-    const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
-    return stdout !== 'installed';
-  };
-  const missing = debianPackages.filter(isMissing);
-  if (missing.length === 0) return;
-  const command = `apt-get update && apt-get install ${missing.join(' ')}`;
-  if (spawnSync('apt-get', ['--version']).error) {
-    fail(`the end-to-end tests need Debian or Ubuntu, for these packages: ${missing.join(' ')}`);
-  }
-  if (process.getuid() !== 0) fail(`these packages are missing; as root: ${command}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  run('apt-get', ['update', '-qq'], { env });
-  run('apt-get', ['install', '-y', '-qq', ...missing], { env });
-}
-
 /** Installs that were interrupted: their process is gone. */
 function removeAbandoned() {
   for (const name of existsSync(cache) ? readdirSync(cache) : []) {
     const [, pid] = /\.partial-(\d+)$/.exec(name) ?? [];
     if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(cache, name), { recursive: true, force: true });
   }
-}
-
-function run(command, args, options) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    ...options,
-  });
-  if (status === 0) return;
-  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
-  throw error ?? new Error(`${command} ${args.join(' ')}: exit status ${status}`);
 }
 
 function fail(message) {

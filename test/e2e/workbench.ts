@@ -265,10 +265,10 @@ export class Workbench {
   }
 
   /** Chooses an entry of the open quick pick by its whole label. */
-  async pick(label: string): Promise<void> {
+  async pick(label: string, timeout = 30_000): Promise<void> {
     // The list renders only the rows in view.
-    await this.input.fill(label);
-    await this.row(label).click();
+    await this.input.fill(label, { timeout });
+    await this.row(label).click({ timeout });
   }
 
   /** Whether the open quick pick lists an entry of this whole label. */
@@ -374,7 +374,7 @@ function wholly(text: string): RegExp {
 }
 
 /** Repeats what an editor that is still busy may have missed. */
-async function again(act: () => Promise<void>): Promise<void> {
+export async function again(act: () => Promise<void>): Promise<void> {
   for (let left = 5; ; left--) {
     try {
       await act();

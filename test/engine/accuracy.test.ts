@@ -82,15 +82,21 @@ describe('cpu: the memory it may use', () => {
 });
 
 /** Sessions of another provider's graphs, on the processor. */
-function onCpu(check: (feeds: Readonly<Record<string, { data: unknown }>>) => void = () => undefined) {
+function onCpu(
+  check: (feeds: Readonly<Record<string, { data: unknown }>>) => void = () => undefined,
+  released: () => void = () => undefined,
+) {
   const create = async (model: Uint8Array): Promise<InferenceSession> => {
     const session = await InferenceSession.create(model, { executionProviders: ['cpu'], logSeverityLevel: 3 });
     return Object.assign(Object.create(session) as InferenceSession, {
       run: (...args: Parameters<InferenceSession['run']>) => {
-        check(args[0] as Record<string, { data: unknown }>);
+        check(args[0]);
         return session.run(...args);
       },
-      release: () => session.release(),
+      release: () => {
+        released();
+        return session.release();
+      },
     });
   };
   return { create } as unknown as typeof InferenceSession;
@@ -106,22 +112,25 @@ for (const provider of ['cuda', 'dml', 'coreml'] as const satisfies Provider[]) 
 }
 
 describe('a device whose memory runs out', () => {
-  const engineWith = (most: number): { engine: ModuleEngine; sizes: number[] } => {
+  const engineWith = (most: number): { engine: ModuleEngine; sizes: number[]; releases: () => number } => {
     const sizes: number[] = [];
-    const factory = onCpu((feeds) => {
+    let releases = 0;
+    const check = (feeds: Readonly<Record<string, { data: unknown }>>): void => {
       const size = (feeds.base?.data as Uint16Array | undefined)?.length;
       if (size === undefined) return;
       sizes.push(size);
       if (size > most) throw new Error('WebGPU validation failed. [Invalid Buffer (unlabeled)] is invalid');
-    });
-    return { engine: new ModuleEngine(factory, { provider: 'cuda', memory: MEMORY }), sizes };
+    };
+    const factory = onCpu(check, () => releases++);
+    return { engine: new ModuleEngine(factory, { provider: 'cuda', memory: MEMORY }), sizes, releases: () => releases };
   };
 
   it('goes on with half the block, and stays with it', async () => {
     const { task, v, a, b } = store({ ...wide, out: 64, width: 16_384 });
-    const { engine, sizes } = engineWith(2 ** 18);
+    const { engine, sizes, releases } = engineWith(2 ** 18);
     assertMatches(valueOf((await engine.compute(task)).updates[0]!), byDefinition(v, b, a));
     const tried = sizes.length;
+    assert.equal(releases(), 2, 'the memory of each size that failed is given back');
     assert.deepEqual([...new Set(sizes)], [2 ** 20, 2 ** 19, 2 ** 18]);
     await engine.compute(task);
     assert.deepEqual([...new Set(sizes.slice(tried))], [2 ** 18]);

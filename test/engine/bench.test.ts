@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { tinyCases } from '../bench/cases';
-import { buildWorker } from '../bench/crew';
 import { runCases } from '../bench/run';
 import { measureScaling, scalingPlot } from '../bench/scaling';
 import { tableLines } from '../bench/table';
 import { Workspace } from '../bench/workspace';
+import { bundle } from '../bundle';
 
 describe('the bench', () => {
   const workspace = new Workspace();
-  before(buildWorker);
+  before(() => bundle('bench-worker'));
   after(() => {
     workspace.remove();
     assert.ok(!existsSync(workspace.folder));
@@ -38,6 +38,8 @@ describe('the bench', () => {
         'bytesRead',
         'bytesNeeded',
         'firstModuleMs',
+        'provider',
+        'cpuMs',
       ]);
     }
   });

@@ -90,8 +90,12 @@ describe('auto', { skip: elsewhere }, () => {
     writeFileSync(file, JSON.stringify(kept));
     assert.match(await reason(), /webgpu: remembered$/);
     assert.match(await reason({ LD_LIBRARY_PATH: '/nonexistent' }), /webgpu: Vulkan has no driver$/);
-    writeFileSync(file, 'no JSON');
-    assert.equal(await reason(), first);
+    const named = await inspect('webgpu', { SAFE_LORA_STORAGE });
+    assert.match(named.stderr, /Vulkan has no driver/, 'who names a device may have mended what it lacked');
+    for (const text of ['no JSON', 'null', '{"webgpu":{}}']) {
+      writeFileSync(file, text);
+      assert.equal(await reason(), first);
+    }
   });
 });
 

@@ -29,7 +29,7 @@ describe('inspect without its models', () => {
     const where = `in the Hugging Face cache (revision main, ${COMMIT.slice(0, 7)})`;
     assert.equal(
       stderr,
-      `safe-lora: --base MODEL is missing: the folder of the pretrained model; found: --base ${base!} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${where}), --aligned ${aligned!} (named by the adapter, ${where}) (safe-lora --help shows how)\n`,
+      `safe-lora: --base MODEL is missing: the pretrained model; found: --base ${base!} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${where}), --aligned ${aligned!} (named by the adapter, ${where}) (safe-lora --help shows how)\n`,
     );
   });
 

@@ -211,9 +211,9 @@ export class Measurement extends Disposable {
    * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
    * @throws SafeLoraError where a model or the adapter cannot be read
    */
-  async toMeasure(): Promise<DueRun | null> {
+  async toMeasure(signal: AbortSignal): Promise<DueRun | null> {
     await this.recalling;
-    return this.state === 'done' ? null : this.prepare();
+    return this.state === 'done' ? null : this.prepare(signal);
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -314,7 +314,7 @@ export class Measurement extends Disposable {
     try {
       await this.pause;
       abort.signal.throwIfAborted();
-      const due = await this.prepare();
+      const due = await this.prepare(abort.signal);
       if (!due) return;
       await measurePlan(due.plan, await this.engine.on(due.device), {
         signal: abort.signal,
@@ -341,7 +341,7 @@ export class Measurement extends Disposable {
   }
 
   /** Plans a run; null where the numbers of an earlier one hold, which are taken up. */
-  private async prepare(): Promise<DueRun | null> {
+  private async prepare(signal: AbortSignal): Promise<DueRun | null> {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
     const plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
@@ -351,7 +351,12 @@ export class Measurement extends Disposable {
       this.takeUp(kept);
       return null;
     }
-    const device = await this.engine.devices.choose(setting('device', this.scope));
+    const device = await this.engine.devices.choose(setting('device', this.scope), signal);
+    if (this.device && this.device.provider !== device.provider && this.results.size > 0) {
+      // Numbers of two devices are no one run.
+      this.results.clear();
+      this.replaced.fire();
+    }
     this.device = device;
     return { plan, device };
   }

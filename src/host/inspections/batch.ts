@@ -43,6 +43,11 @@ export class InspectionBatch extends Disposable {
     );
   }
 
+  /** Aborts with the work. */
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
   /** @param plan answers null where there is nothing left to measure */
   async take(scope: vscode.Uri, plan: () => Promise<DueRun | null>): Promise<void> {
     this.progress.report({ message: vscode.workspace.asRelativePath(scope) });

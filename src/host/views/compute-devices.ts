@@ -46,7 +46,7 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
   }
 }
 
-function pageOf({ tool, onnxruntime, node, platform, gpus, providers, auto }: DoctorReport): string {
+function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, providers, auto }: DoctorReport): string {
   const because = auto.fallbackReason === null ? '' : ` ${l10n.t('No faster one: {0}.', auto.fallbackReason)}`;
   return [
     `# ${l10n.t('Compute devices')}`,
@@ -69,6 +69,9 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, providers, auto }: Do
     gpus.length === 0
       ? l10n.t('The system names none.')
       : table([l10n.t('Name'), l10n.t('Memory'), l10n.t('Driver')], gpus.map(({ name, memoryMiB, driver }) => [name, memoryMiB === null ? '' : `${(memoryMiB / 1024).toFixed(0)} GiB`, driver ?? ''])), // prettier-ignore
+    ...(cudaLibraries.length === 0
+      ? []
+      : [`## ${l10n.t('Libraries for CUDA')}`, table([l10n.t('Library'), l10n.t('File')], cudaLibraries.map(({ name, path }) => [name, path]))]), // prettier-ignore
     `Safe LoRA ${tool.version} · onnxruntime ${onnxruntime} · Node ${node} · ${platform}`,
   ].join('\n\n');
 }

@@ -1,0 +1,32 @@
+// Bundles the programs of the bench and of the GPU's proof into dist/, beside the engine's child: onnxruntime is found from there, and
+// packages take only *.js of that folder.
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { root } from './fixtures/make';
+
+const sources = {
+  bench: 'test/bench/bench.ts',
+  'bench-worker': 'test/bench/worker.ts',
+  'gpu-accuracy': 'test/engine/accuracy.gpu.ts',
+  'gpu-proof': 'test/proof/proof.ts',
+} as const;
+export type Bundle = keyof typeof sources;
+
+export async function bundle(...names: Bundle[]): Promise<void> {
+  await build({
+    entryPoints: names.map((name) => ({ in: join(root, sources[name]), out: name })),
+    outdir: join(root, 'dist'),
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    external: ['onnxruntime-node'],
+    // test/fixtures finds the repository from its own place, two folders down.
+    define: { 'import.meta.dirname': 'sourceFolder' },
+    banner: { js: `const sourceFolder = require('node:path').join(__dirname, '../test/fixtures');` },
+    logLevel: 'warning',
+  });
+}
+
+if (process.argv[1] === import.meta.filename) void bundle(...(process.argv.slice(2) as Bundle[]));
