@@ -22,7 +22,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/core/**/*.ts', 'src/cuda/**/*.ts'],
+    files: ['core', 'network', 'hub', 'cuda', 'models'].map((room) => `src/${room}/**/*.ts`),
     rules: { 'no-restricted-imports': ['error', { paths: ['vscode', 'onnxruntime-node'] }] },
   },
   {

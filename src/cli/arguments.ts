@@ -8,6 +8,17 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A model was not given. What was given is kept, so that what this machine has can be named. */
+export class MissingModel extends UsageError {
+  constructor(
+    message: string,
+    readonly adapters: readonly string[],
+    readonly given: { base: string | undefined; aligned: string | undefined },
+  ) {
+    super(message);
+  }
+}
+
 export interface InspectArguments {
   command: 'inspect';
   /** At least one. */
@@ -22,6 +33,8 @@ export interface InspectArguments {
   memory: number;
   json: string | undefined;
   quiet: boolean;
+  /** Nothing is fetched. */
+  offline: boolean;
 }
 
 export interface ProjectArguments extends Omit<InspectArguments, 'command'> {
@@ -37,10 +50,17 @@ export interface CudaArguments {
   removes: boolean;
 }
 
+export interface PairsArguments {
+  /** The id of the pair that is to go; without one all are listed. */
+  remove: string | undefined;
+  json: string | undefined;
+}
+
 export type Arguments =
   | InspectArguments
   | ProjectArguments
   | ({ command: 'install-cuda' } & CudaArguments)
+  | ({ command: 'pairs' } & PairsArguments)
   | { command: 'doctor'; json: string | undefined }
   | { command: 'help' }
   | { command: 'version' };
@@ -50,18 +70,26 @@ export const HELP = `Usage:
   safe-lora project ADAPTER… --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
   safe-lora doctor [--json FILE|-]
   safe-lora install-cuda [--archive FILE | --remove]
+  safe-lora pairs [list | remove ID] [--json FILE|-]
 
 Measures how each LoRA update lies to the difference between an aligned model and its base (Safe LoRA,
 arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
 
   ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors; several on the same two
                    models go through in one pass over their weights
-  --base MODEL     folder of the pretrained model
-  --aligned MODEL  folder of the chat or instruct model that the adapter was trained on
+  --base MODEL     the pretrained model: a folder, or hf://org/name[@revision] on the hub
+  --aligned MODEL  the chat or instruct model that the adapter was trained on, given likewise
 
 Selection (default: --threshold ${DEFAULT_THRESHOLD}, the paper's for Llama-2)
   --threshold T    modules whose similarity is at or below T, from 0 to 1
   --count K        the K modules of lowest similarity
+
+Hub
+  Of a model on the hub only its headers and the weights that the adapters touch are fetched, and kept in the user's data folder
+  (or SAFE_LORA_STORAGE), up to 20 GB (SAFE_LORA_CACHE_LIMIT, in bytes). HF_TOKEN, HF_TOKEN_PATH, HF_HOME and HF_ENDPOINT
+  mean what they mean to the hub's own tools. org/name without hf:// is a model on the hub where no folder is called so.
+  --offline        send nothing: what is not in the cache is an error (also HF_HUB_OFFLINE=1)
+  pairs            lists the pairs of models that were measured and their cached bytes; remove ID removes these
 
 Output
   --out DIR        folder for the projected adapter, of several for one folder each, DIR/NAME; no source is changed
@@ -97,6 +125,7 @@ const common = {
   memory: { type: 'string' },
   json: { type: 'string' },
   quiet: { type: 'boolean' },
+  offline: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -132,6 +161,18 @@ export function parseArguments(argv: readonly string[]): Arguments {
       if (positionals.length > 0) throw new UsageError(`doctor takes no argument, not ${positionals[0]!}`);
       return { command, json: values.json };
     }
+    case 'pairs': {
+      const { values, positionals } = parse(rest, { json: common.json, help: common.help });
+      if (values.help) return { command: 'help' };
+      if (values.json === '') throw new UsageError('--json wants a file, or - for standard output');
+      const [action = 'list', id, ...more] = positionals;
+      if (action !== 'list' && action !== 'remove') throw new UsageError(`pairs has no ${action}: list or remove ID`);
+      if (action === 'list' && id !== undefined) throw new UsageError(`pairs list takes no argument, not ${id}`);
+      if (action === 'remove' && (id === undefined || more.length > 0))
+        throw new UsageError('pairs remove wants one ID, as pairs list shows it');
+      if (action === 'remove' && values.json !== undefined) throw new UsageError('--json is for pairs list');
+      return { command, remove: id, json: values.json };
+    }
     case 'install-cuda': {
       const { values, positionals } = parse(rest, {
         archive: { type: 'string' },
@@ -152,9 +193,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
     case '--version':
       return { command: 'version' };
     case undefined:
-      throw new UsageError('a command is missing: inspect, project, doctor or install-cuda');
+      throw new UsageError('a command is missing: inspect, project, doctor, install-cuda or pairs');
     default:
-      throw new UsageError(`there is no command ${command}: inspect, project, doctor or install-cuda`);
+      throw new UsageError(`there is no command ${command}: inspect, project, doctor, install-cuda or pairs`);
   }
 }
 
@@ -177,13 +218,15 @@ interface CommonValues {
   memory?: string | undefined;
   json?: string | undefined;
   quiet?: boolean | undefined;
+  offline?: boolean | undefined;
 }
 
 function commonArguments(values: CommonValues, positionals: readonly string[]): Omit<InspectArguments, 'command'> {
   if (positionals.length === 0) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
-  if (!values.base) throw new UsageError('--base MODEL is missing: the folder of the pretrained model');
-  if (!values.aligned)
-    throw new UsageError('--aligned MODEL is missing: the folder of the model that the adapter was trained on');
+  const { base, aligned } = values;
+  const missing = (message: string): UsageError => new MissingModel(message, positionals, { base, aligned });
+  if (!base) throw missing('--base MODEL is missing: the pretrained model');
+  if (!aligned) throw missing('--aligned MODEL is missing: the model that the adapter was trained on');
   if (values.json === '') throw new UsageError('--json wants a file, or - for standard output');
   const device = devices.find((name) => name === (values.device ?? 'auto'));
   if (!device) throw new UsageError(`--device ${values.device!} is none of ${devices.join(', ')}`);
@@ -192,14 +235,15 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
     throw new UsageError(`--memory ${values.memory!} is not a whole number of MiB from ${MIN_MEMORY_MIB}`);
   return {
     adapters: [...positionals],
-    base: values.base,
-    aligned: values.aligned,
+    base,
+    aligned,
     selection: selectionOf(values),
     selectionIsDefault: values.threshold === undefined && values.count === undefined,
     device,
     memory: memory * 2 ** 20,
     json: values.json,
     quiet: values.quiet ?? false,
+    offline: values.offline ?? false,
   };
 }
 

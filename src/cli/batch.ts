@@ -1,7 +1,7 @@
 // The adapters of one call: each goes on until something keeps it from that, and none keeps another.
 import { basename, join } from 'node:path';
 import { type Adapter, openAdapter } from '../core/adapter';
-import { openCheckpoint } from '../core/checkpoint';
+import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError } from '../core/errors';
 import { makePlan, type Plan } from '../core/plan';
 import { type Measured, type Report } from '../core/report';
@@ -28,14 +28,17 @@ export class Batch {
   private constructor(private readonly paths: readonly string[]) {}
 
   /** Opens the models once, and every adapter. */
-  static async open(args: { adapters: readonly string[]; base: string; aligned: string }): Promise<Batch> {
+  static async open(
+    args: { adapters: readonly string[]; base: string; aligned: string },
+    openModel: (given: string) => Promise<Checkpoint>,
+  ): Promise<Batch> {
     const batch = new Batch(args.adapters);
     const adapters: { path: string; adapter: Adapter }[] = [];
     for (const path of args.adapters) {
       await batch.guard(path, async () => adapters.push({ path, adapter: await openAdapter(path) }));
     }
     if (adapters.length === 0) return batch;
-    const [base, aligned] = [await openCheckpoint(args.base), await openCheckpoint(args.aligned)];
+    const [base, aligned] = [await openModel(args.base), await openModel(args.aligned)];
     for (const { path, adapter } of adapters) {
       await batch.guard(path, () => batch.items.push({ path, plan: makePlan(adapter, base, aligned) }));
     }

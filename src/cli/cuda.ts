@@ -1,11 +1,11 @@
 // safe-lora install-cuda: brings the CUDA provider, or removes it, and says what else is missing.
 import { bytesText } from '../core/bytes';
-import { SafeLoraError } from '../core/errors';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
-import { type Network } from '../cuda/network';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
+import { openLine } from './network';
 import { StatusLine } from './progress';
 
 export interface CudaInstall extends CudaArguments {
@@ -27,10 +27,8 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
   for (const line of stateLines(storage, await cudaState(storage, onnxruntime))) say(line);
 
   async function fromFeed(): Promise<string> {
-    // Node's own fetch minds no proxy settings. Loaded for this command only.
-    const { EnvHttpProxyAgent, fetch } = await import('undici');
-    const agent = withoutWarnings(() => new EnvHttpProxyAgent(), proxyError);
-    const network: Network = { fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }), signal };
+    const { fetch, close } = openLine();
+    const network: Network = { fetch, signal };
     const line = new StatusLine(process.stderr);
     try {
       const offer = await findOffer(target, network, feedIndex(process.env));
@@ -40,7 +38,7 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
       });
     } finally {
       line.clear();
-      await agent.destroy();
+      await close();
     }
   }
 }
@@ -62,28 +60,6 @@ export function stateLines(storage: string, state: CudaState): string[] {
         `Libraries that you have elsewhere are found on LD_LIBRARY_PATH or in ${librariesFolder(storage)}`,
       ];
   }
-}
-
-/** Undici 6, the last that takes every Node 20, warns that this agent is experimental; undici 7 does so no longer. */
-function withoutWarnings<T>(make: () => T, failed: (error: unknown) => Error): T {
-  const emitWarning = process.emitWarning.bind(process);
-  process.emitWarning = () => undefined;
-  try {
-    return make();
-  } catch (error) {
-    throw failed(error);
-  } finally {
-    process.emitWarning = emitWarning;
-  }
-}
-
-/** Without the value, which may hold a password. */
-function proxyError(cause: unknown): SafeLoraError {
-  return new SafeLoraError(
-    'download-failed',
-    'The proxy that HTTPS_PROXY or HTTP_PROXY names is not one that is supported; give it as http://HOST:PORT or https://HOST:PORT, or unset it.',
-    { cause },
-  );
 }
 
 function say(line: string): void {

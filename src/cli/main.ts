@@ -14,12 +14,23 @@ import { examine } from '../engine/doctor';
 import { Engine } from '../engine/pool';
 import { type Device } from '../engine/providers';
 import { measurePlans, type Outcome } from '../engine/run';
-import { HELP, type InspectArguments, parseArguments, type ProjectArguments, UsageError } from './arguments';
+import {
+  type Arguments,
+  HELP,
+  type InspectArguments,
+  MissingModel,
+  parseArguments,
+  type ProjectArguments,
+  UsageError,
+} from './arguments';
 import { Batch, type Item } from './batch';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
+import { Models, rememberPair, travelLines } from './hub';
 import { checkJsonTarget, writeJson } from './json';
+import { pairs } from './pairs';
 import { ProgressLine, StatusLine } from './progress';
+import { withProposals } from './proposals';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
 
@@ -45,7 +56,7 @@ let engine: Engine | undefined;
 let interrupt: AbortController | undefined;
 
 async function main(): Promise<void> {
-  const args = parseArguments(process.argv.slice(2));
+  const args = await readArguments();
   switch (args.command) {
     case 'help':
       process.stdout.write(HELP);
@@ -59,16 +70,39 @@ async function main(): Promise<void> {
       return interruptible((signal) =>
         installCuda({ ...args, storage: storageFolder(), onnxruntime: ONNXRUNTIME_VERSION, signal }),
       );
+    case 'pairs':
+      await checkJsonTarget(args.json);
+      return pairs(args);
     case 'inspect':
-      return inspect(args);
+      return withModels(args, inspect);
     case 'project':
-      return project(args);
+      return withModels(args, project);
   }
 }
 
-async function inspect(args: InspectArguments): Promise<void> {
+async function readArguments(): Promise<Arguments> {
+  try {
+    return parseArguments(process.argv.slice(2));
+  } catch (error) {
+    throw error instanceof MissingModel ? await withProposals(error) : error;
+  }
+}
+
+async function withModels<T extends { offline: boolean }>(
+  args: T,
+  work: (args: T, models: Models) => Promise<void>,
+): Promise<void> {
+  const models = new Models(args.offline);
+  try {
+    await work(args, models);
+  } finally {
+    await models.close();
+  }
+}
+
+async function inspect(args: InspectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
   const device = await chooseDevice(args);
   const outcomes = await measure(batch, device, args, () => false);
   const reports = await batch.eachMeasured(outcomes, ({ plan }, measured) => {
@@ -79,9 +113,9 @@ async function inspect(args: InspectArguments): Promise<void> {
   await finish(batch, reports, args);
 }
 
-async function project(args: ProjectArguments): Promise<void> {
+async function project(args: ProjectArguments, models: Models): Promise<void> {
   await checkJsonTarget(args.json);
-  const batch = await Batch.open(args);
+  const batch = await Batch.open(args, (given) => models.open(given));
   const device = await chooseDevice(args);
   const outputs = batch.outputs(args.out);
   const destinations = new Map<Item, Destination>();
@@ -137,13 +171,18 @@ async function measure(
   { memory, quiet }: { memory: number; quiet: boolean },
   keep: (module: MeasuredModule) => boolean,
 ): Promise<Outcome[]> {
+  if (!quiet) for (const text of await travelLines(plans)) process.stderr.write(`${text}\n`);
   const line = new ProgressLine(process.stderr);
   engine = new Engine({ childPath, memory, ...(await devices.process(provider)) });
   try {
+    await rememberPair(plans);
     return await measurePlans(plans, engine, {
       keep,
       onProgress: (progress) => {
         if (!quiet) line.update(progress);
+      },
+      onFetched: (fetched) => {
+        if (!quiet) line.fetched(fetched);
       },
     });
   } finally {

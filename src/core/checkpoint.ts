@@ -1,11 +1,11 @@
-// A model folder: one safetensors file or shards with an index, found by name, read by range.
+// A model: one safetensors file or shards with an index, found by name, read by range.
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileError, SafeLoraError, someNames } from './errors';
 import { kindOf, readJsonObject } from './files';
 import { isObject } from './objects';
-import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
+import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
@@ -22,8 +22,50 @@ export interface Checkpoint {
   files: readonly SafetensorsFile[];
   /** SHA-256 over the headers of all files, in that order. */
   headersHash: string;
-  /** The folder after resolving symbolic links. */
+  /** The folder after resolving symbolic links; of a model on the hub `hf://org/name@commit`. */
   realPath: string;
+  /** Of a model whose tensors are not here until they are fetched. */
+  remote?: RemoteWeights;
+}
+
+/** What is known of the way of some tensors to this machine. */
+export interface Travel {
+  /** Bytes that still have to come. */
+  bytes: number;
+  /** Bytes that are here. */
+  cached: number;
+  /** Bytes of all the model's weights. */
+  modelBytes: number;
+}
+
+/** Weights elsewhere: a tensor's `path` holds it once it was fetched, from its beginning. */
+export interface RemoteWeights {
+  /** Looks, and fetches nothing. */
+  needed(tensors: readonly TensorInfo[]): Promise<Travel>;
+  /**
+   * Keeps the tensors from being evicted, by this process and any other, until what it returns is called.
+   * @throws SafeLoraError where the cache cannot be written
+   */
+  hold(tensors: readonly TensorInfo[]): Promise<() => Promise<void>>;
+  /**
+   * Sees to it that the tensor is here; what has come of it stays where this fails or is given up.
+   * @param onBytes bytes of it that are here, as they come
+   * @throws SafeLoraError, or the signal's reason
+   */
+  fetch(tensor: TensorInfo, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void>;
+}
+
+/** Where a model's files are. */
+export interface ModelFiles {
+  /** The model as errors name it. */
+  path: string;
+  /** See `Checkpoint.name`. */
+  name: string;
+  /** A file as errors name it. */
+  place(file: string): string;
+  has(file: string): Promise<boolean>;
+  json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
+  open(file: string): Promise<SafetensorsFile>;
 }
 
 /** @throws SafeLoraError for everything that keeps the folder from being an unquantised safetensors model */
@@ -39,10 +81,23 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const realPath = await realpath(path).catch((error: unknown) => {
     throw fileError(path, error);
   });
-  const config = await readConfig(path);
-  const name = folderName(realPath);
+  const files: ModelFiles = {
+    path,
+    name: folderName(realPath),
+    place: (file) => join(path, file),
+    has: async (file) => (await kindOf(join(path, file))) !== null,
+    json: (file, refuse) => readJsonObject(join(path, file), refuse),
+    open: (file) => openSafetensors(join(path, file)),
+  };
+  return { ...(await readCheckpoint(files)), realPath };
+}
+
+/** @throws SafeLoraError for everything that keeps the files from being an unquantised safetensors model */
+export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint, 'realPath'>> {
+  const { path, name } = model;
+  const config = await readConfig(model);
   refuseQuantised(path, name, config, []);
-  const files = await openFiles(path);
+  const files = await openFiles(model);
   const tensors = new Map<string, TensorInfo>();
   for (const file of files) {
     for (const [tensorName, tensor] of file.tensors) {
@@ -50,7 +105,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
       if (other)
         throw new SafeLoraError(
           'model-index',
-          `${file.path}: tensor ${tensorName} is also in ${other.path}; download the model again.`,
+          `${placeOf(tensor)}: tensor ${tensorName} is also in ${placeOf(other)}; download the model again.`,
         );
       tensors.set(tensorName, tensor);
     }
@@ -59,53 +114,57 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const headersHash = createHash('sha256')
     .update(files.map((file) => file.headerHash).join('\n'))
     .digest('hex');
-  return { path, name, tensors, config, files, headersHash, realPath };
+  return { path, name, tensors, config, files, headersHash };
 }
 
-async function readConfig(folder: string): Promise<Record<string, unknown>> {
-  const path = join(folder, 'config.json');
-  if ((await kindOf(path)) === null) return {};
-  return readJsonObject(
-    path,
+async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
+  if (!(await model.has('config.json'))) return {};
+  const path = model.place('config.json');
+  return model.json(
+    'config.json',
     (reason) => new SafeLoraError('model-config', `${path}: ${reason}; download the model again.`),
   );
 }
 
 /** What a model or adapter folder is called: its repository id where the path tells it (the hub's cache), else the folder's name. */
 export function folderName(realPath: string): string {
-  const cached = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(realPath)?.[1];
-  return cached?.replace('--', '/') ?? basename(realPath);
+  const onHub = /^hf:\/\/([^@]+)/.exec(realPath)?.[1];
+  return onHub ?? cachedRepository(realPath) ?? basename(realPath);
 }
 
-async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  const single = join(folder, SINGLE_FILE);
-  if ((await kindOf(single)) !== null) return [await openSafetensors(single)];
-  const index = join(folder, INDEX_FILE);
-  if ((await kindOf(index)) !== null) return openShards(folder, index);
+/** The repository id in a path into the hub's cache, also another machine's; null for any other path. */
+export function cachedRepository(path: string): string | null {
+  const cached = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]?$/.exec(path)?.[1];
+  return cached?.replace('--', '/') ?? null;
+}
+
+async function openFiles(model: ModelFiles): Promise<SafetensorsFile[]> {
+  if (await model.has(SINGLE_FILE)) return [await model.open(SINGLE_FILE)];
+  if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
-    if ((await kindOf(join(folder, pickle))) !== null) {
+    if (await model.has(pickle)) {
       throw new SafeLoraError(
         'format-pickle',
-        `${join(folder, pickle)}: the weights are in PyTorch's pickle format, which is not read; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
+        `${model.place(pickle)}: the weights are in PyTorch's pickle format, which is not read; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
       );
     }
   }
-  if ((await kindOf(join(folder, 'adapter_config.json'))) !== null) {
+  if (await model.has('adapter_config.json')) {
     throw new SafeLoraError(
       'file-access',
-      `${folder}: is an adapter, not a whole model; give the folder of the model itself.`,
+      `${model.path}: is an adapter, not a whole model; give the folder of the model itself.`,
     );
   }
   throw new SafeLoraError(
     'file-access',
-    `${folder}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
+    `${model.path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
   );
 }
 
-async function openShards(folder: string, index: string): Promise<SafetensorsFile[]> {
+async function openShards(model: ModelFiles): Promise<SafetensorsFile[]> {
   const refuse = (reason: string): SafeLoraError =>
-    new SafeLoraError('model-index', `${index}: ${reason}; download the model again.`);
-  const weightMap = (await readJsonObject(index, refuse)).weight_map;
+    new SafeLoraError('model-index', `${model.place(INDEX_FILE)}: ${reason}; download the model again.`);
+  const weightMap = (await model.json(INDEX_FILE, refuse)).weight_map;
   if (!isObject(weightMap)) throw refuse('has no weight_map');
   const names = new Map<string, string[]>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
@@ -119,9 +178,8 @@ async function openShards(folder: string, index: string): Promise<SafetensorsFil
   }
   const files: SafetensorsFile[] = [];
   for (const shard of [...names.keys()].sort()) {
-    const path = join(folder, shard);
-    if ((await kindOf(path)) === null) throw refuse(`names the shard ${shard}, which is not there`);
-    const file = await openSafetensors(path);
+    if (!(await model.has(shard))) throw refuse(`names the shard ${shard}, which is not there`);
+    const file = await model.open(shard);
     const missing = names.get(shard)!.filter((tensor) => !file.tensors.has(tensor));
     if (missing.length > 0)
       throw refuse(
@@ -135,12 +193,24 @@ async function openShards(folder: string, index: string): Promise<SafetensorsFil
 // Companion tensors that quantisers store beside or instead of a weight.
 const QUANTISED_TENSOR =
   /\.(?:qweight|qzeros|g_idx|absmax|quant_map|nested_absmax|SCB|weight_scale|weight_scale_inv|weight_packed)$|\.quant_state\./;
-const QUANTISED_ENDING = /-(?:bnb-4bit|bnb-8bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|FP8|w4a16|w8a8|GGUF)$/i;
+const QUANTISED_ENDING =
+  /-(?:(?:unsloth-)?bnb-[48]bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|nf4|FP8(?:-\w+)?|w4a16|w8a8|GGUF)$/i;
 
 /** @returns null for a name that does not say that its weights are quantised */
 export function unquantisedName(name: string): string | null {
   const original = name.replace(QUANTISED_ENDING, '');
   return original === name ? null : original;
+}
+
+/** What names of the same weights have in common: the last part in small letters, without what its owners add or leave out. */
+export function plainName(name: string): string {
+  return name
+    .replace(/[\\/]+$/, '')
+    .split(/[\\/]/)
+    .at(-1)!
+    .toLowerCase()
+    .replace(/^meta-(?=llama)/, '')
+    .replace(/^((?:code)?llama.*|mistral.*)-hf$/, '$1');
 }
 
 /** Rounded weights have no exact difference to another checkpoint's. */

@@ -86,10 +86,14 @@ export async function stampOf(path: string): Promise<FileStamp> {
   }
 }
 
+/** A file of a commit on the hub, which never changes. */
+const COMMITTED = /^hf:\/\/[^@]+@[0-9a-f]{40}\//;
+
 /** True where every file is as it was stamped. */
 export async function areAsStamped(stamps: readonly FileStamp[]): Promise<boolean> {
-  const now = await Promise.all(stamps.map(({ path }) => stampOf(path).catch(() => null)));
-  return now.every((stamp, i) => stamp?.size === stamps[i]!.size && stamp.modified === stamps[i]!.modified);
+  const mutable = stamps.filter(({ path }) => !COMMITTED.test(path));
+  const now = await Promise.all(mutable.map(({ path }) => stampOf(path).catch(() => null)));
+  return now.every((stamp, i) => stamp?.size === mutable[i]!.size && stamp.modified === mutable[i]!.modified);
 }
 
 export function truncated(path: string, needed: number, found: number): SafeLoraError {
@@ -100,7 +104,7 @@ export function truncated(path: string, needed: number, found: number): SafeLora
 }
 
 /** Largest JSON text read whole (a configuration or an index): the largest index of a public model is about 10 MB. */
-const MAX_JSON_BYTES = 100_000_000;
+export const MAX_JSON_BYTES = 100_000_000;
 
 /** Reads a JSON file whose top must be an object. */
 export async function readJsonObject(
@@ -111,6 +115,11 @@ export async function readJsonObject(
     if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
     return Buffer.from(await file.read(0, file.size)).toString('utf8');
   });
+  return parseJsonObject(text, refuse);
+}
+
+/** A JSON text whose top must be an object. */
+export function parseJsonObject(text: string, refuse: (reason: string) => SafeLoraError): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);

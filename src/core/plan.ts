@@ -1,10 +1,10 @@
 // Adapter + base + aligned → the list of module jobs, every pairing checked before a weight is read.
 import { type Adapter, type LoraModule } from './adapter';
-import { type Checkpoint, unquantisedName } from './checkpoint';
+import { cachedRepository, type Checkpoint, plainName, unquantisedName } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { comparePositions, isVocabularyWeight, NameResolver, type Position, positions } from './naming';
-import { type TensorInfo } from './safetensors';
+import { placeOf, type TensorInfo } from './safetensors';
 
 /** The two weights of a module. */
 export interface WeightPair {
@@ -49,6 +49,23 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   return { adapter, base, aligned, modules, notices };
 }
 
+/** Of each model whose weights are elsewhere, those that the plans read. */
+export function remoteTensors(plans: readonly Plan[]): Map<Checkpoint, TensorInfo[]> {
+  const found = new Map<Checkpoint, Set<TensorInfo>>();
+  for (const { base, aligned, modules } of plans) {
+    for (const [role, model] of [
+      ['base', base],
+      ['aligned', aligned],
+    ] as const) {
+      if (!model.remote) continue;
+      const tensors = found.get(model) ?? new Set();
+      for (const { weights } of modules) if (weights) tensors.add(weights[role]);
+      found.set(model, tensors);
+    }
+  }
+  return new Map([...found].map(([model, tensors]) => [model, [...tensors]]));
+}
+
 export function sameModel(path: string): SafeLoraError {
   return new SafeLoraError(
     'alignment-missing',
@@ -74,13 +91,13 @@ function resolveAll(adapter: Adapter, checkpoint: Checkpoint, role: 'base' | 'al
     if (!isFloatDtype(tensor.dtype)) {
       throw new SafeLoraError(
         'unsupported-dtype',
-        `${tensor.path}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 weights are read: give the unquantised model.`,
+        `${placeOf(tensor)}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 weights are read: give the unquantised model.`,
       );
     }
     if (tensor.shape.length !== 2) {
       throw new SafeLoraError(
         'model-shape',
-        `${tensor.path}: ${tensor.name} has shape [${tensor.shape.join(', ')}]; the weight of a linear layer has two dimensions.`,
+        `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]; the weight of a linear layer has two dimensions.`,
       );
     }
   }
@@ -95,7 +112,7 @@ function pairWeights(module: LoraModule, base: TensorInfo, aligned: TensorInfo, 
     if (baseColumns === columns && isVocabularyWeight(base) && isVocabularyWeight(aligned)) return null;
     throw new SafeLoraError(
       'model-shape',
-      `${base.path}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${aligned.path} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
+      `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
     );
   }
   const [out, width] = [module.b.shape[0]!, module.a.shape[1]!];
@@ -104,7 +121,7 @@ function pairWeights(module: LoraModule, base: TensorInfo, aligned: TensorInfo, 
   if (!straight && !transposed) {
     throw new SafeLoraError(
       'model-shape',
-      `${aligned.path}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${module.name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
+      `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${module.name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
     );
   }
   if (straight && transposed) return { base, aligned, transposed: adapter.fanInFanOut && !isVocabularyWeight(aligned) };
@@ -138,10 +155,11 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
 /** Compares what the adapter says it was trained on with what was given. */
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
-  const unquantised = unquantisedName(lastPart(adapter.trainedOn));
-  const wanted = unquantised ?? lastPart(adapter.trainedOn);
+  const trainedOn = cachedRepository(adapter.trainedOn) ?? adapter.trainedOn;
+  const unquantised = unquantisedName(lastPart(trainedOn));
+  const wanted = plainName(unquantised ?? trainedOn);
   // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
-  const stated = /^[^\\/]+\/[^\\/]+$/.test(adapter.trainedOn) ? adapter.trainedOn : lastPart(adapter.trainedOn);
+  const stated = /^[^\\/]+\/[^\\/]+$/.test(trainedOn) ? trainedOn : lastPart(trainedOn);
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
   const quantised =
     unquantised === null
@@ -169,7 +187,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
 
 function knownAs(model: Checkpoint): string[] {
   const stated = model.config._name_or_path;
-  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map((name) => lastPart(name).toLowerCase());
+  return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(plainName);
 }
 
 function lastPart(name: string): string {

@@ -1,5 +1,6 @@
 // The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this same object.
 import { isDeepStrictEqual } from 'node:util';
+import { type Checkpoint } from './checkpoint';
 import { type Measurement } from './measure';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { targeted } from './naming';
@@ -137,8 +138,8 @@ export function buildReport(
       alpha: plan.adapter.alpha,
       targetModules: plan.adapter.targetModules,
     },
-    base: { path: plan.base.path, name: plan.base.name },
-    aligned: { path: plan.aligned.path, name: plan.aligned.name },
+    base: modelOf(plan.base),
+    aligned: modelOf(plan.aligned),
     safeLora: plan.adapter.provenance,
     device: context.device,
     selection,
@@ -152,6 +153,11 @@ export function buildReport(
     },
     notices: [...plan.notices, ...measuredNotices(measured.modules, selected, selection), ...(context.notices ?? [])],
   };
+}
+
+/** A model on the hub by its commit: what its name means moves on. */
+function modelOf({ path, name, realPath, remote }: Checkpoint): Report['base'] {
+  return { path: remote ? realPath : path, name };
 }
 
 function moduleReport(module: MeasuredModule, selected: boolean): ModuleReport {

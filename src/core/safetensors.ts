@@ -9,6 +9,8 @@ import { ReadableFile, truncated } from './files';
 export interface TensorInfo {
   /** The file that holds it. */
   path: string;
+  /** What errors call that file, where it is only a copy of what the user knows. */
+  origin?: string;
   name: string;
   dtype: string;
   shape: readonly number[];
@@ -16,6 +18,11 @@ export interface TensorInfo {
   offset: number;
   /** Length in bytes. */
   length: number;
+}
+
+/** The file of a tensor as the user knows it. */
+export function placeOf({ path, origin }: Pick<TensorInfo, 'path' | 'origin'>): string {
+  return origin ?? path;
 }
 
 export interface Header {
@@ -55,13 +62,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,
       );
     }
-    if (file.size < 8) throw truncated(path, 8, file.size);
-    const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
-    if (headerBytes > MAX_HEADER_BYTES) {
-      throw malformed(path, `the header would be ${headerBytes} bytes, the format allows ${MAX_HEADER_BYTES}`);
-    }
-    if (8 + headerBytes > file.size) throw truncated(path, 8 + headerBytes, file.size);
-    const header = await file.read(8, headerBytes);
+    const header = await file.read(8, headerLength(start, file.size, path));
     return {
       path,
       size: file.size,
@@ -70,6 +71,19 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       ...parseHeader(header, file.size, path),
     };
   });
+}
+
+/**
+ * Length of the header in bytes, from the file's first eight.
+ * @throws SafeLoraError where the file cannot hold it
+ */
+export function headerLength(start: Uint8Array, fileSize: number, path: string): number {
+  if (fileSize < 8) throw truncated(path, 8, fileSize);
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (length > MAX_HEADER_BYTES)
+    throw malformed(path, `the header would be ${length} bytes, the format allows ${MAX_HEADER_BYTES}`);
+  if (8 + length > fileSize) throw truncated(path, 8 + length, fileSize);
+  return length;
 }
 
 /** The file's start, from its first byte up to the tensors' bytes. */

@@ -1,12 +1,21 @@
 // One large file over a line that may break: what has come is kept and the rest asked for, and the whole is held against its checksum.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { fileError } from '../core/errors';
 import { stampOf } from '../core/files';
 import { isObject } from '../core/objects';
+import { append, contentRange } from '../network/append';
+import {
+  type Network,
+  type Reply,
+  request,
+  RequestFailure,
+  requireStatus,
+  shownUrl,
+  withRetries,
+} from '../network/requests';
 import { type Offer } from './feed';
-import { type Network, type Reply, request, RequestFailure, requireStatus, shownUrl, withRetries } from './network';
 
 /** Bytes that have come, of all. */
 export type OnProgress = (done: number, total: number) => void;
@@ -57,7 +66,8 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
     requireStatus(offer.url, reply, 200, 206);
     const start = reply.status === 206 ? kept : 0;
     await rememberEtag(path, offer, reply.headers.get('etag'));
-    const done = await append(path, start, offer, reply, (count) => {
+    const tooLong = (): Error => new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
+    const done = await append(path, start, offer.size, reply, tooLong, (count) => {
       alive();
       onProgress(count, offer.size);
     });
@@ -65,39 +75,9 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
   });
 }
 
-/** @returns the size of the file then */
-async function append(
-  path: string,
-  start: number,
-  offer: Offer,
-  { body }: Reply,
-  onCount: (done: number) => void,
-): Promise<number> {
-  const writing = (error: unknown): never => {
-    throw fileError(path, error, 'write');
-  };
-  const handle = await open(path, start > 0 ? 'r+' : 'w').catch(writing);
-  let done = start;
-  try {
-    for await (const piece of body ?? []) {
-      if (done + piece.length > offer.size)
-        throw new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
-      for (let at = 0; at < piece.length;) {
-        const { bytesWritten } = await handle.write(piece, at, piece.length - at, done).catch(writing);
-        at += bytesWritten;
-        done += bytesWritten;
-      }
-      onCount(done);
-    }
-    return done;
-  } finally {
-    await handle.close();
-  }
-}
-
-function continues({ headers }: Reply, start: number, total: number): boolean {
-  const [, from, of] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '') ?? [];
-  return Number(from) === start && Number(of) === total;
+function continues(reply: Reply, start: number, total: number): boolean {
+  const range = contentRange(reply);
+  return range?.first === start && range.total === total;
 }
 
 /** Stands beside the gathered bytes and says of what they are the beginning: another ETag is another file. */

@@ -1,6 +1,15 @@
 // A NuGet feed (https://learn.microsoft.com/nuget/api/overview): where a package is, how large, and what its bytes must hash to.
 import { isObject } from '../core/objects';
-import { type Network, request, RequestFailure, requireStatus, shownUrl, withRetries } from './network';
+import {
+  type Network,
+  parsedObject,
+  readBytes,
+  request,
+  RequestFailure,
+  requireStatus,
+  shownUrl,
+  withRetries,
+} from '../network/requests';
 import { type ProviderPackage } from './package';
 
 const NUGET_INDEX = 'https://api.nuget.org/v3/index.json';
@@ -53,25 +62,11 @@ function getJson(network: Network, url: string): Promise<Record<string, unknown>
   return withRetries(network, () =>
     request(network, url, { accept: 'application/json' }, async (reply, alive) => {
       requireStatus(url, reply, 200);
-      const pieces: Uint8Array[] = [];
-      let size = 0;
-      for await (const piece of reply.body ?? []) {
-        alive();
-        pieces.push(piece);
-        size += piece.length;
-        if (size > MAX_JSON_BYTES) throw new RequestFailure(shownUrl(url), 'is too large for an index', false);
-      }
-      const value = parsed(Buffer.concat(pieces).toString('utf8'));
-      if (!isObject(value)) throw new RequestFailure(shownUrl(url), 'answers with something else than JSON', false);
+      const bytes = await readBytes(reply, MAX_JSON_BYTES, alive);
+      if (bytes === null) throw new RequestFailure(shownUrl(url), 'is too large for an index', false);
+      const value = parsedObject(bytes);
+      if (value === null) throw new RequestFailure(shownUrl(url), 'answers with something else than JSON', false);
       return value;
     }),
   );
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import { fileError, SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { asideName, recover, sync } from '../core/replace';
+import { type Network, RequestFailure } from '../network/requests';
 import { extract } from './archive';
 import { download, forget, type OnProgress } from './download';
 import { findPackage, type Offer } from './feed';
 import { withLock } from './lock';
-import { type Network, RequestFailure } from './network';
 import { offlineWay, type Platform, type ProviderPackage, providerPackage } from './package';
 import { cudaFolder, librariesFolder, providerFolder } from './state';
 

@@ -5,7 +5,7 @@ import { SafeLoraError } from '../core/errors';
 import { dot, largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { roundProjection } from '../core/patch';
-import { type TensorInfo } from '../core/safetensors';
+import { placeOf, type TensorInfo } from '../core/safetensors';
 import { CpuMultiplier } from './cpu';
 import { GpuMultiplier } from './gpu';
 import { columnsMemory, workingMemory } from './memory';
@@ -171,20 +171,20 @@ function whyNotFinite({ aligned }: ModuleTask, weights: StoredWeights): SafeLora
   if (tensor) return nonFinite(tensor);
   return new SafeLoraError(
     'overflow',
-    `${aligned.path}: the difference between ${aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
+    `${placeOf(aligned)}: the difference between ${aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
   );
 }
 
 function tooLarge(b: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'overflow',
-    `${b.path}: the update that ${b.name} belongs to is too large for double precision; check how it was trained.`,
+    `${placeOf(b)}: the update that ${b.name} belongs to is too large for double precision; check how it was trained.`,
   );
 }
 
 function nonFinite(tensor: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'non-finite',
-    `${tensor.path}: ${tensor.name} holds NaN or infinity; download or train it again.`,
+    `${placeOf(tensor)}: ${tensor.name} holds NaN or infinity; download or train it again.`,
   );
 }

@@ -1,11 +1,13 @@
 // Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
 import { type Plan, type PlannedModule } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
+import { type TensorInfo } from '../core/safetensors';
+import { type Fetched, Fetching } from './fetching';
 import { mostColumns } from './memory';
 import { type Engine, type Job } from './pool';
 import { valueOf } from './protocol';
 
-export interface Progress {
+export interface Progress extends Fetched {
   /** The module that just finished, and the place of its plan. */
   module: MeasuredModule;
   plan: number;
@@ -20,6 +22,8 @@ export interface Progress {
 
 export interface MeasureOptions {
   onProgress?: (progress: Progress) => void;
+  /** Weights came from elsewhere; only where they have to. */
+  onFetched?: (fetched: Fetched) => void;
   /** Gives the walk up, which then rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Results of an earlier walk over the same plan, by module; they are not computed again. */
@@ -54,16 +58,29 @@ export async function measurePlan(plan: Plan, engine: Engine, options: MeasureOp
 export async function measurePlans(
   plans: readonly Plan[],
   engine: Engine,
-  { onProgress, signal, known, keep = () => true }: MeasureOptions = {},
+  { onProgress, onFetched, signal, known, keep = () => true }: MeasureOptions = {},
 ): Promise<Outcome[]> {
   const started = performance.now();
   const job: Job = {};
+  const travel = new AbortController();
+  const cancel = (reason: Error): void => {
+    engine.cancel(job, reason);
+    travel.abort(reason);
+  };
   const giveUp = (): void => {
-    engine.cancel(job, signal!.reason as Error);
+    cancel(signal!.reason as Error);
   };
   signal?.throwIfAborted();
-  signal?.addEventListener('abort', giveUp, { once: true });
   const groups = groupsOf(plans, engine.workingMemory, (name) => known?.has(name) ?? false);
+  const needed = new Set(groups.flatMap(weightsOf).map(({ path }) => path));
+  const fetching = await Fetching.of(
+    plans,
+    ({ path }) => needed.has(path),
+    travel.signal,
+    (fetched) => onFetched?.(fetched),
+  );
+  signal?.addEventListener('abort', giveUp, { once: true });
+  if (signal?.aborted) giveUp();
   const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
   const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
   const findings = plans.map(() => new Map<string, MeasuredModule>());
@@ -77,6 +94,7 @@ export async function measurePlans(
   const compute = async (parts: readonly Part[]): Promise<void> => {
     const { name, shape, weights } = parts[0]!.module;
     const updates = parts.map(({ module: { a, b } }) => ({ a, b }));
+    await fetching.bring(...weightsOf(parts));
     const result = await engine.compute({ name, shape, ...weights!, updates }, job);
     bytesRead += result.bytesRead;
     bytesDone += weightBytes(parts);
@@ -92,7 +110,16 @@ export async function measurePlans(
       }
       if (finished.projected && !keep(finished)) finished.projected = { ...finished.projected, bytes: null };
       findings[plan]!.set(module.name, finished);
-      onProgress?.({ module: finished, plan, modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead });
+      onProgress?.({
+        module: finished,
+        plan,
+        modulesDone,
+        modulesTotal,
+        bytesDone,
+        bytesTotal,
+        bytesRead,
+        ...fetching.fetched,
+      });
     });
   };
   const walk = async (parts: readonly Part[]): Promise<void> => {
@@ -103,7 +130,7 @@ export async function measurePlans(
       for (const { plan } of parts) fail(plan, error);
     }
     // Nothing is left to be done for anybody.
-    if (failures.size === plans.length) engine.cancel(job, [...failures.values()].at(-1) as Error);
+    if (failures.size === plans.length) cancel([...failures.values()].at(-1) as Error);
   };
   try {
     await Promise.all(groups.map(walk));
@@ -111,6 +138,7 @@ export async function measurePlans(
     if (failures.size < plans.length) throw error;
   } finally {
     signal?.removeEventListener('abort', giveUp);
+    await fetching.release();
   }
   const seconds = (performance.now() - started) / 1000 / plans.length;
   return plans.map((plan, i): Outcome => {
@@ -153,7 +181,11 @@ function groupsOf(plans: readonly Plan[], memory: number, isKnown: (name: string
   return groups;
 }
 
-function weightBytes([first]: readonly Part[]): number {
+function weightsOf([first]: readonly Part[]): TensorInfo[] {
   const { base, aligned } = first!.module.weights!;
-  return base.length + aligned.length;
+  return [base, aligned];
+}
+
+function weightBytes(parts: readonly Part[]): number {
+  return weightsOf(parts).reduce((sum, { length }) => sum + length, 0);
 }

@@ -4,7 +4,7 @@ import { Tensor } from 'onnxruntime-node';
 import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
 import { fileError } from '../core/errors';
 import { truncated } from '../core/files';
-import { type TensorInfo } from '../core/safetensors';
+import { placeOf, type TensorInfo } from '../core/safetensors';
 import { type Source, sourceFor, storedInput } from './graphs';
 import { type ModuleTask } from './protocol';
 import { type Provider } from './providers';
@@ -130,30 +130,30 @@ export class StoredWeights {
   private readBytes(tensor: TensorInfo, from: number, bytes: Uint8Array): void {
     let descriptor = this.descriptors.get(tensor.path);
     if (descriptor === undefined) {
-      descriptor = openForReading(tensor.path);
+      descriptor = openForReading(tensor);
       this.descriptors.set(tensor.path, descriptor);
     }
-    readExactly(descriptor, bytes, tensor.offset + from, tensor.path);
+    readExactly(descriptor, bytes, tensor.offset + from, placeOf(tensor));
   }
 }
 
 /** The whole of a small tensor, A or B. */
 export function readWhole(tensor: TensorInfo): Uint8Array {
-  const descriptor = openForReading(tensor.path);
+  const descriptor = openForReading(tensor);
   try {
     const bytes = new Uint8Array(tensor.length);
-    readExactly(descriptor, bytes, tensor.offset, tensor.path);
+    readExactly(descriptor, bytes, tensor.offset, placeOf(tensor));
     return bytes;
   } finally {
     closeSync(descriptor);
   }
 }
 
-function openForReading(path: string): number {
+function openForReading(tensor: TensorInfo): number {
   try {
-    return openSync(path, 'r');
+    return openSync(tensor.path, 'r');
   } catch (error) {
-    throw fileError(path, error);
+    throw fileError(placeOf(tensor), error);
   }
 }
 

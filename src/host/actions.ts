@@ -1,11 +1,12 @@
 // What a user can do with an open adapter, whether asked for by the page or by a command: the questions first, then the document's work.
 import * as vscode from 'vscode';
 import { bytesText } from '../core/bytes';
+import { type SafeLoraError } from '../core/errors';
 import { type Selection } from '../core/selection';
 import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type ModelRole } from './editor/protocol';
-import { Cancelled, requireTrust } from './errors';
+import { Cancelled, modelsUnknown, requireTrust } from './errors';
 import { type ModelPairs } from './models';
 
 /** A run shorter than this shows no notification; the page shows it anyway. */
@@ -37,13 +38,26 @@ export class EditorActions {
     if (missing.length > 0) await this.askFor(adapter, missing);
   }
 
+  /** Why the adapter cannot be measured where nobody can be asked, with what was found for it. */
+  async unknownModels({ adapter, measurement, uri }: AdapterDocument): Promise<SafeLoraError> {
+    const proposals = await this.models.propose(adapter, uri);
+    return modelsUnknown(adapter.path, adapter.trainedOn, measurement.models, proposals);
+  }
+
   private async askFor(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     let pair = adapter.measurement.models;
     // Where both are asked for, the two may change places.
     if (roles.length > 1) pair = {};
-    for (const role of roles) {
-      const folder = await this.models.choose(role, adapter.adapter, pair);
-      if (folder === undefined) throw new Cancelled();
+    const proposals = await this.models.propose(adapter.adapter, adapter.uri);
+    for (const [i, role] of roles.entries()) {
+      const both = roles.length > 1 && i === 0;
+      const choice = await this.models.choose({ role, adapter: adapter.adapter, pair, proposals, both });
+      if (choice === undefined) throw new Cancelled();
+      if ('pair' in choice) {
+        pair = choice.pair;
+        break;
+      }
+      const { folder } = choice;
       const other = role === 'base' ? 'aligned' : 'base';
       const swapped = folder === pair[other] && pair[role] !== undefined;
       pair = { ...pair, ...(swapped ? { [other]: pair[role] } : {}), [role]: folder };

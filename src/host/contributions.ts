@@ -43,6 +43,8 @@ export const SECTION = 'safeLora';
 /** The settings by their names in the section, with what they hold. */
 export interface Settings {
   pairs: Record<string, ModelPair>;
+  /** Where models lie, absolute or from `~`. */
+  modelFolders: string[];
   selection: 'threshold' | 'count';
   threshold: number;
   count: number;
@@ -55,6 +57,7 @@ export interface Settings {
 
 export const settingNames = [
   'pairs',
+  'modelFolders',
   'selection',
   'threshold',
   'count',

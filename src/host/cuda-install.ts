@@ -6,7 +6,7 @@ import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
-import { type Network } from '../cuda/network';
+import { type Network } from '../network/requests';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
 import { commands } from './contributions';
 import { Disposable } from './dispose';

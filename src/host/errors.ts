@@ -1,8 +1,11 @@
 // How a failure reaches the user: one sentence in the words of the core, the rest in the log.
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../core/errors';
+import { type Proposals } from '../models/propose';
+import { reasonText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ErrorView } from './editor/protocol';
+import { proposalTexts } from './proposal-texts';
 
 /** The user gave something up; nothing needs to be said. */
 export class Cancelled extends Error {
@@ -47,8 +50,16 @@ export function requireTrust(): void {
   );
 }
 
-/** Where nobody can be asked for the models of an adapter. */
-export function modelsUnknown(file: string, trainedOn: string | null, pair: Partial<ModelPair>): SafeLoraError {
+/**
+ * Where nobody can be asked for the models of an adapter.
+ * @param proposals what was found for it, which is named and not taken
+ */
+export function modelsUnknown(
+  file: string,
+  trainedOn: string | null,
+  pair: Partial<ModelPair>,
+  proposals: Proposals,
+): SafeLoraError {
   const which =
     pair.aligned !== undefined
       ? vscode.l10n.t('its base model is not known')
@@ -62,5 +73,23 @@ export function modelsUnknown(file: string, trainedOn: string | null, pair: Part
           'open the adapter and run "Safe LoRA: Choose Models…", or name both folders in the setting safeLora.pairs under "{0}"',
           trainedOn,
         );
-  return new SafeLoraError('models-unknown', `${file}: ${which}; ${next}.`);
+  const found = foundText(proposals, pair);
+  return new SafeLoraError(
+    'models-unknown',
+    `${file}: ${[which, ...(found === null ? [] : [found]), next].join('; ')}.`,
+  );
+}
+
+/** The best of what is on this machine for each model that is not known; null where nothing is. */
+function foundText(proposals: Proposals, pair: Partial<ModelPair>): string | null {
+  const found = (['base', 'aligned'] as const).flatMap((role) => {
+    const proposal = pair[role] === undefined && proposals[role].find(({ state }) => state.kind === 'here');
+    if (!proposal) return [];
+    return [`${roleText(role)} ${proposal.folder!} (${reasonText(proposal, proposalTexts())})`];
+  });
+  return found.length === 0 ? null : vscode.l10n.t('found: {0}', found.join(', '));
+}
+
+function roleText(role: 'base' | 'aligned'): string {
+  return role === 'base' ? vscode.l10n.t('base') : vscode.l10n.t('aligned');
 }

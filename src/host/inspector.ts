@@ -5,7 +5,7 @@ import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
 import { type DueRun } from './editor/measurement';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, modelsUnknown } from './errors';
+import { Cancelled } from './errors';
 import { InspectionBatch } from './inspections/batch';
 import { type Standings } from './inspections/standings';
 
@@ -93,12 +93,11 @@ export class Inspector {
   ): Promise<DueRun | null> {
     return this.withDocument(folder, async (document) => {
       const { measurement, adapter } = document;
-      const unknown = (): Error => modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
       const isKnown = measurement.models.base && measurement.models.aligned;
-      if (!isKnown && batch.dismissed.has(adapter.trainedOn)) throw unknown();
-      await this.actions.askForModels(document).catch((error: unknown) => {
+      if (!isKnown && batch.dismissed.has(adapter.trainedOn)) throw await this.actions.unknownModels(document);
+      await this.actions.askForModels(document).catch(async (error: unknown) => {
         batch.dismissed.add(adapter.trainedOn);
-        throw error instanceof Cancelled ? unknown() : error;
+        throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
       });
       if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal);
       const listening = token.onCancellationRequested(() => void measurement.stop());

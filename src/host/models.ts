@@ -1,21 +1,15 @@
 // Which two models belong to an adapter: asked for once, checked at once, remembered for the next adapter on the same model.
 import { homedir } from 'node:os';
-import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
 import { openCheckpoint } from '../core/checkpoint';
+import { type ReadCard } from '../models/card';
+import { propose, type Proposals } from '../models/propose';
 import { type ModelPair, SECTION } from './contributions';
 import { type ModelRole } from './editor/protocol';
 import { errorView } from './errors';
+import { type Choice, pickModel, type Question } from './model-picker';
 import { setting } from './settings';
-
-interface FolderItem extends vscode.QuickPickItem {
-  folder?: string;
-}
-
-/** Weights of a model in the workspace, in either of the two forms that are read. */
-const MODEL_FILES = '**/{model.safetensors,model.safetensors.index.json}';
-const MOST_MODELS = 200;
 
 /** By what an adapter's models are found. */
 export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;
@@ -27,6 +21,9 @@ export class ModelPairs {
   private readonly changed = new vscode.EventEmitter<void>();
   /** Other models were chosen, for this window at least. */
   readonly onDidChange = this.changed.event;
+
+  /** @param readCard a model's card from the hub; without it only cards on this machine are read */
+  constructor(private readonly readCard?: ReadCard) {}
 
   /** What is known of the adapter's models; either may still be missing. */
   find(adapter: ModelKey, scope: vscode.Uri): Partial<ModelPair> {
@@ -52,22 +49,28 @@ export class ModelPairs {
     this.chosen.delete(key);
   }
 
+  /** What this machine has for the adapter, and what is known of its models; nothing is applied. */
+  propose({ trainedOn, path }: ModelKey, scope: vscode.Uri): Promise<Proposals> {
+    const modelFolders = setting('modelFolders', scope).map(expandHome);
+    return propose({ trainedOn, path }, { env: process.env, home: homedir(), modelFolders }, this.readCard);
+  }
+
   /**
-   * Asks for a model's folder until one is given that can be read.
-   * @returns undefined where the user gave up
+   * Asks for a model until one is given that can be read.
+   * @returns the folder, or both where a proposed pair was chosen; undefined where the user gave up
    */
-  async choose(role: ModelRole, adapter: Adapter, pair: Partial<ModelPair>): Promise<string | undefined> {
-    const title =
-      role === 'base'
-        ? vscode.l10n.t('Base model of {0}: the pretrained one, before alignment', adapter.name)
-        : vscode.l10n.t('Aligned model of {0}: the chat or instruct model it was trained on', adapter.name);
+  async choose(question: Question): Promise<Choice | undefined> {
+    const { role, pair } = question;
     const other = role === 'base' ? pair.aligned : pair.base;
     for (;;) {
-      const folder = await pickFolder(title, role, adapter, pair[role], other);
-      if (folder === undefined) return undefined;
-      // With both known, the other's folder means that they change places.
-      const problem = await problemOf(folder, pair[role] === undefined ? other : undefined, role);
-      if (problem === null) return folder;
+      const choice = await pickModel(question);
+      if (choice === undefined) return undefined;
+      const problem =
+        'pair' in choice
+          ? ((await folderProblems(choice.pair))[0]?.message ?? null)
+          : // With both known, the other's folder means that they change places.
+            await problemOf(choice.folder, pair[role] === undefined ? other : undefined, role);
+      if (problem === null) return choice;
       const again = vscode.l10n.t('Choose Another');
       if ((await vscode.window.showErrorMessage(problem, { modal: true }, again)) !== again) return undefined;
     }
@@ -100,63 +103,11 @@ export async function folderProblems(pair: ModelPair): Promise<{ role: ModelRole
   });
 }
 
-async function pickFolder(
-  title: string,
-  role: ModelRole,
-  adapter: Adapter,
-  current: string | undefined,
-  other: string | undefined,
-): Promise<string | undefined> {
-  const isOther =
-    current === undefined
-      ? vscode.l10n.t('chosen as the other of the two')
-      : vscode.l10n.t('now the other of the two: choosing it swaps them');
-  // What the adapter names is the aligned model as a rule, and so what the base is not.
-  const unlikely = (folder: string): number =>
-    folder === other ? 2 : Number((adapter.trainedOn?.endsWith(basename(folder)) ?? false) === (role === 'base'));
-  const found = await modelFolders();
-  const items = found
-    .sort((a, b) => unlikely(a) - unlikely(b))
-    .map((folder): FolderItem => ({
-      label: basename(folder),
-      description: folder,
-      ...(folder === other ? { detail: isOther } : {}),
-      folder,
-    }));
-  if (items.length > 0) {
-    const browse: FolderItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };
-    const placeHolder = adapter.trainedOn
-      ? vscode.l10n.t('The adapter says that it was trained on {0}', adapter.trainedOn)
-      : vscode.l10n.t('A folder with config.json and safetensors files');
-    const chosen = await vscode.window.showQuickPick([...items, browse], {
-      title,
-      placeHolder,
-      matchOnDescription: true,
-    });
-    if (chosen?.folder !== undefined || !chosen) return chosen?.folder;
-  }
-  const start = current ?? other;
-  const folders = await vscode.window.showOpenDialog({
-    title,
-    openLabel: vscode.l10n.t('Choose Model Folder'),
-    canSelectFiles: false,
-    canSelectFolders: true,
-    defaultUri: vscode.Uri.file(start === undefined ? adapter.path : dirname(start)),
-  });
-  return folders?.[0]?.fsPath;
-}
-
-/** Model folders of the workspace, by name. */
-async function modelFolders(): Promise<string[]> {
-  const files = await vscode.workspace.findFiles(MODEL_FILES, undefined, MOST_MODELS);
-  return [...new Set(files.map((file) => dirname(file.fsPath)))].sort();
-}
-
 /** Adapters on the same model share their pair; one that does not name its model has a pair of its own. */
 function pairKey(adapter: ModelKey): string {
   return adapter.trainedOn ?? adapter.path;
 }
 
-function expandHome(folder: string): string {
+export function expandHome(folder: string): string {
   return folder.replace(/^~(?=[\\/]|$)/, homedir());
 }

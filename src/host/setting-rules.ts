@@ -1,4 +1,5 @@
 // What each setting may hold, and what the code goes on with where it holds something else.
+import { isAbsolute } from 'node:path';
 import { isObject } from '../core/objects';
 import { DEFAULT_THRESHOLD } from '../core/selection';
 import { devices } from '../engine/providers';
@@ -8,14 +9,14 @@ type ScalarRule =
   /** The first is taken instead of a wrong one. */
   | { kind: 'choice'; choices: readonly string[] }
   | { kind: 'number' | 'integer'; min: number; max: number; instead: number };
-type Rule = ScalarRule | { kind: 'pairs' };
+type Rule = ScalarRule | { kind: 'pairs' } | { kind: 'folders' };
 
 /** What a value should have been. */
-export type Wanted = Rule | { kind: 'pair' };
+export type Wanted = Rule | { kind: 'pair' } | { kind: 'folder' };
 
 export interface WrongValue {
   /** From the setting inwards; empty where the setting itself is wrong. */
-  path: readonly string[];
+  path: readonly (string | number)[];
   value: unknown;
   wanted: Wanted;
   /** Undefined where the value is left out. */
@@ -29,6 +30,7 @@ export interface CheckedSetting<T> {
 
 export const rules = {
   pairs: { kind: 'pairs' },
+  modelFolders: { kind: 'folders' },
   selection: { kind: 'choice', choices: ['threshold', 'count'] },
   threshold: { kind: 'number', min: 0, max: 1, instead: DEFAULT_THRESHOLD },
   count: { kind: 'integer', min: 1, max: Infinity, instead: 8 },
@@ -44,6 +46,7 @@ export function checkSetting<K extends keyof Settings>(name: K, value: unknown):
 
 function check(wanted: Rule, value: unknown): CheckedSetting<unknown> {
   if (wanted.kind === 'pairs') return checkPairs(value);
+  if (wanted.kind === 'folders') return checkFolders(value);
   const instead = valid(wanted, value);
   const wrong = instead === value ? [] : [{ path: [], value, wanted, instead }];
   return { value: instead, wrong };
@@ -67,6 +70,20 @@ function checkPairs(value: unknown): CheckedSetting<Settings['pairs']> {
       .filter(([, pair]) => !isPair(pair))
       .map(([key, pair]) => ({ path: [key], value: pair, wanted: { kind: 'pair' }, instead: undefined })),
   };
+}
+
+function checkFolders(value: unknown): CheckedSetting<Settings['modelFolders']> {
+  if (!Array.isArray(value))
+    return { value: [], wrong: [{ path: [], value, wanted: { kind: 'folders' }, instead: [] }] };
+  const wrong = value.flatMap((folder: unknown, i): WrongValue[] =>
+    isFolder(folder) ? [] : [{ path: [i], value: folder, wanted: { kind: 'folder' }, instead: undefined }],
+  );
+  return { value: value.filter(isFolder), wrong };
+}
+
+/** No relative path: the same setting holds in every window. */
+function isFolder(value: unknown): value is string {
+  return typeof value === 'string' && (isAbsolute(value) || /^~(?:[\\/]|$)/.test(value));
 }
 
 function isPair(value: unknown): value is ModelPair {

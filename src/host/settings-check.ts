@@ -1,15 +1,17 @@
 // A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
 import { findNodeAtLocation, type Node, parseTree } from 'jsonc-parser';
 import * as vscode from 'vscode';
+import { kindOf } from '../core/files';
 import { SECTION, type Settings, settingNames } from './contributions';
 import { Disposable } from './dispose';
-import { folderProblems } from './models';
+import { expandHome, folderProblems } from './models';
 import { checkSetting, type WrongValue } from './setting-rules';
 import { wantedText } from './settings';
 
 /** Typing in the settings editor writes the file at every pause. */
 const SETTLE_MS = 300;
 const SOURCE = 'Safe LoRA';
+const NAMING_FOLDERS = ['pairs', 'modelFolders'] as const satisfies readonly (keyof Settings)[];
 
 /** A settings file of the workspace, and what stands in it. */
 interface SettingsFile {
@@ -22,14 +24,14 @@ interface SettingsFile {
 interface Problem {
   setting: keyof Settings;
   /** From the setting inwards. */
-  path: readonly string[];
+  path: readonly (string | number)[];
   message: string;
 }
 
 export class SettingsCheck extends Disposable {
   private readonly diagnostics = this._register(vscode.languages.createDiagnosticCollection('safe-lora-settings'));
   private timer: NodeJS.Timeout | undefined;
-  /** What was found in the folders of each file's pairs, until they change. */
+  /** What was found in the folders that each file names, until they change. */
   private readonly folders = new Map<string, Promise<Problem[]>>();
   /** Only the latest check says what it found. */
   private checks = 0;
@@ -40,7 +42,7 @@ export class SettingsCheck extends Disposable {
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (!change.affectsConfiguration(SECTION)) return;
-        if (change.affectsConfiguration(`${SECTION}.pairs`)) this.folders.clear();
+        if (NAMING_FOLDERS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.folders.clear();
         this.checkSoon();
       }),
     );
@@ -87,7 +89,7 @@ export class SettingsCheck extends Disposable {
 
   private wrongFolders({ uri, valueOf }: SettingsFile): Promise<Problem[]> {
     const key = uri.toString();
-    const found = this.folders.get(key) ?? wrongFolders(valueOf('pairs'));
+    const found = this.folders.get(key) ?? wrongFolders(valueOf);
     this.folders.set(key, found);
     return found;
   }
@@ -150,8 +152,25 @@ function messageOf({ value, wanted, instead }: WrongValue): string {
     : vscode.l10n.t('{0} is not {1}; {2} is used instead.', given, wantedText(wanted), JSON.stringify(instead));
 }
 
+async function wrongFolders(valueOf: SettingsFile['valueOf']): Promise<Problem[]> {
+  return [...(await wrongPairs(valueOf('pairs'))), ...(await wrongModelFolders(valueOf('modelFolders')))];
+}
+
+/** Those that are not there. */
+async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
+  // By its place in the list as it stands in the file, wrong values included.
+  const found = (Array.isArray(folders) ? folders : []).map(async (folder: unknown, i): Promise<Problem[]> => {
+    const [valid] = checkSetting('modelFolders', [folder]).value;
+    if (valid === undefined || (await kindOf(expandHome(valid)).catch(() => null)) === 'folder') return [];
+    return [
+      { setting: 'modelFolders', path: [i], message: vscode.l10n.t('{0} is not a folder on this machine.', valid) },
+    ];
+  });
+  return (await Promise.all(found)).flat();
+}
+
 /** The pairs whose folders hold no model, or the same one twice. */
-async function wrongFolders(pairs: unknown): Promise<Problem[]> {
+async function wrongPairs(pairs: unknown): Promise<Problem[]> {
   const found = Object.entries(checkSetting('pairs', pairs).value).map(async ([key, pair]) =>
     (await folderProblems(pair)).map(({ role, message }): Problem => ({
       setting: 'pairs',
@@ -177,7 +196,8 @@ async function locate(file: SettingsFile, problems: readonly Problem[]): Promise
   });
 }
 
-/** The key of a property, which is the first child of the node that holds its value. */
-function keyAt(tree: Node, path: readonly string[]): Node | undefined {
-  return findNodeAtLocation(tree, [...path])?.parent?.children?.[0];
+/** The key of a property, which is the first child of the node that holds its value; an item of a list itself. */
+function keyAt(tree: Node, path: readonly (string | number)[]): Node | undefined {
+  const value = findNodeAtLocation(tree, [...path]);
+  return value?.parent?.type === 'array' ? value : value?.parent?.children?.[0];
 }

@@ -30,6 +30,10 @@ export function wantedText(wanted: Wanted): string {
         : vscode.l10n.t('a whole number from {0} to {1}', wanted.min, wanted.max);
     case 'pairs':
       return vscode.l10n.t('an object with a pair of model folders for each model that adapters were trained on');
+    case 'folders':
+      return vscode.l10n.t('a list of folders');
+    case 'folder':
+      return vscode.l10n.t('the absolute path of a folder, or one from ~');
     case 'pair':
       return vscode.l10n.t('a pair of model folders, "base" and "aligned"');
   }

@@ -80,7 +80,10 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     if (isWhole(given)) return given;
     const trainedOn = await readTrainedOn(adapter);
     const pair = { ...this.models.find({ trainedOn, path: adapter }, vscode.Uri.file(adapter)), ...given };
-    if (!isWhole(pair)) throw modelsUnknown(join(adapter, CONFIG_FILE), trainedOn, pair);
+    if (!isWhole(pair)) {
+      const proposals = await this.models.propose({ trainedOn, path: adapter }, vscode.Uri.file(adapter));
+      throw modelsUnknown(join(adapter, CONFIG_FILE), trainedOn, pair, proposals);
+    }
     return pair;
   }
 

@@ -12,7 +12,7 @@ import { tools } from './contributions';
 import { Disposable } from './dispose';
 import { type AdapterDocument } from './editor/document';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, modelsUnknown, requireTrust } from './errors';
+import { Cancelled, requireTrust } from './errors';
 import { type Inspector } from './inspector';
 import { type Standings } from './inspections/standings';
 import { type OriginalsPlace } from './originals-place';
@@ -66,9 +66,18 @@ export class AdapterTools extends Disposable {
 
   private measured(folder: vscode.Uri, selection: Selection, token: vscode.CancellationToken): Promise<Report> {
     return this.inspector.withDocument(folder, async (document) => {
-      await measure(document, token);
+      await this.measure(document, token);
       return document.measurement.report(selection);
     });
+  }
+
+  /** Measures without asking anything. */
+  private async measure(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
+    const { measurement } = document;
+    const { base, aligned } = measurement.models;
+    if (!base || !aligned) throw await this.actions.unknownModels(document);
+    await cancellable(document, token, () => measurement.run());
+    measurement.requireDone();
   }
 
   /** What will be written, for the user to say yes or no. */
@@ -125,7 +134,7 @@ export class AdapterTools extends Disposable {
         );
       }
       const selection = selectionOf(input, document.firstSelection);
-      await measure(document, token);
+      await this.measure(document, token);
       const report = document.measurement.report(selection);
       const names = report.modules.filter(({ selected }) => selected).map(({ name }) => name);
       if (names.length === 0) {
@@ -170,15 +179,6 @@ function announceCopy(folder: vscode.Uri, output: vscode.Uri): string[] {
     vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', output.fsPath),
     vscode.l10n.t('{0} itself is not changed.', folder.fsPath),
   ];
-}
-
-/** Measures without asking anything. */
-async function measure(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
-  const { measurement, adapter } = document;
-  const { base, aligned } = measurement.models;
-  if (!base || !aligned) throw modelsUnknown(adapter.path, adapter.trainedOn, measurement.models);
-  await cancellable(document, token, () => measurement.run());
-  measurement.requireDone();
 }
 
 /** Ends the run that an action waits for when the token says so. */

@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SafeLoraError } from '../../src/core/errors';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../../src/cuda/install';
-import { type Network } from '../../src/cuda/network';
+import { type Network } from '../../src/network/requests';
 import { cudaFolder, librariesFolder, providerFolder } from '../../src/cuda/state';
 import { temporaryFolder } from '../fixtures/make';
 import { ID, libraries, makePackage, NATIVE, sha512 } from './package';

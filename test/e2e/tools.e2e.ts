@@ -324,7 +324,12 @@ describe('wrong settings', () => {
       half: { base: session.path('base') },
     };
     mkdirSync(session.path('.vscode'));
-    writeFileSync(file, JSON.stringify({ 'safeLora.threshold': 3, 'safeLora.pairs': pairs }, null, 2));
+    const wrong = {
+      'safeLora.threshold': 3,
+      'safeLora.pairs': pairs,
+      'safeLora.modelFolders': [session.path('base'), 'models', '/nonexistent/models'],
+    };
+    writeFileSync(file, JSON.stringify(wrong, null, 2));
     await workbench.openFile('.vscode/settings.json');
     await untilProblem(
       session,
@@ -334,6 +339,11 @@ describe('wrong settings', () => {
     await untilProblem(session, /gone: the model folder does not exist; check the path\. at line 9 /);
     await untilProblem(session, /adapters: holds neither model\.safetensors nor .* at line 10 /);
     await untilProblem(session, /is not a pair of model folders, "base" and "aligned"; it is left out\. at line 12 /);
+    await untilProblem(
+      session,
+      /"models" is not the absolute path of a folder, or one from ~; it is left .* at line 18 /,
+    );
+    await untilProblem(session, /\/nonexistent\/models is not a folder on this machine\. at line 19 /);
     await workbench.screenshot('settings problems');
     const pair = { base: session.path('base'), aligned: session.path('aligned') };
     writeFileSync(file, JSON.stringify({ 'safeLora.threshold': 0.3, 'safeLora.pairs': { fine: pair } }, null, 2));

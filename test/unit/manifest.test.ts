@@ -42,7 +42,10 @@ describe('the manifest', () => {
     assert.deepEqual(contributes.customEditors.map(({ viewType }) => viewType), [EDITOR]); // prettier-ignore
     const settings = settingNames.map((name) => `${SECTION}.${name}`);
     assert.deepEqual(Object.keys(contributes.configuration.properties).sort(), settings.sort());
-    for (const name of capabilities.untrustedWorkspaces.restrictedConfigurations) assert.ok(settings.includes(name));
+    const restricted = capabilities.untrustedWorkspaces.restrictedConfigurations;
+    for (const name of restricted) assert.ok(settings.includes(name));
+    // What names folders to read is not taken from a workspace that nobody trusts.
+    for (const name of ['pairs', 'modelFolders']) assert.ok(restricted.includes(`${SECTION}.${name}`));
     for (const { command } of Object.values(contributes.menus).flat()) {
       assert.ok(Object.values<string>(commands).includes(command));
     }

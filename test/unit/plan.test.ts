@@ -327,6 +327,9 @@ describe('what the adapter says it was trained on', () => {
 
   it('is another notice where it is the aligned model, quantised', async () => {
     assert.deepEqual(await codes('unsloth/Llama-2-7b-chat-hf-bnb-4bit'), ['trained-on-quantised']);
+    assert.deepEqual(await codes('unsloth/llama-2-7b-chat-unsloth-bnb-4bit'), ['trained-on-quantised']);
+    assert.deepEqual(await codes('unsloth/llama-2-7b-chat'), []);
+    assert.deepEqual(await codes(`/cache/models--meta-llama--Llama-2-7b-chat-hf/snapshots/${'a'.repeat(40)}`), []);
     assert.deepEqual(await codes('/models/Llama-2-7b-chat-hf-AWQ'), ['trained-on-quantised']);
   });
 

@@ -27,7 +27,7 @@ describe('a setting', () => {
       if (rule.kind === 'choice') {
         assert.deepEqual([...rule.choices].sort(), [...schema.enum!].sort());
         assert.equal(rule.choices[0], schema.default);
-      } else if (rule.kind !== 'pairs') {
+      } else if (rule.kind !== 'pairs' && rule.kind !== 'folders') {
         const { kind, min, max, instead } = rule;
         assert.deepEqual(
           [kind, min, max, instead],
@@ -51,6 +51,7 @@ describe('a setting', () => {
     ['device', 'gpu', 'auto'],
     ['keepOriginals', true, 'beside'],
     ['pairs', [], {}],
+    ['modelFolders', '/models', []],
   ];
   for (const [name, value, instead] of cases) {
     it(`${name} ${JSON.stringify(value)} is wrong, and ${JSON.stringify(instead)} is used instead`, () => {
@@ -59,6 +60,18 @@ describe('a setting', () => {
       assert.deepEqual(checked.wrong, [{ path: [], value, wanted: rules[name], instead }]);
     });
   }
+
+  it('leaves out a folder that is none or relative, and keeps the others', () => {
+    const { value, wrong } = checkSetting('modelFolders', ['/models', 'models', '~/models', 7, '', '~user']);
+    assert.deepEqual(value, ['/models', '~/models']);
+    const left = { wanted: { kind: 'folder' }, instead: undefined };
+    assert.deepEqual(wrong, [
+      { path: [1], value: 'models', ...left },
+      { path: [3], value: 7, ...left },
+      { path: [4], value: '', ...left },
+      { path: [5], value: '~user', ...left },
+    ]);
+  });
 
   it('leaves out a pair that is none, and keeps the others', () => {
     const good = { base: 'b', aligned: 'a' };

@@ -84,6 +84,7 @@ describe('a task definition', () => {
       memory: 512 * 2 ** 20,
       json: 'report.json',
       quiet: false,
+      offline: false,
     });
   });
 });

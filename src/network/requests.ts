@@ -1,5 +1,6 @@
-// Requests as a package feed needs them: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
+// Requests for what is downloaded: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
 import { setTimeout as delay } from 'node:timers/promises';
+import { isObject } from '../core/objects';
 
 /** What is used of a `fetch`; which one decides about proxies. */
 export type Fetch = (
@@ -45,6 +46,8 @@ const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 120_000;
 const STALL_MS = 60_000;
 const MAX_REDIRECTS = 5;
+/** Of a redirect or a refusal: a sentence. What is longer is not read. */
+const MAX_ASIDE_BYTES = 64_000;
 
 /** Without user, password and query, which may be secrets. */
 export function shownUrl(url: string): string {
@@ -55,15 +58,17 @@ export function shownUrl(url: string): string {
 
 /**
  * One request, from its start to the last byte that `use` reads.
- * @param use is to call `alive` for each piece that it reads
+ * @param headers of which `authorization` goes to the address's own origin and to no other
+ * @param use is to call `alive` for each piece that it reads; `at` is where the redirects led
  * @throws RequestFailure, or the signal's reason
  */
 export async function request<T>(
   { fetch, signal, stallAfter = STALL_MS }: Network,
   url: string,
   headers: Record<string, string>,
-  use: (reply: Reply, alive: () => void) => Promise<T>,
+  use: (reply: Reply, alive: () => void, at: string) => Promise<T>,
 ): Promise<T> {
+  const { authorization, ...open } = headers;
   const stalled = new AbortController();
   const timer = setTimeout(() => {
     stalled.abort();
@@ -73,9 +78,13 @@ export async function request<T>(
   try {
     for (let hops = 0; ; hops++) {
       requireSecure(at);
-      const reply = await fetch(at, { headers, redirect: 'manual', signal: either });
+      const isOwn = authorization !== undefined && new URL(at).origin === new URL(url).origin;
+      const sent = isOwn ? { ...open, authorization } : open;
+      const reply = await fetch(at, { headers: sent, redirect: 'manual', signal: either });
       const location = [301, 302, 303, 307, 308].includes(reply.status) ? reply.headers.get('location') : null;
-      if (location === null) return await use(reply, () => timer.refresh());
+      if (location === null) return await use(reply, () => timer.refresh(), at);
+      // Read to its end, so that the connection serves the next request.
+      await readBytes(reply, MAX_ASIDE_BYTES);
       if (hops === MAX_REDIRECTS) throw new RequestFailure(shownUrl(url), 'is redirected without end', false);
       if (!URL.canParse(location, at)) throw new RequestFailure(shownUrl(at), 'is redirected to nowhere', false);
       at = new URL(location, at).href;
@@ -87,6 +96,37 @@ export async function request<T>(
     throw networkFailure(at, error);
   } finally {
     clearTimeout(timer);
+    // What nobody reads to its end is not sent to its end.
+    stalled.abort();
+  }
+}
+
+/** The whole of a short body; null where it is longer than allowed. */
+export async function readBytes({ body }: Reply, most: number, alive?: () => void): Promise<Uint8Array | null> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of body ?? []) {
+    alive?.();
+    size += piece.length;
+    if (size > most) return null;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/** What a refusal says in its body: an object, or nothing that can be used. */
+export async function readRefusal(reply: Reply): Promise<Record<string, unknown>> {
+  const bytes = await readBytes(reply, MAX_ASIDE_BYTES);
+  return parsedObject(bytes ?? new Uint8Array()) ?? {};
+}
+
+/** @returns null for anything but a JSON object */
+export function parsedObject(bytes: Uint8Array): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,0 +1,28 @@
+// safe-lora pairs: the pairs of models that were measured, what is kept of them, and its removal.
+import { bytesText } from '../core/bytes';
+import { type ListedPair, PairRegistry } from '../hub/pairs';
+import { type PairsArguments } from './arguments';
+import { writeJson } from './json';
+import { storageFolder } from './storage';
+
+/** @throws SafeLoraError */
+export async function pairs({ remove, json }: PairsArguments): Promise<void> {
+  const registry = new PairRegistry(storageFolder());
+  if (remove !== undefined) {
+    const bytes = await registry.remove(remove);
+    process.stdout.write(`removed  ${remove}, ${bytesText(bytes)} of cached weights\n`);
+    return;
+  }
+  const found = await registry.list();
+  if (json !== '-') process.stdout.write(`${pairLines(found).join('\n')}\n`);
+  await writeJson(json, { schema: 'safe-lora/pairs@1', pairs: found });
+}
+
+function pairLines(found: readonly ListedPair[]): string[] {
+  if (found.length === 0) return ['no pairs yet: safe-lora inspect notes those that it measures'];
+  return found.flatMap(({ id, base, aligned, cachedBytes, lastUsed }) => [
+    `${id}  ${bytesText(cachedBytes)} cached, last used ${lastUsed.slice(0, 10)}`,
+    `  base     ${base}`,
+    `  aligned  ${aligned}`,
+  ]);
+}

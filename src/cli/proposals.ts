@@ -1,0 +1,45 @@
+// A call without its models: what this machine has for the adapter is named, and not taken.
+import { homedir } from 'node:os';
+import { basename, dirname, resolve } from 'node:path';
+import { ADAPTER_FILE, readTrainedOn } from '../core/adapter';
+import { type ModelRole, propose, type Proposals } from '../models/propose';
+import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/words';
+import { MissingModel, UsageError } from './arguments';
+
+/** The same error with what was found for the first adapter. */
+export async function withProposals({ message, adapters, given }: MissingModel): Promise<UsageError> {
+  const roles = (['base', 'aligned'] as const).filter((role) => !given[role]);
+  const proposals = await proposalsFor(adapters[0]!).catch(() => null);
+  if (proposals === null) return new UsageError(message);
+  const explained = explanation(proposals, englishTexts);
+  const hints = [...(explained === null ? [] : [explained]), ...hintsFor(roles, proposals)];
+  return new UsageError([message, ...hints].join('; '));
+}
+
+async function proposalsFor(path: string): Promise<Proposals> {
+  const folder = resolve(basename(path) === ADAPTER_FILE ? dirname(path) : path);
+  const trainedOn = await readTrainedOn(folder);
+  return propose({ path: folder, trainedOn }, { env: process.env, home: homedir(), modelFolders: [] });
+}
+
+function hintsFor(roles: readonly ModelRole[], proposals: Proposals): string[] {
+  const best = roles.flatMap((role) => proposals[role].slice(0, 1));
+  const here = best.filter(({ state }) => state.kind === 'here');
+  const found = here.map((proposal) => {
+    const { role, folder } = proposal;
+    return `--${role} ${quoted(folder!)} (${reasonText(proposal, englishTexts)})`;
+  });
+  const others = best
+    .filter(({ state }) => state.kind !== 'here')
+    .map((proposal) => {
+      const { role, name, id, state } = proposal;
+      const next = id?.includes('/') && state.kind !== 'pickle' ? `: ${downloadCommand(id)}` : '';
+      return `${role} ${name} (${reasonText(proposal, englishTexts)}) is ${stateText(proposal, englishTexts)}${next}`;
+    });
+  return [...(found.length > 0 ? [`found: ${found.join(', ')}`] : []), ...others];
+}
+
+/** For a shell, where the path needs it. */
+function quoted(path: string): string {
+  return /^[\w./:\\@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}

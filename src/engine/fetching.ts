@@ -1,0 +1,99 @@
+// Brings the weights of modules here before the engine takes them up, some at a time and in the order in which it will.
+import { type Checkpoint } from '../core/checkpoint';
+import { type Plan, remoteTensors } from '../core/plan';
+import { type TensorInfo } from '../core/safetensors';
+
+/** Bytes of weights that were fetched, of those that were not here. */
+export interface Fetched {
+  bytesFetched: number;
+  bytesToFetch: number;
+}
+
+/** As many as keep a fast line busy; each further one only waits for its share. */
+const IN_FLIGHT = 6;
+
+interface Tracked {
+  model: Checkpoint;
+  tensor: TensorInfo;
+  /** Bytes that were here when the walk began, or are now. */
+  has: number;
+  arrival?: Promise<void>;
+}
+
+export class Fetching {
+  private bytesFetched = 0;
+  private bytesToFetch = 0;
+  private free = IN_FLIGHT;
+  private readonly queue: (() => void)[] = [];
+  /** By the path that they will have. */
+  private readonly tensors = new Map<string, Tracked>();
+  private readonly releases: (() => Promise<void>)[] = [];
+
+  private constructor(
+    private readonly signal: AbortSignal,
+    private readonly onBytes: (fetched: Fetched) => void,
+  ) {}
+
+  /** @throws SafeLoraError where the cache cannot be written */
+  static async of(
+    plans: readonly Plan[],
+    isNeeded: (tensor: TensorInfo) => boolean,
+    signal: AbortSignal,
+    onBytes: (fetched: Fetched) => void,
+  ): Promise<Fetching> {
+    const fetching = new Fetching(signal, onBytes);
+    try {
+      for (const [model, all] of remoteTensors(plans)) {
+        const tensors = all.filter(isNeeded);
+        fetching.releases.push(await model.remote!.hold(tensors));
+        for (const tensor of tensors) {
+          const { cached } = await model.remote!.needed([tensor]);
+          fetching.tensors.set(tensor.path, { model, tensor, has: cached });
+          fetching.bytesToFetch += tensor.length - cached;
+        }
+      }
+      return fetching;
+    } catch (error) {
+      await fetching.release();
+      throw error;
+    }
+  }
+
+  get fetched(): Fetched {
+    return { bytesFetched: this.bytesFetched, bytesToFetch: this.bytesToFetch };
+  }
+
+  /** Both tensors are there once this settles. @throws SafeLoraError, or the signal's reason */
+  async bring(...tensors: readonly TensorInfo[]): Promise<void> {
+    await Promise.all(
+      tensors.map(async ({ path }) => {
+        const tracked = this.tensors.get(path);
+        if (tracked) await (tracked.arrival ??= this.inTurn(tracked));
+      }),
+    );
+  }
+
+  /** Waits for what is under way, and lets the tensors be evicted. */
+  async release(): Promise<void> {
+    await Promise.allSettled([...this.tensors.values()].map(async ({ arrival }) => arrival));
+    await Promise.allSettled(this.releases.map((release) => release()));
+  }
+
+  private async inTurn(tracked: Tracked): Promise<void> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((resolve) => this.queue.push(resolve));
+    try {
+      this.signal.throwIfAborted();
+      await tracked.model.remote!.fetch(tracked.tensor, this.signal, (done) => {
+        if (done <= tracked.has) return;
+        this.bytesFetched += done - tracked.has;
+        tracked.has = done;
+        this.onBytes(this.fetched);
+      });
+    } finally {
+      const next = this.queue.shift();
+      if (next) next();
+      else this.free++;
+    }
+  }
+}

@@ -1,0 +1,203 @@
+// The question for an adapter's model: what was found or is known first, each with its reason, then the workspace's models, then any folder.
+import { basename, dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { type Adapter } from '../core/adapter';
+import { type Proposal, type Proposals } from '../models/propose';
+import { downloadCommand, explanation, placeText, stateText, whyText } from '../models/words';
+import { type ModelPair } from './contributions';
+import { type ModelRole } from './editor/protocol';
+import { proposalTexts } from './proposal-texts';
+
+/** What the user chose: a folder for the role that was asked for, or a proposed pair. */
+export type Choice = { folder: string } | { pair: ModelPair };
+
+export interface Question {
+  role: ModelRole;
+  adapter: Adapter;
+  /** Those that are known; with both the two may change places. */
+  pair: Partial<ModelPair>;
+  proposals: Proposals;
+  /** Both models are asked for, so that a pair can be proposed. */
+  both: boolean;
+}
+
+interface ModelItem extends vscode.QuickPickItem {
+  choice?: Choice;
+  /** Of something that cannot be taken as it is. */
+  unusable?: Proposal;
+  explains?: string;
+  browses?: true;
+}
+
+/** Weights of a model in the workspace, in either of the two forms that are read. */
+const MODEL_FILES = '**/{model.safetensors,model.safetensors.index.json}';
+const MOST_MODELS = 200;
+
+/** @returns undefined where the user gave up */
+export async function pickModel(question: Question): Promise<Choice | undefined> {
+  const { role, adapter, pair } = question;
+  const title =
+    role === 'base'
+      ? vscode.l10n.t('Base model of {0}: the pretrained one, before alignment', adapter.name)
+      : vscode.l10n.t('Aligned model of {0}: the chat or instruct model it was trained on', adapter.name);
+  for (;;) {
+    const items = await itemsOf(question);
+    const chosen = items.length > 0 ? await ask(items, title, adapter) : { label: '', browses: true as const };
+    if (chosen?.explains !== undefined) {
+      await explain(chosen.explains, question.proposals);
+    } else if (chosen?.unusable) {
+      if (!(await offerDownload(chosen.unusable))) return undefined;
+    } else if (chosen?.browses) {
+      return browse(title, pair[role] ?? (role === 'base' ? pair.aligned : pair.base), adapter);
+    } else {
+      return chosen?.choice;
+    }
+  }
+}
+
+function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Thenable<ModelItem | undefined> {
+  const browse: ModelItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}`, browses: true };
+  const placeHolder = adapter.trainedOn
+    ? vscode.l10n.t('The adapter says that it was trained on {0}', adapter.trainedOn)
+    : vscode.l10n.t('A folder with config.json and safetensors files');
+  return vscode.window.showQuickPick([...items, separator(''), browse], {
+    title,
+    placeHolder,
+    matchOnDescription: true,
+  });
+}
+
+async function itemsOf(question: Question): Promise<ModelItem[]> {
+  const { role, adapter, pair, proposals, both } = question;
+  const proposed = proposals[role];
+  const other = role === 'base' ? pair.aligned : pair.base;
+  const isOther =
+    pair[role] === undefined
+      ? vscode.l10n.t('chosen as the other of the two')
+      : vscode.l10n.t('now the other of the two: choosing it swaps them');
+  const shown = new Set(proposed.map(({ folder }) => folder));
+  const workspace = (await workspaceModels())
+    .filter((folder) => !shown.has(folder))
+    .sort((a, b) => unlikely(a, question) - unlikely(b, question))
+    .map((folder): ModelItem => ({
+      label: basename(folder),
+      description: folder,
+      ...(folder === other ? { detail: isOther } : {}),
+      choice: { folder },
+    }));
+  const explained = explanation(proposals, proposalTexts());
+  return [
+    // Without a heading, which would take its room from the reasons: they are cut where the list ends.
+    ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
+    ...(both ? pairItem(proposals) : []),
+    ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
+    ...section(vscode.l10n.t('in the workspace'), workspace),
+  ];
+}
+
+/** Both models at once, where both are here. */
+function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
+  const [base, aligned] = [bases, aligneds].map((proposals) => proposals.find(({ state }) => state.kind === 'here'));
+  if (!base?.folder || !aligned?.folder || base.folder === aligned.folder) return [];
+  const texts = proposalTexts();
+  return [
+    {
+      label: `$(check-all) ${vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name))}`,
+      // The shorter first, so that both are seen.
+      detail: [
+        vscode.l10n.t('Base: {0}.', whyText(base, texts)),
+        vscode.l10n.t('Aligned: {0}.', whyText(aligned, texts)),
+      ]
+        .sort((a, b) => a.length - b.length)
+        .join(' '),
+      choice: { pair: { base: base.folder, aligned: aligned.folder } },
+    },
+  ];
+}
+
+function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
+  const texts = proposalTexts();
+  const { name, folder, state } = proposal;
+  const isUsable = folder !== null && (state.kind === 'here' || state.kind === 'pickle');
+  const icon = state.kind === 'here' ? '' : state.kind === 'absent' ? '$(cloud-download) ' : '$(warning) ';
+  const found = stateText(proposal, texts);
+  const place = placeText(proposal, texts);
+  const isCached = proposal.place?.kind === 'cache';
+  const inFolder = folder === null || isCached || place === null ? [] : [place];
+  return {
+    label: `${icon}${name}`,
+    // A path in the cache says less than the revision.
+    description: isCached ? `${found}, ${place!}` : folder === null ? found : `${found}: ${folder}`,
+    detail: [whyText(proposal, texts), ...inFolder, ...(isOther === null ? [] : [isOther])].join(', '),
+    ...(isUsable ? { choice: { folder } } : { unusable: proposal }),
+  };
+}
+
+function explanationItem(explained: string, { trainedOnBase }: Proposals, adapter: Adapter): ModelItem {
+  const label = trainedOnBase
+    ? vscode.l10n.t('{0} was trained on a base model', adapter.name)
+    : vscode.l10n.t('No base model was published');
+  return { label: `$(info) ${label}`, detail: explained, explains: explained };
+}
+
+async function explain(explained: string, { trainedOnBase }: Proposals): Promise<void> {
+  const detail = trainedOnBase
+    ? vscode.l10n.t(
+        'Safe LoRA is for adapters of an aligned model, whose alignment they may wear down. An adapter of the base has none to lose: the numbers then say how its update lies to what alignment would have changed, and a projection does not align it.',
+      )
+    : vscode.l10n.t('Any checkpoint of the same architecture from before alignment can be given as the base.');
+  await vscode.window.showInformationMessage(explained, { modal: true, detail });
+}
+
+/** @returns whether another model is to be chosen */
+async function offerDownload(proposal: Proposal): Promise<boolean> {
+  const { id, name } = proposal;
+  const again = vscode.l10n.t('Choose Another');
+  const copy = vscode.l10n.t('Copy Command');
+  const command = id?.includes('/') ? downloadCommand(id) : null;
+  const detail =
+    command === null
+      ? vscode.l10n.t('Copy or download it again, then choose it.')
+      : vscode.l10n.t('Download it in a terminal, then choose it here:\n\n{0}', command);
+  const message = `${name}: ${stateText(proposal, proposalTexts())}.`;
+  const buttons = command === null ? [again] : [copy, again];
+  const chosen = await vscode.window.showWarningMessage(message, { modal: true, detail }, ...buttons);
+  if (chosen === copy && command !== null) await vscode.env.clipboard.writeText(command);
+  return chosen === again;
+}
+
+async function browse(title: string, start: string | undefined, adapter: Adapter): Promise<Choice | undefined> {
+  const folders = await vscode.window.showOpenDialog({
+    title,
+    openLabel: vscode.l10n.t('Choose Model Folder'),
+    canSelectFiles: false,
+    canSelectFolders: true,
+    defaultUri: vscode.Uri.file(start === undefined ? adapter.path : dirname(start)),
+  });
+  const folder = folders?.[0]?.fsPath;
+  return folder === undefined ? undefined : { folder };
+}
+
+/** What the adapter names is the aligned model as a rule, and so what the base is not. */
+function unlikely(folder: string, { role, adapter, pair }: Question): number {
+  const other = role === 'base' ? pair.aligned : pair.base;
+  return folder === other ? 2 : Number((adapter.trainedOn?.endsWith(basename(folder)) ?? false) === (role === 'base'));
+}
+
+/** Model folders of the workspace, by name. */
+async function workspaceModels(): Promise<string[]> {
+  const files = await vscode.workspace.findFiles(MODEL_FILES, undefined, MOST_MODELS);
+  return [...new Set(files.map((file) => dirname(file.fsPath)))].sort();
+}
+
+function section(label: string, items: ModelItem[]): ModelItem[] {
+  return items.length === 0 ? [] : [separator(label), ...items];
+}
+
+function separator(label: string): ModelItem {
+  return { label, kind: vscode.QuickPickItemKind.Separator };
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,261 @@
+// What came from the hub, on disk: for each commit of a model its headers, and each tensor in a file of its own, made once among all
+// processes, gone on with where it was broken off, and the least recently used evicted where the whole grows too large.
+//
+//     hub/lock                         while somebody reserves or evicts
+//     hub/uses/N                       claims: the tensors that a running job needs
+//     hub/models/ORG--NAME/refs/REV    the commit that a branch or a tag was last
+//     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; .part beside them is unfinished, .claim in work
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileError } from '../core/errors';
+import { stampOf } from '../core/files';
+import { parseObject } from '../core/provenance';
+import { replaceFile, sync } from '../core/replace';
+import { claim, claimInTurn, readClaim } from './claims';
+import { isCommit } from './reference';
+import { type ModelInfo } from './client';
+
+/** A file that is to be of one length. */
+export interface CachedFile {
+  path: string;
+  length: number;
+}
+
+/** Of a folder. */
+interface Entry {
+  path: string;
+  size: number;
+  /** In milliseconds since 1970. */
+  used: number;
+}
+
+const TENSOR = '.tensor';
+const PART = '.part';
+const CLAIM = '.claim';
+
+let uses = 0;
+
+export class HubCache {
+  private readonly root: string;
+
+  /**
+   * @param storage shared by the processes of a user
+   * @param limit bytes of tensors; what running jobs need is never evicted for it
+   */
+  constructor(
+    storage: string,
+    private readonly limit: number,
+  ) {
+    this.root = join(storage, 'hub');
+  }
+
+  /** Where a model's files at a commit belong. */
+  folder(id: string, commit: string): string {
+    return join(this.modelFolder(id), commit);
+  }
+
+  async info(id: string, commit: string): Promise<ModelInfo | null> {
+    const value = parseObject(await readFile(this.infoFile(id, commit), 'utf8').catch(() => undefined));
+    const sizes = Object.entries(value?.sizes ?? {});
+    if (value?.commit !== commit || !sizes.every(([, size]) => Number.isSafeInteger(size))) return null;
+    return { commit, sizes: new Map(sizes as [string, number][]) };
+  }
+
+  /** @returns null where it was never looked up */
+  async commitOf(id: string, revision: string): Promise<string | null> {
+    const commit = await readFile(this.refFile(id, revision), 'utf8').catch(() => '');
+    return isCommit(commit) ? commit : null;
+  }
+
+  async keepInfo(id: string, revision: string, { commit, sizes }: ModelInfo): Promise<void> {
+    const write = async (path: string, text: string): Promise<void> => {
+      await makeFolder(dirname(path));
+      await replaceFile(path, (temporary) => writeFile(temporary, text));
+    };
+    await write(this.infoFile(id, commit), JSON.stringify({ commit, sizes: Object.fromEntries(sizes) }));
+    if (!isCommit(revision)) await write(this.refFile(id, revision), commit);
+  }
+
+  /**
+   * Makes a file where it is not there, this process or another that is at it already.
+   * @param isWhole of the file itself
+   * @param make is to fill the file that it is given, which may hold the beginning
+   * @param waiting is called now and then while another process makes it
+   * @throws SafeLoraError, or the signal's reason; what was made of it then stays
+   */
+  async ensure(
+    path: string,
+    isWhole: (path: string) => Promise<boolean>,
+    make: (part: string) => Promise<void>,
+    signal: AbortSignal,
+    waiting: (part: string) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    if (await isWhole(path)) return;
+    await makeFolder(dirname(path));
+    const part = path + PART;
+    const release = await claimInTurn(path + CLAIM, signal, async () => {
+      await waiting(part);
+      return !(await isWhole(path));
+    });
+    if (release === null) return;
+    try {
+      if (await isWhole(path)) return;
+      await make(part);
+      await place(part, path, isWhole);
+    } finally {
+      await release();
+    }
+  }
+
+  /** Bytes that are there of a file, or of its beginning. */
+  async has({ path, length }: CachedFile): Promise<number> {
+    const { size } = await stampOf(path);
+    if (size === length) return length;
+    return Math.min(length, Math.max(0, (await stampOf(path + PART)).size));
+  }
+
+  /**
+   * Keeps files from being evicted until what it returns is called.
+   * @throws SafeLoraError where the cache cannot be written
+   */
+  async hold(files: readonly CachedFile[]): Promise<() => Promise<void>> {
+    const folder = join(this.root, 'uses');
+    await makeFolder(folder);
+    const path = join(folder, `${process.pid}-${++uses}-${Date.now()}`);
+    const names = files.map((file) => relative(this.root, file.path));
+    const release = await this.alone(() =>
+      claim(path, { files: names }).catch((error: unknown) => {
+        throw fileError(path, error, 'write');
+      }),
+    );
+    const now = new Date();
+    for (const file of files) await utimes(file.path, now, now).catch(() => undefined);
+    return async () => {
+      await release();
+      await this.evict(0);
+    };
+  }
+
+  /** Evicts what has not been used for the longest time where these files would be too much beside it. */
+  async makeRoom(files: readonly CachedFile[]): Promise<void> {
+    let coming = 0;
+    for (const file of files) coming += file.length - (await this.has(file));
+    if (coming > 0) await this.evict(coming);
+  }
+
+  /** Bytes of the tensors that are kept of a model at a commit, finished or not. */
+  async bytes(id: string, commit: string): Promise<number> {
+    return sum(await tensorsIn(this.folder(id, commit)));
+  }
+
+  /** @returns false where a running job needs some of it */
+  async remove(id: string, commit: string): Promise<boolean> {
+    const folder = this.folder(id, commit);
+    return this.alone(async () => {
+      const inside = relative(this.root, folder) + sep;
+      for (const name of await this.inUse()) if (name.startsWith(inside)) return false;
+      await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+        throw fileError(folder, error, 'write');
+      });
+      const model = this.modelFolder(id);
+      const left = await namesIn(model);
+      if (left.every((name) => name === 'refs')) await rm(model, { recursive: true, force: true });
+      return true;
+    });
+  }
+
+  private async evict(coming: number): Promise<void> {
+    await this.alone(async () => {
+      const entries: Entry[] = [];
+      for (const model of await namesIn(join(this.root, 'models')))
+        for (const commit of await namesIn(join(this.root, 'models', model)))
+          entries.push(...(await tensorsIn(join(this.root, 'models', model, commit))));
+      let total = sum(entries) + coming;
+      if (total <= this.limit) return;
+      const used = await this.inUse();
+      for (const { path, size } of entries.sort((a, b) => a.used - b.used)) {
+        if (total <= this.limit) return;
+        if (used.has(relative(this.root, path).replace(PART, ''))) continue;
+        await rm(path, { force: true }).catch(() => undefined);
+        total -= size;
+      }
+    });
+  }
+
+  /** Paths in the cache that running jobs need. */
+  private async inUse(): Promise<Set<string>> {
+    const found = new Set<string>();
+    const folder = join(this.root, 'uses');
+    for (const name of await namesIn(folder)) {
+      const content = await readClaim(join(folder, name));
+      if (content === null) await rm(join(folder, name), { force: true });
+      else if (Array.isArray(content.files)) for (const file of content.files) found.add(String(file));
+    }
+    return found;
+  }
+
+  /** Between looking what is used and removing what is not, nobody may begin to use it. */
+  private async alone<T>(action: () => Promise<T>): Promise<T> {
+    await makeFolder(this.root);
+    const release = await claimInTurn(join(this.root, 'lock'), undefined);
+    try {
+      return await action();
+    } finally {
+      await release?.();
+    }
+  }
+
+  private modelFolder(id: string): string {
+    return join(this.root, 'models', id.replace('/', '--'));
+  }
+
+  private infoFile(id: string, commit: string): string {
+    return join(this.folder(id, commit), 'info.json');
+  }
+
+  private refFile(id: string, revision: string): string {
+    return join(this.modelFolder(id), 'refs', encodeURIComponent(revision));
+  }
+}
+
+/** A file's name in the cache: what it is of may hold any sign. */
+export function cacheName(kind: 'text' | 'header' | 'tensor', ...of: readonly (string | number)[]): string {
+  return `${createHash('sha256').update(of.join('\0')).digest('hex').slice(0, 40)}.${kind}`;
+}
+
+/** Puts a finished file under its name: after a crash there is a whole one under it or none. */
+async function place(part: string, path: string, isWhole: (path: string) => Promise<boolean>): Promise<void> {
+  try {
+    await sync(part);
+    await rename(part, path);
+  } catch (error) {
+    // A process whose claim was taken for void may have done the same, with the same bytes.
+    if (!(await isWhole(path))) throw fileError(part, error, 'write');
+  }
+}
+
+async function tensorsIn(folder: string): Promise<Entry[]> {
+  const names = (await namesIn(folder)).filter((name) => name.endsWith(TENSOR) || name.endsWith(TENSOR + PART));
+  const entries = await Promise.all(
+    names.map(async (name): Promise<Entry[]> => {
+      const path = join(folder, name);
+      return stat(path).then(({ size, mtimeMs }) => [{ path, size, used: mtimeMs }], () => []); // prettier-ignore
+    }),
+  );
+  return entries.flat();
+}
+
+function sum(entries: readonly Entry[]): number {
+  return entries.reduce((total, { size }) => total + size, 0);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw fileError(folder, error, 'write');
+  });
+}

@@ -1,0 +1,256 @@
+// A model on the hub as the same Checkpoint that a folder gives: its headers are read by ranges, its tensors come when they are needed.
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type Checkpoint,
+  type ModelFiles,
+  openCheckpoint,
+  readCheckpoint,
+  type RemoteWeights,
+} from '../core/checkpoint';
+import { fileError, SafeLoraError } from '../core/errors';
+import { MAX_JSON_BYTES, parseJsonObject, ReadableFile, stampOf } from '../core/files';
+import { hashBytes, headerLength, parseHeader, type SafetensorsFile, type TensorInfo } from '../core/safetensors';
+import { cacheName, HubCache } from './cache';
+import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
+import { isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
+
+export interface HubOptions extends HubAccess {
+  /** The folder that the processes of a user share. */
+  storage: string;
+  /** Bytes of tensors that are kept. */
+  limit: number;
+  /** Nothing is sent; what is not in the cache is an error. */
+  offline: boolean;
+}
+
+/** The header of a shard of 5 GB has 10 to 60 kB: mostly one request gets it. */
+const MOST_SPECULATIVE_BYTES = 65_536;
+/** Of a file, so that what was read for nothing does not count. */
+const SPECULATIVE_SHARE = 0.001;
+
+/** Models wherever they are: folders, and the hub. */
+export class Hub {
+  private readonly cache: HubCache;
+  private readonly client: HubClient;
+
+  constructor(private readonly options: HubOptions) {
+    this.cache = new HubCache(options.storage, options.limit);
+    this.client = new HubClient(options);
+  }
+
+  /**
+   * @param given a folder, hf://org/name[@revision], or org/name where no folder is called so
+   * @throws SafeLoraError, or the signal's reason
+   */
+  async open(given: string, signal: AbortSignal = new AbortController().signal): Promise<Checkpoint> {
+    const reference = await referenceOf(given);
+    if (reference === null) return openCheckpoint(given);
+    const info = await this.look(reference, signal);
+    return new HubModel(given, reference, info, this.cache, this.options.offline ? null : this.client).checkpoint(
+      signal,
+    );
+  }
+
+  private async look(reference: Reference, signal: AbortSignal): Promise<ModelInfo> {
+    const { id, revision } = reference;
+    const { offline } = this.options;
+    const commit = isCommit(revision) ? revision : offline ? await this.cache.commitOf(id, revision) : null;
+    const known = commit === null ? null : await this.cache.info(id, commit);
+    if (known) return known;
+    if (offline) throw notCached(reference, 'the model');
+    const info = await this.client.info(reference, signal);
+    await this.cache.keepInfo(id, revision, info);
+    return info;
+  }
+}
+
+class HubModel implements ModelFiles {
+  readonly name: string;
+  private readonly shown: string;
+  private readonly pinned: Reference;
+  private readonly folder: string;
+  private signal = new AbortController().signal;
+  private readonly opened = new Map<string, SafetensorsFile>();
+  private held: readonly TensorInfo[] = [];
+  /** For the tensors that are held; made when the first is fetched, since by then a job holds those of its other model. */
+  private room: Promise<void> | null = null;
+  /** Where a tensor lies on the hub, by its path in the cache. */
+  private readonly spans = new Map<string, Span>();
+
+  /** @param client null where nothing is to be sent */
+  constructor(
+    readonly path: string,
+    private readonly reference: Reference,
+    private readonly info: ModelInfo,
+    private readonly cache: HubCache,
+    private readonly client: HubClient | null,
+  ) {
+    this.name = reference.id;
+    this.shown = shownReference(reference);
+    this.pinned = { id: reference.id, revision: info.commit };
+    this.folder = cache.folder(reference.id, info.commit);
+  }
+
+  /** @param signal for the configuration and the headers */
+  async checkpoint(signal: AbortSignal): Promise<Checkpoint> {
+    this.signal = signal;
+    const checkpoint = await readCheckpoint(this);
+    return { ...checkpoint, realPath: pinnedReference(this.name, this.info.commit), remote: this.weights() };
+  }
+
+  place(file: string): string {
+    return `${this.shown}: ${file}`;
+  }
+
+  has(file: string): Promise<boolean> {
+    return Promise.resolve(this.info.sizes.has(file));
+  }
+
+  async json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
+    const size = this.sizeOf(file);
+    if (size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
+    const path = join(this.folder, cacheName('text', file));
+    const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === size;
+    const { signal } = this;
+    await this.cache.ensure(
+      path,
+      isWhole,
+      async (part) => {
+        const bytes = await this.online(file).file(this.pinned, file, size, signal);
+        await writeFile(part, bytes).catch(unwritable(part));
+      },
+      signal,
+    );
+    return parseJsonObject(await readFile(path, 'utf8'), refuse);
+  }
+
+  async open(file: string): Promise<SafetensorsFile> {
+    const size = this.sizeOf(file);
+    const shown = this.place(file);
+    const start = await this.head(file, size);
+    const header = start.subarray(8);
+    const parsed = parseHeader(header, size, shown);
+    const tensors = new Map(
+      [...parsed.tensors].map(([name, tensor]): [string, TensorInfo] => {
+        const { offset, length } = tensor;
+        const path = join(this.folder, cacheName('tensor', file, name, offset, length));
+        this.spans.set(path, { file, offset, length });
+        return [name, { ...tensor, path, origin: shown, offset: 0 }];
+      }),
+    );
+    const opened: SafetensorsFile = {
+      ...parsed,
+      tensors,
+      path: `${pinnedReference(this.name, this.info.commit)}/${file}`,
+      size,
+      // A commit's files never change.
+      modified: 0,
+      headerHash: hashBytes(header),
+    };
+    this.opened.set(file, opened);
+    return opened;
+  }
+
+  /** A file's start, from its first byte up to the tensors' bytes. */
+  private async head(file: string, size: number): Promise<Uint8Array> {
+    const shown = this.place(file);
+    const path = join(this.folder, cacheName('header', file));
+    const { signal } = this;
+    const lengthAt = async (at: string): Promise<number | null> => {
+      if ((await stampOf(at)).size < 8) return null;
+      const start = await ReadableFile.with(at, (opened) => opened.read(0, 8));
+      return 8 + headerLength(start, size, shown);
+    };
+    const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === (await lengthAt(at));
+    const make = async (part: string): Promise<void> => {
+      // Little enough to be read from the start again.
+      await rm(part, { force: true });
+      const get = (from: number, to: number): Promise<void> =>
+        this.online(file).range(
+          this.pinned,
+          { file, offset: 0, length: to },
+          size,
+          part,
+          from,
+          signal,
+          () => undefined,
+        );
+      const first = Math.min(size, Math.max(8, Math.min(MOST_SPECULATIVE_BYTES, Math.floor(size * SPECULATIVE_SHARE))));
+      await get(0, first);
+      const length = (await lengthAt(part)) ?? headerLength(new Uint8Array(), first, shown);
+      if (length > first) await get(first, length);
+      else await truncate(part, length).catch(unwritable(part));
+    };
+    await this.cache.ensure(path, isWhole, make, signal);
+    return readFile(path);
+  }
+
+  private weights(): RemoteWeights {
+    return {
+      needed: async (tensors) => {
+        let [bytes, cached] = [0, 0];
+        for (const tensor of tensors) {
+          const has = await this.cache.has(tensor);
+          cached += has;
+          bytes += tensor.length - has;
+        }
+        const modelBytes = [...this.opened.values()].reduce((sum, { size }) => sum + size, 0);
+        return { bytes, cached, modelBytes };
+      },
+      hold: async (tensors) => {
+        const release = await this.cache.hold(tensors);
+        this.room = null;
+        this.held = tensors;
+        return release;
+      },
+      fetch: (tensor, signal, onBytes) => this.fetch(tensor, signal, onBytes),
+    };
+  }
+
+  private async fetch(tensor: TensorInfo, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void> {
+    const { path, length } = tensor;
+    const span = this.spans.get(path);
+    if (!span) throw new Error(`${tensor.name} is not a tensor of ${this.shown}`);
+    await (this.room ??= this.cache.makeRoom(this.held));
+    const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === length;
+    const make = async (part: string): Promise<void> => {
+      let has = Math.max(0, (await stampOf(part)).size);
+      if (has > length) has = 0;
+      // A new file even where an old one is empty: whoever may still write into that one writes elsewhere.
+      if (has === 0) await rm(part, { force: true });
+      if (length === 0) await writeFile(part, '').catch(unwritable(part));
+      if (has === length) return;
+      const client = this.online(`${span.file}: ${tensor.name}`);
+      await client.range(this.pinned, span, this.sizeOf(span.file), part, has, signal, (done) => onBytes?.(done));
+    };
+    await this.cache.ensure(path, isWhole, make, signal, async (part) => {
+      onBytes?.(Math.max(0, (await stampOf(part)).size));
+    });
+    onBytes?.(length);
+  }
+
+  private online(what: string): HubClient {
+    if (this.client) return this.client;
+    throw notCached(this.reference, what);
+  }
+
+  private sizeOf(file: string): number {
+    const size = this.info.sizes.get(file);
+    if (size !== undefined) return size;
+    throw new SafeLoraError('hub-missing', `${this.place(file)}: the hub does not list it; check the model's files.`);
+  }
+}
+
+function notCached(reference: Reference, what: string): SafeLoraError {
+  return new SafeLoraError(
+    'hub-offline',
+    `${shownReference(reference)}: ${what} is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.`,
+  );
+}
+
+function unwritable(path: string): (error: unknown) => never {
+  return (error) => {
+    throw fileError(path, error, 'write');
+  };
+}

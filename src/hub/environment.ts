@@ -1,0 +1,63 @@
+// What the environment says of the hub, under the names that its own tools use.
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileError, SafeLoraError } from '../core/errors';
+
+const ENDPOINT = 'https://huggingface.co';
+const DEFAULT_LIMIT = 20e9;
+
+/** Another hub where the environment names one. */
+export function endpointOf({ HF_ENDPOINT: given }: NodeJS.ProcessEnv): string {
+  return (filled(given) ?? ENDPOINT).replace(/\/+$/, '');
+}
+
+export function isOffline({ HF_HUB_OFFLINE: given }: NodeJS.ProcessEnv): boolean {
+  return /^(?:1|on|yes|true)$/i.test(given ?? '');
+}
+
+/**
+ * Bytes that the cache may take.
+ * @throws SafeLoraError for what is no number
+ */
+export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv): number {
+  const limit = filled(given);
+  if (limit === undefined) return DEFAULT_LIMIT;
+  if (/^\d+$/.test(limit)) return Number(limit);
+  throw new SafeLoraError(
+    'wrong-input',
+    `SAFE_LORA_CACHE_LIMIT is "${limit}"; give a number of bytes, 20000000000 say.`,
+  );
+}
+
+/**
+ * HF_TOKEN, else what the hub's own tools have stored.
+ * @returns undefined where there is none
+ * @throws SafeLoraError for one that no header can hold; it does not repeat it
+ */
+export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const given = env.HF_TOKEN?.trim();
+  if (given) return checked(given, 'HF_TOKEN');
+  const home = filled(env.HF_HOME) ?? join(filled(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'huggingface');
+  const path = filled(env.HF_TOKEN_PATH) ?? join(home, 'token');
+  const stored = await readFile(path, 'utf8').catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
+    throw fileError(path, error);
+  });
+  return stored.trim() === '' ? undefined : checked(stored.trim(), path);
+}
+
+/** What is not fit for a header would be repeated by the error of fetch. */
+export function checked(token: string, source: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new SafeLoraError(
+    'hub-access',
+    `${source}: holds no token, but something with spaces or other signs; set it anew.`,
+  );
+}
+
+/** A variable that is set to nothing is not set. */
+function filled(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}

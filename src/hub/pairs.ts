@@ -1,0 +1,128 @@
+// Pairs of models that were measured against each other, so that what is kept of them can be seen and removed.
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Checkpoint } from '../core/checkpoint';
+import { fileError, SafeLoraError } from '../core/errors';
+import { isObject } from '../core/objects';
+import { parseObject } from '../core/provenance';
+import { replaceFile } from '../core/replace';
+import { reportText } from '../core/report';
+import { HubCache } from './cache';
+import { claimInTurn } from './claims';
+import { isCommit, parseReference, type Reference } from './reference';
+
+const SCHEMA = 'safe-lora/pairs@1';
+/** The ones that were not used for the longest time are forgotten. */
+const MOST_PAIRS = 1000;
+
+export interface SeenPair {
+  /** Short, made of the two models. */
+  id: string;
+  /** hf://org/name@commit, or a folder. */
+  base: string;
+  aligned: string;
+  /** ISO 8601 */
+  lastUsed: string;
+}
+
+export interface ListedPair extends SeenPair {
+  /** Bytes of both models' tensors in the cache. */
+  cachedBytes: number;
+}
+
+export class PairRegistry {
+  private readonly cache: HubCache;
+
+  constructor(private readonly storage: string) {
+    this.cache = new HubCache(storage, Infinity);
+  }
+
+  /** The last used first. */
+  async list(): Promise<ListedPair[]> {
+    const pairs = await this.read();
+    return Promise.all(
+      pairs.map(async (pair) => {
+        const bytes = await Promise.all(models([pair]).map(({ id, revision }) => this.cache.bytes(id, revision)));
+        return { ...pair, cachedBytes: bytes.reduce((sum, count) => sum + count, 0) };
+      }),
+    );
+  }
+
+  async remember(base: Checkpoint, aligned: Checkpoint): Promise<void> {
+    const [one, other] = [base.realPath, aligned.realPath];
+    const pair = { id: pairId(one, other), base: one, aligned: other, lastUsed: new Date().toISOString() };
+    await this.change((pairs) => [pair, ...pairs.filter(({ id }) => id !== pair.id)].slice(0, MOST_PAIRS));
+  }
+
+  /**
+   * Forgets a pair, and removes what is cached of its models where no other pair uses them.
+   * @returns bytes that were removed
+   * @throws SafeLoraError where there is none of that id, or a running job needs its tensors
+   */
+  async remove(id: string): Promise<number> {
+    let removed = 0;
+    await this.change(async (pairs) => {
+      const pair = pairs.find((candidate) => candidate.id === id);
+      if (!pair)
+        throw new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists those that there are.`);
+      const others = pairs.filter((candidate) => candidate !== pair);
+      const kept = new Set(models(others).map(nameOf));
+      for (const model of models([pair])) {
+        if (kept.has(nameOf(model))) continue;
+        const bytes = await this.cache.bytes(model.id, model.revision);
+        if (!(await this.cache.remove(model.id, model.revision)))
+          throw new SafeLoraError('pair-in-use', `${nameOf(model)}: a running job reads it; wait until that is done.`);
+        removed += bytes;
+      }
+      return others;
+    });
+    return removed;
+  }
+
+  private async read(): Promise<SeenPair[]> {
+    const value = parseObject(await readFile(this.file, 'utf8').catch(() => undefined));
+    return Array.isArray(value?.pairs) ? value.pairs.filter(isPair) : [];
+  }
+
+  private async change(action: (pairs: SeenPair[]) => SeenPair[] | Promise<SeenPair[]>): Promise<void> {
+    await mkdir(this.storage, { recursive: true }).catch((error: unknown) => {
+      throw fileError(this.storage, error, 'write');
+    });
+    const release = await claimInTurn(`${this.file}.lock`, undefined);
+    try {
+      const text = reportText({ schema: SCHEMA, pairs: await action(await this.read()) });
+      await replaceFile(this.file, (temporary) => writeFile(temporary, text));
+    } finally {
+      await release?.();
+    }
+  }
+
+  private get file(): string {
+    return join(this.storage, 'pairs.json');
+  }
+}
+
+function pairId(base: string, aligned: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([base, aligned]))
+    .digest('hex')
+    .slice(0, 8);
+}
+
+/** Those of the pairs that are on the hub. */
+function models(pairs: readonly SeenPair[]): Reference[] {
+  const given = pairs.flatMap(({ base, aligned }) => [base, aligned]).filter((path) => path.startsWith('hf://'));
+  return [...new Set(given)].flatMap((path) => {
+    const reference = parseReference(path);
+    return reference && isCommit(reference.revision) ? [reference] : [];
+  });
+}
+
+function nameOf({ id, revision }: Reference): string {
+  return `hf://${id}@${revision}`;
+}
+
+function isPair(value: unknown): value is SeenPair {
+  return isObject(value) && ['id', 'base', 'aligned', 'lastUsed'].every((key) => typeof value[key] === 'string');
+}

@@ -1,0 +1,60 @@
+// How a model on the hub is named: hf://org/name[@revision], or org/name alone where no folder is called so.
+import { SafeLoraError } from '../core/errors';
+import { kindOf } from '../core/files';
+
+export interface Reference {
+  /** org/name */
+  id: string;
+  /** A branch, a tag, or a commit. */
+  revision: string;
+}
+
+const SCHEME = 'hf://';
+export const DEFAULT_REVISION = 'main';
+
+/** As the hub allows it (`validate_repo_id` of huggingface_hub). */
+const PART = /^\w(?:[\w.-]{0,94}\w)?$/;
+const ID = { test: (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isPart) };
+/** What git allows, less what would change the address that it becomes a part of. */
+const REVISION = /^[\w][\w./+-]{0,254}$/;
+
+function isPart(text: string): boolean {
+  return PART.test(text) && !text.includes('--') && !text.includes('..');
+}
+
+/** A commit's hash names the same bytes for ever. */
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/**
+ * @returns null for what can only be a path
+ * @throws SafeLoraError for what begins with hf:// and names no model
+ */
+export function parseReference(given: string): Reference | null {
+  const hasScheme = given.startsWith(SCHEME);
+  const [id = '', ...rest] = given.slice(hasScheme ? SCHEME.length : 0).split('@');
+  const revision = rest.length === 0 ? DEFAULT_REVISION : rest.join('@');
+  if (ID.test(id) && REVISION.test(revision) && !revision.includes('..')) return { id, revision };
+  if (!hasScheme) return null;
+  throw new SafeLoraError(
+    'hub-reference',
+    `${given}: names no model on the hub; write hf://org/name or hf://org/name@revision.`,
+  );
+}
+
+/** What the user means: a folder that is there, or would have to be, is none of the hub's. */
+export async function referenceOf(given: string): Promise<Reference | null> {
+  const reference = parseReference(given);
+  if (reference === null || given.startsWith(SCHEME)) return reference;
+  return (await kindOf(given)) === null ? reference : null;
+}
+
+/** For people, and short. */
+export function shownReference({ id, revision }: Reference): string {
+  return revision === DEFAULT_REVISION || isCommit(revision) ? `${SCHEME}${id}` : `${SCHEME}${id}@${revision}`;
+}
+
+export function pinnedReference(id: string, commit: string): string {
+  return `${SCHEME}${id}@${commit}`;
+}

@@ -1,0 +1,230 @@
+// Where a model lies on this machine: at the path that the adapter names, in the hub's cache, beside the adapter, in the user's folders.
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { cachedRepository, plainName } from '../core/checkpoint';
+import { isRepoId } from './card';
+import { type CachedRepo, cachedRepos, hasUnfinished, hubCacheFolder, type Machine, snapshotsOf } from './hub-cache';
+import { isKnownModel, type Origin, originOf } from './origin';
+import { type ModelState, readObject, stateOf } from './state';
+
+export type Place =
+  /** At the very path that the adapter names. */
+  | { kind: 'path' }
+  | { kind: 'cache'; revision: string | null; commit: string | null }
+  /** In one of the adapter's folders. */
+  | { kind: 'beside' }
+  /** In a folder of the setting. */
+  | { kind: 'model-folder'; folder: string };
+
+export interface Candidate {
+  folder: string;
+  /** The repository id where the folder tells it. */
+  id: string | null;
+  place: Place;
+  /** What its configuration calls it, where that and not its own name is why it was found: it may also be tuned from that model. */
+  statedAs: string | null;
+  state: ModelState;
+}
+
+export interface SearchPlaces extends Machine {
+  /** Absolute. */
+  modelFolders: readonly string[];
+}
+
+/** `adapters/name/checkpoint-500` in a project is three below it. */
+export const PARENT_LEVELS = 3;
+/** `models/org/name`. */
+export const MODEL_FOLDER_LEVELS = 2;
+/** Of one listing; a folder of thousands is no folder of models. */
+const MOST_ENTRIES = 1000;
+/** In which a configuration is looked for, in each of the places. */
+const MOST_FOLDERS = 500;
+const CACHED = 'models--';
+
+interface ModelFolder {
+  folder: string;
+  place: Place;
+  /** `_name_or_path` of its config.json, which transformers writes; also into what was tuned from that model. */
+  stated: string | null;
+}
+
+interface PlacedRepo extends CachedRepo {
+  /** Null for the hub's own cache. */
+  within: string | null;
+}
+
+/** One look at the machine; what it lists is listed once. */
+export class ModelFinder {
+  private repos: Promise<PlacedRepo[]> | undefined;
+  private folders: Promise<ModelFolder[]> | undefined;
+
+  /** @param adapter its folder */
+  constructor(
+    private readonly adapter: string,
+    private readonly places: SearchPlaces,
+  ) {}
+
+  /** The folder that an adapter names by its path: absolute, or from where the training may have run. */
+  async named(trainedOn: string): Promise<string | null> {
+    // A share of another machine is not asked on the word of a file.
+    if (/^(?:[\\/]{2}|~)/.test(trainedOn)) return null;
+    for (const from of isAbsolute(trainedOn) ? [this.adapter] : [this.adapter, ...this.parents()]) {
+      const folder = resolve(from, trainedOn);
+      if (folder !== resolve(this.adapter) && (await readObject(join(folder, 'config.json'))) !== null) return folder;
+    }
+    return null;
+  }
+
+  /** Every place of a model, those that can be used first. @param id a repository id, or a name alone */
+  async find(id: string): Promise<Candidate[]> {
+    const found = [...(await this.inCaches(id)), ...(await this.inFolders(id))];
+    const usable = found.filter(({ state }) => state.kind !== 'quantised' && state.kind !== 'absent');
+    return usable.sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** All repositories of the caches. */
+  cached(): Promise<PlacedRepo[]> {
+    return (this.repos ??= this.listRepos());
+  }
+
+  private async inCaches(id: string): Promise<Candidate[]> {
+    const repos = (await this.cached()).filter((repo) => means(repo.id, id));
+    const found = await Promise.all(
+      repos.map(async (repo): Promise<Candidate[]> => {
+        const place = (revision: string | null, commit: string | null): Place =>
+          repo.within === null
+            ? { kind: 'cache', revision, commit: commit?.slice(0, 7) ?? null }
+            : { kind: 'model-folder', folder: repo.within };
+        const snapshots = await snapshotsOf(repo);
+        if (snapshots.length === 0 && (await hasUnfinished(repo.folder))) {
+          const state: ModelState = { kind: 'incomplete', shards: null, missing: [], isLoading: true };
+          return [{ folder: repo.folder, id: repo.id, place: place(null, null), statedAs: null, state }];
+        }
+        return snapshots.map(({ folder, revisions, commit, state }) => ({
+          folder,
+          id: repo.id,
+          place: place(revisions[0] ?? null, commit),
+          statedAs: null,
+          state,
+        }));
+      }),
+    );
+    return found.flat();
+  }
+
+  private async inFolders(id: string): Promise<Candidate[]> {
+    const found: Candidate[] = [];
+    for (const { folder, place, stated } of await (this.folders ??= this.listFolders())) {
+      const names = namesOf(folder);
+      const byName = names.some((name) => means(name, id));
+      // A folder that is called like another known model is that one, whatever it was tuned from.
+      const other = names.some((name) => isKnownModel(name) && !means(name, id));
+      const byConfig = !byName && !other && stated !== null && means(stated, id);
+      if (!byName && !byConfig) continue;
+      const repo = byName ? (names.find((name) => name.includes('/') && means(name, id)) ?? null) : null;
+      found.push({ folder, id: repo, place, statedAs: byConfig ? stated : null, state: await stateOf(folder) });
+    }
+    return found;
+  }
+
+  /** The folders above the adapter, the nearest first. */
+  private parents(): string[] {
+    const parents = [dirname(resolve(this.adapter))];
+    while (parents.length < PARENT_LEVELS && dirname(parents.at(-1)!) !== parents.at(-1)) parents.push(dirname(parents.at(-1)!)); // prettier-ignore
+    return parents;
+  }
+
+  private async listRepos(): Promise<PlacedRepo[]> {
+    const { modelFolders } = this.places;
+    const own = (await cachedRepos(hubCacheFolder(this.places))).map((repo) => ({ ...repo, within: null }));
+    const others = await Promise.all(
+      modelFolders.map(async (within) =>
+        // The setting may name a cache, or the folder that holds its `hub`.
+        [...(await cachedRepos(within)), ...(await cachedRepos(join(within, 'hub')))].map((repo) => ({
+          ...repo,
+          within,
+        })),
+      ),
+    );
+    return distinct([...own, ...others.flat()], ({ folder }) => folder);
+  }
+
+  private async listFolders(): Promise<ModelFolder[]> {
+    const beside: string[] = [];
+    for (const parent of this.parents()) beside.push(parent, ...(await foldersIn(parent)));
+    const own = beside.filter((folder) => folder !== resolve(this.adapter));
+    const listed: ModelFolder[] = await modelFoldersAmong(own, { kind: 'beside' });
+    for (const folder of this.places.modelFolders) {
+      let level = [folder];
+      const all = [folder];
+      for (let depth = 0; depth < MODEL_FOLDER_LEVELS; depth++) {
+        level = (await Promise.all(level.slice(0, MOST_FOLDERS).map(foldersIn))).flat();
+        all.push(...level);
+      }
+      listed.push(...(await modelFoldersAmong(all, { kind: 'model-folder', folder })));
+    }
+    return distinct(listed, ({ folder }) => folder);
+  }
+}
+
+/** Whether a name means the model: by its id, by what is known of its copies, or by its last part where no owner is given. */
+export function means(name: string, id: string): boolean {
+  const [one, other] = [originOf(name), originOf(id)];
+  if (one.how === 'quantised') return false;
+  if (one.id.toLowerCase() === other.id.toLowerCase()) return true;
+  const isBare = ({ id: text }: Origin): boolean => !text.includes('/');
+  return (isBare(one) || isBare(other)) && plainName(one.id) === plainName(other.id);
+}
+
+/** As what a folder may be asked for: its name, with that of the folder above as the owner, and both forms of an id in one name. */
+function namesOf(folder: string): string[] {
+  const cached = cachedRepository(folder);
+  if (cached !== null) return [cached];
+  const name = basename(folder);
+  const ids = [`${basename(dirname(folder))}/${name}`, name.replace('--', '/'), name.replace('_', '/')];
+  return [name, ...new Set(ids.filter((id) => id.includes('/') && isRepoId(id)))];
+}
+
+function rank({ state, statedAs, place }: Candidate): number {
+  const states: Record<ModelState['kind'], number> = { here: 0, incomplete: 10, pickle: 20, quantised: 30, absent: 40 };
+  const places: Record<Place['kind'], number> = { path: 0, beside: 1, 'model-folder': 2, cache: 3 };
+  return states[state.kind] + (statedAs === null ? 0 : 5) + places[place.kind];
+}
+
+/** @returns those with a configuration of a model, no adapter's */
+async function modelFoldersAmong(folders: readonly string[], place: Place): Promise<ModelFolder[]> {
+  const found: ModelFolder[] = [];
+  for (const folder of folders.slice(0, MOST_FOLDERS)) {
+    const config = await readObject(join(folder, 'config.json'));
+    if (config === null) continue;
+    const stated = config._name_or_path;
+    found.push({ folder, place, stated: typeof stated === 'string' && stated !== '' ? nameStated(stated) : null });
+  }
+  return found;
+}
+
+/** A configuration may name a path of the machine that wrote it. */
+function nameStated(stated: string): string {
+  const cached = cachedRepository(stated);
+  if (cached !== null) return cached;
+  return isRepoId(stated) ? stated : (stated.split(/[\\/]/).findLast((part) => part !== '') ?? stated);
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const names = entries
+    .filter(({ name }) => !name.startsWith('.') && !name.startsWith(CACHED) && name !== 'node_modules')
+    .slice(0, MOST_ENTRIES)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const found: string[] = [];
+  for (const entry of names) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(path);
+    else if (entry.isSymbolicLink() && (await stat(path).then((at) => at.isDirectory(), () => false))) found.push(path); // prettier-ignore
+  }
+  return found;
+}
+
+function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return [...new Map(items.map((item) => [keyOf(item), item] as const).reverse()).values()].reverse();
+}

@@ -1,0 +1,83 @@
+// Names of copies lead to their originals: quantised ones, conversions, and mirrors under another owner.
+import { plainName, unquantisedName } from '../core/checkpoint';
+import { knownIds } from './families';
+
+export interface Origin {
+  /** A repository id, or a name alone where the owner is not known. */
+  id: string;
+  /**
+   * How the name leads there: it is it, a quantised copy, another owner's copy, or a folder's name.
+   */
+  how: 'same' | 'quantised' | 'mirror' | 'name';
+}
+
+/** Owners who publish others' models under their names; anyone else's may be a model of its own that is only called alike. */
+const MIRRORS = new Set([
+  'alpindale',
+  'bartowski',
+  'casperhansen',
+  'hugging-quants',
+  'ista-daslab',
+  'lmstudio-community',
+  'maziyarpanahi',
+  'mistral-community',
+  'mlx-community',
+  'neuralmagic',
+  'nousresearch',
+  'quantfactory',
+  'redhatai',
+  'solidrust',
+  'thebloke',
+  'unsloth',
+]);
+/** Of these none has the exact weights, so that their own name without the ending is no repository. */
+const ONLY_CONVERSIONS = new Set([
+  'thebloke',
+  'bartowski',
+  'quantfactory',
+  'maziyarpanahi',
+  'solidrust',
+  'casperhansen',
+]);
+
+/** A format of exact weights, which has been written into the name. */
+const CONVERSION = /-(?:fp16|bf16|f16)$/i;
+
+/** What unsloth calls otherwise than its owner (`models/mapper.py` there). */
+const NICKNAMES: Readonly<Record<string, string>> = {
+  'mistral-7b': 'mistralai/Mistral-7B-v0.1',
+  tinyllama: 'TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T',
+  'tinyllama-chat': 'TinyLlama/TinyLlama-1.1B-Chat-v1.0',
+  'zephyr-sft': 'HuggingFaceH4/mistral-7b-sft-beta',
+};
+
+const byId = new Map(knownIds.map((id) => [id.toLowerCase(), id]));
+const byPlainName = new Map(knownIds.map((id) => [plainName(id), id]));
+
+/** @param name a repository id, or the name of a folder */
+export function originOf(name: string): Origin {
+  const known = byId.get(name.toLowerCase());
+  if (known !== undefined) return { id: known, how: 'same' };
+  const slash = name.lastIndexOf('/');
+  const owner = name.slice(0, Math.max(slash, 0)).toLowerCase();
+  const last = name.slice(slash + 1);
+  const exact = unquantisedName(last);
+  const stripped = (exact ?? last).replace(CONVERSION, '');
+  const isMirror = MIRRORS.has(owner);
+  const original = (isMirror ? NICKNAMES[stripped.toLowerCase()] : undefined) ?? byPlainName.get(plainName(stripped));
+  if (original !== undefined) {
+    if (exact !== null) return { id: original, how: 'quantised' };
+    // An owner's earlier name of the same model, e.g. Meta-Llama-3.1-8B.
+    if (original.toLowerCase().startsWith(`${owner}/`)) return { id: original, how: 'same' };
+    if (isMirror) return { id: original, how: 'mirror' };
+    if (owner === '') return { id: original, how: 'name' };
+  }
+  if (stripped === last) return { id: name, how: 'same' };
+  const id = owner === '' || ONLY_CONVERSIONS.has(owner) ? stripped : `${name.slice(0, slash)}/${stripped}`;
+  return { id, how: exact === null ? 'mirror' : 'quantised' };
+}
+
+/** Whether the table of families knows the model that the name leads to. */
+export function isKnownModel(name: string): boolean {
+  return byId.has(originOf(name).id.toLowerCase());
+}

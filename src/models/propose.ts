@@ -1,0 +1,240 @@
+// From what an adapter says of its model to proposals for the base and the aligned model, each with its reason. Nothing is applied here.
+import { basename, join } from 'node:path';
+import { cachedRepository } from '../core/checkpoint';
+import { ReadableFile } from '../core/files';
+import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
+import { alignedModelsOf, type Pairing, pairingOf } from './families';
+import { type Candidate, ModelFinder, means, type Place, type SearchPlaces } from './find';
+import { snapshotsOf } from './hub-cache';
+import { isKnownModel, originOf } from './origin';
+import { type ModelState, readObject, stateOf } from './state';
+
+export type ModelRole = 'base' | 'aligned';
+
+/** Why a model is proposed for a role. */
+export type Why =
+  /** The adapter names it. */
+  | { kind: 'named' }
+  /** The adapter names a quantised or other copy of it. */
+  | { kind: 'original'; of: string; how: 'quantised' | 'copy' }
+  /** The card of a model names it as its `base_model`. */
+  | { kind: 'card'; of: string }
+  /** The table of families knows it as the base of a model. */
+  | { kind: 'base-of'; family: string; of: string }
+  /** The table, or its own card where there is no family, says that it was made from a base. */
+  | { kind: 'aligned-from'; family: string | null; of: string };
+
+export interface Proposal {
+  role: ModelRole;
+  /** What it is called: a repository id where one is known. */
+  name: string;
+  /** For a download; null where only a folder's name is known. */
+  id: string | null;
+  /** Null where nothing of it is on this machine. */
+  folder: string | null;
+  state: ModelState;
+  why: Why;
+  place: Place | null;
+  /** See `Candidate`. */
+  statedAs: string | null;
+  /** The model of which it is another owner's copy. */
+  copyOf: string | null;
+}
+
+export interface Proposals {
+  /** Those that can be used first. */
+  base: Proposal[];
+  aligned: Proposal[];
+  /** The adapter was trained on a base model, so that no aligned model is its own. */
+  trainedOnBase: { base: string; family: string | null; aligned: string[] } | null;
+  /** No base of the aligned model was published. */
+  withoutBase: Pairing | null;
+}
+
+export interface AdapterModel {
+  /** The adapter's folder. */
+  path: string;
+  trainedOn: string | null;
+}
+
+/** What a list can show; a model has rarely more than two places. */
+const MOST_PROPOSALS = 8;
+/** Whose cards are read to see whether one names the adapter's model as its base. */
+const MOST_CARDS = 300;
+/** What aligned models are called; a tuned one without such a name is more likely someone's own work. */
+const ALIGNED_NAME = /[-_.](?:chat|instruct|it|dpo|rlhf|sft)(?=[-_.]|$)/i;
+
+interface Wanted {
+  /** A repository id, or a name alone. */
+  id: string;
+  why: Why;
+}
+
+/** @param readCard from the hub, for models whose card is not on this machine; without it no network is used */
+export async function propose(adapter: AdapterModel, places: SearchPlaces, readCard?: ReadCard): Promise<Proposals> {
+  const none: Proposals = { base: [], aligned: [], trainedOnBase: null, withoutBase: null };
+  if (adapter.trainedOn === null) return none;
+  const finder = new ModelFinder(adapter.path, places);
+  const named = await finder.named(adapter.trainedOn);
+  const stated = named === null ? nameIn(adapter.trainedOn) : await nameOfFolder(named);
+  const cardOf = localCards(finder, named, stated, readCard);
+  // What the table does not know may have a card that does.
+  const ancestry = await ancestryOf(isKnownModel(stated) ? originOf(stated).id : stated, cardOf);
+  const original = originOf(ancestry.original).id;
+  const why = whyOriginal(adapter.trainedOn, stated, original);
+  const pairing = pairingOf(original);
+  const trainedOnBase = pairing === undefined ? await asBase(original, ancestry.base, finder) : null;
+  const found = async (role: ModelRole, wanted: readonly Wanted[]): Promise<Proposal[]> =>
+    (await proposalsFor(role, wanted, finder)).map((proposal) =>
+      proposal.id?.toLowerCase() === stated.toLowerCase()
+        ? { ...proposal, why: { kind: 'named' }, copyOf: null }
+        : proposal,
+    );
+  if (trainedOnBase !== null) {
+    const { family, aligned } = trainedOnBase;
+    const own = await atPath(named, 'base', original, why);
+    return {
+      ...none,
+      base: [...own, ...without(own, await found('base', [{ id: original, why }]))],
+      aligned: await found(
+        'aligned',
+        aligned.map((id): Wanted => ({ id, why: { kind: 'aligned-from', family, of: original } })),
+      ),
+      trainedOnBase,
+    };
+  }
+  const own = await atPath(named, 'aligned', original, why);
+  return {
+    ...none,
+    aligned: [...own, ...without(own, await found('aligned', [{ id: original, why }]))],
+    base: await found('base', basesOf(ancestry, pairing)),
+    withoutBase: pairing?.base === null && ancestry.base === null ? pairing : null,
+  };
+}
+
+/** The card's word first: it is the model's own. Where the table says the same, it is one proposal. */
+function basesOf(ancestry: { base: string | null; saidBy: string | null }, pairing: Pairing | undefined): Wanted[] {
+  const wanted: Wanted[] = [];
+  if (ancestry.base !== null && ancestry.saidBy !== null) {
+    const id = originOf(ancestry.base).id;
+    const earlier = pairingOf(originOf(ancestry.saidBy).id);
+    const isFromTable = earlier !== undefined && earlier !== pairing && earlier.base === ancestry.base;
+    const why: Why = isFromTable
+      ? { kind: 'base-of', family: earlier.family, of: earlier.aligned }
+      : { kind: 'card', of: ancestry.saidBy };
+    wanted.push({ id, why });
+  }
+  const base = pairing?.base ?? null;
+  if (pairing && base !== null && !wanted.some(({ id }) => means(id, base)))
+    wanted.push({ id: base, why: { kind: 'base-of', family: pairing.family, of: pairing.aligned } });
+  return wanted;
+}
+
+/** Whether the model is a base: the table says so, or the cards of aligned models on this machine do. */
+async function asBase(id: string, ownBase: string | null, finder: ModelFinder): Promise<Proposals['trainedOnBase']> {
+  const known = alignedModelsOf(id);
+  if (known.length > 0) return { base: id, family: known[0]!.family, aligned: known.map(({ aligned }) => aligned) };
+  if (ownBase !== null || ALIGNED_NAME.test(id)) return null;
+  const aligned: string[] = [];
+  for (const repo of (await finder.cached()).slice(0, MOST_CARDS)) {
+    if (!ALIGNED_NAME.test(repo.id) || originOf(repo.id).how === 'quantised') continue;
+    const text = await cardIn((await snapshotsOf(repo)).map(({ folder }) => folder));
+    const card = text === null ? null : parseCard(text);
+    const isTuned = card !== null && (card.relation === null || card.relation === 'finetune');
+    if (isTuned && card.baseModels.length === 1 && means(card.baseModels[0]!, id)) aligned.push(repo.id);
+  }
+  return aligned.length > 0 ? { base: id, family: null, aligned } : null;
+}
+
+async function proposalsFor(role: ModelRole, wanted: readonly Wanted[], finder: ModelFinder): Promise<Proposal[]> {
+  const proposals: Proposal[] = [];
+  for (const { id, why } of wanted) {
+    const isRepo = id.includes('/') && isRepoId(id);
+    const candidates = await finder.find(id);
+    proposals.push(...candidates.map((candidate) => proposalOf(role, id, why, candidate)));
+    if (isRepo && !candidates.some(({ state }) => state.kind === 'here' || state.kind === 'incomplete')) {
+      const state: ModelState = { kind: 'absent' };
+      proposals.push({ role, name: id, id, folder: null, state, why, place: null, statedAs: null, copyOf: null });
+    }
+  }
+  // Sorting keeps the order of the reasons among those that are alike.
+  return proposals.sort((a, b) => usability(a) - usability(b)).slice(0, MOST_PROPOSALS);
+}
+
+function proposalOf(role: ModelRole, wanted: string, why: Why, candidate: Candidate): Proposal {
+  const { folder, id, place, statedAs, state } = candidate;
+  const repo = id ?? (wanted.includes('/') ? wanted : null);
+  const copyOf = id !== null && originOf(id).how === 'mirror' ? wanted : null;
+  return { role, name: id ?? basename(folder), id: repo, folder, state, why, place, statedAs, copyOf };
+}
+
+const usability = ({ state }: Proposal): number => ['here', 'incomplete', 'absent', 'pickle'].indexOf(state.kind);
+
+/** The folder that the adapter names by its path. */
+async function atPath(folder: string | null, role: ModelRole, original: string, why: Why): Promise<Proposal[]> {
+  if (folder === null) return [];
+  const state = await stateOf(folder);
+  // Of a quantised one the original is wanted.
+  if (state.kind === 'quantised') return [];
+  const id = cachedRepository(folder) ?? (original.includes('/') ? original : null);
+  const path: Place = { kind: 'path' };
+  return [{ role, name: id ?? basename(folder), id, folder, state, why, place: path, statedAs: null, copyOf: null }];
+}
+
+function without(these: readonly Proposal[], all: readonly Proposal[]): Proposal[] {
+  const isHere = these.some(({ state }) => state.kind === 'here');
+  return all.filter(
+    ({ folder, state }) => !these.some((one) => one.folder === folder) && !(isHere && state.kind === 'absent'),
+  );
+}
+
+function whyOriginal(trainedOn: string, stated: string, original: string): Why {
+  if (originOf(stated).how === 'same' && means(stated, original)) return { kind: 'named' };
+  const { how } = originOf(stated);
+  if (how === 'name') return { kind: 'named' };
+  const of = isRepoId(trainedOn) ? trainedOn : stated;
+  return { kind: 'original', of, how: how === 'quantised' ? 'quantised' : 'copy' };
+}
+
+/** What a path or an id that is not here calls the model. */
+function nameIn(trainedOn: string): string {
+  const cached = cachedRepository(trainedOn);
+  if (cached !== null) return cached;
+  return isRepoId(trainedOn) ? trainedOn : (trainedOn.split(/[\\/]/).findLast((part) => part !== '') ?? trainedOn);
+}
+
+/** The repository of a folder: its place in a cache, the name that it has, or what its configuration says. */
+async function nameOfFolder(folder: string): Promise<string> {
+  const cached = cachedRepository(folder);
+  if (cached !== null) return cached;
+  const name = basename(folder);
+  if (originOf(name).id.includes('/')) return name;
+  const stated = (await readObject(join(folder, 'config.json')))?._name_or_path;
+  return typeof stated === 'string' && isRepoId(stated) && stated.includes('/') ? stated : name;
+}
+
+/** Cards on this machine, then the hub's. Each is read once. */
+function localCards(finder: ModelFinder, named: string | null, stated: string, fromHub?: ReadCard): ReadCard {
+  return async (id) => {
+    const folders = named !== null && means(id, stated) ? [named] : [];
+    for (const repo of await finder.cached()) {
+      if (repo.id.toLowerCase() === id.toLowerCase())
+        folders.push(...(await snapshotsOf(repo)).map(({ folder }) => folder));
+    }
+    return (await cardIn(folders)) ?? (await fromHub?.(id)) ?? null;
+  };
+}
+
+async function cardIn(folders: readonly string[]): Promise<string | null> {
+  for (const folder of folders) {
+    const text = await beginningOf(join(folder, 'README.md'));
+    if (text !== null) return text;
+  }
+  return null;
+}
+
+async function beginningOf(path: string): Promise<string | null> {
+  return ReadableFile.with(path, async (file) =>
+    Buffer.from(await file.read(0, Math.min(file.size, MAX_FRONT_MATTER))).toString('utf8'),
+  ).catch(() => null);
+}

@@ -1,0 +1,161 @@
+// A proposal in words, alike wherever it is made; the words come from whoever shows it, in the language of the editor.
+import { format } from '../core/text';
+import { type Proposal, type Proposals } from './propose';
+
+export interface ProposalTexts {
+  named: string;
+  /** What the adapter names. */
+  quantised: string;
+  copy: string;
+  /** The model whose card it is. */
+  card: string;
+  /** Family, and the aligned model. */
+  baseOf: string;
+  /** Family, and the base. */
+  alignedFrom: string;
+  /** The base. */
+  cardSays: string;
+  /** The original. */
+  copyOf: string;
+  /** What the configuration says. */
+  statedAs: string;
+  path: string;
+  beside: string;
+  /** The folder of the setting. */
+  modelFolder: string;
+  cache: string;
+  /** Revision and commit. */
+  cacheRevision: string;
+  /** Commit. */
+  cacheCommit: string;
+  here: string;
+  absent: string;
+  pickle: string;
+  quantisedState: string;
+  /** Shards that are there, and all. */
+  shards: string;
+  /** Names of files. */
+  missing: string;
+  loading: string;
+  /** The base, and the list of aligned models. */
+  trainedOnBase: string;
+  /** The aligned model, and where that is said. */
+  withoutBase: string;
+}
+
+/** In the command line and the log. */
+export const englishTexts: ProposalTexts = {
+  named: 'named by the adapter',
+  quantised: 'the adapter names {0}, a quantised copy of it',
+  copy: 'the adapter names {0}, a copy of it',
+  card: 'base_model in the model card of {0}',
+  baseOf: '{0} family: the base of {1}',
+  alignedFrom: '{0} family: an aligned model made from {1}',
+  cardSays: 'its model card says base_model {0}',
+  copyOf: 'a copy of {0}',
+  statedAs: 'its config.json says {0}',
+  path: 'at the path that the adapter names',
+  beside: 'near the adapter',
+  modelFolder: 'in the model folder {0}',
+  cache: 'in the Hugging Face cache',
+  cacheRevision: 'in the Hugging Face cache (revision {0}, {1})',
+  cacheCommit: 'in the Hugging Face cache ({0})',
+  here: 'found',
+  absent: 'not on this machine',
+  pickle: 'in pickle format only, which is not read',
+  quantisedState: 'quantised',
+  shards: 'incomplete: {0} of {1} shards are there',
+  missing: 'incomplete: {0} is missing',
+  loading: 'incomplete: its download is not done',
+  trainedOnBase:
+    'The adapter was trained on {0}, a base model, not on an aligned one. Aligned models made from it: {1}.',
+  withoutBase: 'No base of {0} was published ({1}); without one there is no direction of alignment.',
+};
+
+/** “named by the adapter, in the Hugging Face cache (revision main, 5f0b02c)” */
+export function reasonText(proposal: Proposal, texts: ProposalTexts): string {
+  const place = placeText(proposal, texts);
+  return [whyText(proposal, texts), ...(place === null ? [] : [place])].join(', ');
+}
+
+/** “named by the adapter”, and what is to be known of a copy or of a name that a configuration gives. */
+export function whyText({ why, statedAs, copyOf }: Proposal, texts: ProposalTexts): string {
+  const parts = [kindText(why, texts)];
+  if (copyOf !== null) parts.push(format(texts.copyOf, copyOf));
+  if (statedAs !== null) parts.push(format(texts.statedAs, statedAs));
+  return parts.join(', ');
+}
+
+function kindText(why: Proposal['why'], texts: ProposalTexts): string {
+  switch (why.kind) {
+    case 'named':
+      return texts.named;
+    case 'original':
+      return format(why.how === 'quantised' ? texts.quantised : texts.copy, why.of);
+    case 'card':
+      return format(texts.card, why.of);
+    case 'base-of':
+      return format(texts.baseOf, why.family, lastPart(why.of));
+    case 'aligned-from':
+      return why.family === null
+        ? format(texts.cardSays, why.of)
+        : format(texts.alignedFrom, why.family, lastPart(why.of));
+  }
+}
+
+/** “in the Hugging Face cache (revision main, 5f0b02c)”, null where it is nowhere. */
+export function placeText({ place }: Proposal, texts: ProposalTexts): string | null {
+  switch (place?.kind) {
+    case undefined:
+      return null;
+    case 'path':
+      return texts.path;
+    case 'beside':
+      return texts.beside;
+    case 'model-folder':
+      return format(texts.modelFolder, place.folder);
+    case 'cache':
+      if (place.commit === null) return texts.cache;
+      return place.revision === null
+        ? format(texts.cacheCommit, place.commit)
+        : format(texts.cacheRevision, place.revision, place.commit);
+  }
+}
+
+/** “found”, “incomplete: 3 of 7 shards are there”, “not on this machine” */
+export function stateText({ state }: Pick<Proposal, 'state'>, texts: ProposalTexts): string {
+  switch (state.kind) {
+    case 'here':
+      return texts.here;
+    case 'absent':
+      return texts.absent;
+    case 'pickle':
+      return texts.pickle;
+    case 'quantised':
+      return texts.quantisedState;
+    case 'incomplete': {
+      const { shards, missing } = state;
+      // A configuration that is missing too comes with any download.
+      if (shards && shards.there < shards.total) return format(texts.shards, shards.there, shards.total);
+      return missing.length > 0 ? format(texts.missing, missing.join(', ')) : texts.loading;
+    }
+  }
+}
+
+/** What is to be known beside the proposals: an adapter of a base model, or an aligned model whose base was never published. */
+export function explanation({ trainedOnBase, withoutBase }: Proposals, texts: ProposalTexts): string | null {
+  if (trainedOnBase) return format(texts.trainedOnBase, trainedOnBase.base, trainedOnBase.aligned.join(', '));
+  return withoutBase && format(texts.withoutBase, withoutBase.aligned, withoutBase.source);
+}
+
+/**
+ * The command that brings a model into the cache, without weights in other formats. One pattern for .json and .safetensors alike: of several
+ * behind one --include, huggingface_hub from 1.0 on takes one only (its issue 4663), and of several --include earlier ones take the last.
+ */
+export function downloadCommand(id: string): string {
+  return `hf download ${id} --include "*.[js]*"`;
+}
+
+function lastPart(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1);
+}

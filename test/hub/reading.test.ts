@@ -1,0 +1,325 @@
+// Models on the hub as a user of the command line has them: the same numbers, few bytes, and what is kept of them.
+import assert from 'node:assert/strict';
+import { readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { type Report } from '../../src/core/report';
+import { cli, sample, temporaryFolder } from '../fixtures/make';
+import { HubServer } from './server';
+import {
+  adapter,
+  ALIGNED,
+  BASE,
+  cached,
+  environment,
+  everything,
+  inspect,
+  killed,
+  models,
+  neededBytes,
+  sizes,
+  startSample,
+} from './setting';
+
+const folder = temporaryFolder();
+const storage = join(folder, 'storage');
+const needed = neededBytes();
+const folders = models(join(sample, 'base'), join(sample, 'aligned'));
+const offline = (args: string[]): string[] => [...args, '--offline'];
+
+let hub: HubServer;
+let env: NodeJS.ProcessEnv;
+let fromDisk: Report;
+
+before(async () => {
+  hub = await startSample();
+  fromDisk = (await inspect(environment(hub, join(folder, 'other')), folders)).report;
+  hub.stop();
+});
+beforeEach(async () => {
+  rmSync(storage, { recursive: true, force: true });
+  (hub as HubServer | undefined)?.stop();
+  hub = await startSample();
+  env = environment(hub, storage);
+});
+after(() => {
+  hub.stop();
+});
+
+/** All but where the models are, and how long it took. */
+function numbers({ base, aligned, totals, ...rest }: Report): object {
+  return { ...rest, totals: { ...totals, seconds: 0 } };
+}
+
+/** The cache as an earlier run has left it. */
+async function warm(): Promise<void> {
+  assert.equal((await inspect(env)).status, 0);
+  hub.asked.length = 0;
+}
+
+describe('a pair on the hub', () => {
+  it('has the numbers of the same pair on disk, bit for bit, for hardly more bytes than are needed', async () => {
+    const { status, stderr, report } = await inspect(env);
+    assert.equal(status, 0);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.deepEqual(report.base, { path: `hf://${BASE}@${hub.commit(BASE)}`, name: BASE });
+    assert.deepEqual(report.aligned, { path: `hf://${ALIGNED}@${hub.commit(ALIGNED)}`, name: ALIGNED });
+    const half = `${(needed.weights / 2e6).toFixed(1)} MB of 2.3 MB to fetch; 0 bytes cached`;
+    assert.equal(stderr, `hf://${BASE}: ${half}\nhf://${ALIGNED}: ${half}\n`);
+    assert.ok(hub.sent <= 1.02 * needed.all, `${hub.sent} bytes for ${needed.all}`);
+    assert.ok(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0) >= needed.weights);
+  });
+
+  it('comes with several requests at once, and with one redirect a file', async () => {
+    hub.latency = 20;
+    assert.equal((await inspect(env)).status, 0);
+    assert.ok(hub.mostAtOnce >= 4 && hub.mostAtOnce <= 8, `${hub.mostAtOnce} at once`);
+    const redirected = hub.asked.filter(({ host, path }) => host === 'hub' && path.endsWith('.safetensors'));
+    // One each for the three files' headers, and no more.
+    assert.equal(redirected.length, 3);
+  });
+
+  it('gives a projection whose provenance is that of the folders, but for the names', async () => {
+    const provenance = async (args: string[], out: string): Promise<string> => {
+      const result = await cli(['project', adapter, ...args, '--out', join(folder, out), '--quiet'], { env });
+      assert.deepEqual([result.status, result.stderr], [0, '']);
+      return everything(join(folder, out)).replaceAll(join(folder, out), '');
+    };
+    const [hubs, disks] = [await provenance(models(), 'from-hub'), await provenance(folders, 'from-disk')];
+    assert.doesNotMatch(hubs, /hf:\/\/|127\.0\.0\.1/);
+    const headers = (text: string): string[] => [...text.matchAll(/headers\\?":\s*\\?"([0-9a-f]{64})/g)].map(([, hash]) => hash!); // prettier-ignore
+    assert.ok(headers(hubs).length >= 2);
+    assert.deepEqual(headers(hubs), headers(disks));
+  });
+
+  it('is looked up once more, and nothing of it is sent again', async () => {
+    await warm();
+    const { report, stderr } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.match(stderr, /^hf:\/\/toy\/base: 0 bytes of 2\.3 MB to fetch; 2\.2 MB cached\n/);
+    assert.deepEqual(
+      hub.asked.map(({ path }) => path),
+      [BASE, ALIGNED].map((id) => `/api/models/${id}/revision/main?blobs=true`),
+    );
+  });
+
+  it('asks nobody where the commits are given, or offline', async () => {
+    await warm();
+    const pinned = models(`hf://${BASE}@${hub.commit(BASE)}`, `hf://${ALIGNED}@${hub.commit(ALIGNED)}`);
+    for (const [args, more] of [
+      [pinned, {}],
+      [offline(models()), {}],
+      [models(), { HF_HUB_OFFLINE: '1' }],
+    ] as const) {
+      assert.deepEqual(numbers((await inspect({ ...env, ...more }, args)).report), numbers(fromDisk));
+    }
+    assert.deepEqual(hub.asked, []);
+  });
+
+  it('says offline what is not there', async () => {
+    const cold = await inspect(env, offline(models()));
+    assert.deepEqual([cold.status, cold.stdout], [1, '']);
+    assert.equal(cold.stderr, `safe-lora: hf://${BASE}: the model is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.\n`); // prettier-ignore
+    await warm();
+    rmSync(cached(storage, /toy--aligned.*\.tensor$/)[0]!);
+    const { status, stderr } = await inspect(env, offline([...models(), '--quiet']));
+    assert.equal(status, 1);
+    assert.match(stderr, /^safe-lora: hf:\/\/toy\/aligned: model-0000\d-of-00002\.safetensors: model\.\S+ is not in the cache, and offline [^\n]*\n$/); // prettier-ignore
+    assert.deepEqual(hub.asked, []);
+  });
+
+  it('is found under its bare name, but a folder of that name goes first', async () => {
+    const bare = await cli(['inspect', adapter, ...models(BASE, ALIGNED), '--json', '-'], { env, cwd: folder });
+    const report = JSON.parse(bare.stdout) as Report;
+    assert.deepEqual([report.base.name, report.aligned.name], [BASE, ALIGNED]);
+    hub.asked.length = 0;
+    const here = await cli(['inspect', 'adapters/mixed-all', ...models('./base', './aligned'), '--quiet'], { env, cwd: sample }); // prettier-ignore
+    assert.equal(here.status, 0);
+    const inside = await cli(['inspect', adapter, ...models('sample/base', 'sample/aligned'), '--quiet'], { env, cwd: join(sample, '..') }); // prettier-ignore
+    assert.equal(inside.status, 0);
+    assert.deepEqual(hub.asked, []);
+  });
+
+  it('goes with one on disk', async () => {
+    const { report } = await inspect(env, models(join(sample, 'base'), ALIGNED));
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.equal(report.base.path, join(sample, 'base'));
+  });
+
+  it('that is one model twice is refused before a weight is sent', async () => {
+    const { status, stderr } = await inspect(env, models(`hf://${BASE}`, `hf://${BASE}@${hub.commit(BASE)}`));
+    assert.equal(status, 1);
+    assert.match(stderr, /^safe-lora: hf:\/\/toy\/base: base and aligned hold the same weights/);
+    assert.equal(cached(storage, /\.tensor/).length, 0);
+  });
+
+  it('is new where its branch has moved, and is kept at both commits', async () => {
+    await warm();
+    const earlier = hub.commit(BASE);
+    hub.move(BASE);
+    const { report } = await inspect(env);
+    assert.notEqual(report.base.path, `hf://${BASE}@${earlier}`);
+    assert.equal(cached(storage, /toy--base.*\.tensor$/).length, 2 * cached(storage, /toy--aligned.*\.tensor$/).length);
+  });
+
+  it('names file and tensor where a weight is no number', async () => {
+    const name = 'model.safetensors';
+    const bytes = Buffer.from(readFileSync(join(sample, 'base', name)));
+    const start = 8 + Number(bytes.readBigUInt64LE());
+    // NaN, as BF16.
+    for (let at = start + 34_560; at < bytes.length; at += 2) bytes.writeUInt16LE(0x7fc0, at);
+    hub.replace(BASE, name, bytes);
+    const { status, stderr } = await inspect(env, [...models(), '--quiet']);
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^safe-lora: hf:\/\/toy\/base: model\.safetensors: model\.layers\.\S+ holds NaN or infinity; /,
+    );
+  });
+});
+
+describe('the cache', () => {
+  it('goes on after a kill where the dead run was', async () => {
+    hub.turns = [...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const), { kind: 'slow', piece: 2000, pause: 20 }]; // prettier-ignore
+    await killed(env, storage, 600_000);
+    const had = sizes(storage, /\.tensor(?:\.part)?$/).reduce((sum, size) => sum + size, 0);
+    assert.ok(
+      cached(storage, /\.tensor\.part$/).some((path) => readFileSync(path).length > 0),
+      'nothing was broken off',
+    );
+    assert.ok(had >= 600_000 && had < needed.weights);
+    hub.turns = [{ kind: 'whole' }];
+    hub.asked.length = 0;
+    const { report } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.equal(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0), needed.weights - had); // prettier-ignore
+  });
+
+  it('takes what a run had whole when it was killed, and throws away what is too long', async () => {
+    await warm();
+    const [whole, long] = cached(storage, /\.tensor$/);
+    renameSync(whole!, `${whole!}.part`);
+    writeFileSync(`${long!}.part`, Buffer.concat([readFileSync(long!), Buffer.alloc(9)]));
+    rmSync(long!);
+    const { report } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.equal(hub.weightRequests.length, 1);
+    assert.equal(cached(storage, /\.part$/).length, 0);
+  });
+
+  it('serves two runs at once, for which each tensor comes once', async () => {
+    hub.turns = [{ kind: 'slow', piece: 20_000, pause: 5 }];
+    const runs = await Promise.all([inspect(env), inspect(env), inspect(env)]);
+    for (const { report } of runs) assert.deepEqual(numbers(report), numbers(fromDisk));
+    const ranges = hub.weightRequests.map(({ path, range }) => `${path} ${range}`);
+    assert.equal(new Set(ranges).size, ranges.length);
+    assert.ok(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0) <= needed.all);
+  });
+
+  it('minds no claim of a process that is dead or long silent, and those of the living', async () => {
+    await warm();
+    const [dead, silent, foreign] = cached(storage, /\.tensor$/);
+    const ended = 2 ** 22 + 1;
+    writeFileSync(`${dead!}.claim`, JSON.stringify({ pid: ended, host: hostname() }));
+    writeFileSync(`${silent!}.claim`, JSON.stringify({ pid: 1, host: 'elsewhere' }));
+    const longAgo = new Date(Date.now() - 120_000);
+    utimesSync(`${silent!}.claim`, longAgo, longAgo);
+    writeFileSync(`${foreign!}.claim`, JSON.stringify({ pid: ended, host: 'elsewhere' }));
+    for (const path of [dead!, silent!, foreign!]) rmSync(path);
+    let done = false;
+    const run = inspect(env).finally(() => (done = true));
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.deepEqual([done, hub.weightRequests.length], [false, 2]);
+    rmSync(`${foreign!}.claim`);
+    assert.deepEqual(numbers((await run).report), numbers(fromDisk));
+    assert.equal(hub.weightRequests.length, 3);
+  });
+
+  it('fetches anew what is not as long as it should be', async () => {
+    await warm();
+    const [one, other] = cached(storage, /\.tensor$/);
+    const [header] = cached(storage, /\.header$/);
+    const [text] = cached(storage, /\.text$/);
+    truncateSync(one!, 100);
+    writeFileSync(other!, Buffer.concat([readFileSync(other!), Buffer.alloc(1)]));
+    truncateSync(header!, 50);
+    truncateSync(text!, 3);
+    const { report } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.ok(hub.weightRequests.length >= 3 && hub.weightRequests.length <= 4, `${hub.weightRequests.length}`);
+  });
+
+  it('evicts what was not used for the longest time, and nothing that a run needs', async () => {
+    const limit = { SAFE_LORA_CACHE_LIMIT: String(2 * needed.weights - 1) };
+    await warm();
+    const first = cached(storage, /\.tensor$/);
+    const longAgo = new Date(Date.now() - 86_400_000);
+    for (const path of first) utimesSync(path, longAgo, longAgo);
+    // As many bytes again, under another commit.
+    hub.move(BASE);
+    hub.move(ALIGNED);
+    assert.equal((await inspect({ ...env, ...limit })).status, 0);
+    const kept = cached(storage, /\.tensor$/);
+    assert.equal(kept.length, 2 * first.length - 1);
+    assert.equal(kept.filter((path) => first.includes(path)).length, first.length - 1);
+    // What is needed is more than the limit: it is all there while it is used, and cut to the limit after that.
+    hub.asked.length = 0;
+    const small = await inspect({ ...env, SAFE_LORA_CACHE_LIMIT: '100000' });
+    assert.deepEqual(numbers(small.report), numbers(fromDisk));
+    assert.equal(hub.weightRequests.length, 0);
+    assert.ok(sizes(storage, /\.tensor$/).reduce((sum, size) => sum + size, 0) <= 100_000);
+    const wrong = await inspect({ ...env, SAFE_LORA_CACHE_LIMIT: '20 GB' });
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /SAFE_LORA_CACHE_LIMIT is "20 GB"/);
+  });
+});
+
+describe('safe-lora pairs', () => {
+  it('lists the pairs seen with their cached bytes, and removes what no other pair uses', async () => {
+    assert.match((await cli(['pairs'], { env })).stdout, /^no pairs yet/);
+    await warm();
+    assert.equal((await inspect(env, models(join(sample, 'base'), ALIGNED))).status, 0);
+    const listed = await cli(['pairs', 'list', '--json', '-'], { env });
+    const { schema, pairs } = JSON.parse(listed.stdout) as {
+      schema: string;
+      pairs: { id: string; base: string; aligned: string; cachedBytes: number }[];
+    };
+    assert.equal(schema, 'safe-lora/pairs@1');
+    assert.deepEqual(
+      pairs.map(({ base, aligned, cachedBytes }) => [base, aligned, cachedBytes]),
+      [
+        [join(sample, 'base'), `hf://${ALIGNED}@${hub.commit(ALIGNED)}`, needed.weights / 2],
+        [`hf://${BASE}@${hub.commit(BASE)}`, `hf://${ALIGNED}@${hub.commit(ALIGNED)}`, needed.weights],
+      ],
+    );
+    const text = await cli(['pairs'], { env });
+    for (const { id, base } of pairs) assert.ok(text.stdout.includes(id) && text.stdout.includes(base));
+    const removed = await cli(['pairs', 'remove', pairs[1]!.id], { env });
+    assert.equal(removed.stdout, `removed  ${pairs[1]!.id}, ${(needed.weights / 2e6).toFixed(1)} MB of cached weights\n`); // prettier-ignore
+    assert.equal(cached(storage, /toy--base/).length, 0);
+    assert.ok(cached(storage, /toy--aligned.*\.tensor$/).length > 0);
+    assert.equal((await cli(['pairs', 'remove', pairs[0]!.id], { env })).status, 0);
+    assert.equal(cached(storage, /./).length, 0);
+    const unknown = await cli(['pairs', 'remove', pairs[0]!.id], { env });
+    assert.equal(unknown.status, 1);
+    assert.match(unknown.stderr, /^safe-lora: There is no pair \w{8}; safe-lora pairs lists/);
+  });
+
+  it('removes nothing that a running job reads', async () => {
+    hub.turns = [{ kind: 'slow', piece: 4000, pause: 20 }];
+    const run = inspect(env);
+    while (cached(storage, /\.tensor\.part$/).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    const { stdout } = await cli(['pairs', '--json', '-'], { env });
+    const [{ id }] = (JSON.parse(stdout) as { pairs: [{ id: string }] }).pairs;
+    const refused = await cli(['pairs', 'remove', id], { env });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /a running job reads it/);
+    assert.deepEqual(numbers((await run).report), numbers(fromDisk));
+  });
+
+  it('tells misuse apart', async () => {
+    for (const args of [['show'], ['list', 'x'], ['remove'], ['remove', 'a', 'b'], ['remove', 'a', '--json', '-']])
+      assert.equal((await cli(['pairs', ...args], { env })).status, 2, args.join(' '));
+  });
+});
