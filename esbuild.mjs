@@ -8,7 +8,12 @@ rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
 const common = { outdir: 'dist', bundle: true, sourcemap: true, logLevel: 'warning' };
 await build({
   ...common,
-  entryPoints: { extension: 'src/host/extension.ts', cli: 'src/cli/main.ts', 'engine-child': 'src/engine/child.ts' },
+  entryPoints: {
+    extension: 'src/host/extension.ts',
+    cli: 'src/cli/main.ts',
+    'engine-child': 'src/engine/child.ts',
+    gpus: 'src/engine/gpus-program.ts',
+  },
   platform: 'node',
   target: 'node20',
   format: 'cjs',

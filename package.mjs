@@ -58,7 +58,9 @@ function expectedEntries(target) {
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
     ...sampleFiles(),
-    ...['extension.js', 'cli.js', 'engine-child.js', 'page.js', 'comparison.js'].map((name) => `dist/${name}`),
+    ...['extension.js', 'cli.js', 'engine-child.js', 'gpus.js', 'page.js', 'comparison.js'].map(
+      (name) => `dist/${name}`,
+    ),
     ...names('dist', /^(page|comparison)\.css$/).map((name) => `dist/${name}`),
     ...runtimeScripts().map((path) => `${staged}/${path}`),
     ...binaries[target].map((name) => `${staged}/${binaryFolder(target)}/${name}`),

@@ -444,9 +444,20 @@ function runText(run: RunView, states: PageStrings['states']): string | null {
     case 'idle':
       return states.idle;
     case 'running':
-      return run.bytesTotal > 0
-        ? format(states.running, run.modulesDone, run.modulesTotal, bytesText(run.bytesDone), bytesText(run.bytesTotal))
-        : format(states.runningBare, run.modulesDone, run.modulesTotal);
+      return [
+        run.bytesTotal > 0
+          ? format(
+              states.running,
+              run.modulesDone,
+              run.modulesTotal,
+              bytesText(run.bytesDone),
+              bytesText(run.bytesTotal),
+            )
+          : format(states.runningBare, run.modulesDone, run.modulesTotal),
+        ...(run.fetched && run.fetched.bytesToFetch > 0
+          ? [format(states.fetching, bytesText(run.fetched.bytesFetched), bytesText(run.fetched.bytesToFetch))]
+          : []),
+      ].join(' · ');
     case 'cancelled':
       return run.modulesDone > 0 ? format(states.cancelled, run.modulesDone, run.modulesTotal) : states.cancelledEarly;
     case 'failed':

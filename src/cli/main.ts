@@ -211,7 +211,11 @@ function show(
 
 async function doctor(json: string | undefined): Promise<void> {
   await checkJsonTarget(json);
-  const found = await examine(devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION });
+  const found = await examine(devices, {
+    tool: SAFE_LORA_VERSION,
+    onnxruntime: ONNXRUNTIME_VERSION,
+    gpusProgram: join(__dirname, 'gpus.js'),
+  });
   statusLine.clear();
   if (json !== '-') process.stdout.write(`${doctorLines(found).join('\n')}\n`);
   await writeJson(json, found);

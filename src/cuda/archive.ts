@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import { fileError, SafeLoraError } from '../core/errors';
 import { ReadableFile } from '../core/files';
 import { sync } from '../core/replace';
@@ -31,6 +31,8 @@ export async function extract(
   await ReadableFile.with(archive, () => Promise.resolve());
   let zip: ZipFile | undefined;
   try {
+    // Loaded for an install alone.
+    const { openPromise } = await import('yauzl');
     zip = await openPromise(archive, { autoClose: false });
     const entries = await entriesOf(zip, archive);
     await requirePackage(zip, entries, archive, wanted);

@@ -1,15 +1,11 @@
 // What this machine can compute on: the report of `safe-lora doctor` and of the editor's "Show Compute Devices".
-import { execFile } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { realpath } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { type ChosenDevice, type DeviceCheck, type Devices } from './devices';
+import { type Gpu } from './gpus';
 import { type Provider, providers } from './providers';
 
-export interface Gpu {
-  name: string;
-  memoryMiB: number | null;
-  driver: string | null;
-}
+const GPUS_TIMEOUT_MS = 20_000;
 
 export type ProviderReport = { provider: Provider } & DeviceCheck;
 
@@ -30,7 +26,7 @@ export interface DoctorReport {
 /** Tries every provider anew, one after the other, so that none is timed while another computes. */
 export async function examine(
   devices: Devices,
-  versions: { tool: string; onnxruntime: string },
+  versions: { tool: string; onnxruntime: string; gpusProgram: string },
 ): Promise<DoctorReport> {
   const checked: ProviderReport[] = [];
   for (const provider of providers) checked.push({ provider, ...(await devices.checkAgain(provider)) });
@@ -40,7 +36,7 @@ export async function examine(
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     onnxruntime: versions.onnxruntime,
-    gpus: await listGpus(),
+    gpus: await askForGpus(versions.gpusProgram),
     cudaLibraries: await listCudaLibraries(devices),
     providers: checked,
     auto: await devices.choose('auto'),
@@ -56,26 +52,13 @@ async function listCudaLibraries(devices: Devices): Promise<DoctorReport['cudaLi
   );
 }
 
-/** By the system's own tools; none where these say nothing. */
-export async function listGpus(): Promise<Gpu[]> {
-  // Loaded for this alone.
-  const { graphics } = await import('systeminformation');
-  const { controllers } = await graphics();
-  const gpus = controllers.map(({ name, model, memoryTotal, vram, driverVersion }) => ({
-    name: name ?? model,
-    memoryMiB: memoryTotal ?? vram ?? null,
-    driver: driverVersion ?? null,
-  }));
-  // Containers often have nvidia-smi and not lspci, by which the others are found.
-  return gpus.length > 0 ? gpus : nvidiaGpus();
-}
-
-async function nvidiaGpus(): Promise<Gpu[]> {
-  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
-  const said = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
-  const lines = said?.stdout.split('\n').filter(Boolean) ?? [];
-  return lines.map((line) => {
-    const [name, memory, driver] = line.split(', ');
-    return { name: name!, memoryMiB: Number(memory) || null, driver: driver ?? null };
+/** Asked of a process of its own: the library is large, and waits for the system's tools without letting anything else run. */
+async function askForGpus(program: string): Promise<Gpu[]> {
+  const child = fork(program, [], { execArgv: [], stdio: 'ignore', timeout: GPUS_TIMEOUT_MS });
+  return new Promise((resolve) => {
+    child.on('message', (gpus) => {
+      resolve(gpus as Gpu[]);
+    });
+    for (const end of ['error', 'close']) child.on(end, () => { resolve([]); }); // prettier-ignore
   });
 }

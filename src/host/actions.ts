@@ -8,6 +8,7 @@ import { type OpenedDocument } from './editor/opened-document';
 import { type ModelRole } from './editor/protocol';
 import { Cancelled, modelsUnknown, requireTrust } from './errors';
 import { type ModelPairs } from './models';
+import { type Proposals } from '../models/propose';
 
 /** A run shorter than this shows no notification; the page shows it anyway. */
 const NOTIFY_AFTER_MS = 800;
@@ -49,9 +50,10 @@ export class EditorActions {
     // Where both are asked for, the two may change places.
     if (roles.length > 1) pair = {};
     const proposals = await this.models.propose(adapter.adapter, adapter.uri);
+    const askHub = (): Promise<Proposals> => this.models.propose(adapter.adapter, adapter.uri, true);
     for (const [i, role] of roles.entries()) {
       const both = roles.length > 1 && i === 0;
-      const choice = await this.models.choose({ role, adapter: adapter.adapter, pair, proposals, both });
+      const choice = await this.models.choose({ role, adapter: adapter.adapter, pair, proposals, both, askHub });
       if (choice === undefined) throw new Cancelled();
       if ('pair' in choice) {
         pair = choice.pair;
@@ -190,15 +192,13 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
   await vscode.window.withProgress(options, async (progress, token) => {
     let shown = 0;
     const tell = (): void => {
-      const { bytesDone, bytesTotal, modulesDone, modulesTotal } = measurement.view(adapter.firstSelection);
-      const share = bytesTotal > 0 ? (100 * bytesDone) / bytesTotal : 0;
-      const message = vscode.l10n.t(
-        '{0} of {1} modules, {2} of {3}',
-        modulesDone,
-        modulesTotal,
-        bytesText(bytesDone),
-        bytesText(bytesTotal),
-      );
+      const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measurement.view(adapter.firstSelection);
+      const travels = fetched !== null && fetched.bytesToFetch > 0;
+      const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];
+      const share = total > 0 ? (100 * done) / total : 0;
+      const message = travels
+        ? vscode.l10n.t('{0} of {1} fetched from the hub', bytesText(done), bytesText(total))
+        : vscode.l10n.t('{0} of {1} modules, {2} of {3}', modulesDone, modulesTotal, bytesText(done), bytesText(total));
       progress.report({ message, increment: share - shown });
       shown = share;
     };

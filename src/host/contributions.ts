@@ -20,6 +20,7 @@ export const commands = {
   sortAdapters: 'safeLora.sortAdapters',
   dismissReport: 'safeLora.dismissReport',
   showDismissedReports: 'safeLora.showDismissedReports',
+  setHubToken: 'safeLora.setHubToken',
   showDevices: 'safeLora.showDevices',
   installCuda: 'safeLora.installCuda',
 } as const;

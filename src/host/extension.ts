@@ -6,6 +6,7 @@ import { Commands } from './commands';
 import { CudaInstall } from './cuda-install';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './engine-service';
+import { HubService } from './hub-service';
 import { ConfigHints } from './inline/config-hints';
 import { ConfigHover } from './inline/config-hover';
 import { ConfigLenses } from './inline/config-lenses';
@@ -32,11 +33,12 @@ import { StatusBar } from './views/status-bar';
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
   const engine = new EngineService(context.extensionPath, context.globalStorageUri.fsPath, log);
-  const models = new ModelPairs();
+  const hub = new HubService(context.globalStorageUri.fsPath, context.secrets, log);
+  const models = new ModelPairs(hub);
   const storage = context.storageUri ?? context.globalStorageUri;
   const originals = new OriginalsPlace(storage);
   const inspections = new InspectionStore(storage);
-  const services = { engine, models, originals, inspections, log };
+  const services = { engine, hub, models, originals, inspections, log };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);
@@ -48,6 +50,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     engine,
+    hub,
     inspections,
     editor,
     adapters,

@@ -2,10 +2,12 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
+import { isRepoId } from '../models/card';
 import { type Proposal, type Proposals } from '../models/propose';
 import { downloadCommand, explanation, placeText, stateText, whyText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ModelRole } from './editor/protocol';
+import { hubReference } from './hub-service';
 import { proposalTexts } from './proposal-texts';
 
 /** What the user chose: a folder for the role that was asked for, or a proposed pair. */
@@ -19,6 +21,8 @@ export interface Question {
   proposals: Proposals;
   /** Both models are asked for, so that a pair can be proposed. */
   both: boolean;
+  /** The proposals once more, with what model cards on the hub say. */
+  askHub: () => Promise<Proposals>;
 }
 
 interface ModelItem extends vscode.QuickPickItem {
@@ -27,6 +31,8 @@ interface ModelItem extends vscode.QuickPickItem {
   unusable?: Proposal;
   explains?: string;
   browses?: true;
+  asksHub?: true;
+  asksCard?: true;
 }
 
 /** Weights of a model in the workspace, in either of the two forms that are read. */
@@ -46,7 +52,17 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
     if (chosen?.explains !== undefined) {
       await explain(chosen.explains, question.proposals);
     } else if (chosen?.unusable) {
-      if (!(await offerDownload(chosen.unusable))) return undefined;
+      const answer = await offerDownload(chosen.unusable);
+      if (answer !== 'again') return answer;
+    } else if (chosen?.asksCard) {
+      question = { ...question, proposals: await question.askHub() };
+      if (question.proposals.base.length === 0) {
+        const none = vscode.l10n.t('The model card of {0} on the hub names no base model.', adapter.trainedOn!);
+        await vscode.window.showInformationMessage(none, { modal: true });
+      }
+    } else if (chosen?.asksHub) {
+      const folder = await askForReference(title);
+      if (folder !== undefined) return { folder };
     } else if (chosen?.browses) {
       return browse(title, pair[role] ?? (role === 'base' ? pair.aligned : pair.base), adapter);
     } else {
@@ -60,7 +76,8 @@ function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Then
   const placeHolder = adapter.trainedOn
     ? vscode.l10n.t('The adapter says that it was trained on {0}', adapter.trainedOn)
     : vscode.l10n.t('A folder with config.json and safetensors files');
-  return vscode.window.showQuickPick([...items, separator(''), browse], {
+  const hub: ModelItem = { label: `$(cloud) ${vscode.l10n.t('A Model on the Hub…')}`, asksHub: true };
+  return vscode.window.showQuickPick([...items, separator(''), browse, hub], {
     title,
     placeHolder,
     matchOnDescription: true,
@@ -91,6 +108,7 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
     ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
     ...(both ? pairItem(proposals) : []),
     ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
+    ...(role === 'base' && proposed.length === 0 && isRepoId(adapter.trainedOn ?? '') ? [cardItem(adapter)] : []),
     ...section(vscode.l10n.t('in the workspace'), workspace),
   ];
 }
@@ -133,6 +151,11 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
   };
 }
 
+function cardItem({ trainedOn }: Adapter): ModelItem {
+  const label = vscode.l10n.t('Ask the hub for the base of {0}', trainedOn!);
+  return { label: `$(cloud) ${label}`, detail: vscode.l10n.t('reads its model card, nothing else'), asksCard: true };
+}
+
 function explanationItem(explained: string, { trainedOnBase }: Proposals, adapter: Adapter): ModelItem {
   const label = trainedOnBase
     ? vscode.l10n.t('{0} was trained on a base model', adapter.name)
@@ -149,8 +172,20 @@ async function explain(explained: string, { trainedOnBase }: Proposals): Promise
   await vscode.window.showInformationMessage(explained, { modal: true, detail });
 }
 
-/** @returns whether another model is to be chosen */
-async function offerDownload(proposal: Proposal): Promise<boolean> {
+/** @returns undefined where the user gave up */
+async function askForReference(title: string): Promise<string | undefined> {
+  const given = await vscode.window.showInputBox({
+    title,
+    prompt: vscode.l10n.t('Only the weights that the adapter touches are fetched, after another question.'),
+    placeHolder: 'org/name, hf://org/name@revision',
+    validateInput: (text) =>
+      hubReference(text) === null ? vscode.l10n.t('Write org/name, or hf://org/name@revision.') : null,
+  });
+  return given === undefined ? undefined : (hubReference(given) ?? undefined);
+}
+
+/** @returns 'again' where another model is to be chosen, undefined where the user gave up */
+async function offerDownload(proposal: Proposal): Promise<Choice | 'again' | undefined> {
   const { id, name } = proposal;
   const again = vscode.l10n.t('Choose Another');
   const copy = vscode.l10n.t('Copy Command');
@@ -158,12 +193,17 @@ async function offerDownload(proposal: Proposal): Promise<boolean> {
   const detail =
     command === null
       ? vscode.l10n.t('Copy or download it again, then choose it.')
-      : vscode.l10n.t('Download it in a terminal, then choose it here:\n\n{0}', command);
+      : vscode.l10n.t(
+          'Read from the hub what the adapter touches, a small part as a rule. Or download all of it in a terminal, then choose it here:\n\n{0}',
+          command,
+        );
   const message = `${name}: ${stateText(proposal, proposalTexts())}.`;
-  const buttons = command === null ? [again] : [copy, again];
+  const read = vscode.l10n.t('Read from the Hub');
+  const buttons = command === null ? [again] : [read, copy, again];
   const chosen = await vscode.window.showWarningMessage(message, { modal: true, detail }, ...buttons);
+  if (chosen === read) return { folder: `hf://${id!}` };
   if (chosen === copy && command !== null) await vscode.env.clipboard.writeText(command);
-  return chosen === again;
+  return chosen === again ? 'again' : undefined;
 }
 
 async function browse(title: string, start: string | undefined, adapter: Adapter): Promise<Choice | undefined> {

@@ -2,12 +2,11 @@
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
-import { openCheckpoint } from '../core/checkpoint';
-import { type ReadCard } from '../models/card';
 import { propose, type Proposals } from '../models/propose';
-import { type ModelPair, SECTION } from './contributions';
+import { commands, type ModelPair, SECTION } from './contributions';
 import { type ModelRole } from './editor/protocol';
 import { errorView } from './errors';
+import { type HubService, isOnHub } from './hub-service';
 import { type Choice, pickModel, type Question } from './model-picker';
 import { setting } from './settings';
 
@@ -22,8 +21,7 @@ export class ModelPairs {
   /** Other models were chosen, for this window at least. */
   readonly onDidChange = this.changed.event;
 
-  /** @param readCard a model's card from the hub; without it only cards on this machine are read */
-  constructor(private readonly readCard?: ReadCard) {}
+  constructor(private readonly hub: HubService) {}
 
   /** What is known of the adapter's models; either may still be missing. */
   find(adapter: ModelKey, scope: vscode.Uri): Partial<ModelPair> {
@@ -49,10 +47,14 @@ export class ModelPairs {
     this.chosen.delete(key);
   }
 
-  /** What this machine has for the adapter, and what is known of its models; nothing is applied. */
-  propose({ trainedOn, path }: ModelKey, scope: vscode.Uri): Promise<Proposals> {
+  /**
+   * What this machine has for the adapter, and what is known of its models; nothing is applied.
+   * @param asksHub reads model cards from the hub as well: only where the user wants it
+   */
+  propose({ trainedOn, path }: ModelKey, scope: vscode.Uri, asksHub = false): Promise<Proposals> {
     const modelFolders = setting('modelFolders', scope).map(expandHome);
-    return propose({ trainedOn, path }, { env: process.env, home: homedir(), modelFolders }, this.readCard);
+    const places = { env: process.env, home: homedir(), modelFolders };
+    return propose({ trainedOn, path }, places, asksHub ? (id) => this.hub.card(id) : undefined);
   }
 
   /**
@@ -67,20 +69,30 @@ export class ModelPairs {
       if (choice === undefined) return undefined;
       const problem =
         'pair' in choice
-          ? ((await folderProblems(choice.pair))[0]?.message ?? null)
+          ? ((await folderProblems(choice.pair, this.hub))[0]?.message ?? null)
           : // With both known, the other's folder means that they change places.
-            await problemOf(choice.folder, pair[role] === undefined ? other : undefined, role);
+            await problemOf(choice.folder, pair[role] === undefined ? other : undefined, role, this.hub);
       if (problem === null) return choice;
       const again = vscode.l10n.t('Choose Another');
-      if ((await vscode.window.showErrorMessage(problem, { modal: true }, again)) !== again) return undefined;
+      const setToken = vscode.l10n.t('Set Token…');
+      const asked = 'pair' in choice ? Object.values(choice.pair) : [choice.folder];
+      const buttons = asked.some(isOnHub) ? [setToken, again] : [again];
+      const next = await vscode.window.showErrorMessage(problem, { modal: true }, ...buttons);
+      if (next === undefined) return undefined;
+      if (next === setToken) await vscode.commands.executeCommand(commands.setHubToken);
     }
   }
 }
 
-async function problemOf(folder: string, other: string | undefined, role: ModelRole): Promise<string | null> {
+async function problemOf(
+  folder: string,
+  other: string | undefined,
+  role: ModelRole,
+  hub: Pick<HubService, 'open'>,
+): Promise<string | null> {
   try {
-    const { realPath } = await openCheckpoint(folder);
-    if (other === undefined || (await openCheckpoint(other)).realPath !== realPath) return null;
+    const { realPath } = await hub.open(folder);
+    if (other === undefined || (await hub.open(other)).realPath !== realPath) return null;
     return role === 'base'
       ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
       : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
@@ -90,13 +102,17 @@ async function problemOf(folder: string, other: string | undefined, role: ModelR
 }
 
 /** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
-export async function folderProblems(pair: ModelPair): Promise<{ role: ModelRole; message: string }[]> {
+export async function folderProblems(
+  pair: ModelPair,
+  hub: Pick<HubService, 'open'>,
+): Promise<{ role: ModelRole; message: string }[]> {
   const [base, aligned] = [expandHome(pair.base), expandHome(pair.aligned)];
   const problems = {
-    base: await problemOf(base, undefined, 'base'),
-    aligned: await problemOf(aligned, undefined, 'aligned'),
+    base: await problemOf(base, undefined, 'base', hub),
+    aligned: await problemOf(aligned, undefined, 'aligned', hub),
   };
-  if (problems.base === null && problems.aligned === null) problems.aligned = await problemOf(aligned, base, 'aligned');
+  if (problems.base === null && problems.aligned === null)
+    problems.aligned = await problemOf(aligned, base, 'aligned', hub);
   return (['base', 'aligned'] as const).flatMap((role) => {
     const message = problems[role];
     return message === null ? [] : [{ role, message }];

@@ -1,9 +1,11 @@
 // A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
 import { findNodeAtLocation, type Node, parseTree } from 'jsonc-parser';
 import * as vscode from 'vscode';
+import { openCheckpoint } from '../core/checkpoint';
 import { kindOf } from '../core/files';
 import { SECTION, type Settings, settingNames } from './contributions';
 import { Disposable } from './dispose';
+import { isOnHub } from './hub-service';
 import { expandHome, folderProblems } from './models';
 import { checkSetting, type WrongValue } from './setting-rules';
 import { wantedText } from './settings';
@@ -169,14 +171,19 @@ async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
   return (await Promise.all(found)).flat();
 }
 
+/** A model on the hub is looked at when it is used: settings are read without the network. */
+const folders = { open: openCheckpoint };
+
 /** The pairs whose folders hold no model, or the same one twice. */
 async function wrongPairs(pairs: unknown): Promise<Problem[]> {
   const found = Object.entries(checkSetting('pairs', pairs).value).map(async ([key, pair]) =>
-    (await folderProblems(pair)).map(({ role, message }): Problem => ({
-      setting: 'pairs',
-      path: [key, role],
-      message,
-    })),
+    (await folderProblems(pair, folders))
+      .filter(({ role }) => !isOnHub(pair[role]))
+      .map(({ role, message }): Problem => ({
+        setting: 'pairs',
+        path: [key, role],
+        message,
+      })),
   );
   return (await Promise.all(found)).flat();
 }

@@ -7,6 +7,7 @@ import { type WorkspaceAdapters } from './adapters';
 import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from './contributions';
 import { Disposable } from './dispose';
 import { errorView, modelsUnknown } from './errors';
+import { isOnHub } from './hub-service';
 import { type ModelPairs } from './models';
 import { commandLine, type TaskDefinition } from './task-arguments';
 
@@ -120,7 +121,7 @@ function absolute(path: string, scope: vscode.WorkspaceFolder | undefined): stri
   const folder = scope?.uri.fsPath ?? '';
   const expanded = path.replaceAll('${workspaceFolder}', () => folder).replace(/^~(?=[\\/]|$)/, homedir); // prettier-ignore
   // Other variables are replaced in the arguments of the process.
-  return isAbsolute(expanded) || expanded.startsWith('${') ? expanded : join(folder, expanded);
+  return isAbsolute(expanded) || expanded.startsWith('${') || isOnHub(expanded) ? expanded : join(folder, expanded);
 }
 
 /** A task that cannot be run says why where its output would stand, in the form that the problem matcher knows. */

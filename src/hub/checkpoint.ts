@@ -13,7 +13,7 @@ import { MAX_JSON_BYTES, parseJsonObject, ReadableFile, stampOf } from '../core/
 import { hashBytes, headerLength, parseHeader, type SafetensorsFile, type TensorInfo } from '../core/safetensors';
 import { cacheName, HubCache } from './cache';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
-import { isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
+import { DEFAULT_REVISION, isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
 
 export interface HubOptions extends HubAccess {
   /** The folder that the processes of a user share. */
@@ -28,6 +28,7 @@ export interface HubOptions extends HubAccess {
 const MOST_SPECULATIVE_BYTES = 65_536;
 /** Of a file, so that what was read for nothing does not count. */
 const SPECULATIVE_SHARE = 0.001;
+const CARD = 'README.md';
 
 /** Models wherever they are: folders, and the hub. */
 export class Hub {
@@ -50,6 +51,21 @@ export class Hub {
     return new HubModel(given, reference, info, this.cache, this.options.offline ? null : this.client).checkpoint(
       signal,
     );
+  }
+
+  /**
+   * A model's card, its README.md with the metadata before it.
+   * @returns null where it has none, or one too large to be a card
+   * @throws SafeLoraError
+   */
+  async card(id: string, signal: AbortSignal = new AbortController().signal): Promise<string | null> {
+    const reference = { id, revision: DEFAULT_REVISION };
+    if (this.options.offline) throw notCached(reference, 'the model card');
+    const { sizes, commit } = await this.look(reference, signal);
+    const size = sizes.get(CARD);
+    if (size === undefined || size > MAX_JSON_BYTES) return null;
+    const bytes = await this.client.file({ id, revision: commit }, CARD, size, signal);
+    return new TextDecoder().decode(bytes);
   }
 
   private async look(reference: Reference, signal: AbortSignal): Promise<ModelInfo> {

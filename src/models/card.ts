@@ -1,5 +1,4 @@
 // A model card's front matter: which model it says that this one was made from.
-import { parse } from 'yaml';
 import { plainName, unquantisedName } from '../core/checkpoint';
 import { isObject } from '../core/objects';
 import { pairingOf } from './families';
@@ -41,9 +40,11 @@ export function isRepoId(text: string): boolean {
 }
 
 /** @returns null where the text has no front matter that can be read */
-export function parseCard(text: string): Card | null {
+export async function parseCard(text: string): Promise<Card | null> {
   const front = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text.slice(0, MAX_FRONT_MATTER))?.[1];
   if (front === undefined) return null;
+  // Loaded for the few who have a card to read.
+  const { parse } = await import('yaml');
   let data: unknown;
   try {
     data = parse(front, { maxAliasCount: MOST_ALIASES, logLevel: 'error' });
@@ -65,7 +66,7 @@ export async function ancestryOf(id: string, readCard: ReadCard): Promise<Ancest
   let original = id;
   for (let step = 0; step < MOST_STEPS; step++) {
     const text = await readCard(original);
-    const card = text === null ? null : parseCard(text);
+    const card = text === null ? null : await parseCard(text);
     const parent = card?.baseModels.length === 1 ? card.baseModels[0]! : null;
     if (card === null || parent === null || seen.has(parent.toLowerCase())) break;
     seen.add(parent.toLowerCase());

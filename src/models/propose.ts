@@ -139,7 +139,7 @@ async function asBase(id: string, ownBase: string | null, finder: ModelFinder): 
   for (const repo of (await finder.cached()).slice(0, MOST_CARDS)) {
     if (!ALIGNED_NAME.test(repo.id) || originOf(repo.id).how === 'quantised') continue;
     const text = await cardIn((await snapshotsOf(repo)).map(({ folder }) => folder));
-    const card = text === null ? null : parseCard(text);
+    const card = text === null ? null : await parseCard(text);
     const isTuned = card !== null && (card.relation === null || card.relation === 'finetune');
     if (isTuned && card.baseModels.length === 1 && means(card.baseModels[0]!, id)) aligned.push(repo.id);
   }

@@ -249,8 +249,12 @@ function end(
   response.writeHead(status, headers).end(body);
 }
 
+const etags = new WeakMap<Buffer, string>();
+
 function etagOf(bytes: Buffer): string {
-  return `"${createHash('sha1').update(bytes).digest('hex')}"`;
+  const etag = etags.get(bytes) ?? `"${createHash('sha1').update(bytes).digest('hex')}"`;
+  etags.set(bytes, etag);
+  return etag;
 }
 
 function origin(server: Server): string {

@@ -5,7 +5,7 @@ import { ancestryOf, MAX_FRONT_MATTER, parseCard, type ReadCard } from '../../sr
 import { readme } from './cache';
 
 describe('a model card', () => {
-  const cards: [string, string, ReturnType<typeof parseCard>][] = [
+  const cards: [string, string, Awaited<ReturnType<typeof parseCard>>][] = [
     ['one base', readme('base_model: org/base'), { baseModels: ['org/base'], relation: null }],
     ['a list', readme('base_model:', '- org/base', 'base_model_relation: quantized'), { baseModels: ['org/base'], relation: 'quantized' }],
     ['several', readme('base_model: [org/one, org/two]', 'base_model_relation: merge'), { baseModels: ['org/one', 'org/two'], relation: 'merge' }],
@@ -22,8 +22,8 @@ describe('a model card', () => {
     ['a bomb', readme('a: &a [x,x,x,x,x,x,x,x,x]', 'b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]', 'c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]', 'base_model: [*c,*c]'), null],
   ]; // prettier-ignore
   for (const [what, text, card] of cards) {
-    it(`with ${what}`, () => {
-      assert.deepEqual(parseCard(text), card);
+    it(`with ${what}`, async () => {
+      assert.deepEqual(await parseCard(text), card);
     });
   }
 });

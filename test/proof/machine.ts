@@ -7,7 +7,7 @@ import { thisMachine } from '../../src/cuda/machine';
 import { X86_64 } from '../../src/cuda/needed';
 import { PROVIDER_FILE, SHARED_FILE, unsupportedReason } from '../../src/cuda/package';
 import { cudaFolder, librariesFolder, providerFolder } from '../../src/cuda/state';
-import { type Gpu, listGpus } from '../../src/engine/doctor';
+import { type Gpu, listGpus } from '../../src/engine/gpus';
 import { type Provider } from '../../src/engine/providers';
 import { vulkanDrivers } from '../../src/engine/vulkan';
 

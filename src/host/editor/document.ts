@@ -17,6 +17,7 @@ import { select, type Selection } from '../../core/selection';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
+import { type HubService } from '../hub-service';
 import { requireTrust } from '../errors';
 import { type InspectionStore } from '../inspections/store';
 import { type ModelPairs } from '../models';
@@ -47,6 +48,7 @@ export type Move = 'moved' | 'saved';
 
 export interface DocumentServices {
   engine: EngineService;
+  hub: HubService;
   models: ModelPairs;
   originals: OriginalsPlace;
   inspections: InspectionStore;
@@ -90,7 +92,9 @@ export class AdapterDocument extends Disposable {
     this._register(services.engine.hold());
     const store = uri.scheme === 'file' ? services.inspections : null;
     const pair = services.models.find(opened, uri);
-    this.measurement = this._register(new Measurement(opened, services.engine, pair, uri, store, services.log));
+    this.measurement = this._register(
+      new Measurement(opened, services.engine, services.hub, pair, uri, store, services.log),
+    );
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (!change.affectsConfiguration('safeLora.pairs', uri)) return;

@@ -1,7 +1,7 @@
 // One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection and window after it.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
-import { folderName, openCheckpoint } from '../../core/checkpoint';
+import { folderName } from '../../core/checkpoint';
 import { areAsStamped } from '../../core/files';
 import { checkpointStamps, refuseOutdated } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';
@@ -17,11 +17,13 @@ import {
 } from '../../core/report';
 import { select, type Selection } from '../../core/selection';
 import { type ChosenDevice } from '../../engine/devices';
+import { type Fetched } from '../../engine/fetching';
 import { measurePlan, type Progress } from '../../engine/run';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
+import { type HubService } from '../hub-service';
 import { type InspectionStore } from '../inspections/store';
 import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
@@ -51,6 +53,7 @@ export class Measurement extends Disposable {
   private failure: unknown;
   private device: Report['device'] | undefined;
   private progress: Progress | undefined;
+  private fetched: Fetched | undefined;
   private bytesRead = 0;
   private seconds = 0;
   /** The numbers are those of an earlier run. */
@@ -65,6 +68,7 @@ export class Measurement extends Disposable {
   constructor(
     private adapter: Adapter,
     private readonly engine: EngineService,
+    private readonly hub: HubService,
     private pair: Partial<ModelPair>,
     private readonly scope: vscode.Uri,
     /** Where the numbers are kept; null for an adapter that is a copy of something else. */
@@ -240,6 +244,7 @@ export class Measurement extends Disposable {
       modulesTotal: this.adapter.modules.length,
       bytesDone: this.progress?.bytesDone ?? 0,
       bytesTotal: this.progress?.bytesTotal ?? 0,
+      fetched: this.fetched ?? null,
       error: this.state === 'failed' ? errorView(this.failure) : null,
       device: this.device ? { provider: this.device.provider, fallbackReason: this.device.fallbackReason } : null,
       totals: report?.totals ?? null,
@@ -270,7 +275,7 @@ export class Measurement extends Disposable {
     const { base, aligned } = pair;
     const entry = await this.store?.entry(adapter.path);
     if (!base || !aligned || !entry || !(await areAsStamped(entry.adapter.stamps))) return;
-    const plan = makePlan(adapter, await openCheckpoint(base), await openCheckpoint(aligned));
+    const plan = makePlan(adapter, await this.hub.open(base), await this.hub.open(aligned));
     const inspection = await this.kept(plan);
     if (!inspection || this.isDisposed || this.state !== 'idle' || this.pair !== pair || this.adapter !== adapter)
       return;
@@ -309,6 +314,7 @@ export class Measurement extends Disposable {
     const abort = new AbortController();
     this.abort = abort;
     this.progress = undefined;
+    this.fetched = undefined;
     this.enter('running');
     const started = performance.now();
     try {
@@ -319,6 +325,10 @@ export class Measurement extends Disposable {
       await measurePlan(due.plan, await this.engine.on(due.device), {
         signal: abort.signal,
         known: this.results,
+        onFetched: (fetched) => {
+          this.fetched = fetched;
+          this.changed.fire();
+        },
         onProgress: (progress) => {
           const { name, measurement, projected } = progress.module;
           this.results.set(name, { measurement: measurement!, projected });
@@ -330,6 +340,7 @@ export class Measurement extends Disposable {
       await refuseOutdated(this.adapter);
       this.settle(started);
       this.enter('done');
+      await this.hub.remember(due.plan);
       await this.keep();
     } catch (error) {
       this.failure = error;
@@ -344,13 +355,14 @@ export class Measurement extends Disposable {
   private async prepare(signal: AbortSignal): Promise<DueRun | null> {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
-    const plan = makePlan(this.adapter, await openCheckpoint(base!), await openCheckpoint(aligned!));
+    const plan = makePlan(this.adapter, await this.hub.open(base!, signal), await this.hub.open(aligned!, signal));
     this.plan = plan;
     const kept = this.results.size === 0 && !this.again ? await this.kept(plan) : null;
     if (kept) {
       this.takeUp(kept);
       return null;
     }
+    await this.hub.agree(plan);
     const device = await this.engine.devices.choose(setting('device', this.scope), signal);
     if (this.device && this.device.provider !== device.provider && this.results.size > 0) {
       // Numbers of two devices are no one run.

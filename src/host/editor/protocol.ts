@@ -64,6 +64,8 @@ export interface RunView {
   modulesTotal: number;
   bytesDone: number;
   bytesTotal: number;
+  /** Of the weights that have to come from the hub; null where none has. */
+  fetched: { bytesFetched: number; bytesToFetch: number } | null;
   error: ErrorView | null;
   /** Set once a run began. */
   device: { provider: string; fallbackReason: string | null } | null;

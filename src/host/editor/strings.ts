@@ -141,6 +141,7 @@ export function pageStrings() {
       idle: l10n.t('Nothing is measured yet.'),
       running: l10n.t('{0} of {1} modules, {2} of {3}'),
       runningBare: l10n.t('{0} of {1} modules'),
+      fetching: l10n.t('{0} of {1} fetched from the hub'),
       cancelled: l10n.t('Cancelled with {0} of {1} modules measured. Resume measures the rest.'),
       cancelledEarly: l10n.t('Cancelled before a module was measured.'),
       failed: l10n.t('{0} of {1} modules measured.'),

@@ -1,4 +1,5 @@
 // Safe LoRA: Show Compute Devices: every provider, tried now, as a page of text that can be read and copied.
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { l10n } from 'vscode';
 import { type DoctorReport, examine, type ProviderReport } from '../../engine/doctor';
@@ -38,7 +39,11 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
   private async show(): Promise<void> {
     const title = l10n.t('Safe LoRA: trying the compute devices');
     const report = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
-      examine(this.engine.devices, { tool: SAFE_LORA_VERSION, onnxruntime: ONNXRUNTIME_VERSION }),
+      examine(this.engine.devices, {
+        tool: SAFE_LORA_VERSION,
+        onnxruntime: ONNXRUNTIME_VERSION,
+        gpusProgram: join(__dirname, 'gpus.js'),
+      }),
     );
     this.text = pageOf(report);
     this.changed.fire(this.uri);

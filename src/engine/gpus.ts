@@ -1,0 +1,32 @@
+// The machine's GPUs, by the system's own tools.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { graphics } from 'systeminformation';
+
+export interface Gpu {
+  name: string;
+  memoryMiB: number | null;
+  driver: string | null;
+}
+
+/** None where the tools say nothing. */
+export async function listGpus(): Promise<Gpu[]> {
+  const { controllers } = await graphics();
+  const gpus = controllers.map(({ name, model, memoryTotal, vram, driverVersion }) => ({
+    name: name ?? model,
+    memoryMiB: memoryTotal ?? vram ?? null,
+    driver: driverVersion ?? null,
+  }));
+  // Containers often have nvidia-smi and not lspci, by which the others are found.
+  return gpus.length > 0 ? gpus : nvidiaGpus();
+}
+
+async function nvidiaGpus(): Promise<Gpu[]> {
+  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
+  const said = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
+  const lines = said?.stdout.split('\n').filter(Boolean) ?? [];
+  return lines.map((line) => {
+    const [name, memory, driver] = line.split(', ');
+    return { name: name!, memoryMiB: Number(memory) || null, driver: driver ?? null };
+  });
+}

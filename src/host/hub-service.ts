@@ -1,0 +1,118 @@
+// Models wherever they are, for the editor: the hub with the user's token, and the question before weights travel.
+import * as vscode from 'vscode';
+import { bytesText } from '../core/bytes';
+import { type Checkpoint } from '../core/checkpoint';
+import { type Plan, remoteTensors } from '../core/plan';
+import { Hub } from '../hub/checkpoint';
+import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../hub/environment';
+import { PairRegistry } from '../hub/pairs';
+import { parseReference } from '../hub/reference';
+import { commands } from './contributions';
+import { Disposable } from './dispose';
+import { Cancelled, reporting } from './errors';
+
+const SECRET = 'safeLora.hubToken';
+
+export class HubService extends Disposable {
+  private opened: Hub | undefined;
+  /** Paths of the tensors whose travel was agreed to. */
+  private readonly agreed = new Set<string>();
+
+  /** @param storage shared with the command line's tasks */
+  constructor(
+    private readonly storage: string,
+    private readonly secrets: vscode.SecretStorage,
+    log: vscode.LogOutputChannel,
+  ) {
+    super();
+    this._register(vscode.commands.registerCommand(commands.setHubToken, () => reporting(log, () => this.setToken())));
+  }
+
+  /**
+   * @param given a folder, hf://org/name[@revision], or org/name where no folder is called so
+   * @throws SafeLoraError, or the signal's reason
+   */
+  open(given: string, signal?: AbortSignal): Promise<Checkpoint> {
+    return this.hub().open(given, signal);
+  }
+
+  /** A model's card from the hub; null where it has none. */
+  card(id: string): Promise<string | null> {
+    return this.hub().card(id);
+  }
+
+  private hub(): Hub {
+    const { env } = process;
+    this.opened ??= new Hub({
+      storage: this.storage,
+      limit: cacheLimit(env),
+      offline: isOffline(env),
+      endpoint: endpointOf(env),
+      token: async () => (await this.secrets.get(SECRET)) ?? tokenOf(env),
+      // The editor's own fetch minds its proxy settings.
+      line: { fetch: (url, init) => globalThis.fetch(url, init) },
+    });
+    return this.opened;
+  }
+
+  /** Says what has to travel for a plan, and asks once for each tensor. @throws Cancelled */
+  async agree(plan: Plan): Promise<void> {
+    const lines: string[] = [];
+    const asked: string[] = [];
+    for (const [model, tensors] of remoteTensors([plan])) {
+      const fresh = tensors.filter(({ path }) => !this.agreed.has(path));
+      const { bytes, cached, modelBytes } = await model.remote!.needed(fresh);
+      if (bytes === 0) continue;
+      asked.push(...fresh.map(({ path }) => path));
+      lines.push(
+        vscode.l10n.t(
+          '{0}: {1} of {2} to fetch; {3} cached',
+          model.name,
+          bytesText(bytes),
+          bytesText(modelBytes),
+          bytesText(cached),
+        ),
+      );
+    }
+    if (lines.length === 0) return;
+    const fetch = vscode.l10n.t('Fetch');
+    const message = vscode.l10n.t('Fetch the weights that {0} needs from {1}?', plan.adapter.name, new URL(endpointOf(process.env)).host); // prettier-ignore
+    const detail = [...lines, vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.')].join('\n'); // prettier-ignore
+    if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, fetch)) !== fetch) {
+      throw new Cancelled();
+    }
+    for (const path of asked) this.agreed.add(path);
+  }
+
+  /** For safe-lora pairs. Where it cannot be written down, only that is lost. */
+  async remember({ base, aligned }: Plan): Promise<void> {
+    if (base.remote || aligned.remote) {
+      await new PairRegistry(this.storage).remember(base, aligned).catch(() => undefined);
+    }
+  }
+
+  private async setToken(): Promise<void> {
+    const title = vscode.l10n.t('Safe LoRA: Set Hugging Face Token');
+    const prompt = vscode.l10n.t(
+      'For gated and private models. It is kept in the editor’s secret storage; empty removes it.',
+    );
+    const given = await vscode.window.showInputBox({ title, prompt, password: true, ignoreFocusOut: true });
+    if (given === undefined) throw new Cancelled();
+    const token = given.trim();
+    if (token === '') await this.secrets.delete(SECRET);
+    else await this.secrets.store(SECRET, checked(token, title));
+    // The open one goes on with the token that it has.
+    this.opened = undefined;
+  }
+}
+
+/** Whether a model is named on the hub and no folder, going by its name alone. */
+export function isOnHub(given: string): boolean {
+  return given.startsWith('hf://');
+}
+
+/** From what a user may type or paste; null for what names no model. */
+export function hubReference(given: string): string | null {
+  const text = given.trim().replace(/^(?:https:\/\/huggingface\.co\/|hf:\/\/)/, '');
+  return parseReference(text) === null ? null : `hf://${text}`;
+}
