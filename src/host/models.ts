@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
+import { type Checkpoint } from '../core/checkpoint';
 import { propose, type Proposals } from '../models/propose';
 import { commands, type ModelPair, SECTION } from './contributions';
 import { type ModelRole } from './editor/protocol';
@@ -84,15 +85,20 @@ export class ModelPairs {
   }
 }
 
+/** Opens a model, as far as it takes to tell it from another. */
+export interface ModelSource {
+  open: (given: string) => Promise<Pick<Checkpoint, 'realPath'>>;
+}
+
 async function problemOf(
   folder: string,
   other: string | undefined,
   role: ModelRole,
-  hub: Pick<HubService, 'open'>,
+  source: ModelSource,
 ): Promise<string | null> {
   try {
-    const { realPath } = await hub.open(folder);
-    if (other === undefined || (await hub.open(other)).realPath !== realPath) return null;
+    const { realPath } = await source.open(folder);
+    if (other === undefined || (await source.open(other)).realPath !== realPath) return null;
     return role === 'base'
       ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
       : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
@@ -104,15 +110,15 @@ async function problemOf(
 /** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
 export async function folderProblems(
   pair: ModelPair,
-  hub: Pick<HubService, 'open'>,
+  source: ModelSource,
 ): Promise<{ role: ModelRole; message: string }[]> {
   const [base, aligned] = [expandHome(pair.base), expandHome(pair.aligned)];
   const problems = {
-    base: await problemOf(base, undefined, 'base', hub),
-    aligned: await problemOf(aligned, undefined, 'aligned', hub),
+    base: await problemOf(base, undefined, 'base', source),
+    aligned: await problemOf(aligned, undefined, 'aligned', source),
   };
   if (problems.base === null && problems.aligned === null)
-    problems.aligned = await problemOf(aligned, base, 'aligned', hub);
+    problems.aligned = await problemOf(aligned, base, 'aligned', source);
   return (['base', 'aligned'] as const).flatMap((role) => {
     const message = problems[role];
     return message === null ? [] : [{ role, message }];

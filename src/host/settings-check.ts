@@ -2,11 +2,11 @@
 import { findNodeAtLocation, type Node, parseTree } from 'jsonc-parser';
 import * as vscode from 'vscode';
 import { openCheckpoint } from '../core/checkpoint';
+import { referenceOf } from '../hub/reference';
 import { kindOf } from '../core/files';
 import { SECTION, type Settings, settingNames } from './contributions';
 import { Disposable } from './dispose';
-import { isOnHub } from './hub-service';
-import { expandHome, folderProblems } from './models';
+import { expandHome, folderProblems, type ModelSource } from './models';
 import { checkSetting, type WrongValue } from './setting-rules';
 import { wantedText } from './settings';
 
@@ -172,18 +172,18 @@ async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
 }
 
 /** A model on the hub is looked at when it is used: settings are read without the network. */
-const folders = { open: openCheckpoint };
+const offline: ModelSource = {
+  open: async (given) => ((await referenceOf(given)) === null ? openCheckpoint(given) : { realPath: given }),
+};
 
 /** The pairs whose folders hold no model, or the same one twice. */
 async function wrongPairs(pairs: unknown): Promise<Problem[]> {
   const found = Object.entries(checkSetting('pairs', pairs).value).map(async ([key, pair]) =>
-    (await folderProblems(pair, folders))
-      .filter(({ role }) => !isOnHub(pair[role]))
-      .map(({ role, message }): Problem => ({
-        setting: 'pairs',
-        path: [key, role],
-        message,
-      })),
+    (await folderProblems(pair, offline)).map(({ role, message }): Problem => ({
+      setting: 'pairs',
+      path: [key, role],
+      message,
+    })),
   );
   return (await Promise.all(found)).flat();
 }
