@@ -15,6 +15,7 @@ export const errorCodes = [
   'format-pickle',
   'hub-access',
   'hub-answer',
+  'hub-declined',
   'hub-missing',
   'hub-offline',
   'hub-reference',

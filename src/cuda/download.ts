@@ -65,6 +65,8 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
     }
     requireStatus(offer.url, reply, 200, 206);
     const start = reply.status === 206 ? kept : 0;
+    // What was kept is of another file.
+    if (start === 0) await rm(path, { force: true });
     await rememberEtag(path, offer, reply.headers.get('etag'));
     const tooLong = (): Error => new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
     const done = await append(path, start, offer.size, reply, tooLong, (count) => {

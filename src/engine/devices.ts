@@ -270,7 +270,7 @@ function isKept(entry: unknown): entry is KeptCheck {
 }
 
 /** Waits no longer than the signal lets; what is being tried goes on for whoever waits for it, too. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
     const abort = (): void => {

@@ -12,6 +12,9 @@ export interface Fetched {
 /** As many as keep a fast line busy; each further one only waits for its share. */
 const IN_FLIGHT = 6;
 
+/** Every piece that the network brings would be too much to show. */
+const TELL_EVERY_MS = 50;
+
 interface Tracked {
   model: Checkpoint;
   tensor: TensorInfo;
@@ -22,6 +25,7 @@ interface Tracked {
 
 export class Fetching {
   private bytesFetched = 0;
+  private told = -Infinity;
   private bytesToFetch = 0;
   private free = IN_FLIGHT;
   private readonly queue: (() => void)[] = [];
@@ -44,7 +48,8 @@ export class Fetching {
     const fetching = new Fetching(signal, onBytes);
     try {
       for (const [model, all] of remoteTensors(plans)) {
-        const tensors = all.filter(isNeeded);
+        // Two adapters' models may be the same one.
+        const tensors = all.filter((tensor) => isNeeded(tensor) && !fetching.tensors.has(tensor.path));
         fetching.releases.push(await model.remote!.hold(tensors));
         for (const tensor of tensors) {
           const { cached } = await model.remote!.needed([tensor]);
@@ -88,6 +93,9 @@ export class Fetching {
         if (done <= tracked.has) return;
         this.bytesFetched += done - tracked.has;
         tracked.has = done;
+        const now = performance.now();
+        if (now - this.told < TELL_EVERY_MS && this.bytesFetched < this.bytesToFetch) return;
+        this.told = now;
         this.onBytes(this.fetched);
       });
     } finally {

@@ -193,7 +193,7 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
     let shown = 0;
     const tell = (): void => {
       const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measurement.view(adapter.firstSelection);
-      const travels = fetched !== null && fetched.bytesToFetch > 0;
+      const travels = fetched !== null && fetched.bytesFetched < fetched.bytesToFetch;
       const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];
       const share = total > 0 ? (100 * done) / total : 0;
       const message = travels

@@ -72,6 +72,6 @@ export function activate(context: vscode.ExtensionContext): void {
     new CudaInstall(context.globalStorageUri.fsPath, log),
     new ComputeDevices(engine, log),
     new Sample(context.extensionPath, log),
-    new AdapterTools(inspector, standings, editor, actions, originals),
+    new AdapterTools(inspector, standings, editor, actions, originals, hub),
   );
 }

@@ -2,7 +2,9 @@
 import * as vscode from 'vscode';
 import { bytesText } from '../core/bytes';
 import { type Checkpoint } from '../core/checkpoint';
+import { SafeLoraError } from '../core/errors';
 import { type Plan, remoteTensors } from '../core/plan';
+import { orAborted } from '../engine/devices';
 import { Hub } from '../hub/checkpoint';
 import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
@@ -12,6 +14,9 @@ import { Disposable } from './dispose';
 import { Cancelled, reporting } from './errors';
 
 const SECRET = 'safeLora.hubToken';
+
+/** Decides whether the weights that a plan lacks may travel. @throws Cancelled, or a SafeLoraError that says why not */
+export type Agree = (plan: Plan, signal: AbortSignal) => Promise<void>;
 
 export class HubService extends Disposable {
   private opened: Hub | undefined;
@@ -26,6 +31,12 @@ export class HubService extends Disposable {
   ) {
     super();
     this._register(vscode.commands.registerCommand(commands.setHubToken, () => reporting(log, () => this.setToken())));
+    this._register(
+      secrets.onDidChange(({ key }) => {
+        // The open one goes on with the token that it has.
+        if (key === SECRET) this.opened = undefined;
+      }),
+    );
   }
 
   /**
@@ -36,27 +47,56 @@ export class HubService extends Disposable {
     return this.hub().open(given, signal);
   }
 
+  /** As `open`, without the network: what is on this machine. */
+  openKept(given: string): Promise<Checkpoint> {
+    return this.make(true).open(given);
+  }
+
   /** A model's card from the hub; null where it has none. */
   card(id: string): Promise<string | null> {
     return this.hub().card(id);
   }
 
   private hub(): Hub {
+    this.opened ??= this.make(isOffline(process.env));
+    return this.opened;
+  }
+
+  private make(offline: boolean): Hub {
     const { env } = process;
-    this.opened ??= new Hub({
+    return new Hub({
       storage: this.storage,
       limit: cacheLimit(env),
-      offline: isOffline(env),
+      offline,
       endpoint: endpointOf(env),
       token: async () => (await this.secrets.get(SECRET)) ?? tokenOf(env),
       // The editor's own fetch minds its proxy settings.
       line: { fetch: (url, init) => globalThis.fetch(url, init) },
     });
-    return this.opened;
   }
 
-  /** Says what has to travel for a plan, and asks once for each tensor. @throws Cancelled */
-  async agree(plan: Plan): Promise<void> {
+  /** Says what has to travel for a plan, and asks once for each tensor. */
+  readonly agree: Agree = async (plan, signal) => {
+    const { lines, paths } = await this.lacking(plan);
+    if (lines.length === 0) return;
+    const fetch = vscode.l10n.t('Fetch');
+    const message = vscode.l10n.t('Fetch the weights that {0} needs from {1}?', plan.adapter.name, new URL(endpointOf(process.env)).host); // prettier-ignore
+    const detail = [...lines, vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.')].join('\n'); // prettier-ignore
+    const answer = await orAborted(
+      Promise.resolve(vscode.window.showInformationMessage(message, { modal: true, detail }, fetch)),
+      signal,
+    );
+    if (answer !== fetch) throw new Cancelled();
+    for (const path of paths) this.agreed.add(path);
+  };
+
+  /** For work during which nobody is asked. */
+  readonly refuse: Agree = async (plan) => {
+    const { lines } = await this.lacking(plan);
+    if (lines.length > 0) throw notFetched(plan);
+  };
+
+  private async lacking(plan: Plan): Promise<{ lines: string[]; paths: string[] }> {
     const lines: string[] = [];
     const asked: string[] = [];
     for (const [model, tensors] of remoteTensors([plan])) {
@@ -74,14 +114,7 @@ export class HubService extends Disposable {
         ),
       );
     }
-    if (lines.length === 0) return;
-    const fetch = vscode.l10n.t('Fetch');
-    const message = vscode.l10n.t('Fetch the weights that {0} needs from {1}?', plan.adapter.name, new URL(endpointOf(process.env)).host); // prettier-ignore
-    const detail = [...lines, vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.')].join('\n'); // prettier-ignore
-    if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, fetch)) !== fetch) {
-      throw new Cancelled();
-    }
-    for (const path of asked) this.agreed.add(path);
+    return { lines, paths: asked };
   }
 
   /** For safe-lora pairs. Where it cannot be written down, only that is lost. */
@@ -101,9 +134,19 @@ export class HubService extends Disposable {
     const token = given.trim();
     if (token === '') await this.secrets.delete(SECRET);
     else await this.secrets.store(SECRET, checked(token, title));
-    // The open one goes on with the token that it has.
     this.opened = undefined;
   }
+}
+
+/** @returns the error of a plan whose weights were not agreed to */
+export function notFetched({ adapter }: Plan): SafeLoraError {
+  return new SafeLoraError(
+    'hub-declined',
+    vscode.l10n.t(
+      '{0}: the weights of its models on the hub were not fetched; open the adapter, measure it there and agree to it.',
+      adapter.path,
+    ),
+  );
 }
 
 /** Whether a model is named on the hub and no folder, going by its name alone. */

@@ -99,9 +99,9 @@ export class Inspector {
         batch.dismissed.add(adapter.trainedOn);
         throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
       });
-      if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal);
+      if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal, batch.agree);
       const listening = token.onCancellationRequested(() => void measurement.stop());
-      await measurement.run();
+      await measurement.run(batch.agree);
       listening.dispose();
       measurement.requireDone();
       return null;

@@ -7,7 +7,7 @@ import { type Proposal, type Proposals } from '../models/propose';
 import { downloadCommand, explanation, placeText, stateText, whyText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ModelRole } from './editor/protocol';
-import { hubReference } from './hub-service';
+import { hubReference, isOnHub } from './hub-service';
 import { proposalTexts } from './proposal-texts';
 
 /** What the user chose: a folder for the role that was asked for, or a proposed pair. */
@@ -212,7 +212,7 @@ async function browse(title: string, start: string | undefined, adapter: Adapter
     openLabel: vscode.l10n.t('Choose Model Folder'),
     canSelectFiles: false,
     canSelectFolders: true,
-    defaultUri: vscode.Uri.file(start === undefined ? adapter.path : dirname(start)),
+    defaultUri: vscode.Uri.file(start === undefined || isOnHub(start) ? adapter.path : dirname(start)),
   });
   const folder = folders?.[0]?.fsPath;
   return folder === undefined ? undefined : { folder };

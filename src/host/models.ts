@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
 import { type Checkpoint } from '../core/checkpoint';
+import { type ReadCard } from '../models/card';
 import { propose, type Proposals } from '../models/propose';
 import { commands, type ModelPair, SECTION } from './contributions';
 import { type ModelRole } from './editor/protocol';
@@ -55,7 +56,11 @@ export class ModelPairs {
   propose({ trainedOn, path }: ModelKey, scope: vscode.Uri, asksHub = false): Promise<Proposals> {
     const modelFolders = setting('modelFolders', scope).map(expandHome);
     const places = { env: process.env, home: homedir(), modelFolders };
-    return propose({ trainedOn, path }, places, asksHub ? (id) => this.hub.card(id) : undefined);
+    let asked = 0;
+    const readCard: ReadCard = (id) =>
+      // What the first leads to may be private; what the first says holds all the same.
+      asked++ === 0 ? this.hub.card(id) : this.hub.card(id).catch(() => null);
+    return propose({ trainedOn, path }, places, asksHub ? readCard : undefined);
   }
 
   /**
@@ -68,11 +73,12 @@ export class ModelPairs {
     for (;;) {
       const choice = await pickModel(question);
       if (choice === undefined) return undefined;
-      const problem =
+      const problem = await looking(choice, async () =>
         'pair' in choice
           ? ((await folderProblems(choice.pair, this.hub))[0]?.message ?? null)
           : // With both known, the other's folder means that they change places.
-            await problemOf(choice.folder, pair[role] === undefined ? other : undefined, role, this.hub);
+            problemOf(choice.folder, pair[role] === undefined ? other : undefined, role, this.hub),
+      );
       if (problem === null) return choice;
       const again = vscode.l10n.t('Choose Another');
       const setToken = vscode.l10n.t('Set Token…');
@@ -83,6 +89,15 @@ export class ModelPairs {
       if (next === setToken) await vscode.commands.executeCommand(commands.setHubToken);
     }
   }
+}
+
+/** Shows that the hub is asked, where it is. */
+async function looking<T>(choice: Choice, look: () => Promise<T>): Promise<T> {
+  const given = 'pair' in choice ? Object.values(choice.pair) : [choice.folder];
+  const onHub = given.filter(isOnHub);
+  if (onHub.length === 0) return look();
+  const title = vscode.l10n.t('Safe LoRA: looking at {0}', onHub.join(', '));
+  return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, look);
 }
 
 /** Opens a model, as far as it takes to tell it from another. */

@@ -94,7 +94,9 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     pair: ModelPair,
     scope: vscode.WorkspaceFolder | undefined,
   ): vscode.ProcessExecution {
-    const args = [this.cli, ...commandLine(definition, adapter, pair)];
+    // Nobody is asked whether weights may travel: what is cached has to suffice.
+    const offline = Object.values(pair).some(isOnHub) ? ['--offline'] : [];
+    const args = [this.cli, ...commandLine(definition, adapter, pair), ...offline];
     return new vscode.ProcessExecution(process.execPath, args, {
       ...(scope ? { cwd: scope.uri.fsPath } : {}),
       // On the desktop the extension host's executable is Electron.

@@ -13,6 +13,7 @@ import { Disposable } from './dispose';
 import { type AdapterDocument } from './editor/document';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, requireTrust } from './errors';
+import { type HubService } from './hub-service';
 import { type Inspector } from './inspector';
 import { type Standings } from './inspections/standings';
 import { type OriginalsPlace } from './originals-place';
@@ -37,6 +38,7 @@ export class AdapterTools extends Disposable {
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
     private readonly originals: OriginalsPlace,
+    private readonly hub: HubService,
   ) {
     super();
     this._register(
@@ -76,7 +78,7 @@ export class AdapterTools extends Disposable {
     const { measurement } = document;
     const { base, aligned } = measurement.models;
     if (!base || !aligned) throw await this.actions.unknownModels(document);
-    await cancellable(document, token, () => measurement.run());
+    await cancellable(document, token, () => measurement.run(this.hub.refuse));
     measurement.requireDone();
   }
 

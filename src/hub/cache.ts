@@ -228,6 +228,7 @@ export function cacheName(kind: 'text' | 'header' | 'tensor', ...of: readonly (s
 async function place(part: string, path: string, isWhole: (path: string) => Promise<boolean>): Promise<void> {
   try {
     await sync(part);
+    if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');
     await rename(part, path);
   } catch (error) {
     // A process whose claim was taken for void may have done the same, with the same bytes.

@@ -29,6 +29,8 @@ const MOST_SPECULATIVE_BYTES = 65_536;
 /** Of a file, so that what was read for nothing does not count. */
 const SPECULATIVE_SHARE = 0.001;
 const CARD = 'README.md';
+/** Cards of many languages have 100 kB. */
+const MOST_CARD_BYTES = 2 ** 20;
 
 /** Models wherever they are: folders, and the hub. */
 export class Hub {
@@ -63,7 +65,7 @@ export class Hub {
     if (this.options.offline) throw notCached(reference, 'the model card');
     const { sizes, commit } = await this.look(reference, signal);
     const size = sizes.get(CARD);
-    if (size === undefined || size > MAX_JSON_BYTES) return null;
+    if (size === undefined || size > MOST_CARD_BYTES) return null;
     const bytes = await this.client.file({ id, revision: commit }, CARD, size, signal);
     return new TextDecoder().decode(bytes);
   }

@@ -1,4 +1,5 @@
 // What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,8 +22,9 @@ const held = new Set<string>();
  */
 export async function claim(path: string, content: object = {}): Promise<() => Promise<void>> {
   const handle = await open(path, 'wx');
+  const nonce = randomUUID();
   try {
-    await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname(), ...content }));
+    await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname(), nonce, ...content }));
   } catch (error) {
     await rm(path, { force: true });
     throw error;
@@ -30,14 +32,19 @@ export async function claim(path: string, content: object = {}): Promise<() => P
     await handle.close();
   }
   held.add(path);
+  // One that was taken for void may be another's by now.
+  const isOurs = async (): Promise<boolean> =>
+    parseObject(await readFile(path, 'utf8').catch(() => ''))?.nonce === nonce;
   const beat = setInterval(() => {
     const now = new Date();
-    utimes(path, now, now).catch(() => undefined);
+    void isOurs().then(async (ours) => {
+      if (ours) await utimes(path, now, now).catch(() => undefined);
+    });
   }, BEAT_MS).unref();
   return async () => {
     clearInterval(beat);
     held.delete(path);
-    await rm(path, { force: true });
+    if (await isOurs()) await rm(path, { force: true });
   };
 }
 

@@ -50,8 +50,10 @@ const MAX_INFO_BYTES = 50_000_000;
 /** A sentence; more of a stranger's text is not shown. */
 const MOST_CHARACTERS = 300;
 
+const SET_TOKEN = 'set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor';
+
 export class HubClient {
-  private token: Promise<string | undefined> | undefined;
+  private token: string | undefined;
   /** Where the files lie that were redirected to another host, by the address at the hub: one way less for each further range. */
   private readonly places = new Map<string, string>();
 
@@ -140,8 +142,9 @@ export class HubClient {
   }
 
   private async authorization(): Promise<{ authorization?: string }> {
-    this.token ??= this.access.token();
-    const token = await this.token;
+    // One that was not there may come.
+    this.token ??= await this.access.token();
+    const { token } = this;
     return token === undefined ? {} : { authorization: `Bearer ${checked(token, 'the token')}` };
   }
 
@@ -205,7 +208,7 @@ export class HubClient {
     const reason = said === '' ? `the hub answers ${status}` : `the hub says: ${said.replace(/[.\s]+$/, '')}`;
     const hasToken = 'authorization' in (await this.authorization());
     if (code === 'GatedRepo') {
-      const then = hasToken ? '' : ', and set HF_TOKEN';
+      const then = hasToken ? '' : `, and ${SET_TOKEN}`;
       return new SafeLoraError(
         'hub-access',
         `${shown}: ${reason}; ask for access at ${endpoint}/${reference.id}${then}.`,
@@ -221,10 +224,10 @@ export class HubClient {
     if (status === 404 || code === 'RepoNotFound' || (status === 401 && !hasToken)) {
       const looksSame = hasToken
         ? 'a private model that the token may not read looks the same'
-        : 'a private model looks the same and wants HF_TOKEN set';
+        : `a private model looks the same; for one, ${SET_TOKEN}`;
       return new SafeLoraError('hub-missing', `${shown}: ${reason}; check the name: ${looksSame}.`);
     }
-    const advice = hasToken ? 'set HF_TOKEN to a token that may read it' : 'set HF_TOKEN';
+    const advice = hasToken ? 'give a token that may read it' : SET_TOKEN;
     return new SafeLoraError('hub-access', `${shown}: ${reason}; ${advice}.`);
   }
 

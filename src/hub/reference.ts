@@ -1,4 +1,5 @@
 // How a model on the hub is named: hf://org/name[@revision], or org/name alone where no folder is called so.
+import { dirname } from 'node:path';
 import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 
@@ -47,7 +48,9 @@ export function parseReference(given: string): Reference | null {
 export async function referenceOf(given: string): Promise<Reference | null> {
   const reference = parseReference(given);
   if (reference === null || given.startsWith(SCHEME)) return reference;
-  return (await kindOf(given)) === null ? reference : null;
+  // In a folder that is there, a model that is not is a mistyped path.
+  const isPath = (await kindOf(given)) !== null || (await kindOf(dirname(given))) === 'folder';
+  return isPath ? null : reference;
 }
 
 /** For people, and short. */

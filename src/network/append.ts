@@ -1,5 +1,5 @@
 // What a reply holds, put behind what a file already has of it.
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { fileError } from '../core/errors';
 import { type Reply } from './requests';
 
@@ -20,7 +20,8 @@ export async function append(
   const writing = (error: unknown): never => {
     throw fileError(path, error, 'write');
   };
-  const handle = await open(path, start > 0 ? 'r+' : 'w').catch(writing);
+  // Another that writes the same keeps what it has written: only what is too long is cut.
+  const handle = await open(path, constants.O_RDWR | constants.O_CREAT).catch(writing);
   let done = start;
   try {
     for await (const piece of body ?? []) {

@@ -86,11 +86,15 @@ describe('an adapter whose models are on the hub alone', () => {
     assert.ok(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0) < 65_536, 'headers alone have come');
   });
 
-  it('shows how much has come, is cancelled, and goes on with the rest', async () => {
+  it('asks again where that was declined, shows how much has come, is cancelled, and goes on with the rest', async () => {
     const { workbench } = session;
     hub.turns = [{ kind: 'slow', piece: 1024, pause: 200 }];
-    await workbench.clickDialog('Fetch');
     const tab = new AdapterTab(workbench);
+    await workbench.clickDialog('Cancel');
+    await tab.banner('Cancelled before a module was measured.').waitFor();
+    await tab.button('Measure').click();
+    await workbench.dialog();
+    await workbench.clickDialog('Fetch');
     await tab.banner(/[1-9][\d.]* kB of \d+\.\d kB fetched from the hub/).waitFor();
     await workbench.screenshot('hub fetching');
     await tab.button('Cancel').click();

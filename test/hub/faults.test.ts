@@ -161,7 +161,7 @@ describe('a model is refused', () => {
     hub.refusals[BASE] = { status: 401, code: 'GatedRepo', message };
     const out = await open();
     assert.equal(out.code, 'hub-access');
-    assert.equal(out.message, `hf://${BASE}: the hub says: ${message.slice(0, -1)}; ask for access at ${hub.endpoint}/${BASE}, and set HF_TOKEN.`); // prettier-ignore
+    assert.equal(out.message, `hf://${BASE}: the hub says: ${message.slice(0, -1)}; ask for access at ${hub.endpoint}/${BASE}, and set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.`); // prettier-ignore
     hub.refusals[BASE] = { status: 403, code: 'GatedRepo', message: 'You are not in the authorized list.' };
     const notIn = await open(withToken);
     assert.equal(notIn.message, `hf://${BASE}: the hub says: You are not in the authorized list; ask for access at ${hub.endpoint}/${BASE}.`); // prettier-ignore
@@ -170,9 +170,9 @@ describe('a model is refused', () => {
   it('where it is missing or private, which look the same', async () => {
     const missing = await open({}, 'hf://toy/none');
     assert.equal(missing.code, 'hub-missing');
-    assert.equal(missing.message, 'hf://toy/none: the hub says: Repository not found; check the name: a private model looks the same and wants HF_TOKEN set.'); // prettier-ignore
+    assert.equal(missing.message, 'hf://toy/none: the hub says: Repository not found; check the name: a private model looks the same; for one, set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.'); // prettier-ignore
     hub.token = TOKEN;
-    assert.match((await open()).message, /Invalid username or password; check the name: a private model looks the same and wants HF_TOKEN/); // prettier-ignore
+    assert.match((await open()).message, /Invalid username or password; check the name: a private model looks the same; for one, set HF_TOKEN/); // prettier-ignore
     assert.match((await open({ token: () => Promise.resolve('hf_other') })).message, /private model that the token may not read/); // prettier-ignore
     assert.equal((await hubOf(withToken).open(`hf://${BASE}`)).name, BASE);
   });
@@ -181,7 +181,7 @@ describe('a model is refused', () => {
     hub.refusals[BASE] = { status: 401, message: 'Invalid credentials in Authorization header', hidden: true };
     const { code, message } = await open(withToken);
     assert.equal(code, 'hub-access');
-    assert.match(message, /Invalid credentials in Authorization header; set HF_TOKEN to a token that may read it\.$/);
+    assert.match(message, /Invalid credentials in Authorization header; give a token that may read it\.$/);
   });
 
   it('where the revision or a file is missing', async () => {

@@ -23,7 +23,7 @@ import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
-import { type HubService } from '../hub-service';
+import { type Agree, type HubService } from '../hub-service';
 import { type InspectionStore } from '../inspections/store';
 import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
@@ -141,8 +141,8 @@ export class Measurement extends Disposable {
   }
 
   /** Measures what is not measured yet, and everything where the models are no longer what they were. Failures end in the state, not in the promise. */
-  run(): Promise<void> {
-    this.current ??= this.afterRecall().finally(() => {
+  run(agree: Agree = this.hub.agree): Promise<void> {
+    this.current ??= this.afterRecall(agree).finally(() => {
       this.current = undefined;
     });
     return this.current;
@@ -215,9 +215,9 @@ export class Measurement extends Disposable {
    * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
    * @throws SafeLoraError where a model or the adapter cannot be read
    */
-  async toMeasure(signal: AbortSignal): Promise<DueRun | null> {
+  async toMeasure(signal: AbortSignal, agree: Agree): Promise<DueRun | null> {
     await this.recalling;
-    return this.state === 'done' ? null : this.prepare(signal);
+    return this.state === 'done' ? null : this.prepare(signal, agree);
   }
 
   /** Ends a run at once; what was measured stays. */
@@ -258,10 +258,10 @@ export class Measurement extends Disposable {
     super.dispose();
   }
 
-  private async afterRecall(): Promise<void> {
+  private async afterRecall(agree: Agree): Promise<void> {
     await this.recalling;
     if (this.results.size > 0 && !(await this.modelsHold())) this.clear();
-    await this.walk();
+    await this.walk(agree);
   }
 
   /** False where a file of either model is not the one that was read. */
@@ -275,7 +275,7 @@ export class Measurement extends Disposable {
     const { base, aligned } = pair;
     const entry = await this.store?.entry(adapter.path);
     if (!base || !aligned || !entry || !(await areAsStamped(entry.adapter.stamps))) return;
-    const plan = makePlan(adapter, await this.hub.open(base), await this.hub.open(aligned));
+    const plan = makePlan(adapter, await this.hub.openKept(base), await this.hub.openKept(aligned));
     const inspection = await this.kept(plan);
     if (!inspection || this.isDisposed || this.state !== 'idle' || this.pair !== pair || this.adapter !== adapter)
       return;
@@ -308,7 +308,7 @@ export class Measurement extends Disposable {
     this.replaced.fire();
   }
 
-  private async walk(): Promise<void> {
+  private async walk(agree: Agree): Promise<void> {
     const { base, aligned } = this.pair;
     if (!base || !aligned || this.state === 'done') return;
     const abort = new AbortController();
@@ -320,7 +320,7 @@ export class Measurement extends Disposable {
     try {
       await this.pause;
       abort.signal.throwIfAborted();
-      const due = await this.prepare(abort.signal);
+      const due = await this.prepare(abort.signal, agree);
       if (!due) return;
       await measurePlan(due.plan, await this.engine.on(due.device), {
         signal: abort.signal,
@@ -345,24 +345,30 @@ export class Measurement extends Disposable {
     } catch (error) {
       this.failure = error;
       this.settle(started);
-      this.enter(abort.signal.aborted ? 'cancelled' : 'failed');
+      this.enter(abort.signal.aborted || error instanceof Cancelled ? 'cancelled' : 'failed');
     } finally {
       this.abort = undefined;
     }
   }
 
   /** Plans a run; null where the numbers of an earlier one hold, which are taken up. */
-  private async prepare(signal: AbortSignal): Promise<DueRun | null> {
+  private async prepare(signal: AbortSignal, agree: Agree): Promise<DueRun | null> {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
     const plan = makePlan(this.adapter, await this.hub.open(base!, signal), await this.hub.open(aligned!, signal));
+    const before = this.plan;
+    if (before && (before.base.realPath !== plan.base.realPath || before.aligned.realPath !== plan.aligned.realPath)) {
+      // A branch on the hub has moved: numbers of two commits are no one run.
+      this.results.clear();
+      this.replaced.fire();
+    }
     this.plan = plan;
     const kept = this.results.size === 0 && !this.again ? await this.kept(plan) : null;
     if (kept) {
       this.takeUp(kept);
       return null;
     }
-    await this.hub.agree(plan);
+    await agree(plan, signal);
     const device = await this.engine.devices.choose(setting('device', this.scope), signal);
     if (this.device && this.device.provider !== device.provider && this.results.size > 0) {
       // Numbers of two devices are no one run.

@@ -9,6 +9,7 @@ import { type DueRun } from '../editor/measurement';
 import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
 import { selectionSetting } from '../settings';
+import { type Agree, type HubService, notFetched } from '../hub-service';
 import { type InspectionStore } from './store';
 
 declare const SAFE_LORA_VERSION: string;
@@ -26,11 +27,18 @@ export class InspectionBatch extends Disposable {
   failed = 0;
   /** A question about models that was dismissed is not asked again for the next adapter on the same model. */
   readonly dismissed = new Set<string | null>();
+  /** Models on the hub whose weights are not to be fetched. */
+  private readonly declined = new Set<string>();
   private waiting: Planned[] = [];
   private readonly abort = new AbortController();
 
   constructor(
-    private readonly services: { engine: EngineService; inspections: InspectionStore; log: vscode.LogOutputChannel },
+    private readonly services: {
+      engine: EngineService;
+      hub: HubService;
+      inspections: InspectionStore;
+      log: vscode.LogOutputChannel;
+    },
     private readonly total: number,
     private readonly progress: vscode.Progress<{ message?: string; increment?: number }>,
     private readonly token: vscode.CancellationToken,
@@ -42,6 +50,19 @@ export class InspectionBatch extends Disposable {
       }),
     );
   }
+
+  /** Asks once for each pair of models. */
+  readonly agree: Agree = async (plan, signal) => {
+    const models = JSON.stringify([plan.base.realPath, plan.aligned.realPath]);
+    if (this.declined.has(models)) return this.services.hub.refuse(plan, signal);
+    try {
+      await this.services.hub.agree(plan, signal);
+    } catch (error) {
+      if (!(error instanceof Cancelled) || signal.aborted) throw error;
+      this.declined.add(models);
+      throw notFetched(plan);
+    }
+  };
 
   /** Aborts with the work. */
   get signal(): AbortSignal {
@@ -93,6 +114,10 @@ export class InspectionBatch extends Disposable {
       signal: this.abort.signal,
       // A kept result holds no projections: they are computed again where one is wanted.
       keep: () => false,
+      onFetched: ({ bytesFetched, bytesToFetch }) => {
+        const message = vscode.l10n.t('{0} of {1} fetched from the hub', bytesText(bytesFetched), bytesText(bytesToFetch)); // prettier-ignore
+        this.progress.report({ message });
+      },
       onProgress: ({ modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead }) => {
         bytes = bytesRead;
         const share = [modulesDone, modulesTotal, bytesText(bytesDone), bytesText(bytesTotal)] as const;

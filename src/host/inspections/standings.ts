@@ -15,6 +15,7 @@ import { errorView } from '../errors';
 import { type ModelPairs } from '../models';
 import { type OriginalsPlace } from '../originals-place';
 import { selectionSetting } from '../settings';
+import { isOnHub } from '../hub-service';
 import { type Entry, type InspectionStore } from './store';
 
 export interface Standing {
@@ -187,7 +188,7 @@ export class Standings extends Disposable {
   }
 
   private watchModels({ modelFiles }: Entry): void {
-    for (const folder of new Set(modelFiles.map((file) => dirname(file.path)))) {
+    for (const folder of new Set(modelFiles.filter(({ path }) => !isOnHub(path)).map(({ path }) => dirname(path)))) {
       if (this.models.has(folder) || this.isDisposed) continue;
       const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*.safetensors');
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
