@@ -1,5 +1,4 @@
 // The command line as tasks: one to inspect each adapter whose models are known, and those that tasks.json defines.
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
 import { CONFIG_FILE, readTrainedOn } from '../core/adapter';
@@ -8,7 +7,7 @@ import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from './contributions';
 import { Disposable } from './dispose';
 import { errorView, modelsUnknown } from './errors';
 import { isOnHub } from './hub-service';
-import { type ModelPairs } from './models';
+import { expandHome, type ModelPairs } from './models';
 import { commandLine, type TaskDefinition } from './task-arguments';
 
 const SOURCE = 'Safe LoRA';
@@ -95,8 +94,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     scope: vscode.WorkspaceFolder | undefined,
   ): vscode.ProcessExecution {
     // Nobody is asked whether weights may travel: what is cached has to suffice.
-    const offline = Object.values(pair).some(isOnHub) ? ['--offline'] : [];
-    const args = [this.cli, ...commandLine(definition, adapter, pair), ...offline];
+    const args = [this.cli, ...commandLine(definition, adapter, pair), '--offline'];
     return new vscode.ProcessExecution(process.execPath, args, {
       ...(scope ? { cwd: scope.uri.fsPath } : {}),
       // On the desktop the extension host's executable is Electron.
@@ -121,7 +119,7 @@ function isWhole(pair: Partial<ModelPair>): pair is ModelPair {
 /** A path of a definition, in which VS Code replaces no variables. */
 function absolute(path: string, scope: vscode.WorkspaceFolder | undefined): string {
   const folder = scope?.uri.fsPath ?? '';
-  const expanded = path.replaceAll('${workspaceFolder}', () => folder).replace(/^~(?=[\\/]|$)/, homedir); // prettier-ignore
+  const expanded = expandHome(path.replaceAll('${workspaceFolder}', () => folder));
   // Other variables are replaced in the arguments of the process.
   return isAbsolute(expanded) || expanded.startsWith('${') || isOnHub(expanded) ? expanded : join(folder, expanded);
 }
