@@ -1,24 +1,24 @@
 // safe-lora install-cuda as a user runs it, against a feed on this machine.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { storageFolder } from '../../src/cli/storage';
-import { cli, type CliResult, cliPath, root, temporaryFolder } from '../fixtures/make';
+import { versions } from '../fixtures/devices';
+import { cli, cliPath, type CliResult, elsewhere, noProxy, temporaryFolder } from '../fixtures/make';
 import { ID, makePackage } from './package';
 import { Feed } from './server';
 
-const { version } = JSON.parse(readFileSync(join(root, 'node_modules/onnxruntime-node/package.json'), 'utf8')) as { version: string }; // prettier-ignore
+const version = versions.onnxruntime;
 const folder = temporaryFolder();
 const storage = join(folder, 'storage');
 const cuda = join(storage, 'cuda');
 const provider = join(cuda, version);
 const part = join(cuda, `${ID}.${version}.nupkg.part`);
-const elsewhere = process.platform !== 'linux' || process.arch !== 'x64';
 
 let feed: Feed;
 let bytes: Buffer;
@@ -35,7 +35,6 @@ after(() => {
   feed.stop();
 });
 
-const noProxy = { HTTP_PROXY: '', http_proxy: '', HTTPS_PROXY: '', https_proxy: '', NO_PROXY: '', no_proxy: '' };
 const environment = (): NodeJS.ProcessEnv => ({
   ...noProxy,
   SAFE_LORA_STORAGE: storage,

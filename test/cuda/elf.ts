@@ -1,5 +1,6 @@
 // Tiny shared libraries that need what a test says, written by code that shares nothing with the reader under test.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { basename } from 'node:path';
 
 export interface ElfSpec {
   needed?: string[];
@@ -62,12 +63,10 @@ export function elf({ needed = [], runpath, machine = 62, padding = 0 }: ElfSpec
   return bytes;
 }
 
-/** What binutils reads there; null where they are not installed. */
-export function readelfNeeded(path: string): string[] | null {
-  try {
-    const text = execFileSync('readelf', ['--dynamic', '--wide', path], { encoding: 'utf8' });
-    return [...text.matchAll(/\(NEEDED\)\s+Shared library: \[([^\]]*)\]/g)].map(([, name]) => name!);
-  } catch {
-    return null;
-  }
+/** What the system's loader takes with a library or a program, by name, each with the file that it is. */
+export function loaded(path: string): Map<string, string> {
+  // It answers 1 for what needs nothing.
+  const { stdout } = spawnSync('ldd', [path], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+  const lines = stdout.matchAll(/^\s+(?:(\S+) => )?(\/\S+) \(0x/gm);
+  return new Map([...lines].map(([, name, file]) => [name ?? basename(file!), file!]));
 }

@@ -1,18 +1,17 @@
 // onnxruntime itself takes the provider from the storage, and what keeps it from loading is said with its real name.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { installFromArchive } from '../../src/cuda/install';
 import { linkRuntime, providerFolder } from '../../src/cuda/state';
 import { gramGraph } from '../../src/engine/graphs';
-import { root, temporaryFolder } from '../fixtures/make';
+import { elsewhere, root, temporaryFolder } from '../fixtures/make';
 import { elf } from './elf';
 import { makePackage, NATIVE } from './package';
 
 const runtime = join(root, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1');
-const elsewhere = process.platform !== 'linux' || process.arch !== 'x64' || !existsSync(runtime);
 
 it('a provider in the storage is the one that is loaded', { skip: elsewhere }, async () => {
   const storage = join(temporaryFolder(), 'a place with spaces');
