@@ -44,7 +44,7 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
 }
 
 /** What is there and what is not, as the user reads it. */
-export function stateLines(storage: string, state: CudaState): string[] {
+function stateLines(storage: string, state: CudaState): string[] {
   switch (state.state) {
     case 'unsupported':
       return [state.reason];

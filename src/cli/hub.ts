@@ -13,7 +13,8 @@ export class Models {
   private readonly hub: Hub;
 
   /** @throws SafeLoraError */
-  constructor(offline: boolean, env: NodeJS.ProcessEnv = process.env) {
+  constructor(offline: boolean) {
+    const { env } = process;
     this.hub = new Hub({
       storage: storageFolder(env),
       limit: cacheLimit(env),

@@ -31,6 +31,7 @@ import { checkJsonTarget, writeJson } from './json';
 import { pairs } from './pairs';
 import { ProgressLine, StatusLine } from './progress';
 import { withProposals } from './proposals';
+import { onEndingSignal } from './signals';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
 
@@ -255,23 +256,16 @@ function fail(error: unknown): void {
   }
 }
 
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const) {
-  // prettier-ignore
-  process.on(signal, () => {
-    if (interrupt && !interrupt.signal.aborted) {
-      interrupt.abort(new Interrupted(status));
-      return;
-    }
-    engine?.dispose();
-    devices.dispose();
-    removeUnfinished();
-    process.exit(status);
-  });
-}
+onEndingSignal((status) => {
+  if (interrupt && !interrupt.signal.aborted) {
+    interrupt.abort(new Interrupted(status));
+    return;
+  }
+  engine?.dispose();
+  devices.dispose();
+  removeUnfinished();
+  process.exit(status);
+});
 // A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

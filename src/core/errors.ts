@@ -131,3 +131,10 @@ export function fileError(path: string, cause: unknown, doing: 'read' | 'write' 
   const reason = reasons[code] ?? `${(cause as Error).message || code}; check the disk`;
   return new SafeLoraError('file-access', `${path}: cannot ${doing} it: ${reason}.`, { cause });
 }
+
+/** For a promise's `catch`: what could not be written, and why. */
+export function unwritable(path: string): (error: unknown) => never {
+  return (error) => {
+    throw fileError(path, error, 'write');
+  };
+}

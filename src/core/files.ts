@@ -115,11 +115,6 @@ export async function readJsonObject(
     if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
     return Buffer.from(await file.read(0, file.size)).toString('utf8');
   });
-  return parseJsonObject(text, refuse);
-}
-
-/** A JSON text whose top must be an object. */
-export function parseJsonObject(text: string, refuse: (reason: string) => SafeLoraError): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);

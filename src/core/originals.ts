@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { type Adapter, type LoraModule } from './adapter';
 import { SafeLoraError } from './errors';
 import { kindOf } from './files';
-import { isHashes, parseObject, type Provenance } from './provenance';
+import { parseObject } from './objects';
+import { isHashes, type Provenance } from './provenance';
 import { replaceFile } from './replace';
 import {
   hashRange,

@@ -1,5 +1,5 @@
 // What was projected, with which models: the `safe_lora` entry that travels in a file's metadata.
-import { isObject } from './objects';
+import { isObject, parseObject } from './objects';
 import { type SafetensorsFile, type TensorHashes } from './safetensors';
 import { isSelection, type Selection } from './selection';
 
@@ -38,16 +38,6 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
   if (!readable) throw refuse();
   // Written before 0.1.0 was complete, it has no hashes: its originals are then not to be found.
   return { ...entry, sha256: entry.sha256 ?? {} } as unknown as Provenance;
-}
-
-/** The object that a metadata entry holds as JSON, or null where it holds none. */
-export function parseObject(text: string | undefined): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text ?? 'null');
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 export function isHashes(value: unknown): value is TensorHashes {

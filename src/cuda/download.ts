@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { fileError } from '../core/errors';
+import { unwritable } from '../core/errors';
 import { stampOf } from '../core/files';
-import { isObject } from '../core/objects';
+import { parseObject } from '../core/objects';
 import { append, contentRange } from '../network/append';
 import {
   type Network,
@@ -30,13 +30,12 @@ export async function download(network: Network, offer: Offer, path: string, onP
   await withRetries(
     network,
     async () => {
-      try {
-        await fetchRest(network, offer, path, onProgress);
-      } finally {
-        const { size } = await stampOf(path);
-        progressed = size > furthest;
-        furthest = Math.max(furthest, size);
-      }
+      progressed = false;
+      await fetchRest(network, offer, path, (done, total) => {
+        progressed ||= done > furthest;
+        furthest = Math.max(furthest, done);
+        onProgress(done, total);
+      });
     },
     () => progressed,
   );
@@ -87,13 +86,9 @@ const originPath = (path: string): string => `${path}.json`;
 
 /** The strong ETag of what is kept, where that can be gone on with. */
 async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | undefined> {
-  try {
-    const origin: unknown = JSON.parse(await readFile(originPath(path), 'utf8'));
-    if (!isObject(origin) || origin.url !== url || origin.sha512 !== sha512) return undefined;
-    return typeof origin.etag === 'string' ? origin.etag : undefined;
-  } catch {
-    return undefined;
-  }
+  const origin = parseObject(await readFile(originPath(path), 'utf8').catch(() => undefined));
+  if (origin?.url !== url || origin.sha512 !== sha512) return undefined;
+  return typeof origin.etag === 'string' ? origin.etag : undefined;
 }
 
 async function rememberEtag(path: string, { url, sha512 }: Offer, etag: string | null): Promise<void> {
@@ -102,9 +97,7 @@ async function rememberEtag(path: string, { url, sha512 }: Offer, etag: string |
     await rm(originPath(path), { force: true });
     return;
   }
-  await writeFile(originPath(path), JSON.stringify({ url, sha512, etag })).catch((error: unknown) => {
-    throw fileError(originPath(path), error, 'write');
-  });
+  await writeFile(originPath(path), JSON.stringify({ url, sha512, etag })).catch(unwritable(originPath(path)));
 }
 
 async function verify({ signal }: Network, { url, sha512 }: Offer, path: string): Promise<void> {

@@ -30,14 +30,10 @@ const C_RUNTIME = /^(?:ld-linux[\w-]*|lib(?:c|m|dl|rt|pthread|util|resolv|anl|st
 const OWN = 'libonnxruntime';
 
 /**
- * @param provider the library to start from
+ * @param start what the library that is to load needs; its file may be elsewhere
+ * @param provider where that library lies, or would lie
  * @param own a folder for such libraries alone, looked in before all others that the loader does not know
  */
-export async function findLibraries(provider: string, own: string, machine: Machine): Promise<Found> {
-  return findNeeded(await readNeeded(provider), provider, own, machine);
-}
-
-/** The same for what a library at `provider` would need. */
 export async function findNeeded(start: Needed, provider: string, own: string, machine: Machine): Promise<Found> {
   const places = await placesOf(machine, own);
   const found: Found = { libraries: [], missing: [], folders: [] };

@@ -1,7 +1,7 @@
 // Brings onnxruntime's CUDA provider into the storage, from a NuGet feed or from a package that was downloaded elsewhere, and removes it.
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fileError, SafeLoraError } from '../core/errors';
+import { SafeLoraError, unwritable } from '../core/errors';
 import { kindOf } from '../core/files';
 import { asideName, recover, sync } from '../core/replace';
 import { type Network, RequestFailure } from '../network/requests';
@@ -108,12 +108,6 @@ async function clear(folder: string, kept: readonly string[]): Promise<void> {
 
 function locked<T>(storage: string, use: () => Promise<T>): Promise<T> {
   return withLock(join(cudaFolder(storage), LOCK_FILE), use);
-}
-
-function unwritable(path: string): (error: unknown) => never {
-  return (error) => {
-    throw fileError(path, error, 'write');
-  };
 }
 
 /** A failed request in one sentence with the two ways on. */

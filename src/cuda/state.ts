@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { fileError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { pipPackage } from './advice';
-import { findLibraries, type Library, type Missing } from './find';
+import { findNeeded, type Library, type Missing } from './find';
 import { type Machine, thisMachine } from './machine';
-import { readNeeded } from './needed';
+import { type Needed, readNeeded } from './needed';
 import { PROVIDER_FILE, SHARED_FILE, unsupportedReason } from './package';
 
 export type CudaState =
@@ -55,13 +55,13 @@ export async function cudaState(
   const provider = join(folder, PROVIDER_FILE);
   const kinds = await Promise.all([provider, join(folder, SHARED_FILE)].map(kindOf));
   if (kinds.some((kind) => kind !== 'file')) return { state: 'absent' };
-  const { libraries, missing, folders } = await findLibraries(provider, librariesFolder(storage), machine);
+  const read = await readNeeded(provider);
+  const { libraries, missing, folders } = await findNeeded(read, provider, librariesFolder(storage), machine);
   if (missing.length === 0) return { state: 'ready', folder, searchPath: [folder, ...folders], libraries };
-  return { state: 'incomplete', folder, missing, command: await pipCommand(storage, provider, missing) };
+  return { state: 'incomplete', folder, missing, command: pipCommand(storage, read, missing) };
 }
 
-async function pipCommand(storage: string, provider: string, missing: readonly Missing[]): Promise<string | null> {
-  const { needed } = await readNeeded(provider);
+function pipCommand(storage: string, { needed }: Needed, missing: readonly Missing[]): string | null {
   const packages = missing.map(({ name }) => pipPackage(name, needed)).filter((name) => name !== null);
   if (packages.length === 0) return null;
   const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,13 +1,14 @@
 // Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
 // machine; what came of it is kept, and decides what `auto` takes.
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { release, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { orAborted } from '../core/aborting';
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
+import { replaceFile } from '../core/replace';
 import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
 import { cpuWorkers, Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
@@ -66,6 +67,7 @@ type Kept = Partial<Record<Provider, KeptCheck>>;
 
 export class Devices {
   private readonly known: Kept = {};
+  private keeping: Promise<void> = Promise.resolve();
   private readonly trying = new Map<Provider, Promise<DeviceCheck>>();
   private readonly engines = new Set<Engine>();
   private readonly folders = new Set<string>();
@@ -104,8 +106,8 @@ export class Devices {
   }
 
   /** What is known of a provider as this machine is, tried now where nothing is. */
-  async check(provider: Provider): Promise<DeviceCheck> {
-    return (await this.recall(provider)) ?? this.checkAgain(provider);
+  private async check(provider: Provider, machine: Promise<string>): Promise<DeviceCheck> {
+    return (await this.recall(provider, machine)) ?? this.checkAgain(provider);
   }
 
   /** Tries a provider, whatever was known. */
@@ -126,16 +128,19 @@ export class Devices {
 
   /** Who names a device may have just mended what kept it from running. */
   private async checkNamed(provider: Provider, signal: AbortSignal | undefined): Promise<DeviceCheck> {
-    const known = await this.recall(provider);
+    const known = await this.recall(provider, this.machine());
     return known?.usable ? known : orAborted(this.checkAgain(provider), signal);
   }
 
   private async chooseFastest(signal: AbortSignal | undefined): Promise<ChosenDevice> {
     const reasons: string[] = [];
+    const machine = this.machine();
     for (const provider of providers) {
       if (provider === 'cpu' || !traits[provider].isBuiltFor(process.platform, process.arch)) continue;
-      const check = await orAborted(this.check(provider), signal);
-      const against = check.usable ? await orAborted(this.slowerThanCpu(check.selfTest), signal) : check.reason;
+      const check = await orAborted(this.check(provider, machine), signal);
+      const against = check.usable
+        ? await orAborted(this.slowerThanCpu(check.selfTest, machine), signal)
+        : check.reason;
       if (against === null) return { requested: 'auto', provider, fallbackReason: reasons.join('; ') || null };
       reasons.push(`${provider}: ${against}`);
     }
@@ -144,8 +149,8 @@ export class Devices {
   }
 
   /** A Vulkan driver may be a program that computes on the processor, and onnxruntime does not tell it from a GPU. */
-  private async slowerThanCpu({ milliseconds }: SelfTest): Promise<string | null> {
-    const cpu = await this.check('cpu');
+  private async slowerThanCpu({ milliseconds }: SelfTest, machine: Promise<string>): Promise<string | null> {
+    const cpu = await this.check('cpu', machine);
     if (!cpu.usable) return null;
     // Its processes compute a module each at the same time.
     const perModule = cpu.selfTest.milliseconds / cpuWorkers();
@@ -154,9 +159,9 @@ export class Devices {
     return `slower than the CPU here, ${there} ms against ${here} ms a ${TIMED} x ${TIMED} module`;
   }
 
-  private async recall(provider: Provider): Promise<DeviceCheck | null> {
+  private async recall(provider: Provider, machine: Promise<string>): Promise<DeviceCheck | null> {
     const known = this.known[provider] ?? (await this.kept())[provider];
-    if (known?.machine !== (await this.machine())) return null;
+    if (known?.machine !== (await machine)) return null;
     return known.check.usable || Date.now() - known.at < FAILURE_KEPT_MS ? known.check : null;
   }
 
@@ -234,14 +239,15 @@ export class Devices {
   private async keep(provider: Provider, check: DeviceCheck): Promise<void> {
     const entry: KeptCheck = { machine: await this.machine(), at: Date.now(), check };
     this.known[provider] = entry;
-    const partial = `${this.file}.${randomUUID()}`;
-    try {
-      await mkdir(this.options.storage, { recursive: true });
-      await writeFile(partial, JSON.stringify({ ...(await this.kept()), [provider]: entry }, undefined, 2));
-      await rename(partial, this.file);
-    } catch {
-      await rm(partial, { force: true }).catch(() => undefined);
-    }
+    // One after the other, since each writes what the others have found, too.
+    this.keeping = this.keeping.then(() => this.write(provider, entry)).catch(() => undefined);
+    await this.keeping;
+  }
+
+  private async write(provider: Provider, entry: KeptCheck): Promise<void> {
+    const text = JSON.stringify({ ...(await this.kept()), [provider]: entry }, undefined, 2);
+    await mkdir(this.options.storage, { recursive: true });
+    await replaceFile(this.file, (temporary) => writeFile(temporary, text));
   }
 
   private get file(): string {
@@ -267,21 +273,6 @@ export class Devices {
 
 function isKept(entry: unknown): entry is KeptCheck {
   return isObject(entry) && typeof entry.machine === 'string' && typeof entry.at === 'number' && isObject(entry.check);
-}
-
-/** Waits no longer than the signal lets; what is being tried goes on for whoever waits for it, too. */
-export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort);
-    });
-  });
 }
 
 /** Why CUDA cannot even be tried; null where it can. */

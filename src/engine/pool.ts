@@ -4,7 +4,7 @@ import { availableParallelism, constants, setPriority } from 'node:os';
 import { SafeLoraError } from '../core/errors';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
-import { type FromChild, type ModuleResult, type ModuleTask, type ToChild, valueOf } from './protocol';
+import { type FromChild, type ModuleResult, type ModuleTask, type Start, type ToChild, valueOf } from './protocol';
 
 export interface EngineOptions {
   /** The built engine-child.js. */
@@ -54,6 +54,7 @@ export function cpuWorkers(): number {
 export class Engine {
   private readonly queue: Pending[] = [];
   private readonly children = new Set<Child>();
+  private readonly provider: Provider;
   private readonly workers: number;
   private disposed = false;
   /** Of the children that are started from now on. */
@@ -64,6 +65,7 @@ export class Engine {
 
   constructor(private readonly options: EngineOptions) {
     const { provider = 'cpu', workers, largestBlock } = options;
+    this.provider = provider;
     this.largestBlock = largestBlock;
     this.workers = provider === 'cpu' ? (workers ?? cpuWorkers()) : Math.min(workers ?? DEVICE_WORKERS, DEVICE_WORKERS);
   }
@@ -120,7 +122,7 @@ export class Engine {
 
   /** Bytes for the weights and matrices of one child. */
   get workingMemory(): number {
-    return workingMemory(this.childMemory, this.options.provider ?? 'cpu');
+    return workingMemory(this.childMemory, this.provider);
   }
 
   private get childMemory(): number {
@@ -163,7 +165,9 @@ export class Engine {
 
   private start(): Child | undefined {
     if (this.children.size >= this.workers) return undefined;
-    const child: Child = new Child(this.options, this.childMemory, this.largestBlock, {
+    const { provider, childMemory: memory, largestBlock } = this;
+    const start: Start = { provider, memory, ...(largestBlock === undefined ? {} : { largestBlock }) };
+    const child: Child = new Child(this.options, start, {
       stderr: (text) => this.options.onStderr?.(text),
       idle: () => {
         this.next();
@@ -188,9 +192,8 @@ class Child {
   private failure: Error | undefined;
 
   constructor(
-    { childPath, background, provider = 'cpu', environment }: EngineOptions,
-    memory: number,
-    largestBlock: number | undefined,
+    { childPath, background, environment }: EngineOptions,
+    start: Start,
     events: {
       stderr: (text: string) => void;
       idle: () => void;
@@ -239,7 +242,7 @@ class Child {
       });
       this.process.on('close', close);
     });
-    this.send({ type: 'start', provider, memory, ...(largestBlock === undefined ? {} : { largestBlock }) });
+    this.send({ type: 'start', ...start });
   }
 
   get idle(): boolean {

@@ -6,11 +6,11 @@ import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
-import { type Network } from '../network/requests';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, errorView, reporting } from './errors';
+import { editorFetch } from './network';
 
 declare const ONNXRUNTIME_VERSION: string;
 
@@ -91,7 +91,7 @@ export class CudaInstall extends Disposable {
     const { storage, version } = this.target;
     const index = feedIndex(process.env);
     const looking = vscode.l10n.t('Looking for the CUDA provider');
-    const offer = await working(looking, (signal) => findOffer(this.target, network(signal), index));
+    const offer = await working(looking, (signal) => findOffer(this.target, { fetch: editorFetch, signal }, index));
     const download = vscode.l10n.t('Download');
     const chosen = await vscode.window.showInformationMessage(
       vscode.l10n.t('Download the CUDA provider of onnxruntime {0}, {1}?', version, bytesText(offer.size)),
@@ -108,7 +108,7 @@ export class CudaInstall extends Disposable {
     if (chosen !== download) throw new Cancelled();
     await working(vscode.l10n.t('Downloading the CUDA provider'), (signal, progress) => {
       let shown = 0;
-      return installFromFeed(this.target, network(signal), offer, (done, total) => {
+      return installFromFeed(this.target, { fetch: editorFetch, signal }, offer, (done, total) => {
         const percent = Math.floor((100 * done) / total);
         if (percent === shown) return;
         const message = vscode.l10n.t('{0} of {1}, {2} %', bytesText(done), bytesText(total), percent);
@@ -174,11 +174,6 @@ function reportOf(storage: string, { missing, command }: Extract<CudaState, { st
     vscode.l10n.t('Libraries that you have elsewhere are found in {0}', librariesFolder(storage)),
     '',
   ].join('\n');
-}
-
-/** The editor's own fetch, which minds its proxy settings. */
-function network(signal: AbortSignal): Network {
-  return { fetch: (url, init) => globalThis.fetch(url, init), signal };
 }
 
 async function working<T>(title: string, work: (signal: AbortSignal, progress: Progress) => Promise<T>): Promise<T> {

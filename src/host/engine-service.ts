@@ -60,6 +60,8 @@ export class EngineService extends Disposable {
 
   /** The engine on a device that can run. */
   async on({ provider }: ChosenDevice): Promise<Engine> {
+    const running = this.engines.get(provider);
+    if (running) return running;
     const started = await this.devices.process(provider);
     let engine = this.engines.get(provider);
     if (!engine) {

@@ -1,10 +1,10 @@
 // Models wherever they are, for the editor: the hub with the user's token, and the question before weights travel.
 import * as vscode from 'vscode';
+import { orAborted } from '../core/aborting';
 import { bytesText } from '../core/bytes';
 import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError } from '../core/errors';
 import { type Plan, remoteTensors } from '../core/plan';
-import { orAborted } from '../engine/devices';
 import { Hub } from '../hub/checkpoint';
 import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
@@ -12,6 +12,7 @@ import { parseReference } from '../hub/reference';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, reporting } from './errors';
+import { editorFetch } from './network';
 
 const SECRET = 'safeLora.hubToken';
 
@@ -70,8 +71,7 @@ export class HubService extends Disposable {
       offline,
       endpoint: endpointOf(env),
       token: async () => (await this.secrets.get(SECRET)) ?? tokenOf(env),
-      // The editor's own fetch minds its proxy settings.
-      line: { fetch: (url, init) => globalThis.fetch(url, init) },
+      line: { fetch: editorFetch },
     });
   }
 

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { type Adapter } from '../core/adapter';
 import { isRepoId } from '../models/card';
 import { type Proposal, type Proposals } from '../models/propose';
-import { downloadCommand, explanation, placeText, stateText, whyText } from '../models/words';
+import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ModelRole } from './editor/protocol';
 import { hubReference, isOnHub } from './hub-service';
@@ -236,8 +236,4 @@ function section(label: string, items: ModelItem[]): ModelItem[] {
 
 function separator(label: string): ModelItem {
   return { label, kind: vscode.QuickPickItemKind.Separator };
-}
-
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf('/') + 1);
 }

@@ -77,24 +77,32 @@ export class ModelPairs {
         'pair' in choice
           ? ((await folderProblems(choice.pair, this.hub))[0]?.message ?? null)
           : // With both known, the other's folder means that they change places.
-            problemOf(choice.folder, pair[role] === undefined ? other : undefined, role, this.hub),
+            this.problemWith(choice.folder, pair[role] === undefined ? other : undefined, role),
       );
       if (problem === null) return choice;
       const again = vscode.l10n.t('Choose Another');
       const setToken = vscode.l10n.t('Set Token…');
-      const asked = 'pair' in choice ? Object.values(choice.pair) : [choice.folder];
-      const buttons = asked.some(isOnHub) ? [setToken, again] : [again];
+      const buttons = foldersOf(choice).some(isOnHub) ? [setToken, again] : [again];
       const next = await vscode.window.showErrorMessage(problem, { modal: true }, ...buttons);
       if (next === undefined) return undefined;
       if (next === setToken) await vscode.commands.executeCommand(commands.setHubToken);
     }
   }
+
+  private async problemWith(folder: string, other: string | undefined, role: ModelRole): Promise<string | null> {
+    const model = await opened(folder, this.hub);
+    const beside = other === undefined || 'message' in model ? null : await opened(other, this.hub);
+    return problemOf(folder, model, beside, role);
+  }
+}
+
+function foldersOf(choice: Choice): string[] {
+  return 'pair' in choice ? [choice.pair.base, choice.pair.aligned] : [choice.folder];
 }
 
 /** Shows that the hub is asked, where it is. */
 async function looking<T>(choice: Choice, look: () => Promise<T>): Promise<T> {
-  const given = 'pair' in choice ? Object.values(choice.pair) : [choice.folder];
-  const onHub = given.filter(isOnHub);
+  const onHub = foldersOf(choice).filter(isOnHub);
   if (onHub.length === 0) return look();
   const title = vscode.l10n.t('Safe LoRA: looking at {0}', onHub.join(', '));
   return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, look);
@@ -105,21 +113,25 @@ export interface ModelSource {
   open: (given: string) => Promise<Pick<Checkpoint, 'realPath'>>;
 }
 
-async function problemOf(
-  folder: string,
-  other: string | undefined,
-  role: ModelRole,
-  source: ModelSource,
-): Promise<string | null> {
+type Opened = { realPath: string } | { message: string };
+
+async function opened(given: string, source: ModelSource): Promise<Opened> {
   try {
-    const { realPath } = await source.open(folder);
-    if (other === undefined || (await source.open(other)).realPath !== realPath) return null;
-    return role === 'base'
-      ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
-      : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
+    return await source.open(given);
   } catch (error) {
-    return errorView(error).message;
+    return { message: errorView(error).message };
   }
+}
+
+/** What is wrong with a model for a role, beside the other that is known. */
+function problemOf(folder: string, model: Opened, other: Opened | null, role: ModelRole): string | null {
+  if ('message' in model) return model.message;
+  if (other === null) return null;
+  if ('message' in other) return other.message;
+  if (model.realPath !== other.realPath) return null;
+  return role === 'base'
+    ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
+    : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
 }
 
 /** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
@@ -128,12 +140,11 @@ export async function folderProblems(
   source: ModelSource,
 ): Promise<{ role: ModelRole; message: string }[]> {
   const [base, aligned] = [expandHome(pair.base), expandHome(pair.aligned)];
+  const models = { base: await opened(base, source), aligned: await opened(aligned, source) };
   const problems = {
-    base: await problemOf(base, undefined, 'base', source),
-    aligned: await problemOf(aligned, undefined, 'aligned', source),
+    base: problemOf(base, models.base, null, 'base'),
+    aligned: problemOf(aligned, models.aligned, 'message' in models.base ? null : models.base, 'aligned'),
   };
-  if (problems.base === null && problems.aligned === null)
-    problems.aligned = await problemOf(aligned, base, 'aligned', source);
   return (['base', 'aligned'] as const).flatMap((role) => {
     const message = problems[role];
     return message === null ? [] : [{ role, message }];

@@ -8,9 +8,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { fileError } from '../core/errors';
+import { fileError, unwritable } from '../core/errors';
+import { parseObject } from '../core/objects';
 import { stampOf } from '../core/files';
-import { parseObject } from '../core/provenance';
 import { replaceFile, sync } from '../core/replace';
 import { claim, claimInTurn, readClaim } from './claims';
 import { isCommit } from './reference';
@@ -70,11 +70,14 @@ export class HubCache {
 
   async keepInfo(id: string, revision: string, { commit, sizes }: ModelInfo): Promise<void> {
     const write = async (path: string, text: string): Promise<void> => {
+      if ((await readFile(path, 'utf8').catch(() => null)) === text) return;
       await makeFolder(dirname(path));
       await replaceFile(path, (temporary) => writeFile(temporary, text));
     };
-    await write(this.infoFile(id, commit), JSON.stringify({ commit, sizes: Object.fromEntries(sizes) }));
-    if (!isCommit(revision)) await write(this.refFile(id, revision), commit);
+    await this.alone(async () => {
+      await write(this.infoFile(id, commit), JSON.stringify({ commit, sizes: Object.fromEntries(sizes) }));
+      if (!isCommit(revision)) await write(this.refFile(id, revision), commit);
+    });
   }
 
   /**
@@ -124,11 +127,7 @@ export class HubCache {
     await makeFolder(folder);
     const path = join(folder, `${process.pid}-${++uses}-${Date.now()}`);
     const names = files.map((file) => relative(this.root, file.path));
-    const release = await this.alone(() =>
-      claim(path, { files: names }).catch((error: unknown) => {
-        throw fileError(path, error, 'write');
-      }),
-    );
+    const release = await this.alone(() => claim(path, { files: names }).catch(unwritable(path)));
     const now = new Date();
     for (const file of files) await utimes(file.path, now, now).catch(() => undefined);
     return async () => {
@@ -155,9 +154,7 @@ export class HubCache {
     return this.alone(async () => {
       const inside = relative(this.root, folder) + sep;
       for (const name of await this.inUse()) if (name.startsWith(inside)) return false;
-      await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
-        throw fileError(folder, error, 'write');
-      });
+      await rm(folder, { recursive: true, force: true }).catch(unwritable(folder));
       const model = this.modelFolder(id);
       const left = await namesIn(model);
       if (left.every((name) => name === 'refs')) await rm(model, { recursive: true, force: true });
@@ -256,7 +253,5 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw fileError(folder, error, 'write');
-  });
+  await mkdir(folder, { recursive: true }).catch(unwritable(folder));
 }

@@ -1,5 +1,5 @@
 // A model on the hub as the same Checkpoint that a folder gives: its headers are read by ranges, its tensors come when they are needed.
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Checkpoint,
@@ -8,8 +8,8 @@ import {
   readCheckpoint,
   type RemoteWeights,
 } from '../core/checkpoint';
-import { fileError, SafeLoraError } from '../core/errors';
-import { MAX_JSON_BYTES, parseJsonObject, ReadableFile, stampOf } from '../core/files';
+import { SafeLoraError, unwritable } from '../core/errors';
+import { MAX_JSON_BYTES, ReadableFile, readJsonObject, stampOf } from '../core/files';
 import { hashBytes, headerLength, parseHeader, type SafetensorsFile, type TensorInfo } from '../core/safetensors';
 import { cacheName, HubCache } from './cache';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
@@ -50,9 +50,8 @@ export class Hub {
     const reference = await referenceOf(given);
     if (reference === null) return openCheckpoint(given);
     const info = await this.look(reference, signal);
-    return new HubModel(given, reference, info, this.cache, this.options.offline ? null : this.client).checkpoint(
-      signal,
-    );
+    const client = this.options.offline ? null : this.client;
+    return new HubModel(given, reference, info, this.cache, client, signal).checkpoint();
   }
 
   /**
@@ -88,8 +87,6 @@ class HubModel implements ModelFiles {
   private readonly shown: string;
   private readonly pinned: Reference;
   private readonly folder: string;
-  private signal = new AbortController().signal;
-  private readonly opened = new Map<string, SafetensorsFile>();
   private held: readonly TensorInfo[] = [];
   /** For the tensors that are held; made when the first is fetched, since by then a job holds those of its other model. */
   private room: Promise<void> | null = null;
@@ -103,6 +100,8 @@ class HubModel implements ModelFiles {
     private readonly info: ModelInfo,
     private readonly cache: HubCache,
     private readonly client: HubClient | null,
+    /** For the configuration and the headers. */
+    private readonly signal: AbortSignal,
   ) {
     this.name = reference.id;
     this.shown = shownReference(reference);
@@ -110,11 +109,13 @@ class HubModel implements ModelFiles {
     this.folder = cache.folder(reference.id, info.commit);
   }
 
-  /** @param signal for the configuration and the headers */
-  async checkpoint(signal: AbortSignal): Promise<Checkpoint> {
-    this.signal = signal;
+  async checkpoint(): Promise<Checkpoint> {
     const checkpoint = await readCheckpoint(this);
-    return { ...checkpoint, realPath: pinnedReference(this.name, this.info.commit), remote: this.weights() };
+    return {
+      ...checkpoint,
+      realPath: pinnedReference(this.name, this.info.commit),
+      remote: this.weights(checkpoint.files),
+    };
   }
 
   place(file: string): string {
@@ -140,7 +141,7 @@ class HubModel implements ModelFiles {
       },
       signal,
     );
-    return parseJsonObject(await readFile(path, 'utf8'), refuse);
+    return readJsonObject(path, refuse);
   }
 
   async open(file: string): Promise<SafetensorsFile> {
@@ -157,7 +158,7 @@ class HubModel implements ModelFiles {
         return [name, { ...tensor, path, origin: shown, offset: 0 }];
       }),
     );
-    const opened: SafetensorsFile = {
+    return {
       ...parsed,
       tensors,
       path: `${pinnedReference(this.name, this.info.commit)}/${file}`,
@@ -166,8 +167,6 @@ class HubModel implements ModelFiles {
       modified: 0,
       headerHash: hashBytes(header),
     };
-    this.opened.set(file, opened);
-    return opened;
   }
 
   /** A file's start, from its first byte up to the tensors' bytes. */
@@ -201,10 +200,11 @@ class HubModel implements ModelFiles {
       else await truncate(part, length).catch(unwritable(part));
     };
     await this.cache.ensure(path, isWhole, make, signal);
-    return readFile(path);
+    return ReadableFile.with(path, (opened) => opened.read(0, opened.size));
   }
 
-  private weights(): RemoteWeights {
+  private weights(files: readonly SafetensorsFile[]): RemoteWeights {
+    const modelBytes = files.reduce((sum, { size }) => sum + size, 0);
     return {
       needed: async (tensors) => {
         let [bytes, cached] = [0, 0];
@@ -213,7 +213,6 @@ class HubModel implements ModelFiles {
           cached += has;
           bytes += tensor.length - has;
         }
-        const modelBytes = [...this.opened.values()].reduce((sum, { size }) => sum + size, 0);
         return { bytes, cached, modelBytes };
       },
       hold: async (tensors) => {
@@ -265,10 +264,4 @@ function notCached(reference: Reference, what: string): SafeLoraError {
     'hub-offline',
     `${shownReference(reference)}: ${what} is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.`,
   );
-}
-
-function unwritable(path: string): (error: unknown) => never {
-  return (error) => {
-    throw fileError(path, error, 'write');
-  };
 }

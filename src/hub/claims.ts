@@ -4,7 +4,7 @@ import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileError } from '../core/errors';
-import { parseObject } from '../core/provenance';
+import { parseObject } from '../core/objects';
 import { isRunning } from '../core/replace';
 
 /** A process renews its claims that often. */

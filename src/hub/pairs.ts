@@ -3,14 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint } from '../core/checkpoint';
-import { fileError, SafeLoraError } from '../core/errors';
-import { isObject } from '../core/objects';
-import { parseObject } from '../core/provenance';
+import { SafeLoraError, unwritable } from '../core/errors';
+import { isObject, parseObject } from '../core/objects';
 import { replaceFile } from '../core/replace';
 import { reportText } from '../core/report';
 import { HubCache } from './cache';
 import { claimInTurn } from './claims';
-import { isCommit, parseReference, type Reference } from './reference';
+import { isCommit, parseReference, pinnedReference, type Reference } from './reference';
 
 const SCHEMA = 'safe-lora/pairs@1';
 /** The ones that were not used for the longest time are forgotten. */
@@ -67,12 +66,15 @@ export class PairRegistry {
       if (!pair)
         throw new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists those that there are.`);
       const others = pairs.filter((candidate) => candidate !== pair);
-      const kept = new Set(models(others).map(nameOf));
+      const kept = new Set(models(others).map(({ id, revision }) => pinnedReference(id, revision)));
       for (const model of models([pair])) {
-        if (kept.has(nameOf(model))) continue;
+        if (kept.has(pinnedReference(model.id, model.revision))) continue;
         const bytes = await this.cache.bytes(model.id, model.revision);
         if (!(await this.cache.remove(model.id, model.revision)))
-          throw new SafeLoraError('pair-in-use', `${nameOf(model)}: a running job reads it; wait until that is done.`);
+          throw new SafeLoraError(
+            'pair-in-use',
+            `${pinnedReference(model.id, model.revision)}: a running job reads it; wait until that is done.`,
+          );
         removed += bytes;
       }
       return others;
@@ -86,9 +88,7 @@ export class PairRegistry {
   }
 
   private async change(action: (pairs: SeenPair[]) => SeenPair[] | Promise<SeenPair[]>): Promise<void> {
-    await mkdir(this.storage, { recursive: true }).catch((error: unknown) => {
-      throw fileError(this.storage, error, 'write');
-    });
+    await mkdir(this.storage, { recursive: true }).catch(unwritable(this.storage));
     const release = await claimInTurn(`${this.file}.lock`, undefined);
     try {
       const text = reportText({ schema: SCHEMA, pairs: await action(await this.read()) });
@@ -117,10 +117,6 @@ function models(pairs: readonly SeenPair[]): Reference[] {
     const reference = parseReference(path);
     return reference && isCommit(reference.revision) ? [reference] : [];
   });
-}
-
-function nameOf({ id, revision }: Reference): string {
-  return `hf://${id}@${revision}`;
 }
 
 function isPair(value: unknown): value is SeenPair {

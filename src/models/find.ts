@@ -3,7 +3,16 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { cachedRepository, plainName } from '../core/checkpoint';
 import { isRepoId } from './card';
-import { type CachedRepo, cachedRepos, hasUnfinished, hubCacheFolder, type Machine, snapshotsOf } from './hub-cache';
+import {
+  type CachedRepo,
+  cachedRepos,
+  hasUnfinished,
+  hubCacheFolder,
+  type Machine,
+  PREFIX,
+  type Snapshot,
+  snapshotsOf,
+} from './hub-cache';
 import { isKnownModel, type Origin, originOf } from './origin';
 import { type ModelState, readObject, stateOf } from './state';
 
@@ -32,14 +41,13 @@ export interface SearchPlaces extends Machine {
 }
 
 /** `adapters/name/checkpoint-500` in a project is three below it. */
-export const PARENT_LEVELS = 3;
+const PARENT_LEVELS = 3;
 /** `models/org/name`. */
-export const MODEL_FOLDER_LEVELS = 2;
+const MODEL_FOLDER_LEVELS = 2;
 /** Of one listing; a folder of thousands is no folder of models. */
 const MOST_ENTRIES = 1000;
 /** In which a configuration is looked for, in each of the places. */
 const MOST_FOLDERS = 500;
-const CACHED = 'models--';
 
 interface ModelFolder {
   folder: string;
@@ -57,6 +65,7 @@ interface PlacedRepo extends CachedRepo {
 export class ModelFinder {
   private repos: Promise<PlacedRepo[]> | undefined;
   private folders: Promise<ModelFolder[]> | undefined;
+  private readonly listed = new Map<string, Promise<Snapshot[]>>();
 
   /** @param adapter its folder */
   constructor(
@@ -87,6 +96,16 @@ export class ModelFinder {
     return (this.repos ??= this.listRepos());
   }
 
+  /** Revisions of a repository. */
+  snapshots(repo: CachedRepo): Promise<Snapshot[]> {
+    let listed = this.listed.get(repo.folder);
+    if (!listed) {
+      listed = snapshotsOf(repo);
+      this.listed.set(repo.folder, listed);
+    }
+    return listed;
+  }
+
   private async inCaches(id: string): Promise<Candidate[]> {
     const repos = (await this.cached()).filter((repo) => means(repo.id, id));
     const found = await Promise.all(
@@ -95,7 +114,7 @@ export class ModelFinder {
           repo.within === null
             ? { kind: 'cache', revision, commit: commit?.slice(0, 7) ?? null }
             : { kind: 'model-folder', folder: repo.within };
-        const snapshots = await snapshotsOf(repo);
+        const snapshots = await this.snapshots(repo);
         if (snapshots.length === 0 && (await hasUnfinished(repo.folder))) {
           const state: ModelState = { kind: 'incomplete', shards: null, missing: [], isLoading: true };
           return [{ folder: repo.folder, id: repo.id, place: place(null, null), statedAs: null, state }];
@@ -203,8 +222,8 @@ async function modelFoldersAmong(folders: readonly string[], place: Place): Prom
   return found;
 }
 
-/** A configuration may name a path of the machine that wrote it. */
-function nameStated(stated: string): string {
+/** What an id, or a path, perhaps of the machine that wrote it, calls a model. */
+export function nameStated(stated: string): string {
   const cached = cachedRepository(stated);
   if (cached !== null) return cached;
   return isRepoId(stated) ? stated : (stated.split(/[\\/]/).findLast((part) => part !== '') ?? stated);
@@ -213,7 +232,7 @@ function nameStated(stated: string): string {
 async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const names = entries
-    .filter(({ name }) => !name.startsWith('.') && !name.startsWith(CACHED) && name !== 'node_modules')
+    .filter(({ name }) => !name.startsWith('.') && !name.startsWith(PREFIX) && name !== 'node_modules')
     .slice(0, MOST_ENTRIES)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const found: string[] = [];

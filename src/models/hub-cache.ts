@@ -31,7 +31,7 @@ const MOST_SNAPSHOTS = 20;
 const MOST_REFS = 200;
 /** `refs/pr/12` is the deepest that the hub writes. */
 const REF_LEVELS = 3;
-const PREFIX = 'models--';
+export const PREFIX = 'models--';
 
 /**
  * The folders that huggingface_hub would use, in its order of precedence (`constants.py` there): the first set of HF_HUB_CACHE and
@@ -61,7 +61,7 @@ export async function cachedRepos(cache: string): Promise<CachedRepo[]> {
 }
 
 /** @param name `models--org--name`; the hub allows no `--` in an id */
-export function repoIdOf(name: string): string {
+function repoIdOf(name: string): string {
   return name.slice(PREFIX.length).replace('--', '/');
 }
 

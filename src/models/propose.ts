@@ -4,8 +4,7 @@ import { cachedRepository } from '../core/checkpoint';
 import { ReadableFile } from '../core/files';
 import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
 import { alignedModelsOf, type Pairing, pairingOf } from './families';
-import { type Candidate, ModelFinder, means, type Place, type SearchPlaces } from './find';
-import { snapshotsOf } from './hub-cache';
+import { type Candidate, ModelFinder, means, type Place, type SearchPlaces, nameStated } from './find';
 import { isKnownModel, originOf } from './origin';
 import { type ModelState, readObject, stateOf } from './state';
 
@@ -76,7 +75,7 @@ export async function propose(adapter: AdapterModel, places: SearchPlaces, readC
   if (adapter.trainedOn === null) return none;
   const finder = new ModelFinder(adapter.path, places);
   const named = await finder.named(adapter.trainedOn);
-  const stated = named === null ? nameIn(adapter.trainedOn) : await nameOfFolder(named);
+  const stated = named === null ? nameStated(adapter.trainedOn) : await nameOfFolder(named);
   const cardOf = localCards(finder, named, stated, readCard);
   // What the table does not know may have a card that does.
   const ancestry = await ancestryOf(isKnownModel(stated) ? originOf(stated).id : stated, cardOf);
@@ -138,7 +137,7 @@ async function asBase(id: string, ownBase: string | null, finder: ModelFinder): 
   const aligned: string[] = [];
   for (const repo of (await finder.cached()).slice(0, MOST_CARDS)) {
     if (!ALIGNED_NAME.test(repo.id) || originOf(repo.id).how === 'quantised') continue;
-    const text = await cardIn((await snapshotsOf(repo)).map(({ folder }) => folder));
+    const text = await cardIn((await finder.snapshots(repo)).map(({ folder }) => folder));
     const card = text === null ? null : await parseCard(text);
     const isTuned = card !== null && (card.relation === null || card.relation === 'finetune');
     if (isTuned && card.baseModels.length === 1 && means(card.baseModels[0]!, id)) aligned.push(repo.id);
@@ -196,13 +195,6 @@ function whyOriginal(trainedOn: string, stated: string, original: string): Why {
   return { kind: 'original', of, how: how === 'quantised' ? 'quantised' : 'copy' };
 }
 
-/** What a path or an id that is not here calls the model. */
-function nameIn(trainedOn: string): string {
-  const cached = cachedRepository(trainedOn);
-  if (cached !== null) return cached;
-  return isRepoId(trainedOn) ? trainedOn : (trainedOn.split(/[\\/]/).findLast((part) => part !== '') ?? trainedOn);
-}
-
 /** The repository of a folder: its place in a cache, the name that it has, or what its configuration says. */
 async function nameOfFolder(folder: string): Promise<string> {
   const cached = cachedRepository(folder);
@@ -219,7 +211,7 @@ function localCards(finder: ModelFinder, named: string | null, stated: string, f
     const folders = named !== null && means(id, stated) ? [named] : [];
     for (const repo of await finder.cached()) {
       if (repo.id.toLowerCase() === id.toLowerCase())
-        folders.push(...(await snapshotsOf(repo)).map(({ folder }) => folder));
+        folders.push(...(await finder.snapshots(repo)).map(({ folder }) => folder));
     }
     return (await cardIn(folders)) ?? (await fromHub?.(id)) ?? null;
   };

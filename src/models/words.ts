@@ -156,6 +156,6 @@ export function downloadCommand(id: string): string {
   return `hf download ${id} --include "*.[js]*"`;
 }
 
-function lastPart(id: string): string {
+export function lastPart(id: string): string {
   return id.slice(id.lastIndexOf('/') + 1);
 }

@@ -1,6 +1,6 @@
 // What a reply holds, put behind what a file already has of it.
 import { constants, open } from 'node:fs/promises';
-import { fileError } from '../core/errors';
+import { unwritable } from '../core/errors';
 import { type Reply } from './requests';
 
 /**
@@ -17,9 +17,7 @@ export async function append(
   tooLong: () => Error,
   onCount: (done: number) => void,
 ): Promise<number> {
-  const writing = (error: unknown): never => {
-    throw fileError(path, error, 'write');
-  };
+  const writing = unwritable(path);
   // Another that writes the same keeps what it has written: only what is too long is cut.
   const handle = await open(path, constants.O_RDWR | constants.O_CREAT).catch(writing);
   let done = start;

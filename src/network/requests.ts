@@ -1,6 +1,6 @@
 // Requests for what is downloaded: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
 import { setTimeout as delay } from 'node:timers/promises';
-import { isObject } from '../core/objects';
+import { parseObject } from '../core/objects';
 
 /** What is used of a `fetch`; which one decides about proxies. */
 export type Fetch = (
@@ -122,12 +122,7 @@ export async function readRefusal(reply: Reply): Promise<Record<string, unknown>
 
 /** @returns null for anything but a JSON object */
 export function parsedObject(bytes: Uint8Array): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  return parseObject(Buffer.from(bytes).toString('utf8'));
 }
 
 function requireSecure(url: string): void {

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { onEndingSignal } from '../../src/cli/signals';
 import { SafeLoraError } from '../../src/core/errors';
 import { type Device, devices } from '../../src/engine/providers';
 import { openDevices } from '../fixtures/devices';
@@ -110,16 +111,10 @@ function tidy(): void {
   if (options.keep) console.log(`kept: ${workspace.folder}`);
   else workspace.remove();
 }
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const) {
-  process.on(signal, () => {
-    tidy();
-    process.exit(status);
-  });
-}
+onEndingSignal((status) => {
+  tidy();
+  process.exit(status);
+});
 main(options, workspace)
   .catch((error: unknown) => {
     console.error(error instanceof SafeLoraError ? `bench: ${error.message}` : error);

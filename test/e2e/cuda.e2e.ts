@@ -1,15 +1,16 @@
 // The CUDA provider as somebody installs it in the editor, from a feed on this machine: cancelled, gone on with, from a file, removed.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ID, makePackage } from '../cuda/package';
 import { Feed } from '../cuda/server';
-import { root } from '../fixtures/make';
+import { versions } from '../fixtures/devices';
+
 import { Session, until } from './session';
 
 const TITLE = 'Safe LoRA: Install CUDA Provider';
-const { version } = JSON.parse(readFileSync(join(root, 'node_modules/onnxruntime-node/package.json'), 'utf8')) as { version: string }; // prettier-ignore
+const version = versions.onnxruntime;
 
 describe('the CUDA provider', () => {
   let session: Session;

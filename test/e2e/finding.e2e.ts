@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { sample, temporaryFolder } from '../fixtures/make';
 import { cacheRevision, readme } from '../models/cache';
 import { AdapterTab } from './adapter-tab';
+import { copyAdapter } from './many-adapters';
 import { Session, until } from './session';
 
 const CHAT = 'meta-llama/Llama-2-7b-chat-hf';
@@ -28,12 +29,7 @@ function fill(workspace: string, folders: string): void {
   // Settings of the machine would have to stand in a file of its own.
   mkdirSync(join(workspace, '.vscode'));
   writeFileSync(join(workspace, '.vscode', 'settings.json'), JSON.stringify({ 'safeLora.modelFolders': [folders] }));
-  for (const [name, id] of Object.entries(trainedOn)) {
-    const folder = join(workspace, 'adapters', name);
-    cpSync(join(sample, 'adapters', name), folder, { recursive: true });
-    const config = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as object;
-    writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ ...config, base_model_name_or_path: id }));
-  }
+  for (const [name, id] of Object.entries(trainedOn)) copyAdapter(name, join(workspace, 'adapters', name), id);
 }
 
 describe('an adapter whose models lie in the cache', () => {

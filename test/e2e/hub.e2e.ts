@@ -1,12 +1,12 @@
 // An adapter with no model on disk: proposed, agreed to, read by ranges, and shown as it is shown from disk; cancelled and gone on with.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Report } from '../../src/core/report';
 import { cli, sample } from '../fixtures/make';
 import { HubServer } from '../hub/server';
 import { AdapterTab } from './adapter-tab';
+import { copyAdapter } from './many-adapters';
 import { Session, until } from './session';
 
 const ALIGNED = 'meta-llama/Llama-2-7b-chat-hf';
@@ -21,12 +21,7 @@ function fill(workspace: string): void {
     ['mixed-all', ALIGNED],
     ['mixed', OTHER],
   ] as const) {
-    const folder = join(workspace, 'adapters', name);
-    mkdirSync(folder, { recursive: true });
-    cpSync(join(sample, 'adapters', name), folder, { recursive: true });
-    const file = join(folder, 'adapter_config.json');
-    const config = JSON.parse(readFileSync(file, 'utf8')) as object;
-    writeFileSync(file, JSON.stringify({ ...config, base_model_name_or_path: trainedOn }));
+    copyAdapter(name, join(workspace, 'adapters', name), trainedOn);
   }
 }
 

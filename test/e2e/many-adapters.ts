@@ -1,5 +1,5 @@
 // A workspace of many adapters: the sample's models once, its adapters over and over, in folders near and deep.
-import { copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sample } from '../fixtures/make';
 import { rememberPair } from './session';
@@ -19,11 +19,18 @@ export function fillWithAdapters(workspace: string, count: number): void {
   for (const path of adapterPaths(count)) copyAdapter(path.sample, join(workspace, path.folder));
 }
 
-/** Copies one of the sample's adapters to a folder that is made. */
-export function copyAdapter(name: string, folder: string): void {
+/**
+ * Copies one of the sample's adapters to a folder that is made.
+ * @param trainedOn what it then says that it was trained on
+ */
+export function copyAdapter(name: string, folder: string, trainedOn?: string): void {
   const source = join(sample, 'adapters', name);
   mkdirSync(folder, { recursive: true });
   for (const file of readdirSync(source)) copyFileSync(join(source, file), join(folder, file));
+  if (trainedOn === undefined) return;
+  const path = join(folder, 'adapter_config.json');
+  const config = JSON.parse(readFileSync(path, 'utf8')) as object;
+  writeFileSync(path, JSON.stringify({ ...config, base_model_name_or_path: trainedOn }));
 }
 
 /** Where the adapters are: the same for the same count. */

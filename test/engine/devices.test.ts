@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { providerFolder } from '../../src/cuda/state';
 import { type DoctorReport } from '../../src/engine/doctor';
-import { cli, type CliResult, root, sample, temporaryFolder } from '../fixtures/make';
+import { versions } from '../fixtures/devices';
+import { cli, type CliResult, elsewhere, sample, temporaryFolder } from '../fixtures/make';
 import { elf } from '../cuda/elf';
 
-const { version } = JSON.parse(readFileSync(join(root, 'node_modules/onnxruntime-node/package.json'), 'utf8')) as { version: string }; // prettier-ignore
+const version = versions.onnxruntime;
 /** So that no driver of this machine is found. */
 const NO_VULKAN = { VK_ICD_FILENAMES: '/nonexistent', VK_DRIVER_FILES: '/nonexistent' };
-const elsewhere = process.platform !== 'linux' || process.arch !== 'x64';
 
 function inspect(device: string, env: NodeJS.ProcessEnv): Promise<CliResult> {
   const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];

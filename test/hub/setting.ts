@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Report } from '../../src/core/report';
-import { cli, type CliResult, cliPath, sample } from '../fixtures/make';
+import { cli, cliPath, type CliResult, noProxy, sample } from '../fixtures/make';
 import { HubServer } from './server';
 
 export const BASE = 'toy/base';
@@ -17,10 +17,9 @@ export function startSample(): Promise<HubServer> {
 
 /** Nothing of the runner's own: no proxy, no token. */
 export function environment(hub: HubServer, storage: string): NodeJS.ProcessEnv {
-  const proxies = { HTTP_PROXY: '', http_proxy: '', HTTPS_PROXY: '', https_proxy: '', NO_PROXY: '', no_proxy: '' };
   const empty = { HF_TOKEN: '', HF_TOKEN_PATH: '', HF_HUB_OFFLINE: '', SAFE_LORA_CACHE_LIMIT: '' };
   const home = join(storage, 'no-home');
-  return { ...proxies, ...empty, HF_HOME: home, HF_ENDPOINT: hub.endpoint, SAFE_LORA_STORAGE: storage };
+  return { ...noProxy, ...empty, HF_HOME: home, HF_ENDPOINT: hub.endpoint, SAFE_LORA_STORAGE: storage };
 }
 
 export const models = (base = `hf://${BASE}`, aligned = `hf://${ALIGNED}`): string[] => [

@@ -2,9 +2,9 @@
 import { readFileSync, realpathSync, symlinkSync, mkdirSync, existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { storageFolder } from '../../src/cli/storage';
-import { findLibraries, findNeeded, type Library, type Missing } from '../../src/cuda/find';
+import { findNeeded, type Library, type Missing } from '../../src/cuda/find';
 import { thisMachine } from '../../src/cuda/machine';
-import { X86_64 } from '../../src/cuda/needed';
+import { readNeeded, X86_64 } from '../../src/cuda/needed';
 import { PROVIDER_FILE, SHARED_FILE, unsupportedReason } from '../../src/cuda/package';
 import { cudaFolder, librariesFolder, providerFolder } from '../../src/cuda/state';
 import { type Gpu, listGpus } from '../../src/engine/gpus';
@@ -87,7 +87,7 @@ async function lookForCuda(storage: string, version: string): Promise<FoundCuda 
   const provider = join(providerFolder(storage, version), PROVIDER_FILE);
   const own = librariesFolder(storage);
   if (existsSync(provider)) {
-    const { libraries, missing } = await findLibraries(provider, own, machine);
+    const { libraries, missing } = await findNeeded(await readNeeded(provider), provider, own, machine);
     return { provider: realpathSync(provider), libraries, missing };
   }
   const known = { machine: X86_64, needed: KNOWN_NEEDED, runpath: [] };

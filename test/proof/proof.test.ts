@@ -6,10 +6,8 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { bundle } from '../bundle';
 import { elf } from '../cuda/elf';
-import { root, temporaryFolder } from '../fixtures/make';
+import { elsewhere, root, temporaryFolder } from '../fixtures/make';
 import { type ProofReport } from './report';
-
-const elsewhere = process.platform !== 'linux' || process.arch !== 'x64';
 
 describe('the proof of a GPU, where there is none', { skip: elsewhere }, () => {
   const folder = temporaryFolder();

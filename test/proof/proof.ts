@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statfsSync,
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { onEndingSignal } from '../../src/cli/signals';
 import { type Devices } from '../../src/engine/devices';
 import { type Provider, providers, traits } from '../../src/engine/providers';
 import { cases } from '../bench/cases';
@@ -249,16 +250,10 @@ const scratch = mkdtempSync(join(realpathSync(tmpdir()), 'safe-lora-proof-'));
 process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true });
 });
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const) {
-  process.on(signal, () => {
-    for (const child of running) child.kill();
-    process.exit(status);
-  });
-}
+onEndingSignal((status) => {
+  for (const child of running) child.kill();
+  process.exit(status);
+});
 main(options, scratch).then(
   (status) => {
     process.exitCode = status;
