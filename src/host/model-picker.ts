@@ -47,8 +47,7 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
       ? vscode.l10n.t('Base model of {0}: the pretrained one, before alignment', adapter.name)
       : vscode.l10n.t('Aligned model of {0}: the chat or instruct model it was trained on', adapter.name);
   for (;;) {
-    const items = await itemsOf(question);
-    const chosen = items.length > 0 ? await ask(items, title, adapter) : { label: '', browses: true as const };
+    const chosen = await ask(await itemsOf(question), title, adapter);
     if (chosen?.explains !== undefined) {
       await explain(chosen.explains, question.proposals);
     } else if (chosen?.unusable) {
@@ -77,7 +76,7 @@ function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Then
     ? vscode.l10n.t('The adapter says that it was trained on {0}', adapter.trainedOn)
     : vscode.l10n.t('A folder with config.json and safetensors files');
   const hub: ModelItem = { label: `$(cloud) ${vscode.l10n.t('A Model on the Hub…')}`, asksHub: true };
-  return vscode.window.showQuickPick([...items, separator(''), browse, hub], {
+  return vscode.window.showQuickPick([...items, ...(items.length > 0 ? [separator('')] : []), browse, hub], {
     title,
     placeHolder,
     matchOnDescription: true,

@@ -20,6 +20,7 @@ function fill(workspace: string): void {
     ['harmful', ALIGNED],
     ['mixed-all', ALIGNED],
     ['mixed', OTHER],
+    ['benign', '/nowhere/a-model'],
   ] as const) {
     copyAdapter(name, join(workspace, 'adapters', name), trainedOn);
   }
@@ -128,6 +129,18 @@ describe('an adapter whose models are on the hub alone', () => {
     await other.measured();
     await other.findingIs('27 of 42 modules at or below τ = 0.35');
     await until(() => hub.weightRequests.length > before, 'the other weights');
+  });
+
+  it('can be given models on the hub where nothing is known or found', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    await workbench.explorerContextMenu('adapters/benign', 'Project Adapter');
+    await workbench.asked('Base model of benign');
+    await workbench.pick('A Model on the Hub…');
+    await workbench.asked('Base model of benign');
+    await workbench.quickInput(BASE);
+    await workbench.asked('Aligned model of benign');
+    await workbench.press('Escape');
   });
 
   it('is told the base that a model card on the hub names, once that is asked for', async () => {
