@@ -1,9 +1,11 @@
 // A model: one safetensors file or shards with an index, found by name, read by range.
 import { createHash } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
+import { readdir, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fileError, SafeLoraError, someNames } from './errors';
+import { fileError, SafeLoraError } from './errors';
 import { kindOf, readJsonObject } from './files';
+import { formatOfModelFiles } from './formats';
+import { folderName } from './model-names';
 import { isObject } from './objects';
 import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
 
@@ -14,9 +16,11 @@ const INDEX_FILE = 'model.safetensors.index.json';
 export interface Checkpoint {
   /** As the user gave it. */
   path: string;
-  /** Repository id or folder name, see `folderName`. */
+  /** Repository id or folder name, see `folderName` in model-names.ts. */
   name: string;
   tensors: ReadonlyMap<string, TensorInfo>;
+  /** Shards by the names of tensors that the index places there and that they do not hold. */
+  absent: ReadonlyMap<string, string>;
   config: Readonly<Record<string, unknown>>;
   /** In the order of their names. */
   files: readonly SafetensorsFile[];
@@ -64,11 +68,13 @@ export interface ModelFiles {
   /** A file as errors name it. */
   place(file: string): string;
   has(file: string): Promise<boolean>;
+  /** Names of files, and of folders where they are known. */
+  list(): Promise<string[]>;
   json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
   open(file: string): Promise<SafetensorsFile>;
 }
 
-/** @throws SafeLoraError for everything that keeps the folder from being an unquantised safetensors model */
+/** @throws SafeLoraError for everything that keeps the folder from being a safetensors model */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const kind = await kindOf(path);
   if (kind === null)
@@ -86,18 +92,18 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     name: folderName(realPath),
     place: (file) => join(path, file),
     has: async (file) => (await kindOf(join(path, file))) !== null,
+    list: () => readdir(path),
     json: (file, refuse) => readJsonObject(join(path, file), refuse),
     open: (file) => openSafetensors(join(path, file)),
   };
   return { ...(await readCheckpoint(files)), realPath };
 }
 
-/** @throws SafeLoraError for everything that keeps the files from being an unquantised safetensors model */
+/** @throws SafeLoraError for everything that keeps the files from being a safetensors model */
 export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint, 'realPath'>> {
   const { path, name } = model;
   const config = await readConfig(model);
-  refuseQuantised(path, name, config, []);
-  const files = await openFiles(model);
+  const { files, absent } = await openFiles(model);
   const tensors = new Map<string, TensorInfo>();
   for (const file of files) {
     for (const [tensorName, tensor] of file.tensors) {
@@ -110,11 +116,10 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
       tensors.set(tensorName, tensor);
     }
   }
-  refuseQuantised(path, name, config, [...tensors.keys()]);
   const headersHash = createHash('sha256')
     .update(files.map((file) => file.headerHash).join('\n'))
     .digest('hex');
-  return { path, name, tensors, config, files, headersHash };
+  return { path, name, tensors, absent, config, files, headersHash };
 }
 
 async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
@@ -126,20 +131,14 @@ async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
   );
 }
 
-/** What a model or adapter folder is called: its repository id where the path tells it (the hub's cache), else the folder's name. */
-export function folderName(realPath: string): string {
-  const onHub = /^hf:\/\/([^@]+)/.exec(realPath)?.[1];
-  return onHub ?? cachedRepository(realPath) ?? basename(realPath);
+/** The files with the model's tensors, and what the index places in them without their holding it. */
+interface OpenedFiles {
+  files: SafetensorsFile[];
+  absent: Map<string, string>;
 }
 
-/** The repository id in a path into the hub's cache, also another machine's; null for any other path. */
-export function cachedRepository(path: string): string | null {
-  const cached = /(?:^|[\\/])models--([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]?$/.exec(path)?.[1];
-  return cached?.replace('--', '/') ?? null;
-}
-
-async function openFiles(model: ModelFiles): Promise<SafetensorsFile[]> {
-  if (await model.has(SINGLE_FILE)) return [await model.open(SINGLE_FILE)];
+async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
+  if (await model.has(SINGLE_FILE)) return { files: [await model.open(SINGLE_FILE)], absent: new Map() };
   if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
     if (await model.has(pickle)) {
@@ -155,13 +154,17 @@ async function openFiles(model: ModelFiles): Promise<SafetensorsFile[]> {
       `${model.path}: is an adapter, not a whole model; give the folder of the model itself.`,
     );
   }
+  const format = formatOfModelFiles((await model.list()).sort());
   throw new SafeLoraError(
     'file-access',
-    `${model.path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
+    format
+      ? `${model.path}: holds ${format.what}; ${format.next}.`
+      : `${model.path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
   );
 }
 
-async function openShards(model: ModelFiles): Promise<SafetensorsFile[]> {
+/** Transformers takes what the shards hold; an index that promises more matters only where that is needed. */
+async function openShards(model: ModelFiles): Promise<OpenedFiles> {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('model-index', `${model.place(INDEX_FILE)}: ${reason}; download the model again.`);
   const weightMap = (await model.json(INDEX_FILE, refuse)).weight_map;
@@ -177,56 +180,12 @@ async function openShards(model: ModelFiles): Promise<SafetensorsFile[]> {
     else names.set(shard, [tensor]);
   }
   const files: SafetensorsFile[] = [];
+  const absent = new Map<string, string>();
   for (const shard of [...names.keys()].sort()) {
     if (!(await model.has(shard))) throw refuse(`names the shard ${shard}, which is not there`);
     const file = await model.open(shard);
-    const missing = names.get(shard)!.filter((tensor) => !file.tensors.has(tensor));
-    if (missing.length > 0)
-      throw refuse(
-        `places ${someNames(missing)} in ${shard}, which does not hold ${missing.length === 1 ? 'it' : 'them'}`,
-      );
+    for (const tensor of names.get(shard)!) if (!file.tensors.has(tensor)) absent.set(tensor, shard);
     files.push(file);
   }
-  return files;
-}
-
-// Companion tensors that quantisers store beside or instead of a weight.
-const QUANTISED_TENSOR =
-  /\.(?:qweight|qzeros|g_idx|absmax|quant_map|nested_absmax|SCB|weight_scale|weight_scale_inv|weight_packed)$|\.quant_state\./;
-const QUANTISED_ENDING =
-  /-(?:(?:unsloth-)?bnb-[48]bit|GPTQ(?:-\w+)?|AWQ(?:-\w+)?|4bit|8bit|int4|int8|nf4|FP8(?:-\w+)?|w4a16|w8a8|GGUF)$/i;
-
-/** @returns null for a name that does not say that its weights are quantised */
-export function unquantisedName(name: string): string | null {
-  const original = name.replace(QUANTISED_ENDING, '');
-  return original === name ? null : original;
-}
-
-/** What names of the same weights have in common: the last part in small letters, without what its owners add or leave out. */
-export function plainName(name: string): string {
-  return name
-    .replace(/[\\/]+$/, '')
-    .split(/[\\/]/)
-    .at(-1)!
-    .toLowerCase()
-    .replace(/^meta-(?=llama)/, '')
-    .replace(/^((?:code)?llama.*|mistral.*)-hf$/, '$1');
-}
-
-/** Rounded weights have no exact difference to another checkpoint's. */
-function refuseQuantised(
-  path: string,
-  name: string,
-  config: Readonly<Record<string, unknown>>,
-  tensorNames: readonly string[],
-): void {
-  const companion = tensorNames.find((tensor) => QUANTISED_TENSOR.test(tensor));
-  if (!isObject(config.quantization_config) && companion === undefined) return;
-  const evidence = companion === undefined ? 'config.json has a quantization_config' : `it holds ${companion}`;
-  const original = unquantisedName(name);
-  const advice = original === null ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
-  throw new SafeLoraError(
-    'quantised',
-    `${path}: the model is quantised (${evidence}), its exact weights are gone; ${advice}.`,
-  );
+  return { files, absent };
 }

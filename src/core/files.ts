@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileError, SafeLoraError } from './errors';
+import { parseJsonBytes } from './json';
 import { isObject } from './objects';
 
 /** A file opened for reading byte ranges. */
@@ -111,13 +112,13 @@ export async function readJsonObject(
   path: string,
   refuse: (reason: string) => SafeLoraError,
 ): Promise<Record<string, unknown>> {
-  const text = await ReadableFile.with(path, async (file) => {
+  const bytes = await ReadableFile.with(path, async (file) => {
     if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
-    return Buffer.from(await file.read(0, file.size)).toString('utf8');
+    return file.read(0, file.size);
   });
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJsonBytes(bytes);
   } catch (error) {
     throw refuse(`is not valid JSON (${(error as Error).message.slice(0, 120)})`);
   }

@@ -18,7 +18,7 @@ export interface UpdateProducts {
   tt: Float64Array;
   /** Uᵀ·U of U = V·T */
   uu: Float64Array;
-  /** Σ T∘Aᵀ */
+  /** Σ T∘Aᵀ, with the sign of the update's scale */
   ta: number;
   /** ΣV² */
   v2: number;
@@ -34,7 +34,7 @@ export interface Measurement {
   nullSimilarity: number | null;
   /** Standard error of `nullSimilarity` (jackknife over the probes). */
   nullSpread: number | null;
-  /** cos(ΔW, V), in [−1, 1] */
+  /** cos(ΔW, V), in [−1, 1]; ΔW with the sign of its scale */
   direction: number | null;
   /** ‖C·ΔW‖_F / ‖ΔW‖_F */
   gain: number | null;
@@ -44,7 +44,7 @@ export interface Measurement {
   updateNorm: number;
   /** (ΣV²)² / Σ(VVᵀ)², an estimate of how many directions V has, in [1, min(out, in)] */
   participationRatio: number | null;
-  /** ⟨ΔW, V⟩, for the direction of several modules together */
+  /** ⟨ΔW, V⟩ without the size of alpha / r, for the direction of several modules together */
   updateDotAlignment: number;
 }
 

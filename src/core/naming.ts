@@ -1,8 +1,5 @@
-// Names of modules: which weight of a checkpoint an adapter's module means, and where in the model it sits.
-import { type Checkpoint } from './checkpoint';
-import { SafeLoraError } from './errors';
-import { firstFitting, isPattern } from './patterns';
-import { type TensorInfo } from './safetensors';
+// Names of an adapter's modules: where in the model each sits, their order, and which of them a target means.
+import { firstFitting, PatternError, wholePattern } from './patterns';
 
 /** Where a module sits, read from its name. */
 export interface Position {
@@ -15,97 +12,6 @@ export interface Position {
   expert: number | null;
 }
 
-// Prefixes that transformers renamed when it nested language models inside multimodal ones (4.52, `_checkpoint_conversion_mapping`
-// of LLaVA and its relatives, and of Qwen2-VL and Qwen2.5-VL). Either side may be the adapter's or the checkpoint's.
-const RENAMINGS: readonly (readonly [string, string])[] = [
-  ['language_model.model.', 'model.language_model.'],
-  ['language_model.lm_head', 'lm_head'],
-  ['vision_tower.', 'model.vision_tower.'],
-  ['multi_modal_projector.', 'model.multi_modal_projector.'],
-  ['visual.', 'model.visual.'],
-  ['model.layers.', 'model.language_model.layers.'],
-];
-
-const OUTPUT_HEAD = /(?:^|\.)(?:lm_head|embed_out)$/;
-const INPUT_EMBEDDING = /(?:^|\.)(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|shared)\.weight$/;
-
-/** Finds adapter modules in one checkpoint, by name. */
-export class NameResolver {
-  private readonly bySuffix = new Map<string, TensorInfo[]>();
-
-  constructor(private readonly checkpoint: Checkpoint) {
-    for (const tensor of checkpoint.tensors.values()) {
-      for (const suffix of suffixes(tensor.name)) {
-        const known = this.bySuffix.get(suffix);
-        if (known) known.push(tensor);
-        else this.bySuffix.set(suffix, [tensor]);
-      }
-    }
-  }
-
-  /**
-   * The weight that a module adapts: the exact name, then a known renaming, then one name being the other's end at a dot.
-   * @returns undefined where the checkpoint has no such weight
-   * @throws SafeLoraError where two weights fit equally
-   */
-  resolve(module: string): TensorInfo | undefined {
-    const exact = this.checkpoint.tensors.get(`${module}.weight`);
-    if (exact) return exact;
-    const renamed = RENAMINGS.flatMap(([one, other]) => [rename(module, one, other), rename(module, other, one)])
-      .map((name) => (name === undefined ? undefined : this.checkpoint.tensors.get(`${name}.weight`)))
-      .filter((tensor) => tensor !== undefined);
-    if (renamed.length > 0) return this.only(module, renamed);
-    const related = [
-      ...(this.bySuffix.get(`${module}.weight`) ?? []),
-      ...suffixes(module)
-        .filter((suffix) => keepsPosition(module, suffix))
-        .map((suffix) => this.checkpoint.tensors.get(`${suffix}.weight`))
-        .filter((tensor) => tensor !== undefined),
-    ];
-    if (related.length > 0) return this.only(module, related);
-    return OUTPUT_HEAD.test(module) ? this.tiedEmbedding(module) : undefined;
-  }
-
-  /** Where input and output share their weight, checkpoints hold it once, as the embedding (`tie_word_embeddings`). */
-  private tiedEmbedding(module: string): TensorInfo | undefined {
-    if (this.checkpoint.config.tie_word_embeddings === false) return undefined;
-    const embeddings = [...this.checkpoint.tensors.values()].filter((tensor) => INPUT_EMBEDDING.test(tensor.name));
-    return embeddings.length > 0 ? this.only(module, embeddings) : undefined;
-  }
-
-  private only(module: string, candidates: readonly TensorInfo[]): TensorInfo {
-    const names = [...new Set(candidates.map((tensor) => tensor.name))];
-    if (names.length > 1) {
-      throw new SafeLoraError(
-        'model-ambiguous',
-        `${this.checkpoint.path}: the adapter's module ${module} could be ${names.join(' or ')}; give the checkpoint that the adapter was trained on.`,
-      );
-    }
-    return candidates[0]!;
-  }
-}
-
-/** True where a module is the output head or the tied embedding, whose rows are words. */
-export function isVocabularyWeight(tensor: TensorInfo): boolean {
-  return INPUT_EMBEDDING.test(tensor.name) || OUTPUT_HEAD.test(tensor.name.replace(/\.weight$/, ''));
-}
-
-function rename(name: string, from: string, to: string): string | undefined {
-  return name.startsWith(from) ? to + name.slice(from.length) : undefined;
-}
-
-/** The proper endings of a name at its dots, longest first. */
-function suffixes(name: string): string[] {
-  const parts = name.split('.');
-  return parts.slice(1).map((_, index) => parts.slice(index + 1).join('.'));
-}
-
-/** A shortened name must still say which layer it means. */
-function keepsPosition(name: string, suffix: string): boolean {
-  const numbers = (text: string): number => text.split('.').filter((part) => /^\d+$/.test(part)).length;
-  return numbers(name) === numbers(suffix);
-}
-
 /**
  * The modules that PEFT adapts for an entry of `target_modules`: in a list an entry is a name or its end, alone it is a pattern of
  * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). None where the pattern cannot be used.
@@ -113,8 +19,17 @@ function keepsPosition(name: string, suffix: string): boolean {
 export function targeted(modules: readonly string[], entry: string, inList: boolean): Set<string> {
   if (inList) return new Set(modules.filter((name) => name === entry || name.endsWith(`.${entry}`)));
   if (entry === 'all-linear') return new Set(modules);
-  const fitting = isPattern(entry) ? firstFitting([`^(?:${entry})$`], modules) : null;
-  return new Set(fitting ? modules.filter((_, i) => fitting[i] === 0) : []);
+  const fitting = fittingPattern(entry, modules);
+  return new Set(modules.filter((_, i) => fitting?.[i] === 0));
+}
+
+function fittingPattern(entry: string, modules: readonly string[]): number[] | null {
+  try {
+    return firstFitting([wholePattern(entry)], modules);
+  } catch (error) {
+    if (error instanceof PatternError) return null;
+    throw error;
+  }
 }
 
 const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 'audio_tower', 'language_model'];

@@ -1,10 +1,16 @@
 // Adapter + base + aligned → the list of module jobs, every pairing checked before a weight is read.
 import { type Adapter, type LoraModule } from './adapter';
-import { cachedRepository, type Checkpoint, plainName, unquantisedName } from './checkpoint';
-import { isFloatDtype } from './dtype';
+import { notLoaded } from './adapter-tensors';
+import { type Checkpoint } from './checkpoint';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
-import { comparePositions, isVocabularyWeight, NameResolver, type Position, positions } from './naming';
+import { missingWeights, type Role } from './missing-weights';
+import { cachedRepository, commitOf, plainName, unquantisedName } from './model-names';
+import { comparePositions, type Position, positions } from './naming';
+import { isObject } from './objects';
+import { packedTensor, quantised } from './quantised';
 import { placeOf, type TensorInfo } from './safetensors';
+import { isDataParallel, isVocabularyWeight } from './weight-names';
+import { type WantedModule, WeightResolver } from './weight-resolver';
 
 /** The two weights of a module. */
 export interface WeightPair {
@@ -34,18 +40,33 @@ export interface Plan {
 /** @throws SafeLoraError where a module has no weight in a checkpoint, or the shapes disagree */
 export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Plan {
   if (base.realPath === aligned.realPath) throw sameModel(base.path);
-  const notices = [...adapter.notices, ...nameNotices(adapter, base, aligned)];
-  const bases = resolveAll(adapter, base, 'base');
-  const aligneds = resolveAll(adapter, aligned, 'aligned');
-  const where = positions(adapter.modules.map((module) => module.name));
-  const modules = adapter.modules.map((module): PlannedModule => {
-    const [out, rows] = [module.b.shape[0]!, module.a.shape[1]!];
-    const pair = pairWeights(module, bases.get(module.name)!, aligneds.get(module.name)!, adapter);
-    const notice = pair === null ? 'vocabulary-differs' : module.alreadyProjected ? 'already-projected' : null;
-    return { ...module, ...where.get(module.name)!, shape: [out, rows], weights: pair, notice };
+  const wanted = adapter.modules.map(({ name, a, b }): WantedModule => ({ name, shape: [b.shape[0]!, a.shape[1]!] }));
+  const resolvers = [base, aligned].map((model) => new WeightResolver(model, adapter.targetParameters));
+  const [bases, aligneds] = resolveBoth(wanted, resolvers as [WeightResolver, WeightResolver]);
+  const where = positions(wanted.map(({ name }) => name));
+  refuseStoredLayout(adapter, wanted, aligned, aligneds);
+  const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i]!, aligneds[i]!, module));
+  const squares = squareOrientation(pairs, aligned, adapter.fanInFanOut);
+  const modules = adapter.modules.map((module, i): PlannedModule => {
+    const { weights, notice } = pairs[i]!;
+    return {
+      ...module,
+      ...where.get(module.name)!,
+      shape: wanted[i]!.shape,
+      weights: weights && { ...weights, transposed: weights.transposed ?? squares },
+      notice,
+    };
   });
   modules.sort(comparePositions);
-  notices.push(...moduleNotices(modules));
+  const notices = [
+    ...adapter.notices,
+    ...modelNotices(adapter, base, aligned),
+    ...moduleNotices(modules),
+    ...vocabularyNotices(pairs),
+    ...fusedNotices(modules),
+    ...[base, aligned].flatMap(leftOverNotices),
+    ...wrappedNotices(adapter, modules),
+  ];
   return { adapter, base, aligned, modules, notices };
 }
 
@@ -59,7 +80,7 @@ export function remoteTensors(plans: readonly Plan[]): Map<Checkpoint, TensorInf
     ] as const) {
       if (!model.remote) continue;
       const tensors = found.get(model) ?? new Set();
-      for (const { weights } of modules) if (weights) tensors.add(weights[role]);
+      for (const { weights } of modules) if (weights) tensors.add(weights[role].within ?? weights[role]);
       found.set(model, tensors);
     }
   }
@@ -73,65 +94,136 @@ export function sameModel(path: string): SafeLoraError {
   );
 }
 
-function resolveAll(adapter: Adapter, checkpoint: Checkpoint, role: 'base' | 'aligned'): Map<string, TensorInfo> {
-  const resolver = new NameResolver(checkpoint);
-  const found = new Map<string, TensorInfo>();
-  for (const { name } of adapter.modules) {
-    const tensor = resolver.resolve(name);
-    if (tensor) found.set(name, tensor);
-  }
-  const missing = adapter.modules.filter(({ name }) => !found.has(name)).map(({ name }) => name);
-  if (missing.length > 0) {
-    throw new SafeLoraError(
-      'model-missing-target',
-      `${checkpoint.path}: the ${role} model has no weight for ${missing.length} of the adapter's ${adapter.modules.length} modules (${someNames(missing)}); give the models that the adapter was trained on.`,
-    );
-  }
-  for (const tensor of found.values()) {
-    if (!isFloatDtype(tensor.dtype)) {
-      throw new SafeLoraError(
-        'unsupported-dtype',
-        `${placeOf(tensor)}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 weights are read: give the unquantised model.`,
-      );
-    }
-    if (tensor.shape.length !== 2) {
-      throw new SafeLoraError(
-        'model-shape',
-        `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]; the weight of a linear layer has two dimensions.`,
-      );
-    }
-  }
-  return found;
+/** @returns the modules' weights in the base and in the aligned model */
+function resolveBoth(
+  wanted: readonly WantedModule[],
+  [base, aligned]: readonly [WeightResolver, WeightResolver],
+): [TensorInfo[], TensorInfo[]] {
+  return [resolveAll('base', wanted, base, aligned), resolveAll('aligned', wanted, aligned, base)];
 }
 
-/** @returns null where the two differ only in the number of vocabulary rows, so that no difference exists */
-function pairWeights(module: LoraModule, base: TensorInfo, aligned: TensorInfo, adapter: Adapter): WeightPair | null {
+function resolveAll(
+  role: Role,
+  wanted: readonly WantedModule[],
+  resolver: WeightResolver,
+  other: WeightResolver,
+): TensorInfo[] {
+  const { checkpoint } = resolver;
+  const found = wanted.map((module) => resolver.weightOf(module));
+  const packed = wanted
+    .map(({ name }, i) => ({ name, by: packedTensor(name, found[i], checkpoint, (key) => resolver.find(key)) }))
+    .filter((module): module is { name: string; by: TensorInfo } => module.by !== null);
+  if (packed.length > 0) {
+    throw quantised(
+      checkpoint,
+      packed.map(({ name }) => name),
+      packed[0]!.by,
+    );
+  }
+  const missing = wanted.filter((_, i) => found[i] === undefined);
+  if (missing.length > 0) throw missingWeights(role, resolver, other, missing, wanted.length);
+  const tensors = found as TensorInfo[];
+  tensors.forEach((tensor, i) => {
+    if (tensor.shape.length === 2) return;
+    const isStack = tensor.shape.length === 3 && /(?:^|\.)experts?\b/.test(tensor.name);
+    throw new SafeLoraError(
+      isStack ? 'unsupported-adapter' : 'model-shape',
+      `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]${isStack ? ' (stacked experts)' : ''}, but the adapter's ${wanted[i]!.name} updates a weight of two dimensions; ${isStack ? 'stacked experts are not supported: use an adapter of two-dimensional weights' : 'give the models that the adapter was trained on'}.`,
+    );
+  });
+  return tensors;
+}
+
+/**
+ * As a parameter (`target_parameters`) PEFT takes a Conv1D's weight as it is stored, [in, out]: there B belongs to the inputs, on which
+ * C is not defined (ParamWrapper in peft/tuners/lora/layer.py).
+ */
+function refuseStoredLayout(
+  { path, targetParameters }: Adapter,
+  wanted: readonly WantedModule[],
+  aligned: Checkpoint,
+  tensors: readonly TensorInfo[],
+): void {
+  if (targetParameters.length === 0) return;
+  const reversed = wanted.filter(
+    ({ shape: [out] }, i) => tensors[i]!.shape[0] === out && storedByBias(tensors[i]!, aligned) === true,
+  );
+  if (reversed.length === 0) return;
+  throw new SafeLoraError(
+    'unsupported-adapter',
+    `${path}: target_parameters adapts ${someNames(reversed.map(({ name }) => name))} in the layout [in, out] in which the weight is stored, where C·B·A does not describe a projection; adapt the modules with target_modules instead.`,
+  );
+}
+
+/** Two weights of a module, as far as they can be told before all modules were seen. */
+interface Paired {
+  /** `transposed` is null where the weight is square; the whole is null where the module cannot be measured. */
+  weights: (Omit<WeightPair, 'transposed'> & { transposed: boolean | null }) | null;
+  notice: NoticeCode | null;
+  name: string;
+  /** Vocabulary rows of the adapter's, the base's and the aligned model's weight, where they differ. */
+  vocabulary: { adapter: number; base: number; aligned: number } | null;
+}
+
+function pairWeights(
+  { name, shape: [out, width] }: WantedModule,
+  base: TensorInfo,
+  aligned: TensorInfo,
+  { alreadyProjected }: LoraModule,
+): Paired {
   const [baseRows, baseColumns] = base.shape as [number, number];
   const [rows, columns] = aligned.shape as [number, number];
+  const isVocabulary = isVocabularyWeight(base.name) && isVocabularyWeight(aligned.name);
+  if (isVocabulary && baseColumns === columns && columns === width && (baseRows !== rows || rows !== out)) {
+    const vocabulary = { adapter: out, base: baseRows, aligned: rows };
+    return { weights: null, notice: 'vocabulary-differs', name, vocabulary };
+  }
   if (baseRows !== rows || baseColumns !== columns) {
-    if (baseColumns === columns && isVocabularyWeight(base) && isVocabularyWeight(aligned)) return null;
     throw new SafeLoraError(
       'model-shape',
       `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
     );
   }
-  const [out, width] = [module.b.shape[0]!, module.a.shape[1]!];
   const straight = rows === out && columns === width;
-  const transposed = rows === width && columns === out;
-  if (!straight && !transposed) {
+  if (!straight && (rows !== width || columns !== out)) {
     throw new SafeLoraError(
       'model-shape',
-      `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${module.name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
+      `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
     );
   }
-  if (straight && transposed) return { base, aligned, transposed: adapter.fanInFanOut && !isVocabularyWeight(aligned) };
-  if (transposed !== adapter.fanInFanOut && !isVocabularyWeight(aligned)) {
-    throw new SafeLoraError(
-      'orientation',
-      `${adapter.path}: adapter_config.json says fan_in_fan_out=${adapter.fanInFanOut}, but ${aligned.name} is stored [${transposed ? 'in, out' : 'out, in'}]; set fan_in_fan_out to ${transposed} if the models are the right ones.`,
-    );
-  }
-  return { base, aligned, transposed };
+  const transposed = rows === columns && !isVocabulary ? null : !straight;
+  const notice = alreadyProjected ? 'already-projected' : null;
+  return { weights: { base, aligned, transposed }, notice, name, vocabulary: null };
+}
+
+/**
+ * Whether square weights are stored [in, out]. PEFT goes by the class of the layer and saves one flag for all, that of the last layer
+ * that it wrapped. The adapter's other weights tell more, then the checkpoint's; never the output head, which is a linear layer in
+ * every model.
+ */
+function squareOrientation(pairs: readonly Paired[], checkpoint: Checkpoint, fanInFanOut: boolean): boolean {
+  const ofAdapter = pairs.map(({ weights }) =>
+    weights && !isVocabularyWeight(weights.aligned.name) ? weights.transposed : null,
+  );
+  return (
+    unanimous(ofAdapter) ??
+    unanimous([...checkpoint.tensors.values()].map((one) => storedByBias(one, checkpoint))) ??
+    fanInFanOut
+  );
+}
+
+function unanimous(told: readonly (boolean | null)[]): boolean | null {
+  const known = new Set(told.filter((value) => value !== null));
+  return known.size === 1 ? known.has(true) : null;
+}
+
+/** Whether a weight is stored [in, out], by the length of its bias, [out]; null where that does not tell. */
+function storedByBias({ name, shape }: TensorInfo, { tensors }: Checkpoint): boolean | null {
+  const [rows, columns] = shape;
+  if (shape.length !== 2 || rows === columns || !name.endsWith('.weight') || isVocabularyWeight(name)) return null;
+  const bias = tensors.get(`${name.slice(0, -'weight'.length)}bias`)?.shape;
+  if (bias?.length !== 1) return null;
+  return bias[0] === columns ? true : bias[0] === rows ? false : null;
 }
 
 function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
@@ -141,10 +233,6 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
   };
   return [
     ...named(
-      'vocabulary-differs',
-      (names) => `Not measured: base and aligned differ in their vocabulary's size at ${names}.`,
-    ),
-    ...named(
       'already-projected',
       (names) =>
         `Projected before, and the original is not there: ${names}. Their numbers describe the projection; they are not selected.`,
@@ -152,7 +240,73 @@ function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
   ];
 }
 
+function vocabularyNotices(pairs: readonly Paired[]): Notice[] {
+  return pairs.flatMap(({ name, vocabulary }): Notice[] => {
+    if (!vocabulary) return [];
+    const { adapter, base, aligned } = vocabulary;
+    const message =
+      base === aligned
+        ? `Not measured: ${name} was trained on a vocabulary of ${adapter} rows, the models have ${base}.`
+        : `Not measured: base and aligned differ in their vocabulary's size at ${name} (${base} and ${aligned} rows).`;
+    return [{ code: 'vocabulary-differs', message, modules: [name] }];
+  });
+}
+
+function fusedNotices(modules: readonly PlannedModule[]): Notice[] {
+  const parts = modules.filter(({ weights }) => weights?.base.within ?? weights?.aligned.within);
+  if (parts.length === 0) return [];
+  const wholes = new Set(parts.map(({ weights }) => (weights!.aligned.within ?? weights!.base.within!).name));
+  const names = parts.map(({ name }) => name);
+  return [
+    {
+      code: 'fused-weights',
+      message: `The models keep ${someNames(names)} fused; their rows of ${someNames([...wholes])} were measured.`,
+      modules: names,
+    },
+  ];
+}
+
+/** Merged adapters keep the entry over exact weights, and some models pack only weights that the adapter does not touch. */
+function leftOverNotices({ name, config }: Checkpoint): Notice[] {
+  if (!isObject(config.quantization_config)) return [];
+  return [
+    {
+      code: 'quantisation-left-over',
+      message: `The config.json of ${name} has a quantization_config, but every weight that the adapter touches is exact and was used as it is.`,
+      modules: [],
+    },
+  ];
+}
+
+/** Data parallelism's "module" counts as a wrapper only where the model has no such part. */
+function wrappedNotices(adapter: Adapter, modules: readonly PlannedModule[]): Notice[] {
+  const noticed = new Set(adapter.notices.filter(({ code }) => code === 'names-not-loaded').flatMap((n) => n.modules));
+  const wrapped = modules.filter(
+    ({ name, weights }) =>
+      !noticed.has(name) && isDataParallel(name) && weights !== null && !isDataParallel(weights.aligned.name),
+  );
+  const [first] = wrapped;
+  return notLoaded(
+    wrapped.map(({ name }) => name),
+    modules.length,
+    first ? [first.b.name, first.b.name.replace(/(^|\.)module\./, '$1')] : null,
+  );
+}
+
 /** Compares what the adapter says it was trained on with what was given. */
+function modelNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
+  return [...nameNotices(adapter, base, aligned), ...revisionNotices(adapter, aligned)];
+}
+
+function revisionNotices({ revision }: Adapter, { name, realPath }: Checkpoint): Notice[] {
+  if (revision === null || revision === 'main') return [];
+  const commit = commitOf(realPath);
+  if (commit?.startsWith(revision)) return [];
+  const given = commit === null ? 'which revision was given is not known' : `the one given is ${commit.slice(0, 7)}`;
+  const message = `The adapter says it was trained on revision ${revision} of its model; ${given} (${name}).`;
+  return [{ code: 'revision-unconfirmed', message, modules: [] }];
+}
+
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
   const trainedOn = cachedRepository(adapter.trainedOn) ?? adapter.trainedOn;

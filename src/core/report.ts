@@ -188,7 +188,8 @@ function totalDirection(modules: readonly MeasuredModule[]): number | null {
   let [dot, update2, alignment2] = [0, 0, 0];
   for (const { measurement, scale } of modules) {
     if (!measurement) continue;
-    dot += scale * measurement.updateDotAlignment;
+    // Its sign is in ⟨ΔW, V⟩ already.
+    dot += Math.abs(scale) * measurement.updateDotAlignment;
     update2 += (scale * measurement.updateNorm) ** 2;
     alignment2 += measurement.alignmentNorm ** 2;
   }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
 import { SafeLoraError } from './errors';
 import { ReadableFile, truncated } from './files';
+import { formatOf } from './formats';
 
 /** One tensor's place in a file. */
 export interface TensorInfo {
@@ -18,6 +19,8 @@ export interface TensorInfo {
   offset: number;
   /** Length in bytes. */
   length: number;
+  /** Where this is a run of rows: the whole tensor that the file holds. */
+  within?: TensorInfo;
 }
 
 /** The file of a tensor as the user knows it. */
@@ -62,6 +65,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,
       );
     }
+    refuseOtherFormat(start, path);
     const header = await file.read(8, headerLength(start, file.size, path));
     return {
       path,
@@ -71,6 +75,17 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       ...parseHeader(header, file.size, path),
     };
   });
+}
+
+/**
+ * A header begins with "{", right after its length.
+ * @param start of the file, as many bytes as are at hand
+ * @throws SafeLoraError where it is the start of another kind of file
+ */
+export function refuseOtherFormat(start: Uint8Array, path: string): void {
+  // Without the byte after the length, a right length may look like the start of a pickle.
+  const format = start.length < 9 || start[8] === '{'.charCodeAt(0) ? null : formatOf(start);
+  if (format) throw new SafeLoraError('safetensors-format', `${path}: is ${format.what}; ${format.next}.`);
 }
 
 /**

@@ -2,7 +2,8 @@
 import { constants } from 'node:fs';
 import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Adapter, ADAPTER_FILE, CONFIG_FILE, openAdapter } from './adapter';
+import { type Adapter, ADAPTER_FILE, openAdapter } from './adapter';
+import { CONFIG_FILE } from './adapter-config';
 import { changedOnDisk, fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 import { keepOriginals } from './originals';

@@ -23,6 +23,8 @@ interface PreparedUpdate {
   b: Float64Array;
   /** Power of two that brings B near 1, for its way through single precision. */
   scale: number;
+  /** Of the scale with which the running model adds B·A. */
+  sign: 1 | -1;
   /** B as it is stored. */
   stored: TensorInfo;
 }
@@ -93,7 +95,7 @@ export class ModuleEngine {
 
   /** @param products of this update */
   private async result(
-    { a, b, rank, scale, stored }: PreparedUpdate,
+    { a, b, rank, scale, sign, stored }: PreparedUpdate,
     { t, u }: { t: Float32Array; u: Float32Array },
     v2: number,
     level: NullLevel,
@@ -104,7 +106,7 @@ export class ModuleEngine {
         bb: await this.gram(b, rank),
         tt: await this.gram(t, rank),
         uu: await this.gram(u, rank),
-        ta: dot(t, a),
+        ta: sign * dot(t, a),
         v2,
         scale,
       },
@@ -136,7 +138,7 @@ async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
   }
 }
 
-function prepareUpdate({ a, b }: Update): PreparedUpdate {
+function prepareUpdate({ a, b, subtracted }: Update): PreparedUpdate {
   const values = (tensor: TensorInfo): { decoded: Float64Array; largest: number } => {
     const decoded = decode(readWhole(tensor), tensor.dtype as FloatDtype);
     const largest = largestOf(decoded);
@@ -147,7 +149,8 @@ function prepareUpdate({ a, b }: Update): PreparedUpdate {
   const { decoded, largest } = values(b);
   const scale = largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest));
   for (let i = 0; i < decoded.length; i++) decoded[i]! *= scale;
-  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale, stored: b };
+  const sign = subtracted === true ? -1 : 1;
+  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale, sign, stored: b };
 }
 
 /** [B₁·scale₁ | B₂·scale₂ … | G]ᵀ */

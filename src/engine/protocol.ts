@@ -10,6 +10,8 @@ import { type Provider } from './providers';
 export interface Update {
   a: TensorInfo;
   b: TensorInfo;
+  /** The running model takes B·A away (alpha below 0): the direction is that of −B·A. */
+  subtracted?: boolean;
 }
 
 export interface ModuleTask extends WeightPair {

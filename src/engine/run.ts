@@ -93,7 +93,7 @@ export async function measurePlans(
 
   const compute = async (parts: readonly Part[]): Promise<void> => {
     const { name, shape, weights } = parts[0]!.module;
-    const updates = parts.map(({ module: { a, b } }) => ({ a, b }));
+    const updates = parts.map(({ module: { a, b, scale } }) => ({ a, b, subtracted: scale < 0 }));
     await fetching.bring(...weightsOf(parts));
     const result = await engine.compute({ name, shape, ...weights!, updates }, job);
     bytesRead += result.bytesRead;

@@ -1,7 +1,7 @@
 // The command line as tasks: one to inspect each adapter whose models are known, and those that tasks.json defines.
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
-import { CONFIG_FILE, readTrainedOn } from '../core/adapter';
+import { CONFIG_FILE, readTrainedOn } from '../core/adapter-config';
 import { type WorkspaceAdapters } from './adapters';
 import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from './contributions';
 import { Disposable } from './dispose';

@@ -10,7 +10,14 @@ import {
 } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
 import { MAX_JSON_BYTES, ReadableFile, readJsonObject, stampOf } from '../core/files';
-import { hashBytes, headerLength, parseHeader, type SafetensorsFile, type TensorInfo } from '../core/safetensors';
+import {
+  hashBytes,
+  headerLength,
+  parseHeader,
+  refuseOtherFormat,
+  type SafetensorsFile,
+  type TensorInfo,
+} from '../core/safetensors';
 import { cacheName, HubCache } from './cache';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
 import { DEFAULT_REVISION, isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
@@ -126,6 +133,10 @@ class HubModel implements ModelFiles {
     return Promise.resolve(this.info.sizes.has(file));
   }
 
+  list(): Promise<string[]> {
+    return Promise.resolve([...this.info.sizes.keys()]);
+  }
+
   async json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
     const size = this.sizeOf(file);
     if (size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
@@ -195,6 +206,7 @@ class HubModel implements ModelFiles {
         );
       const first = Math.min(size, Math.max(8, Math.min(MOST_SPECULATIVE_BYTES, Math.floor(size * SPECULATIVE_SHARE))));
       await get(0, first);
+      refuseOtherFormat(await ReadableFile.with(part, (opened) => opened.read(0, first)), shown);
       const length = (await lengthAt(part)) ?? headerLength(new Uint8Array(), first, shown);
       if (length > first) await get(first, length);
       else await truncate(part, length).catch(unwritable(part));

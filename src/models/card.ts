@@ -1,5 +1,5 @@
 // A model card's front matter: which model it says that this one was made from.
-import { plainName, unquantisedName } from '../core/checkpoint';
+import { plainName, unquantisedName } from '../core/model-names';
 import { isObject } from '../core/objects';
 import { pairingOf } from './families';
 import { originOf } from './origin';

@@ -1,7 +1,7 @@
 // Where a model lies on this machine: at the path that the adapter names, in the hub's cache, beside the adapter, in the user's folders.
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { cachedRepository, plainName } from '../core/checkpoint';
+import { cachedRepository, plainName } from '../core/model-names';
 import { isRepoId } from './card';
 import {
   type CachedRepo,

@@ -1,5 +1,5 @@
 // Names of copies lead to their originals: quantised ones, conversions, and mirrors under another owner.
-import { plainName, unquantisedName } from '../core/checkpoint';
+import { plainName, unquantisedName } from '../core/model-names';
 import { knownIds } from './families';
 
 export interface Origin {

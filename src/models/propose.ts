@@ -1,6 +1,6 @@
 // From what an adapter says of its model to proposals for the base and the aligned model, each with its reason. Nothing is applied here.
 import { basename, join } from 'node:path';
-import { cachedRepository } from '../core/checkpoint';
+import { cachedRepository } from '../core/model-names';
 import { ReadableFile } from '../core/files';
 import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
 import { alignedModelsOf, type Pairing, pairingOf } from './families';

@@ -4,6 +4,8 @@ import { basename, join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
 import { kindOf, readJsonObject } from '../core/files';
 import { isObject } from '../core/objects';
+import { showsPacking } from '../core/quantised';
+import { openSafetensors } from '../core/safetensors';
 
 export type ModelState =
   | { kind: 'here' }
@@ -33,7 +35,7 @@ const isFile = (path: string): Promise<boolean> => kindOf(path).then((kind) => k
 
 export async function stateOf(folder: string): Promise<ModelState> {
   const config = await readObject(join(folder, CONFIG));
-  if (config && isObject(config.quantization_config)) return { kind: 'quantised' };
+  if (config && isObject(config.quantization_config) && (await isPacked(folder))) return { kind: 'quantised' };
   const missing = config ? [] : [CONFIG];
   const incomplete = (files: string[], shards: { there: number; total: number } | null = null): ModelState => ({
     kind: 'incomplete',
@@ -54,6 +56,17 @@ export async function stateOf(folder: string): Promise<ModelState> {
   const gone = shards.filter((_, i) => !there[i]);
   if (gone.length === 0 && missing.length === 0) return { kind: 'here' };
   return incomplete(gone, { there: shards.length - gone.length, total: shards.length });
+}
+
+/**
+ * Whether the names of the tensors say what the configuration says: that weights are packed, and not those of experts alone. Without
+ * any names the configuration's word is all there is.
+ */
+async function isPacked(folder: string): Promise<boolean> {
+  const map = (await readObject(join(folder, INDEX)))?.weight_map;
+  const single = await openSafetensors(join(folder, SINGLE)).catch(() => null);
+  const names = [...(isObject(map) ? Object.keys(map) : []), ...(single?.tensors.keys() ?? [])];
+  return names.length === 0 || names.some(showsPacking);
 }
 
 /** The files of an index, or null where it cannot be read. */

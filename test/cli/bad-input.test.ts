@@ -228,7 +228,7 @@ describe('a safetensors file that is not what it should be', () => {
         spoil(modelOf(base), `${Q0}.weight`);
       },
       join('base', 'model.safetensors'),
-      /is I32; F64, F32, F16 and BF16/,
+      /quantised at .*\(.*, I32\)/,
     );
     const own = smallCase(join(folder, 'unneeded'));
     spoil(modelOf(own.base), 'future');
@@ -253,7 +253,6 @@ describe('an index that is not what it should be', () => {
       { [`${Q0}.weight`]: good, [`${Q1}.weight`]: 'model-00002-of-00002.safetensors' },
       /names the shard model-00002-of-00002.safetensors, which is not there/,
     ],
-    ['a tensor that its shard does not hold', { [`${Q0}.weight`]: good, other: good }, /places other in model-00001/],
     ['a path outside its folder', { a: '../base/model.safetensors' }, /outside its folder/],
     ['an absolute path', { a: '/etc/passwd' }, /outside its folder/],
     ['a shard that is no text', { a: 3 }, /gives no file for tensor a/],
@@ -331,18 +330,12 @@ describe('an adapter that cannot be projected', () => {
     ]),
     ['layer_replication', { layer_replication: [[0, 2]] }, /layer_replication/],
     ['QALoRA', { use_qalora: true }, /QALoRA/],
-    ['target_parameters', { target_parameters: ['experts.gate_up_proj'] }, /target_parameters/],
     ['lora_bias', { lora_bias: true }, /lora_bias/],
-    ['a rank that is no number', { r: 'eight' }, /r is not a number/],
-    ['an alpha of 0', { lora_alpha: 0 }, /lora_alpha is not a number above 0/],
+    ['a rank that is no number', { r: 'eight' }, /r is not a whole number above 0/],
+    ['an alpha of 0', { lora_alpha: 0 }, /lora_alpha is not a number other than 0/],
     ['targets that are no names', { target_modules: [3] }, /target_modules/],
     ['a pattern that is no object', { alpha_pattern: [] }, /alpha_pattern/],
     ['a flag that is neither true nor false', { use_rslora: 'yes' }, /use_rslora/],
-    [
-      'an orientation that the weights contradict',
-      { fan_in_fan_out: true },
-      /fan_in_fan_out=true, but .* is stored \[out, in\]/,
-    ],
   ];
   for (const [name, change, cause] of configurations) {
     it(`refuses ${name}`, () =>
@@ -479,15 +472,15 @@ describe('models that do not belong together', () => {
 
   it('refuses quantised models before it misses any target, and names the original', async () => {
     await refused(
-      ({ base }) => void writeModel(base, { 'a.qweight': randomTensor(1, [2, 2]) }),
+      ({ base }) => void writeModel(base, { [`${Q0}.qweight`]: randomTensor(1, [2, 2]) }),
       'base',
-      /quantised \(it holds a\.qweight\)/,
+      /quantised at model\.layers\.0\.self_attn\.q_proj \(.*q_proj\.qweight, F32\)/,
     );
     await refused(
       ({ base }) => {
         const named = join(dirname(base), 'toy-bnb-4bit');
         renameSync(base, named);
-        writeFileSync(join(named, 'config.json'), '{"quantization_config": {}}');
+        writeModel(named, { [`${Q0}.weight`]: { dtype: 'U8', shape: [12, 1], bytes: Buffer.alloc(12) } });
         return { base: named };
       },
       'toy-bnb-4bit',

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type Report } from '../../src/core/report';
-import { cli, sample, temporaryFolder } from '../fixtures/make';
+import { cli, randomTensor, sample, temporaryFolder, writeAdapter, writeModel } from '../fixtures/make';
 import { HubServer } from './server';
 import {
   adapter,
@@ -139,6 +139,31 @@ describe('a pair on the hub', () => {
     const inside = await cli(['inspect', adapter, ...models('sample/base', 'sample/aligned'), '--quiet'], { env, cwd: join(sample, '..') }); // prettier-ignore
     assert.equal(inside.status, 0);
     assert.deepEqual(hub.asked, []);
+  });
+
+  it('may keep weights fused: each travels once, and its parts have the numbers of the pair on disk', async () => {
+    const at = 'model.layers.0.self_attn';
+    const sizes = { q_proj: 8, k_proj: 2, v_proj: 2 };
+    const pairs = Object.entries(sizes).map(([name, out], i) => [
+      `${at}.${name}`,
+      { a: randomTensor(i, [2, 6]), b: randomTensor(i + 5, [out, 2]) },
+    ]);
+    const fusedAdapter = writeAdapter(join(folder, 'fused'), Object.fromEntries(pairs) as never);
+    const [base, aligned] = ['fused-base', 'fused-aligned'].map((name, seed) =>
+      writeModel(join(folder, name), { [`${at}.qkv_proj.weight`]: randomTensor(seed, [12, 6]) }),
+    );
+    hub.stop();
+    hub = await HubServer.start({ [BASE]: base!, [ALIGNED]: aligned! });
+    env = environment(hub, storage);
+    const run = async (args: string[]): Promise<Report> => {
+      const { stdout, stderr } = await cli(['inspect', fusedAdapter, ...args, '--json', '-'], { env });
+      assert.notEqual(stdout, '', stderr);
+      return JSON.parse(stdout) as Report;
+    };
+    const [there, here] = [await run(models()), await run(models(base, aligned))];
+    assert.deepEqual(there.modules, here.modules);
+    const whole = 12 * 6 * 4;
+    assert.equal(hub.weightRequests.filter(({ sent }) => sent === whole).length, 2);
   });
 
   it('goes with one on disk', async () => {

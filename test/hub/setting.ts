@@ -61,7 +61,8 @@ export function cached(storage: string, pattern: RegExp): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => pattern.test(name))
     .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile());
+    // A part is renamed as soon as it is whole, perhaps after it was listed.
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
 export function sizes(storage: string, pattern: RegExp): number[] {

@@ -1,7 +1,7 @@
 // The table of families is consistent, and names of copies lead to the models in it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { plainName } from '../../src/core/checkpoint';
+import { plainName } from '../../src/core/model-names';
 import { isRepoId } from '../../src/models/card';
 import { alignedModelsOf, knownIds, pairingOf, pairings } from '../../src/models/families';
 import { originOf } from '../../src/models/origin';

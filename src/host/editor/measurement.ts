@@ -1,7 +1,7 @@
 // One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection and window after it.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
-import { folderName } from '../../core/checkpoint';
+import { folderName } from '../../core/model-names';
 import { areAsStamped } from '../../core/files';
 import { checkpointStamps, refuseOutdated } from '../../core/identity';
 import { SafeLoraError } from '../../core/errors';

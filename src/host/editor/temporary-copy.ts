@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE, CONFIG_FILE } from '../../core/adapter';
+import { ADAPTER_FILE } from '../../core/adapter';
+import { CONFIG_FILE } from '../../core/adapter-config';
 import { SafeLoraError } from '../../core/errors';
 
 export class TemporaryCopy implements vscode.Disposable {

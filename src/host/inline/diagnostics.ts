@@ -1,8 +1,9 @@
 // What an open adapter_config.json should make its reader know, as information and warnings beside its entries.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, adapterStamps, CONFIG_FILE, openAdapter } from '../../core/adapter';
-import { unquantisedName } from '../../core/checkpoint';
+import { type Adapter, adapterStamps, openAdapter } from '../../core/adapter';
+import { CONFIG_FILE, UNSUPPORTED_SETTINGS } from '../../core/adapter-config';
+import { unquantisedName } from '../../core/model-names';
 import { type ErrorCode, type Notice, type NoticeCode } from '../../core/errors';
 import { areAsStamped, type FileStamp } from '../../core/files';
 import { noticesUnder } from '../../core/report';
@@ -164,7 +165,12 @@ function quantisedNotice({ trainedOn }: Adapter): Notice[] {
 const WARNINGS: readonly NoticeCode[] = [
   'adapter-not-covered',
   'aligned-mismatch',
+  'names-not-loaded',
   'originals-foreign',
+  'rank-differs',
+  'setting-unknown',
+  'tensors-empty',
+  'token-activated',
   'trained-on-base',
 ];
 
@@ -183,12 +189,18 @@ function keysOf(code: ReportCode, notice?: Notice): string[] {
       return ['base_model_name_or_path'];
     case 'adapter-not-covered':
       return notice?.modules.some((name) => name.endsWith('.bias')) ? ['bias'] : ['modules_to_save', 'target_modules'];
-    case 'config-differs':
-      return notice?.message.includes('rank') ? ['r', 'target_modules'] : ['target_modules'];
+    case 'rank-differs':
+      return ['r', 'target_modules'];
+    case 'token-activated':
+      return ['alora_invocation_tokens'];
+    case 'revision-unconfirmed':
+      return ['revision'];
+    case 'tensors-empty':
+      return ['modules_to_save', 'target_modules'];
     case 'not-lora':
       return ['peft_type'];
     case 'unsupported-adapter':
-      return ['use_dora', 'layer_replication', 'use_qalora', 'target_parameters', 'lora_bias', 'init_lora_weights'];
+      return [...UNSUPPORTED_SETTINGS, 'target_parameters', 'init_lora_weights'];
     default:
       return ['target_modules'];
   }

@@ -1,6 +1,6 @@
 // The files in which inline reports stand, by their names: a language mode can be anything.
 import * as vscode from 'vscode';
-import { CONFIG_FILE } from '../../core/adapter';
+import { CONFIG_FILE } from '../../core/adapter-config';
 import { REPORT_FILE } from '../../core/output';
 
 export const CONFIG_SELECTOR: vscode.DocumentFilter = { scheme: 'file', pattern: `**/${CONFIG_FILE}` };

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE, ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
-import { folderName } from '../../core/checkpoint';
+import { folderName } from '../../core/model-names';
 import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files';
 import { sameAdapter } from '../../core/identity';
 import { type Report, selectedIn } from '../../core/report';

@@ -1,0 +1,274 @@
+// adapter_config.json as PEFT reads it: what scales B·A, and every setting by which the update would be more or less than B·A.
+import { join } from 'node:path';
+import { type Notice, SafeLoraError } from './errors';
+import { kindOf, readJsonObject } from './files';
+import { isObject } from './objects';
+import { endingPattern, firstFitting, PatternError, type PythonPattern, wholePattern } from './patterns';
+
+export const CONFIG_FILE = 'adapter_config.json';
+
+export interface AdapterConfig {
+  path: string;
+  rank: number | null;
+  /** Not 0; below 0 the adapter is subtracted. */
+  alpha: number;
+  rankPattern: ModulePatterns;
+  alphaPattern: ModulePatterns;
+  useRslora: boolean;
+  fanInFanOut: boolean;
+  targetModules: string[];
+  /** True where `target_modules` is a list of name endings, which the tensors can be held against. */
+  targetsAreList: boolean;
+  /** Some of the targets are excluded again (`exclude_modules`). */
+  hasExclusions: boolean;
+  /** Layers that share their weight share their update, too (`ensure_weight_tying`). */
+  tiesWeights: boolean;
+  /** Names of parameters, such as `mlp.experts.gate_up_proj`. */
+  targetParameters: string[];
+  modulesToSave: string[];
+  trainedOn: string | null;
+  /** Branch, tag or commit of the model that it was trained on; null where the configuration does not say. */
+  revision: string | null;
+  notices: Notice[];
+}
+
+/** Numbers by patterns of module names, in their order; see `numbersOf`. */
+export interface ModulePatterns {
+  key: string;
+  patterns: readonly (readonly [pattern: PythonPattern, value: number])[];
+}
+
+/**
+ * The model that an adapter's configuration names, or null; no tensor is looked at.
+ * @throws SafeLoraError where the folder has no configuration of a LoRA adapter
+ */
+export async function readTrainedOn(folder: string): Promise<string | null> {
+  return (await readAdapterConfig(folder)).trainedOn;
+}
+
+/** @throws SafeLoraError where the folder has no configuration of a LoRA adapter, or of one whose update is not B·A */
+export async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
+  const path = join(folder, CONFIG_FILE);
+  const refuse = (reason: string): SafeLoraError =>
+    new SafeLoraError(
+      'adapter-config',
+      `${path}: ${reason}; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
+    );
+  if ((await kindOf(path)) === null) throw refuse('is missing');
+  const raw = await readJsonObject(path, refuse);
+  refuseUnsupported(path, raw);
+  checkTargetPattern(path, raw.target_modules);
+  const read = new SettingReader(raw, refuse);
+  return {
+    path,
+    rank: read.number('r', isRank, 'a whole number above 0'),
+    alpha: read.number('lora_alpha', isScale, 'a number other than 0') ?? 8,
+    rankPattern: read.patterns(path, 'rank_pattern', isRank, 'a whole number above 0'),
+    alphaPattern: read.patterns(path, 'alpha_pattern', isScale, 'a number other than 0'),
+    useRslora: read.flag('use_rslora'),
+    fanInFanOut: read.flag('fan_in_fan_out'),
+    targetModules: read.names('target_modules'),
+    targetsAreList: Array.isArray(raw.target_modules),
+    hasExclusions: read.names('exclude_modules').length > 0,
+    tiesWeights: read.flag('ensure_weight_tying'),
+    targetParameters: read.names('target_parameters'),
+    modulesToSave: read.names('modules_to_save'),
+    trainedOn: read.text('base_model_name_or_path'),
+    revision: read.text('revision'),
+    notices: settingNotices(raw),
+  };
+}
+
+const isRank = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+const isScale = (value: number): boolean => Number.isFinite(value) && value !== 0;
+
+/** Settings with their types checked. */
+class SettingReader {
+  constructor(
+    private readonly raw: Readonly<Record<string, unknown>>,
+    private readonly refuse: (reason: string) => SafeLoraError,
+  ) {}
+
+  number(key: string, isValid: (value: number) => boolean, what: string): number | null {
+    const value = this.raw[key] ?? null;
+    if (value === null) return null;
+    if (typeof value !== 'number' || !isValid(value)) throw this.refuse(`${key} is not ${what}`);
+    return value;
+  }
+
+  flag(key: string): boolean {
+    const value = this.raw[key] ?? false;
+    if (typeof value !== 'boolean') throw this.refuse(`${key} is neither true nor false`);
+    return value;
+  }
+
+  text(key: string): string | null {
+    const value = this.raw[key];
+    return typeof value === 'string' && value !== '' ? value : null;
+  }
+
+  names(key: string): string[] {
+    const value = this.raw[key] ?? [];
+    const list = typeof value === 'string' ? [value] : value;
+    if (!Array.isArray(list) || !list.every((item) => typeof item === 'string'))
+      throw this.refuse(`${key} is neither a string nor a list of strings`);
+    return list;
+  }
+
+  patterns(path: string, key: string, isValid: (value: number) => boolean, what: string): ModulePatterns {
+    const value = this.raw[key] ?? {};
+    if (!isObject(value)) throw this.refuse(`${key} is not an object`);
+    const patterns = Object.entries(value).map(([pattern, setting]) => {
+      if (typeof setting !== 'number' || !isValid(setting)) throw this.refuse(`${key} gives ${pattern} not ${what}`);
+      return [readPattern(path, key, pattern), setting] as const;
+    });
+    return { key, patterns };
+  }
+}
+
+function readPattern(path: string, key: string, pattern: string): PythonPattern {
+  return translated(path, key, pattern, endingPattern);
+}
+
+/** A pattern of whole names, where it is neither a list nor the word for all linear layers. */
+function checkTargetPattern(path: string, target: unknown): void {
+  if (typeof target === 'string' && target !== 'all-linear') translated(path, 'target_modules', target, wholePattern);
+}
+
+function translated(
+  path: string,
+  key: string,
+  pattern: string,
+  translate: (pattern: string) => PythonPattern,
+): PythonPattern {
+  try {
+    return translate(pattern);
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    throw new SafeLoraError(
+      'adapter-config',
+      `${path}: ${key} holds ${JSON.stringify(pattern.slice(0, MOST_SHOWN))}, which ${error.message}; write the names of the modules instead.`,
+    );
+  }
+}
+
+/** Characters of a pattern that a message repeats. */
+const MOST_SHOWN = 200;
+
+/**
+ * What a pattern of the configuration gives each module, else null.
+ * @throws SafeLoraError where matching takes too long
+ */
+export function numbersOf(
+  names: readonly string[],
+  path: string,
+  { key, patterns }: ModulePatterns,
+): (number | null)[] {
+  const fitting = firstFitting(
+    patterns.map(([pattern]) => pattern),
+    names,
+  );
+  if (fitting) return fitting.map((pattern) => patterns[pattern]?.[1] ?? null);
+  throw new SafeLoraError(
+    'adapter-config',
+    `${path}: a pattern of ${key} takes too long to match; write the names of the modules instead.`,
+  );
+}
+
+/** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
+export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
+  return alpha / (useRslora ? Math.sqrt(rank) : rank);
+}
+
+// Initialisations that move part of the base weight into B·A (peft/tuners/lora/layer.py). PEFT's conversion on saving sets the
+// entry back to true.
+const CHANGED_BASE = /^(?:pissa|olora|corda|loftq|lora_ga)/i;
+/** Of the others B·A is 0 at the start, or the start is random; the base weight stays as it is. */
+const PLAIN_START = /^(?:gaussian|eva|orthogonal|mica)$/i;
+
+// PEFT's own save_as_lora does not serve here: of DoRA it drops the magnitudes without a word (PEFT 0.21, docs/interop.md).
+const EXTRACT =
+  'merge it with model.merge_and_unload() and extract plain LoRA from the merged and the aligned model, with mergekit-extract-lora for example';
+
+/** Settings by which the update is not B·A on an unchanged weight: why, and what to do (LoraConfig of PEFT 0.21). */
+const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]>> = {
+  use_dora: ['use_dora makes the update another one than B·A (DoRA)', EXTRACT],
+  use_qalora: ['the adapter uses QALoRA, whose A acts on pooled inputs', 'train it with use_qalora=False'],
+  use_bdlora: ['use_bdlora makes A or B block-diagonal, which is not supported', EXTRACT],
+  kasa_config: [
+    'kasa_config puts lora_diag between A and B and truncates the base weight (KaSA), which is not supported',
+    'train it without kasa_config',
+  ],
+  arrow_config: ['arrow_config routes each token among several adapters', 'give one of the adapters that it routes to'],
+  lora_bias: ['lora_bias adds a bias to B, which C·B·A does not describe', 'train it with lora_bias=False'],
+  layer_replication: [
+    'layer_replication makes layers that the checkpoints do not have',
+    'use an adapter without layer_replication',
+  ],
+};
+
+function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>): void {
+  const type = raw.peft_type;
+  if (type === undefined && raw.fine_tune_type !== undefined) {
+    throw new SafeLoraError(
+      'not-lora',
+      `${path}: is the configuration of an MLX adapter (fine_tune_type), not of PEFT; convert the adapter to PEFT format first.`,
+    );
+  }
+  if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') {
+    throw new SafeLoraError(
+      'not-lora',
+      `${path}: peft_type is ${JSON.stringify(type ?? null)}, not "LORA"; Safe LoRA is defined for LoRA updates only; convert it with peft.save_as_lora (PEFT 0.19 or newer) where PEFT can.`,
+    );
+  }
+  const refuse = (what: string, next: string): SafeLoraError =>
+    new SafeLoraError('unsupported-adapter', `${path}: ${what}; ${next}.`);
+  for (const [key, [what, next]] of Object.entries(UNSUPPORTED)) if (isSet(raw[key])) throw refuse(what, next);
+  const init = raw.init_lora_weights;
+  if (typeof init === 'string' && CHANGED_BASE.test(init)) {
+    throw refuse(
+      `init_lora_weights is "${init}", so that B·A is an update to a changed base model`,
+      'save it converted, with save_pretrained(DIR, path_initial_model_for_weight_conversion=INITIAL_DIR)',
+    );
+  }
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false;
+}
+
+/** Settings that leave the saved B·A the whole update: LoraConfig's of PEFT 0.4 to 0.21, and those that this tool reads. */
+const KNOWN = new Set([
+  'alora_invocation_tokens', 'alpha_pattern', 'auto_mapping', 'base_model_name_or_path', 'bias', 'corda_config', 'enable_lora',
+  'ensure_weight_tying', 'eva_config', 'exclude_modules', 'fan_in_fan_out', 'inference_mode', 'init_lora_weights', 'layers_pattern',
+  'layers_to_transform', 'loftq_config', 'lora_alpha', 'lora_dropout', 'lora_ga_config', 'megatron_config', 'megatron_core',
+  'merge_weights', 'modules_to_save', 'modules_to_tie', 'monteclora_config', 'peft_type', 'peft_version', 'qalora_group_size', 'r',
+  'rank_pattern', 'revision', 'runtime_config', 'target_modules', 'target_modules_to_tie', 'target_parameters', 'task_type',
+  'trainable_token_indices', 'use_rslora', 'velora_config',
+]); // prettier-ignore
+
+/** Settings under which B·A holds, with a reservation, and settings that are not known here: a newer PEFT may mean something by them. */
+function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
+  const notices: Notice[] = [];
+  if (isSet(raw.alora_invocation_tokens)) {
+    notices.push({
+      code: 'token-activated',
+      message: `${CONFIG_FILE} has alora_invocation_tokens: the adapter acts only on the tokens from its invocation on, and the numbers describe its update there.`,
+      modules: [],
+    });
+  }
+  const unknown = Object.keys(raw).filter((key) => !KNOWN.has(key) && !(key in UNSUPPORTED) && isSet(raw[key]));
+  const init = raw.init_lora_weights;
+  if (typeof init === 'string' && !PLAIN_START.test(init)) unknown.push(`init_lora_weights "${init}"`);
+  if (unknown.length > 0) {
+    notices.push({
+      code: 'setting-unknown',
+      message: `${CONFIG_FILE} has settings that are not known here, and the update is taken as B·A: ${unknown.join(', ')}.`,
+      modules: [],
+    });
+  }
+  return notices;
+}
+
+/** The settings that are refused where they are set. */
+export const UNSUPPORTED_SETTINGS: readonly string[] = Object.keys(UNSUPPORTED);

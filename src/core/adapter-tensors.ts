@@ -1,0 +1,269 @@
+// The tensors of an adapter's file: pairs of lora_A and lora_B, what lies beside them, and whether PEFT would find them by their names.
+import { type AdapterConfig } from './adapter-config';
+import { isFloatDtype } from './dtype';
+import { type Notice, SafeLoraError, someNames } from './errors';
+import { formatOfTensors } from './formats';
+import { type SafetensorsFile, type TensorInfo } from './safetensors';
+import { isOutputHead, withoutTrainingWrappers } from './weight-names';
+
+/** The two tensors of one adapted weight. */
+export interface LoraPair {
+  /** Without the `base_model.model.` in front. */
+  name: string;
+  /** [r, in] */
+  a: TensorInfo;
+  /** [out, r] */
+  b: TensorInfo;
+}
+
+/** Tensors that training alone uses: MonteCLoRA's sampler, VeLoRA's compression. */
+const TRAINING_ONLY = ['.lora_monteclora_sampler.', '.lora_velora_embed'];
+
+/** What PEFT puts before every name. */
+const PREFIX = 'base_model.model.';
+
+interface LoraKey {
+  /** Of the module, without the prefix. */
+  name: string;
+  side: 'A' | 'B';
+  /** The adapter's own name, which PEFT takes out when it saves. */
+  adapterName: string | null;
+}
+
+interface LoraTensor extends LoraKey {
+  tensor: TensorInfo;
+}
+
+interface Sides {
+  A?: TensorInfo;
+  B?: TensorInfo;
+}
+
+/** @returns null for the name of any other tensor */
+function parseKey(key: string): LoraKey | null {
+  const at = Math.max(key.lastIndexOf('.lora_A.'), key.lastIndexOf('.lora_B.'));
+  if (at < 1) return null;
+  const [first, second, ...more] = key.slice(at + '.lora_A.'.length).split('.', 3);
+  if (more.length > 0 || (second ?? first) !== 'weight') return null;
+  const whole = key.slice(0, at);
+  return {
+    name: whole.startsWith(PREFIX) ? whole.slice(PREFIX.length) : whole,
+    side: key[at + '.lora_'.length] as 'A' | 'B',
+    adapterName: second === undefined ? null : first!,
+  };
+}
+
+/**
+ * @returns the pairs in the order of the file, and notices about everything else in it
+ * @throws SafeLoraError where the file is no adapter, or one whose update is more than B·A
+ */
+export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pairs: LoraPair[]; notices: Notice[] } {
+  refuseVariants(file);
+  // PEFT makes both one on loading, or does not, by the way it loads: what a projection would come to is open.
+  const tiesHead = config.tiesWeights && [...file.tensors.keys()].some((key) => key.includes('.lora_embedding_'));
+  const loras: LoraTensor[] = [];
+  const uncovered: TensorInfo[] = [];
+  for (const [key, tensor] of file.tensors) {
+    const parsed = parseKey(key);
+    if (parsed !== null && tensor.shape.length <= 2 && !(tiesHead && isOutputHead(parsed.name)))
+      loras.push({ ...parsed, tensor });
+    else if (!TRAINING_ONLY.some((part) => key.includes(part))) uncovered.push(tensor);
+  }
+  refuseSeveral(file, loras);
+  const found = new Map<string, Sides>();
+  for (const { name, side, tensor } of loras) {
+    const sides = found.get(name) ?? {};
+    if (sides[side]) throw malformed(file, `holds lora_${side} of ${name} twice`);
+    sides[side] = tensor;
+    found.set(name, sides);
+  }
+  refuseEmpty(file, found);
+  if (found.size === 0) throw nothingFound(file, uncovered);
+  const pairs = [...found].map(([name, { A, B }]) => checkedPair(file, name, A, B));
+  return { pairs, notices: [...uncoveredNotices(uncovered, config), ...nameNotices(pairs)] };
+}
+
+function malformed(file: SafetensorsFile, reason: string, next = 'save the adapter again with PEFT'): SafeLoraError {
+  return new SafeLoraError('adapter-layout', `${file.path}: ${reason}; ${next}.`);
+}
+
+/** Tensors that make the update another one than B·A, whatever the configuration says. */
+const VARIANTS: readonly (readonly [part: string, what: string, next: string])[] = [
+  ['lora_magnitude_vector', 'so the adapter uses DoRA, whose update is not B·A', 'train it with use_dora=False'],
+  ['.lora_diag', 'a diagonal between A and B (KaSA), which is not supported', 'train it without kasa_config'],
+];
+
+function refuseVariants(file: SafetensorsFile): void {
+  const refuse = (key: string, what: string, next: string): SafeLoraError =>
+    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${key}, ${what}; ${next}.`);
+  for (const key of file.tensors.keys()) {
+    for (const [part, what, next] of VARIANTS) if (key.includes(part)) throw refuse(key, what, next);
+    if (key.endsWith('.bias') && key.includes('.lora_B.'))
+      throw refuse(key, 'a bias on B (lora_bias), which C·B·A does not describe', 'train it with lora_bias=False');
+    if (isStackedExperts(file, key))
+      throw refuse(
+        key,
+        'which is three-dimensional (stacked experts) and not supported',
+        'use an adapter of two-dimensional weights',
+      );
+  }
+}
+
+/** lora_A [experts, r, in] and lora_B [experts, out, r]; a convolution has [r, in, k] and [out, r, 1]. */
+function isStackedExperts(file: SafetensorsFile, key: string): boolean {
+  if (!key.includes('.lora_A.')) return false;
+  const [a, b] = [file.tensors.get(key), file.tensors.get(key.replace('.lora_A.', '.lora_B.'))];
+  if (a?.shape.length !== 3 || b?.shape.length !== 3) return false;
+  const isConvolution = b.shape[2] === 1 && b.shape[1] === a.shape[0];
+  return !isConvolution && a.shape[0] === b.shape[0] && a.shape[1] === b.shape[2];
+}
+
+function refuseSeveral(file: SafetensorsFile, loras: readonly LoraKey[]): void {
+  const names = new Set(loras.map(({ adapterName }) => adapterName));
+  if (names.size < 2) return;
+  const shown = someNames([...names].map((name) => name ?? 'one without a name'));
+  throw malformed(
+    file,
+    `holds several adapters (${shown})`,
+    'save each in a folder of its own, with model.save_pretrained(DIR, selected_adapters=[NAME])',
+  );
+}
+
+/** What gathering before saving would have filled: https://github.com/huggingface/peft/issues/2500. */
+const GATHER =
+  'save it again with stage3_gather_16bit_weights_on_model_save set to true, or convert the training checkpoint with zero_to_fp32.py';
+
+function refuseEmpty(file: SafetensorsFile, found: ReadonlyMap<string, Sides>): void {
+  const all = [...found.values()].flatMap(({ A, B }) => [A, B]).filter((tensor) => tensor !== undefined);
+  const empty = all.filter(isEmpty);
+  if (empty.length > 0) {
+    const names = someNames(empty.map(({ name }) => name));
+    throw malformed(
+      file,
+      `${empty.length} of its ${all.length} LoRA tensors are empty (${names}), as DeepSpeed ZeRO-3 leaves them where the parameters were not gathered before saving`,
+      GATHER,
+    );
+  }
+  const flat = all.filter(({ shape }) => shape.length < 2);
+  if (flat.length > 0) {
+    const names = someNames(flat.map(({ name }) => name));
+    throw malformed(
+      file,
+      `${flat.length} of its ${all.length} LoRA tensors have one dimension (${names}), as FSDP leaves its shards`,
+      'save it again with the full state dict (FSDP.summon_full_params, or state_dict_type FULL_STATE_DICT)',
+    );
+  }
+}
+
+function isEmpty({ shape }: TensorInfo): boolean {
+  return shape.includes(0);
+}
+
+function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
+  const format = formatOfTensors(file.tensors.keys());
+  if (format) {
+    const verb = format.what.startsWith('the names') ? 'has' : 'holds';
+    return new SafeLoraError('adapter-empty', `${file.path}: ${verb} ${format.what}; ${format.next}.`);
+  }
+  const names = someNames(uncovered.map(({ name }) => name)) || 'no tensor at all';
+  return new SafeLoraError(
+    'adapter-empty',
+    `${file.path}: there is nothing to project: it holds no lora_A and lora_B of a linear layer, only ${names}; give a trained LoRA adapter.`,
+  );
+}
+
+function checkedPair(
+  file: SafetensorsFile,
+  name: string,
+  a: TensorInfo | undefined,
+  b: TensorInfo | undefined,
+): LoraPair {
+  if (!a || !b) throw malformed(file, `holds only lora_${a ? 'A' : 'B'} of ${name}`);
+  for (const tensor of [a, b]) {
+    if (!isFloatDtype(tensor.dtype)) {
+      throw new SafeLoraError(
+        'unsupported-dtype',
+        `${file.path}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 are read: save the adapter in one of them.`,
+      );
+    }
+  }
+  if (a.shape[0] !== b.shape[1])
+    throw malformed(
+      file,
+      `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}] of ${name} do not multiply`,
+    );
+  return { name, a, b };
+}
+
+/** What the file holds beside the LoRA pairs is part of the adapter's behaviour, and no projection reaches it. */
+function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig): Notice[] {
+  const groups = new Map<string, string[]>();
+  for (const tensor of tensors) {
+    const name = tensor.name.startsWith(PREFIX) ? tensor.name.slice(PREFIX.length) : tensor.name;
+    const group = groupOf(name, config);
+    const names = groups.get(group);
+    if (names) names.push(name);
+    else groups.set(group, [name]);
+  }
+  const notices = [...groups].map(([group, modules]): Notice => ({
+    code: 'adapter-not-covered',
+    message: `Not covered, and left as it is: ${group}: ${someNames(modules)}.`,
+    modules,
+  }));
+  const empty = tensors.filter(isEmpty).map(({ name }) => name);
+  if (empty.length > 0) {
+    notices.push({
+      code: 'tensors-empty',
+      message: `Empty, so that PEFT cannot load the adapter: ${someNames(empty)}. DeepSpeed ZeRO-3 leaves tensors empty where they were not gathered before saving: ${GATHER}.`,
+      modules: empty,
+    });
+  }
+  return notices;
+}
+
+function groupOf(name: string, { modulesToSave, tiesWeights }: AdapterConfig): string {
+  const parts = name.split('.');
+  if (name.includes('.modules_to_save.') || modulesToSave.some((module) => `.${name}`.includes(`.${module}.`)))
+    return 'whole modules trained with the adapter (modules_to_save)';
+  if (name.includes('token_adapter.') || name.includes('trainable_tokens_'))
+    return 'trained tokens (trainable_token_indices)';
+  if (name.includes('lora_embedding_')) return 'LoRA on an embedding';
+  if (name.includes('.base_layer.')) return "whole weights that PEFT loads over the model's own";
+  if (parts.at(-1) === 'bias') return 'trained biases';
+  const module = parseKey(name)?.name;
+  if (module === undefined) return 'other tensors';
+  return tiesWeights && isOutputHead(module)
+    ? 'an output head that shares its update with the embedding (ensure_weight_tying)'
+    : 'LoRA on a convolution';
+}
+
+function nameNotices(pairs: readonly LoraPair[]): Notice[] {
+  const dead = pairs.filter(({ name, b }) => b.name !== loadedName(name));
+  return notLoaded(
+    dead.map(({ name }) => name),
+    pairs.length,
+    dead[0] ? [dead[0].b.name, loadedName(dead[0].name)] : null,
+  );
+}
+
+/**
+ * PEFT loads a tensor only where its name is that of the model's own, and passes over all others without an error
+ * (`load_state_dict(strict=False)` in peft/utils/save_and_load.py).
+ * @param example a tensor's name, and what it should be
+ */
+export function notLoaded(names: string[], total: number, example: readonly [string, string] | null): Notice[] {
+  if (example === null) return [];
+  const which = names.length === total ? 'its modules' : `${names.length} of its ${total} modules`;
+  return [
+    {
+      code: 'names-not-loaded',
+      message: `The adapter does nothing for ${which}, neither as it is nor projected: PEFT does not find the tensors by their names (${someNames(names)}). Rename them with safetensors.torch.load_file and save_file, for example ${example[0]} to ${example[1]}.`,
+      modules: names,
+    },
+  ];
+}
+
+/** The name under which PEFT looks for a module's lora_B. */
+function loadedName(module: string): string {
+  return `${PREFIX}${withoutTrainingWrappers(module)}.lora_B.weight`;
+}

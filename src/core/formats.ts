@@ -1,0 +1,118 @@
+// What a file or a folder is where it is not what was expected: known by its first bytes, its tensors' names or its files' names.
+
+/** Something else than a PEFT adapter or a model in safetensors format. */
+export interface Format {
+  /** Goes on after "is" (a file) or "holds" (a folder). */
+  what: string;
+  /** What to do about it. */
+  next: string;
+}
+
+const TO_PEFT = 'save or convert it in PEFT format, as adapter_config.json and adapter_model.safetensors';
+const FROM_PICKLE = 'load it with PyTorch and save it with safetensors.torch.save_file';
+const BEFORE_GGUF = 'give the adapter or model that it was converted from';
+const TRANSFORMERS = 'give the version for transformers (model.safetensors)';
+const CONVERT = 'convert it with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)';
+
+type Table = readonly (readonly [pattern: RegExp, what: string, next: string])[];
+
+/* eslint-disable no-control-regex -- signatures are bytes */
+const SIGNATURES: Table = [
+  [/^GGUF/, 'a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/^PK\x03\x04/, 'a zip archive, as PyTorch writes its pickles, not safetensors', FROM_PICKLE],
+  [/^\x80[\x02-\x05]/, 'a pickle of PyTorch, not safetensors', FROM_PICKLE],
+  [/^\x1f\x8b/, 'a gzip archive, not safetensors', 'unpack it'],
+  [/^\x89HDF/, 'an HDF5 file, not safetensors', CONVERT],
+  [/^\x93NUMPY/, 'an array of NumPy, not safetensors', 'save it with safetensors.numpy.save_file'],
+  [
+    /^\s*<(?:!doctype|html|head|\?xml|error)/i,
+    'a web page, not safetensors',
+    'download the file itself, with a token where its repository is gated',
+  ],
+  [/^[\t\n\r\x20-\x7e\x80-\xff]+$/, 'a text file, not safetensors', 'download or save it again'],
+];
+/* eslint-enable no-control-regex */
+
+/** Names that others than PEFT give to the tensors of an update. */
+const TENSOR_NAMES: Table = [
+  [/\.lora_(?:down|up)\.weight$|^lora_(?:unet|te\d?)_/, 'the names of kohya (lora_down, lora_up, alpha)', TO_PEFT],
+  [/\.lora(?:_linear_layer)?\.(?:down|up)\.weight$/, 'the names of diffusers (lora.down, lora.up)', TO_PEFT],
+  [/^blk\.\d+\.[\w.]+\.lora_[ab]$/, 'the names of llama.cpp (blk.N)', TO_PEFT],
+  [/\.lora_[ab]\.weight$/, 'the names of torchtune (lora_a.weight, lora_b.weight)', TO_PEFT],
+  [/\.lora_[ab]$/, 'the names of MLX (lora_a, lora_b)', TO_PEFT],
+  [/adapter.*\.linear_(?:in|out)\.weight$/, 'the names of NeMo (linear_in, linear_out)', TO_PEFT],
+  [
+    /\.(?:hada_w[12]|lokr_w[12]|lora_E|vera_lambda|oft_r|boft_r|ia3_l)|^prompt_embeddings$/i,
+    'the tensors of another method than LoRA',
+    'give an adapter with peft_type LORA',
+  ],
+  [
+    /(?:^|\.)(?:embed_tokens|wte|word_embeddings|input_layernorm|ln_f)\.weight$/,
+    "a whole model's weights, not an adapter",
+    'give the folder of the adapter',
+  ],
+];
+
+/** Files of folders without adapter_model.safetensors; `{}` stands for the file's name. */
+const ADAPTER_FILES: Table = [
+  [/^adapters\.(?:safetensors|npz)$/, '{}, an adapter of MLX', TO_PEFT],
+  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/^pytorch_lora_weights\.\w+$/, '{}, an adapter of diffusers', TO_PEFT],
+  [/^adapter_\d+\.(?:pt|safetensors)$/, '{}, an adapter of torchtune', TO_PEFT],
+  [
+    /^(?:model|pytorch_model|consolidated)[\w.-]*\.(?:safetensors|bin|pth|index\.json)$/,
+    '{}, a whole model and no adapter',
+    'give the folder of the adapter',
+  ],
+  [/\.safetensors$/, '{}, but PEFT loads adapter_model.safetensors', 'save the adapter with PEFT'],
+  [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'],
+];
+
+/** Files of folders with neither model.safetensors nor its index. */
+const MODEL_FILES: Table = [
+  [/^model-\d+-of-\d+\.safetensors$/, '{} but no index', 'download model.safetensors.index.json into the same folder'],
+  [/^model\.\w+\.safetensors$/, '{}, a variant', 'give a folder with model.safetensors'],
+  [/^consolidated[\w.-]*\.(?:safetensors|pth)$/, "{}, in the format of Mistral's or Meta's own code", TRANSFORMERS],
+  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/^weights(?:\.\d+)?\.(?:npz|safetensors)$/, '{}, the weights of MLX', TRANSFORMERS],
+  [/^(?:tf_model\.h5|flax_model\.msgpack|model\.onnx)$/, '{}, the weights of another framework', CONVERT],
+  [
+    /^(?:model_index\.json|diffusion_pytorch_model[\w.-]*)$/,
+    '{}, a model of diffusers',
+    'give a language model in safetensors format',
+  ],
+  [/^snapshots$/, 'a repository of the hub cache', 'give one of the folders in its snapshots folder'],
+  [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'],
+];
+
+/** What a file is by its first bytes, or null where they do not tell. */
+export function formatOf(start: Uint8Array): Format | null {
+  return firstIn(SIGNATURES, [
+    Buffer.from(start)
+      .toString('latin1')
+      .replace(/^\xef\xbb\xbf/, ''),
+  ]);
+}
+
+/** Whose names the tensors of a file have, or null where they do not tell. */
+export function formatOfTensors(names: Iterable<string>): Format | null {
+  return firstIn(TENSOR_NAMES, [...names]);
+}
+
+/** What a folder without adapter_model.safetensors holds, or null where the names of its files do not tell. */
+export function formatOfAdapterFiles(names: readonly string[]): Format | null {
+  return firstIn(ADAPTER_FILES, names);
+}
+
+/** What a folder with neither model.safetensors nor its index holds, or null where the names of its files do not tell. */
+export function formatOfModelFiles(names: readonly string[]): Format | null {
+  return firstIn(MODEL_FILES, names);
+}
+
+function firstIn(table: Table, texts: readonly string[]): Format | null {
+  for (const [pattern, what, next] of table) {
+    const text = texts.find((candidate) => pattern.test(candidate));
+    if (text !== undefined) return { what: what.replace('{}', text), next };
+  }
+  return null;
+}

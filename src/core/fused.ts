@@ -1,0 +1,100 @@
+// Weights that a checkpoint keeps fused where the adapter has their parts: a part is a run of rows, so that it can be read by itself.
+import { type TensorInfo } from './safetensors';
+
+interface Fusion {
+  /** The last segment of the fused module's name. */
+  fused: string;
+  /** In the order of their rows. */
+  parts: readonly string[];
+}
+
+// Only where the order of the rows is known from the code of the model that uses the name.
+const FUSIONS: readonly Fusion[] = [
+  // modeling_phi3.py of transformers, Phi3Attention.forward: query, key and value one after the other
+  { fused: 'qkv_proj', parts: ['q_proj', 'k_proj', 'v_proj'] },
+  // modeling_phi3.py, Phi3MLP.forward: `gate, up_states = up_states.chunk(2, dim=-1)`
+  { fused: 'gate_up_proj', parts: ['gate_proj', 'up_proj'] },
+  // modeling_dbrx.py, DbrxAttention.forward, and modeling_mpt.py: query, key and value one after the other
+  { fused: 'Wqkv', parts: ['q_proj', 'k_proj', 'v_proj'] },
+  // modeling_baichuan.py: `unflatten(-1, (3, hidden_size))`
+  { fused: 'W_pack', parts: ['q_proj', 'k_proj', 'v_proj'] },
+];
+
+/** Fused in an order that depends on the model, head by head in some: such rows are no run. */
+const INTERLEAVED = ['query_key_value', 'wqkv', 'c_attn', 'qkv', 'in_proj'];
+
+/**
+ * The rows of a fused weight that are a module's own weight.
+ * @param find a tensor of the checkpoint by its name
+ * @returns undefined where the checkpoint has no fused weight for the module, or the sizes do not add up
+ */
+export function fusedPart(
+  { name, shape }: { name: string; shape: readonly [number, number] },
+  find: (name: string) => TensorInfo | undefined,
+  config: Readonly<Record<string, unknown>>,
+): TensorInfo | undefined {
+  const { owner, last } = split(name);
+  for (const { fused, parts } of FUSIONS) {
+    const part = parts.indexOf(last);
+    if (part < 0) continue;
+    const whole = find(`${owner}${fused}.weight`);
+    if (whole?.shape.length !== 2) continue;
+    const begin = firstRow(part, parts.length, shape[0], whole.shape[0]!, config);
+    if (begin !== null) return rowsOf(whole, begin, shape[0]);
+  }
+  return undefined;
+}
+
+/** The fused weight of which a module is a part, also where its rows are not known; undefined where there is none. */
+export function fusedWeight(name: string, find: (name: string) => TensorInfo | undefined): TensorInfo | undefined {
+  const { owner, last } = split(name);
+  const known = FUSIONS.filter(({ parts }) => parts.includes(last)).map(({ fused }) => fused);
+  const names = /^(?:[qkv](?:_proj)?|query|key|value|w[qkv])$/.test(last) ? [...known, ...INTERLEAVED] : known;
+  return names.map((fused) => find(`${owner}${fused}.weight`)).find((tensor) => tensor !== undefined);
+}
+
+/** The parts that a checkpoint has in place of a fused module, empty where it has none. */
+export function partsOf(name: string, find: (name: string) => TensorInfo | undefined): TensorInfo[] {
+  const { owner, last } = split(name);
+  const parts =
+    FUSIONS.find(({ fused }) => fused === last)?.parts ?? (INTERLEAVED.includes(last) ? FUSIONS[0]!.parts : []);
+  return parts.map((part) => find(`${owner}${part}.weight`)).filter((tensor) => tensor !== undefined);
+}
+
+function split(name: string): { owner: string; last: string } {
+  const dot = name.lastIndexOf('.') + 1;
+  return { owner: name.slice(0, dot), last: name.slice(dot) };
+}
+
+/**
+ * Two parts are halves; of query, key and value the last two have equally many rows (grouped-query attention).
+ * @param rows of the part
+ * @returns null where the sizes do not add up
+ */
+function firstRow(
+  part: number,
+  parts: number,
+  rows: number,
+  total: number,
+  config: Readonly<Record<string, unknown>>,
+): number | null {
+  if (parts === 2) return 2 * rows === total ? part * rows : null;
+  const keys = part === 0 ? (total - rows) / 2 : rows;
+  const queries = total - 2 * keys;
+  const { num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
+  const isAsConfigured =
+    typeof heads !== 'number' || typeof keyHeads !== 'number' || queries * keyHeads === keys * heads;
+  if (!Number.isInteger(keys) || keys <= 0 || queries <= 0 || queries % keys !== 0 || !isAsConfigured) return null;
+  return [0, queries, queries + keys][part]!;
+}
+
+function rowsOf(whole: TensorInfo, begin: number, rows: number): TensorInfo {
+  const rowBytes = whole.length / whole.shape[0]!;
+  return {
+    ...whole,
+    shape: [rows, whole.shape[1]!],
+    offset: whole.offset + begin * rowBytes,
+    length: rows * rowBytes,
+    within: whole,
+  };
+}

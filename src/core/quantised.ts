@@ -1,0 +1,58 @@
+// Packed weights: known by the tensors themselves, since a configuration may say "quantised" of exact weights (merged adapters keep
+// the entry) and a model may pack only weights that an adapter does not touch (the experts of gpt-oss).
+import { type Checkpoint } from './checkpoint';
+import { isFloatDtype } from './dtype';
+import { SafeLoraError, someNames } from './errors';
+import { unquantisedName } from './model-names';
+import { placeOf, type TensorInfo } from './safetensors';
+
+/** What quantisers store beside a weight, after the name of its module. */
+const BESIDE = [
+  // bitsandbytes
+  'weight.absmax', 'weight.quant_map', 'weight.nested_absmax', 'weight.quant_state.bitsandbytes__nf4',
+  'weight.quant_state.bitsandbytes__fp4', 'SCB', 'weight.SCB',
+  // compressed-tensors, FP8, ModelOpt
+  'weight_scale', 'weight_scale_inv', 'weight_scale_2', 'weight_zero_point',
+]; // prettier-ignore
+
+/** What quantisers store instead of it. */
+const INSTEAD = [
+  // GPTQ and AWQ, compressed-tensors, HQQ, AQLM, QuIP#, VPTQ, quanto
+  'qweight', 'weight_packed', 'W_q', 'codes', 'Qidxs', 'indices', 'weight._data',
+]; // prettier-ignore
+
+/** True for the name of a tensor that packed weights have, but for those of stacked experts. */
+export function showsPacking(name: string): boolean {
+  return [...BESIDE, ...INSTEAD].some((part) => name.endsWith(`.${part}`));
+}
+
+/**
+ * The tensor that shows a module's weight to be packed.
+ * @param weight the module's own, where there is one
+ * @returns null where nothing shows it
+ */
+export function packedTensor(
+  module: string,
+  weight: TensorInfo | undefined,
+  checkpoint: Checkpoint,
+  find: (name: string) => TensorInfo | undefined,
+): TensorInfo | null {
+  if (weight) {
+    const stored = weight.within ?? weight;
+    if (!isFloatDtype(stored.dtype)) return stored;
+    const owner = stored.name.replace(/\.weight$/, '');
+    const beside = BESIDE.map((name) => checkpoint.tensors.get(`${owner}.${name}`));
+    return beside.find((tensor) => tensor !== undefined) ?? null;
+  }
+  return INSTEAD.map((name) => find(`${module}.${name}`)).find((tensor) => tensor !== undefined) ?? null;
+}
+
+/** Rounded weights have no exact difference to another checkpoint's. */
+export function quantised({ path, name }: Checkpoint, modules: readonly string[], evidence: TensorInfo): SafeLoraError {
+  const original = unquantisedName(name);
+  const advice = original === null ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
+  return new SafeLoraError(
+    'quantised',
+    `${path}: the model is quantised at ${someNames(modules)} (${placeOf(evidence)} holds ${evidence.name}, ${evidence.dtype}), the exact weights are gone; ${advice}.`,
+  );
+}

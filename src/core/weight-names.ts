@@ -1,0 +1,105 @@
+// Names of weights: what wraps a module without being part of the model, and what libraries have renamed.
+
+/** Segments that a wrapper adds for training: torch.compile, FSDP, activation checkpointing. */
+const TRAINING_WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module']);
+/** What DataParallel and DeepSpeed call the model that they wrap; a model may have a part of that name itself. */
+const DATA_PARALLEL = 'module';
+/** What PEFT calls the layer that it wraps. */
+const ADAPTED_LAYER = 'base_layer';
+
+/** A name as the model has it by itself, whatever wrapped it or its layers when it was saved. */
+export function withoutWrappers(name: string): string {
+  return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || part === ADAPTED_LAYER);
+}
+
+/** A name without what surely was not part of the model that the adapter is loaded into. */
+export function withoutTrainingWrappers(name: string): string {
+  return without(name, (part, i) => TRAINING_WRAPPERS.has(part) || (part === DATA_PARALLEL && i === 0));
+}
+
+export function isDataParallel(name: string): boolean {
+  return name.split('.').includes(DATA_PARALLEL);
+}
+
+function without(name: string, isWrapper: (part: string, at: number) => boolean): string {
+  const parts = name.split('.');
+  const isPeftModel = (at: number): boolean => parts[at] === 'base_model' && parts[at + 1] === 'model';
+  const kept = parts.filter((part, i) => !isWrapper(part, i) && !isPeftModel(i) && !isPeftModel(i - 1));
+  return kept.length === parts.length ? name : kept.join('.');
+}
+
+// Beginnings of names that differ between a checkpoint and the model in memory. Either side may be the adapter's. The source of each row
+// is conversion_mapping.py of transformers 5, but for those that name another.
+const RENAMINGS: readonly (readonly [one: string, other: string])[] = [
+  // llava and its relatives (gemma3, mistral3, internvl, paligemma, aya_vision, mllama …), kimi_k25, minimax_m3_vl
+  ['language_model.model.', 'model.language_model.'],
+  ['language_model.lm_head', 'lm_head'],
+  // LlavaModel and its relatives without a head
+  ['language_model.model.', 'language_model.'],
+  // transformers 4.52, `_checkpoint_conversion_mapping` of LLaVA
+  ['vision_tower.', 'model.vision_tower.'],
+  ['multi_modal_projector.', 'model.multi_modal_projector.'],
+  // Qwen2-VL, Qwen2.5-VL (Qwen2VLForConditionalGeneration), paddleocr_vl
+  ['visual.', 'model.visual.'],
+  ['model.layers.', 'model.language_model.layers.'],
+  // Qwen2VLModel, as ColQwen2 and other retrievers use it
+  ['model.layers.', 'language_model.layers.'],
+  // emu3
+  ['text_model.model.', 'model.text_model.'],
+  ['text_model.lm_head', 'lm_head'],
+  // nemotron_h, whose published checkpoints keep Mamba's name
+  ['backbone.', 'model.'],
+  // GPT-NeoX
+  ['embed_out', 'lm_head'],
+  // GLM and InternLM2 name their head so in their own modeling files
+  ['transformer.output_layer', 'lm_head'],
+  ['output', 'lm_head'],
+];
+
+/** Segments within names, from conversion_mapping.py of transformers 5: minimax_m3_vl and mixtral. */
+const INNER_RENAMINGS: readonly (readonly [one: string, other: string])[] = [['.block_sparse_moe.', '.mlp.']];
+
+/** What else the weight may be called, by one renaming. */
+export function otherNames(name: string): string[] {
+  const both = (table: typeof RENAMINGS): (readonly [string, string])[] =>
+    table.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]);
+  const renamed = [
+    ...both(RENAMINGS)
+      .filter(([from]) => startsWith(name, from))
+      .map(([from, to]) => to + name.slice(from.length)),
+    ...both(INNER_RENAMINGS)
+      .filter(([from]) => name.includes(from))
+      .map(([from, to]) => name.replace(from, to)),
+  ];
+  return [...new Set(renamed)];
+}
+
+/** A row that names a whole module must not match the beginning of a longer name. */
+function startsWith(name: string, start: string): boolean {
+  return name.startsWith(start) && (start.endsWith('.') || name.length === start.length || name[start.length] === '.');
+}
+
+const OUTPUT_HEADS = new Set(['lm_head', 'embed_out', 'output', 'output_layer']);
+const INPUT_EMBEDDINGS = new Set([
+  'embed_tokens', 'wte', 'embed_in', 'word_embeddings', 'tok_embeddings', 'embeddings', 'shared',
+]); // prettier-ignore
+
+/** True for the name of a module that is an output head: it lies outside all layers, and its rows are words. */
+export function isOutputHead(module: string): boolean {
+  return isOutside(module, OUTPUT_HEADS);
+}
+
+/** True for the name of a tensor whose rows are words: an output head's weight, or an input embedding's. */
+export function isVocabularyWeight(tensor: string): boolean {
+  const module = tensor.replace(/\.weight$/, '');
+  return isOutputHead(module) || isInputEmbedding(module);
+}
+
+export function isInputEmbedding(module: string): boolean {
+  return isOutside(module, INPUT_EMBEDDINGS);
+}
+
+function isOutside(module: string, names: ReadonlySet<string>): boolean {
+  const parts = withoutWrappers(module).split('.');
+  return names.has(parts.at(-1)!) && !parts.some((part) => /^\d+$/.test(part));
+}

@@ -1,0 +1,510 @@
+// Kinds of adapters and models that people have, each in more forms than the one report that it came from: made here, name by name.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { openAdapter } from '../../src/core/adapter';
+import { openCheckpoint } from '../../src/core/checkpoint';
+import { SafeLoraError } from '../../src/core/errors';
+import { parseJson, parseJsonBytes } from '../../src/core/json';
+import { unquantisedName } from '../../src/core/model-names';
+import { makePlan, type Plan } from '../../src/core/plan';
+import {
+  plainConfig,
+  randomTensor,
+  safetensors,
+  temporaryFolder,
+  type TensorSpec,
+  writeAdapter,
+  writeModel,
+} from '../fixtures/make';
+
+const folder = temporaryFolder();
+let cases = 0;
+const own = (): string => join(folder, `case-${cases++}`);
+
+type Shapes = Record<string, number[]>;
+
+const Q = 'model.layers.0.self_attn.q_proj';
+
+function tensorsOf(shapes: Shapes, seed: number): Record<string, TensorSpec> {
+  return Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, randomTensor(seed + i, shape)]));
+}
+
+function adapterWith(modules: Record<string, [number, number]>, config: object = {}): string {
+  const pairs = Object.entries(modules).map(([name, [out, width]]) => [
+    name,
+    { a: randomTensor(1, [2, width]), b: randomTensor(2, [out, 2]) },
+  ]);
+  return writeAdapter(own(), Object.fromEntries(pairs) as never, { ...plainConfig, ...config });
+}
+
+/** An adapter with these very keys. */
+function adapterOf(keys: Shapes, config: object = {}): string {
+  const path = own();
+  writeAdapter(path, {}, { ...plainConfig, target_modules: '.*', ...config });
+  writeFileSync(join(path, 'adapter_model.safetensors'), safetensors(tensorsOf(keys, 5)));
+  return path;
+}
+
+interface Models {
+  base: Shapes;
+  aligned?: Shapes;
+  config?: object;
+}
+
+async function planOf(adapter: string, { base, aligned = base, config = {} }: Models): Promise<Plan> {
+  const [one, other] = [base, aligned].map((shapes, i) =>
+    writeModel(join(own(), i === 0 ? 'base' : 'aligned'), tensorsOf(shapes, 10 * (i + 1)), config),
+  );
+  return makePlan(await openAdapter(adapter), await openCheckpoint(one!), await openCheckpoint(other!));
+}
+
+/** The stored names of the weights that a plan takes, by module. */
+async function foundIn(modules: Record<string, [number, number]>, models: Models): Promise<Record<string, string>> {
+  const plan = await planOf(adapterWith(modules), models);
+  return Object.fromEntries(plan.modules.map(({ name, weights }) => [name, weights!.aligned.name]));
+}
+
+async function refusal(attempt: Promise<unknown>): Promise<SafeLoraError> {
+  try {
+    await attempt;
+  } catch (error) {
+    assert.ok(error instanceof SafeLoraError, String(error));
+    assert.match(error.message, /[;:] [^;]+\.$/, 'says what to do');
+    return error;
+  }
+  assert.fail('it was not refused');
+}
+
+const codesOf = ({ notices }: { notices: readonly { code: string }[] }): string[] => notices.map(({ code }) => code);
+
+describe('JSON as Python writes it', () => {
+  it('holds Infinity, -Infinity and NaN, and the same words in strings', () => {
+    const text = '{"a": [0.0, Infinity], "b": -Infinity, "NaN": NaN, "c": "Infinity \\" NaN, -Infinity"}';
+    const value = parseJson(text);
+    assert.deepEqual(value, { a: [0, Infinity], b: -Infinity, NaN, c: 'Infinity " NaN, -Infinity' });
+  });
+  it('may begin with a byte order mark, of UTF-8 or of UTF-16', () => {
+    const big = Buffer.from('\ufeff{"r": 8}', 'utf16le').swap16();
+    for (const bytes of [Buffer.from('\ufeff{"r": 8}'), Buffer.from('\ufeff{"r": 8}', 'utf16le'), big])
+      assert.deepEqual(parseJsonBytes(bytes), { r: 8 });
+  });
+  it('is refused where Python refuses it', () => {
+    for (const text of ['{"a": Infinity,}', "{'a': NaN}", '{"a": Infinityx}', '{"a": +Infinity}', '// NaN\n{}', '{"a": "NaN'])
+      assert.throws(() => parseJson(text), SyntaxError, text);
+  }); // prettier-ignore
+  it('is read in every JSON of an adapter and a model', async () => {
+    const adapter = adapterWith({ [Q]: [6, 4] });
+    const config = JSON.stringify({ ...plainConfig, lora_dropout: 'HERE' }).replace('"HERE"', 'NaN');
+    writeFileSync(join(adapter, 'adapter_config.json'), `\ufeff${config}`);
+    assert.equal((await openAdapter(adapter)).modules.length, 1);
+  });
+});
+
+describe('a quantised model', () => {
+  const modules: Record<string, [number, number]> = { [Q]: [6, 4] };
+  const packed = async (more: Record<string, TensorSpec>, config: object = {}): Promise<Plan> => {
+    const weights = { [`${Q}.weight`]: randomTensor(1, [6, 4]), ...more };
+    const base = writeModel(join(own(), 'base'), { [`${Q}.weight`]: randomTensor(2, [6, 4]) });
+    const aligned = writeModel(join(own(), 'aligned'), weights, config);
+    return makePlan(await openAdapter(adapterWith(modules)), await openCheckpoint(base), await openCheckpoint(aligned));
+  };
+  const bytes: TensorSpec = { dtype: 'U8', shape: [24], bytes: Buffer.alloc(24) };
+
+  it('is measured where the weights that the adapter touches are exact', async () => {
+    const experts = { 'model.layers.0.mlp.experts.gate_up_proj_blocks': bytes };
+    const plan = await packed(experts, { quantization_config: { quant_method: 'mxfp4' } });
+    assert.deepEqual(codesOf(plan), ['quantisation-left-over']);
+  });
+  for (const companion of ['weight_scale', 'weight_scale_inv', 'weight.absmax', 'SCB', 'weight_scale_2']) {
+    it(`is refused where a needed weight has ${companion} beside it`, async () => {
+      const error = await refusal(packed({ [`${Q}.${companion}`]: bytes }));
+      assert.equal(error.code, 'quantised');
+      assert.ok(error.message.includes(`${Q}.${companion}`));
+    });
+  }
+  for (const instead of ['qweight', 'weight_packed', 'W_q']) {
+    it(`is refused where a needed weight is ${instead}`, async () => {
+      const base = writeModel(join(own(), 'base'), { [`${Q}.${instead}`]: bytes });
+      const aligned = writeModel(join(own(), 'aligned'), { [`${Q}.weight`]: randomTensor(1, [6, 4]) });
+      const plan = openAdapter(adapterWith(modules)).then(async (adapter) =>
+        makePlan(adapter, await openCheckpoint(base), await openCheckpoint(aligned)),
+      );
+      assert.equal((await refusal(plan)).code, 'quantised');
+    });
+  }
+  it('is called by names that lead to the exact one', () => {
+    const names = [
+      'bnb-4bit', 'unsloth-bnb-4bit', 'GPTQ', 'GPTQ-Int4', 'AWQ', 'AWQ-INT4', 'FP8', 'FP8-dynamic', 'FP8-KV', 'quantized.w4a16',
+      'quantized.w8a8', 'NVFP4', 'NVFP4A16', 'FP4', 'MXFP4', 'MXFP4-Q8', '4bit', '8bit', '4bit-DWQ', 'MLX-4bit', 'mlx-8Bit', 'GGUF',
+      'Q4_K_M-GGUF', 'i1-GGUF', 'HQQ-4bit', 'AQLM-2Bit-1x16', 'GPTQ-4bit-128g', 'w4a16-g128', 'int8', 'nf4', 'EXL2', 'bnb-8-bit',
+    ]; // prettier-ignore
+    for (const ending of names) assert.equal(unquantisedName(`org/Model-7B-Instruct-v0.2-${ending}`), 'org/Model-7B-Instruct-v0.2');
+    for (const name of ['gpt-oss-20b', 'Qwen3-8B', 'Phi-4-mini-instruct', 'Model-MLX', 'Model-Dynamic', 'Mistral-7B-v0.1', 'toy-v2'])
+      assert.equal(unquantisedName(name), null, name);
+  }); // prettier-ignore
+});
+
+describe('names of weights', () => {
+  const layer = 'layers.0.self_attn.q_proj';
+  const pairs: [string, string][] = [
+    ['language_model.layers.0.self_attn.q_proj', `model.${layer}`],
+    [`model.${layer}`, 'language_model.layers.0.self_attn.q_proj'],
+    [`model.language_model.${layer}`, `language_model.model.${layer}`],
+    [`language_model.${layer}`, `language_model.model.${layer}`],
+    [`model.${layer}`, `model.${layer}.base_layer`],
+    [`model.${layer}`, `base_model.model.model.${layer}.base_layer`],
+    [`_orig_mod.model.${layer}`, `model.${layer}`],
+    ['model.layers.0._fsdp_wrapped_module.self_attn.q_proj', `model.${layer}`],
+    ['model.layers.0._checkpoint_wrapped_module.self_attn.q_proj', `model.${layer}`],
+    [`module.model.${layer}`, `model.${layer}`],
+    [`model.${layer}`, `module.model.${layer}`],
+    [`base_model.model.model.${layer}`, `model.${layer}`],
+    [`pretrained_model.model.${layer}`, `model.${layer}`],
+    ['model.layers.0.mixer.q_proj', 'backbone.layers.0.mixer.q_proj'],
+    ['model.layers.0.mlp.gate', 'model.layers.0.block_sparse_moe.gate'],
+    ['lm_head', 'embed_out'],
+    ['lm_head', 'transformer.output_layer'],
+    ['output', 'output'],
+  ];
+  for (const [module, stored] of pairs) {
+    it(`${module} is ${stored}`, async () => {
+      assert.deepEqual(await foundIn({ [module]: [6, 4] }, { base: { [`${stored}.weight`]: [6, 4] } }), {
+        [module]: `${stored}.weight`,
+      });
+    });
+  }
+
+  it('that only a part of the model has in common are no match', async () => {
+    const error = await refusal(
+      foundIn({ [Q]: [6, 4] }, { base: { 'encoder.layers.1.self_attn.q_proj.weight': [6, 4] } }),
+    );
+    assert.equal(error.code, 'model-missing-target');
+  });
+
+  it('of a head whose vocabulary was resized leave that module out', async () => {
+    for (const head of ['lm_head', 'output', 'output_layer', 'embed_out']) {
+      const modules: Record<string, [number, number]> = { [Q]: [6, 4], [head]: [9, 4] };
+      const plan = await planOf(adapterWith(modules), {
+        base: { [`${Q}.weight`]: [6, 4], [`${head}.weight`]: [8, 4] },
+      });
+      assert.deepEqual(codesOf(plan), ['vocabulary-differs'], head);
+      assert.equal(plan.modules.find(({ name }) => name === head)!.weights, null);
+    }
+  });
+});
+
+describe('names that PEFT does not load', () => {
+  const keys = (a: string): Shapes => ({ [a]: [2, 4], [a.replace('lora_A', 'lora_B')]: [6, 2] });
+  const wrong = [
+    `${Q}.lora_A.weight`,
+    `module.base_model.model.${Q}.lora_A.weight`,
+    `_orig_mod.base_model.model.${Q}.lora_A.weight`,
+    `base_model.model._fsdp_wrapped_module.${Q}.lora_A.weight`,
+    `base_model.model.base_model.model.${Q}.lora_A.weight`,
+    `base_model.model.${Q}.lora_A.default.weight`,
+  ];
+  for (const key of wrong) {
+    it(`${key}: measured, with a notice that says what the name should be`, async () => {
+      const plan = await planOf(adapterOf(keys(key)), { base: { [`${Q}.weight`]: [6, 4] } });
+      const notice = plan.notices.find(({ code }) => code === 'names-not-loaded');
+      assert.match(notice!.message, /does nothing/);
+      assert.ok(notice!.message.includes(` to base_model.model.${Q}.lora_B.weight`), notice!.message);
+    });
+  }
+  it('base_model.model.… and nested parameters are loaded', async () => {
+    assert.deepEqual(codesOf(await openAdapter(adapterOf(keys(`base_model.model.${Q}.lora_A.weight`)))), []);
+  });
+  it('a "module" in the middle is a wrapper only where the model has none', async () => {
+    const name = 'model.layers.0.module.self_attn.q_proj';
+    const adapter = adapterWith({ [name]: [6, 4] });
+    assert.deepEqual(codesOf(await planOf(adapter, { base: { [`${name}.weight`]: [6, 4] } })), []);
+    assert.deepEqual(codesOf(await planOf(adapter, { base: { [`${Q}.weight`]: [6, 4] } })), ['names-not-loaded']);
+  });
+});
+
+describe('weights that a model keeps fused', () => {
+  const at = 'model.layers.0.self_attn';
+  const attention: Record<string, [number, number]> = {
+    [`${at}.q_proj`]: [8, 4],
+    [`${at}.k_proj`]: [2, 4],
+    [`${at}.v_proj`]: [2, 4],
+  };
+  const rows = ({ modules }: Plan): [string, number, number][] =>
+    modules.map(({ name, weights }) => {
+      const { within, offset, shape } = weights!.aligned;
+      const first = (offset - within!.offset) / 16;
+      return [name.slice(at.length + 1), first, first + shape[0]!];
+    });
+
+  it('are measured by the rows of the part', async () => {
+    for (const fused of ['qkv_proj', 'Wqkv', 'W_pack']) {
+      const plan = await planOf(adapterWith(attention), { base: { [`${at}.${fused}.weight`]: [12, 4] } });
+      assert.deepEqual(rows(plan), [['q_proj', 0, 8], ['k_proj', 8, 10], ['v_proj', 10, 12]]); // prettier-ignore
+      assert.deepEqual(codesOf(plan), ['fused-weights']);
+    }
+  });
+  it('are found from any one of the parts', async () => {
+    for (const [name, shape] of Object.entries(attention)) {
+      const plan = await planOf(adapterWith({ [name]: shape }), { base: { [`${at}.qkv_proj.weight`]: [12, 4] } });
+      const first = { q_proj: 0, k_proj: 8, v_proj: 10 }[name.slice(at.length + 1)]!;
+      assert.deepEqual(rows(plan)[0]!.slice(1), [first, first + shape[0]]);
+    }
+  });
+  it('are halves where there are two', async () => {
+    const mlp = 'model.layers.0.mlp';
+    const plan = await planOf(adapterWith({ [`${mlp}.up_proj`]: [6, 4] }), {
+      base: { [`${mlp}.gate_up_proj.weight`]: [12, 4] },
+    });
+    assert.equal(plan.modules[0]!.weights!.base.offset - plan.modules[0]!.weights!.base.within!.offset, 6 * 16);
+  });
+  it('are refused where the sizes, or the configured heads, do not add up, or the order is not known', async () => {
+    const model = (name: string, count: number): Models => ({ base: { [`${at}.${name}.weight`]: [count, 4] } });
+    const adapter = adapterWith({ [`${at}.q_proj`]: [8, 4] });
+    for (const models of [
+      model('qkv_proj', 13),
+      { ...model('qkv_proj', 12), config: { num_attention_heads: 4, num_key_value_heads: 4 } },
+      model('query_key_value', 12),
+      model('wqkv', 12),
+    ])
+      assert.match((await refusal(planOf(adapter, models))).message, /keeps them fused in .*\[1[23], 4\].*; give models that keep them apart/);
+  }); // prettier-ignore
+  it('are refused the other way round, with the names of the parts', async () => {
+    const base = Object.fromEntries(Object.entries(attention).map(([name, shape]) => [`${name}.weight`, shape]));
+    const error = await refusal(planOf(adapterWith({ [`${at}.qkv_proj`]: [12, 4] }), { base }));
+    assert.match(error.message, /keeps their parts apart \(.*q_proj\.weight, .*k_proj\.weight, .*v_proj\.weight\)/);
+  });
+});
+
+describe('why a weight is missing', () => {
+  const reason = async (models: Models, modules: Record<string, [number, number]> = { [Q]: [6, 4] }): Promise<string> =>
+    (await refusal(planOf(adapterWith(modules), models))).message;
+
+  it('only one of the models has it', async () => {
+    const there = { [`${Q}.weight`]: [6, 4] };
+    assert.match(await reason({ base: { 'a.weight': [2, 2] }, aligned: there }), /only the aligned model has it, as/);
+    assert.match(await reason({ base: there, aligned: { 'a.weight': [2, 2] } }), /only the base model has it, as/);
+  });
+  it('the model has fewer layers', async () => {
+    const models = { base: { [`${Q}.weight`]: [6, 4] } };
+    const far = { 'model.layers.40.self_attn.q_proj': [6, 4] as [number, number] };
+    assert.match(await reason(models, far), /has 1 layers of such weights, none of them layer 40/);
+  });
+  it('the names are Mistral’s or Meta’s own', async () => {
+    assert.match(await reason({ base: { 'layers.0.attention.wq.weight': [6, 4] } }), /Mistral's or Meta's own code/);
+  });
+  it('the names are others', async () => {
+    const base = { 'transformer.h.0.attn.q.weight': [6, 4] };
+    assert.match(await reason({ base }), /named like transformer\.h\.0\.attn\.q\.weight/);
+  });
+  it('the index promises what its shard does not hold', async () => {
+    const model = own();
+    mkdirSync(model);
+    const shard = 'model-00001-of-00001.safetensors';
+    writeFileSync(join(model, shard), safetensors({ other: randomTensor(1, [2, 2]) }));
+    const map = { weight_map: { other: shard, [`${Q}.weight`]: shard } };
+    writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify(map));
+    const base = await openCheckpoint(model);
+    const aligned = await openCheckpoint(writeModel(own(), { [`${Q}.weight`]: randomTensor(1, [6, 4]) }));
+    const adapter = await openAdapter(adapterWith({ [Q]: [6, 4] }));
+    const error = await refusal(Promise.resolve().then(() => makePlan(adapter, base, aligned)));
+    assert.match(error.message, /the index places it in model-00001-of-00001.* which does not hold it; download/);
+  });
+});
+
+describe('tensors of an adapter', () => {
+  const key = (side: string, module = Q): string => `base_model.model.${module}.lora_${side}.weight`;
+
+  it('that are empty, some or all, of A or of B, are said to be, with how to save', async () => {
+    for (const [a, b] of [[[0], [0]], [[2, 4], [0]], [[0, 4], [6, 0]]] as [number[], number[]][]) {
+      const error = await refusal(openAdapter(adapterOf({ [key('A')]: a, [key('B')]: b })));
+      assert.match(error.message, /of its 2 LoRA tensors are empty.*stage3_gather_16bit_weights_on_model_save/);
+    }
+  }); // prettier-ignore
+  it('of one dimension are shards of FSDP', async () => {
+    const error = await refusal(openAdapter(adapterOf({ [key('A')]: [8], [key('B')]: [12] })));
+    assert.match(error.message, /have one dimension.*FSDP/);
+  });
+  it('of a convolution are left out, of one, two or three dimensions', async () => {
+    for (const kernel of [[3], [3, 3], [3, 3, 3]]) {
+      const conv = { [key('A', 'conv')]: [2, 4, ...kernel], [key('B', 'conv')]: [6, 2, ...kernel.map(() => 1)] };
+      const adapter = await openAdapter(adapterOf({ [key('A')]: [2, 4], [key('B')]: [6, 2], ...conv }));
+      assert.deepEqual(adapter.modules.map(({ name }) => name), [Q]); // prettier-ignore
+      assert.match(adapter.notices[0]!.message, /LoRA on a convolution: conv\.lora_A/);
+    }
+  });
+  it('of stacked experts are refused', async () => {
+    const stack = { [key('A', 'mlp.experts')]: [3, 2, 4], [key('B', 'mlp.experts')]: [3, 6, 2] };
+    assert.match((await refusal(openAdapter(adapterOf(stack)))).message, /stacked experts/);
+  });
+  it('of several adapters are said to be before any is held twice', async () => {
+    const shapes = { [key('A')]: [2, 4], [key('B')]: [6, 2] };
+    const named = Object.fromEntries(
+      Object.entries(shapes).flatMap(([name, shape]) => [
+        [name.replace('.weight', '.one.weight'), shape],
+        [name.replace('.weight', '.two.weight'), shape],
+      ]),
+    );
+    assert.match((await refusal(openAdapter(adapterOf(named)))).message, /several adapters \(one, two\)/);
+  });
+  it('of a target parameter of two dimensions are an ordinary module', async () => {
+    const router = 'model.layers.0.mlp.router';
+    const adapter = adapterOf({ [key('A', router)]: [2, 4], [key('B', router)]: [6, 2] }, { target_parameters: ['mlp.router.scale'] });
+    const plan = await planOf(adapter, { base: { [`${router}.scale`]: [6, 4] } });
+    assert.equal(plan.modules[0]!.weights!.base.name, `${router}.scale`);
+    const error = await refusal(planOf(adapter, { base: { [`${router}.scale`]: [2, 6, 4] } }));
+    assert.equal(error.code, 'model-missing-target');
+  }); // prettier-ignore
+});
+
+describe('settings of PEFT', () => {
+  const adapter = (config: object) => openAdapter(adapterWith({ [Q]: [6, 4] }, config));
+
+  for (const [key, value] of Object.entries({
+    use_dora: true,
+    kasa_config: { alpha: 1 },
+    use_bdlora: { nblocks: 2 },
+    use_qalora: true,
+    arrow_config: {},
+    lora_bias: true,
+    layer_replication: [[0, 2]],
+    init_lora_weights: 'lora_ga',
+  })) {
+    it(`${key} is refused by name`, async () => {
+      const error = await refusal(adapter({ [key]: value }));
+      assert.equal(error.code, 'unsupported-adapter');
+      assert.ok(error.message.includes(key));
+    });
+  }
+  it('that leave B·A the whole update pass without a word', async () => {
+    const settings = {
+      velora_config: { num_groups: 2 },
+      monteclora_config: { num_samples: 8 },
+      init_lora_weights: 'mica',
+      eva_config: { rho: 2 },
+      trainable_token_indices: null,
+      ensure_weight_tying: true,
+      exclude_modules: ['lm_head'],
+      qalora_group_size: 16,
+      peft_version: '0.21.2',
+      revision: 'main',
+      some_future_flag: false,
+      another: null,
+    };
+    assert.deepEqual(codesOf(await adapter(settings)), []);
+  });
+  it('that act only after certain tokens are a notice', async () => {
+    assert.deepEqual(codesOf(await adapter({ alora_invocation_tokens: [1, 2] })), ['token-activated']);
+  });
+  it('that are not known are a notice with their names', async () => {
+    const { notices } = await adapter({ use_future_lora: true, xlora: {}, init_lora_weights: 'tomorrow' });
+    assert.deepEqual(codesOf({ notices }), ['setting-unknown']);
+    assert.match(notices[0]!.message, /use_future_lora, xlora, init_lora_weights "tomorrow"/);
+  });
+  it('a revision that the given model is not known to have is a notice', async () => {
+    const path = adapterWith({ [Q]: [6, 4] }, { revision: 'step-1000' });
+    const plan = await planOf(path, { base: { [`${Q}.weight`]: [6, 4] } });
+    assert.ok(codesOf(plan).includes('revision-unconfirmed'));
+  });
+  it('a negative alpha subtracts the adapter', async () => {
+    const { modules } = await adapter({ lora_alpha: -8, r: 2 });
+    assert.equal(modules[0]!.scale, -4);
+  });
+  it('patterns are Python’s', async () => {
+    const scale = async (config: object): Promise<number> => (await adapter({ r: 2, lora_alpha: 2, ...config })).modules[0]!.scale;
+    assert.equal(await scale({ alpha_pattern: { '(?P<x>q)_proj': 16 } }), 8);
+    assert.equal(await scale({ alpha_pattern: { '(?i:Q_PROJ)': 16 } }), 8);
+    assert.equal(await scale({ alpha_pattern: { 'q_proj\\Z': 16 } }), 8);
+    assert.equal(await scale({ alpha_pattern: { 'q_pro++j': 16 } }), 8);
+    for (const pattern of ['q_proj(', '(?P<x>q', 'a**', '\\y', '(?i)q_proj']) {
+      const error = await refusal(adapter({ alpha_pattern: { [pattern]: 16 } }));
+      assert.ok(error.message.includes(JSON.stringify(pattern)), error.message);
+    }
+    assert.match((await refusal(adapter({ target_modules: '(?P<x>q' }))).message, /target_modules holds/);
+  }); // prettier-ignore
+});
+
+describe('other formats and places', () => {
+  const inFolder = (files: Record<string, string | Buffer>): string => {
+    const path = own();
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(join(path, name, '..'), { recursive: true });
+      writeFileSync(join(path, name), content);
+    }
+    return path;
+  };
+  const config = JSON.stringify(plainConfig);
+
+  const starts: [string, string | Buffer, RegExp][] = [
+    ['GGUF', Buffer.from('GGUF\x03\0\0\0\0\0\0\0'), /is a GGUF file/],
+    ['a zip archive', Buffer.from('PK\x03\x04\x14\0\0\0\x08\x08'), /is a zip archive/],
+    ['a pickle', Buffer.from([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20]), /is a pickle of PyTorch/],
+    ['a gzip archive', Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]), /is a gzip archive/],
+    ['a web page', '\n<!DOCTYPE html><html>', /is a web page/],
+    ['an answer in words', 'Access to model is restricted', /is a text file/],
+    ['JSON', '{"error": "not found"}', /is a text file/],
+  ];
+  for (const [name, start, cause] of starts) {
+    it(`${name} under the name of an adapter or a model is named`, async () => {
+      const adapter = inFolder({ 'adapter_config.json': config, 'adapter_model.safetensors': start });
+      assert.match((await refusal(openAdapter(adapter))).message, cause);
+      assert.match((await refusal(openCheckpoint(inFolder({ 'model.safetensors': start })))).message, cause);
+    });
+  }
+
+  const adapters: [string, Record<string, string>, RegExp][] = [
+    ['MLX', { 'adapters.safetensors': '' }, /an adapter of MLX/],
+    ['diffusers', { 'pytorch_lora_weights.safetensors': '' }, /an adapter of diffusers/],
+    ['torchtune', { 'adapter_0.pt': '' }, /an adapter of torchtune/],
+    ['a whole model', { 'config.json': '{}', 'model.safetensors': '' }, /a whole model and no adapter/],
+    ['a sharded model', { 'model.safetensors.index.json': '{}' }, /a whole model and no adapter/],
+    ['another name', { 'lora.safetensors': '' }, /lora\.safetensors, but PEFT loads/],
+    ['one adapter inside', { 'default/adapter_model.safetensors': '' }, /itself; give .*default/],
+    [
+      'several inside',
+      { 'checkpoint-5/adapter_model.safetensors': '', 'checkpoint-10/adapter_model.safetensors': '' },
+      /but 2 adapters; give one of .*checkpoint-10, .*checkpoint-5/,
+    ],
+    ['one two levels down', { 'checkpoint-5/default/adapter_model.safetensors': '' }, /give .*checkpoint-5.default/],
+  ];
+  for (const [name, files, cause] of adapters)
+    it(`a folder with ${name} is no adapter, and says so`, async () => {
+      assert.match((await refusal(openAdapter(inFolder(files)))).message, cause);
+    });
+
+  const models: [string, Record<string, string>, RegExp][] = [
+    ['consolidated.safetensors', { 'consolidated.safetensors': '', 'params.json': '' }, /Mistral's or Meta's own code/],
+    ['consolidated.00.pth', { 'consolidated.00.pth': '' }, /Mistral's or Meta's own code/],
+    ['shards alone', { 'model-00001-of-00002.safetensors': '' }, /but no index; download/],
+    ['GGUF', { 'model-Q4_K_M.gguf': '' }, /a GGUF file/],
+    ['a variant', { 'model.fp16.safetensors': '' }, /a variant/],
+    ['TensorFlow', { 'tf_model.h5': '' }, /another framework/],
+    ['diffusers', { 'model_index.json': '' }, /a model of diffusers/],
+    ['a cache', { 'snapshots/abc/model.safetensors': '', 'refs/main': '' }, /repository of the hub cache/],
+  ];
+  for (const [name, files, cause] of models)
+    it(`a folder with ${name} is no model that can be read, and says so`, async () => {
+      assert.match((await refusal(openCheckpoint(inFolder(files)))).message, cause);
+    });
+
+  const names: [string, RegExp][] = [
+    ['lora_unet_down.lora_down.weight', /kohya/],
+    ['unet.attn.to_q.lora.up.weight', /diffusers/],
+    ['layers.0.attn.q_proj.lora_a.weight', /torchtune/],
+    ['model.layers.0.self_attn.q_proj.lora_a', /MLX/],
+    ['blk.0.attn_q.weight.lora_a', /llama\.cpp/],
+    ['base_model.model.q_proj.hada_w1_a', /another method than LoRA/],
+    ['model.embed_tokens.weight', /whole model's weights/],
+  ];
+  for (const [name, cause] of names)
+    it(`a file with ${name} is named`, async () => {
+      assert.match((await refusal(openAdapter(adapterOf({ [name]: [2, 2] })))).message, cause);
+    });
+
+  it('a configuration of MLX is named', async () => {
+    const path = adapterWith({ [Q]: [6, 4] });
+    writeFileSync(join(path, 'adapter_config.json'), '{"fine_tune_type": "lora"}');
+    assert.match((await refusal(openAdapter(path))).message, /MLX/);
+  });
+});
