@@ -295,7 +295,7 @@ describe('configurations with something to know', () => {
   });
 
   it('says that DoRA is not supported', async () => {
-    assert.match(await problemsOf('dora'), /the adapter uses DoRA, whose update is not B·A.*unsupported-adapter/);
+    assert.match(await problemsOf('dora'), /use_dora makes the update another one than B·A.*unsupported-adapter/);
   });
 
   it('says that it was trained on a quantised model', async () => {

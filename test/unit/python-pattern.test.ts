@@ -94,7 +94,7 @@ describe('patterns of whole names', () => {
       [String.raw`[a-c\d\-\]_-]+`, ['b7-]_'], ['d', '\\']],
       [String.raw`[\W\d]+`, ['.7'], ['a']],
       [String.raw`[^\W\d]+`, ['aé_'], ['.', '7']],
-      ['[[a&&b--c||d]', ['[', '&', 'c', '-', '|'], ['e']],
+      ['[[a&&b||~~d]', ['[', '&', 'b', '|', '~'], ['e']],
       [String.raw`[\b]`, ['\b'], ['b']],
       ['.[^a]', ['\u{1f600}é'], ['\u{1f600}']],
     ],
@@ -103,7 +103,8 @@ describe('patterns of whole names', () => {
   for (const [group, rows] of Object.entries(cases))
     for (const [pattern, matching, others] of rows)
       it(`${group}: ${JSON.stringify(pattern)}`, () => {
-        for (const name of matching) assert.ok(fits(wholePattern(pattern), name), `does not fit ${JSON.stringify(name)}`);
+        for (const name of matching)
+          assert.ok(fits(wholePattern(pattern), name), `does not fit ${JSON.stringify(name)}`);
         for (const name of others) assert.ok(!fits(wholePattern(pattern), name), `fits ${JSON.stringify(name)}`);
       });
 });
@@ -126,13 +127,30 @@ describe('keys of rank_pattern and alpha_pattern', () => {
 
   it('cannot begin with flags, which then are not at the start', () => {
     assert.match(refusal(() => endingPattern('(?i)q_proj'))!.message, /global flags not at the start/);
-    assert.equal(refusal(() => endingPattern('(?i:q_proj)')), null);
+    assert.equal(
+      refusal(() => endingPattern('(?i:q_proj)')),
+      null,
+    );
   });
 });
 
 describe('a pattern is refused', () => {
   const invalid = [
-    ...['(', ')', 'a)', '(?', '(?P', '(?P<a', '(?P<1>a)', '(?P<>a)', '(?P<a>b)(?P<a>c)', '(?P=a)', '(?P>a)', '(?#a', '(?q)'],
+    ...[
+      '(',
+      ')',
+      'a)',
+      '(?',
+      '(?P',
+      '(?P<a',
+      '(?P<1>a)',
+      '(?P<>a)',
+      '(?P<a>b)(?P<a>c)',
+      '(?P=a)',
+      '(?P>a)',
+      '(?#a',
+      '(?q)',
+    ],
     ...['*', '+a', '?', '{1}', '|*', '^*', '\\b+', 'a**', 'a+*', 'a{1}{2}', 'a???', 'a{2,1}', 'a{4294967295}', '(?i)*'],
     ...['[', '[]', '[^]', '[a', '[b-a]', '[a-\\d]', '[\\d-z]', '[\\A]', '[\\8]', '[\\400]'],
     ...['\\', 'a\\', '\\q', '\\x6', '\\u12', '\\U00110000', '\\400', '\\1', '(\\1)', '(a)\\2', '(?P<a>(?P=a))'],
@@ -148,7 +166,7 @@ describe('a pattern is refused', () => {
 
   const untranslatable: Record<keyof typeof UNTRANSLATABLE, string[]> = {
     length: ['a'.repeat(10_001), '\\b'.repeat(1000)],
-    depth: ['('.repeat(101) + ')'.repeat(101), '('.repeat(5000), '()' + '(?(1)'.repeat(5000 / 5)],
+    depth: ['('.repeat(101) + ')'.repeat(101), '('.repeat(5000), '()' + '(?(1)'.repeat(1000)],
     repeated: ['(a)+\\1', '(?:(a)b)*\\1', '(?:(a)|b\\1)*', '(?:(a)?(?(1)b|c))+'],
     idle: ['(?>(?:|a)*)', '(?:(?:|a)*b)?+', '(?=((?:|a)*))\\1'],
     open: ['(?(1)a|b)(c)', '(a(?(1)b|c))', '(?(2)a)'],
@@ -236,7 +254,7 @@ describe('matching', () => {
       // A second for the limit, the rest for a slow machine.
       assert.ok(performance.now() - start < 5000, pattern);
     }
-    const many = Array<PythonPattern>(300_000).fill(endingPattern('q_proj'));
+    const many = Array.from({ length: 100_000 }, (_, i) => endingPattern(`layers.${i}.q_proj`));
     assert.equal(firstFitting(many, ['x', 'y', 'z']), null);
   });
 
