@@ -58,11 +58,13 @@ export async function killed(env: NodeJS.ProcessEnv, storage: string, bytes: num
 export function cached(storage: string, pattern: RegExp): string[] {
   const folder = join(storage, 'hub', 'models');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => pattern.test(name))
-    .map((name) => join(folder, name))
-    // A part is renamed as soon as it is whole, perhaps after it was listed.
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  return (
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => pattern.test(name))
+      .map((name) => join(folder, name))
+      // A part is renamed as soon as it is whole, perhaps after it was listed.
+      .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+  );
 }
 
 export function sizes(storage: string, pattern: RegExp): number[] {
