@@ -58,13 +58,13 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   const raw = await readJsonObject(path, refuse);
   refuseUnsupported(path, raw);
   checkTargetPattern(path, raw.target_modules);
-  const read = new SettingReader(raw, refuse);
+  const read = new SettingReader(path, raw, refuse);
   return {
     path,
     rank: read.number('r', isRank, 'a whole number above 0'),
     alpha: read.number('lora_alpha', isScale, 'a number other than 0') ?? 8,
-    rankPattern: read.patterns(path, 'rank_pattern', isRank, 'a whole number above 0'),
-    alphaPattern: read.patterns(path, 'alpha_pattern', isScale, 'a number other than 0'),
+    rankPattern: read.patterns('rank_pattern', isRank, 'a whole number above 0'),
+    alphaPattern: read.patterns('alpha_pattern', isScale, 'a number other than 0'),
     useRslora: read.flag('use_rslora'),
     fanInFanOut: read.flag('fan_in_fan_out'),
     targetModules: read.names('target_modules'),
@@ -85,6 +85,7 @@ const isScale = (value: number): boolean => Number.isFinite(value) && value !== 
 /** Settings with their types checked. */
 class SettingReader {
   constructor(
+    private readonly path: string,
     private readonly raw: Readonly<Record<string, unknown>>,
     private readonly refuse: (reason: string) => SafeLoraError,
   ) {}
@@ -115,20 +116,19 @@ class SettingReader {
     return list;
   }
 
-  patterns(path: string, key: string, isValid: (value: number) => boolean, what: string): ModulePatterns {
+  patterns(key: string, isValid: (value: number) => boolean, what: string): ModulePatterns {
     const value = this.raw[key] ?? {};
     if (!isObject(value)) throw this.refuse(`${key} is not an object`);
     const patterns = Object.entries(value).map(([pattern, setting]) => {
       if (typeof setting !== 'number' || !isValid(setting)) throw this.refuse(`${key} gives ${pattern} not ${what}`);
-      return [readPattern(path, key, pattern), setting] as const;
+      return [translated(this.path, key, pattern, endingPattern), setting] as const;
     });
     return { key, patterns };
   }
 }
 
-function readPattern(path: string, key: string, pattern: string): PythonPattern {
-  return translated(path, key, pattern, endingPattern);
-}
+/** Characters of a pattern that a message repeats. */
+const MOST_SHOWN = 200;
 
 /** A pattern of whole names, where it is neither a list nor the word for all linear layers. */
 function checkTargetPattern(path: string, target: unknown): void {
@@ -151,9 +151,6 @@ function translated(
     );
   }
 }
-
-/** Characters of a pattern that a message repeats. */
-const MOST_SHOWN = 200;
 
 /**
  * What a pattern of the configuration gives each module, else null.
@@ -206,6 +203,9 @@ const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]
     'use an adapter without layer_replication',
   ],
 };
+
+/** The settings that are refused where they are set. */
+export const UNSUPPORTED_SETTINGS: readonly string[] = Object.keys(UNSUPPORTED);
 
 function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>): void {
   const type = raw.peft_type;
@@ -269,6 +269,3 @@ function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
   }
   return notices;
 }
-
-/** The settings that are refused where they are set. */
-export const UNSUPPORTED_SETTINGS: readonly string[] = Object.keys(UNSUPPORTED);

@@ -3,6 +3,7 @@ import { type AdapterConfig } from './adapter-config';
 import { isFloatDtype } from './dtype';
 import { type Notice, SafeLoraError, someNames } from './errors';
 import { formatOfTensors } from './formats';
+import { appendTo } from './objects';
 import { type SafetensorsFile, type TensorInfo } from './safetensors';
 import { isOutputHead, withoutTrainingWrappers } from './weight-names';
 
@@ -21,6 +22,10 @@ const TRAINING_ONLY = ['.lora_monteclora_sampler.', '.lora_velora_embed'];
 
 /** What PEFT puts before every name. */
 const PREFIX = 'base_model.model.';
+
+function withoutPrefix(name: string): string {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+}
 
 interface LoraKey {
   /** Of the module, without the prefix. */
@@ -45,9 +50,8 @@ function parseKey(key: string): LoraKey | null {
   if (at < 1) return null;
   const [first, second, ...more] = key.slice(at + '.lora_A.'.length).split('.', 3);
   if (more.length > 0 || (second ?? first) !== 'weight') return null;
-  const whole = key.slice(0, at);
   return {
-    name: whole.startsWith(PREFIX) ? whole.slice(PREFIX.length) : whole,
+    name: withoutPrefix(key.slice(0, at)),
     side: key[at + '.lora_'.length] as 'A' | 'B',
     adapterName: second === undefined ? null : first!,
   };
@@ -162,8 +166,7 @@ function isEmpty({ shape }: TensorInfo): boolean {
 function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
   const format = formatOfTensors(file.tensors.keys());
   if (format) {
-    const verb = format.what.startsWith('the names') ? 'has' : 'holds';
-    return new SafeLoraError('adapter-empty', `${file.path}: ${verb} ${format.what}; ${format.next}.`);
+    return new SafeLoraError('adapter-empty', `${file.path}: has ${format.what}; ${format.next}.`);
   }
   const names = someNames(uncovered.map(({ name }) => name)) || 'no tensor at all';
   return new SafeLoraError(
@@ -199,11 +202,8 @@ function checkedPair(
 function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig): Notice[] {
   const groups = new Map<string, string[]>();
   for (const tensor of tensors) {
-    const name = tensor.name.startsWith(PREFIX) ? tensor.name.slice(PREFIX.length) : tensor.name;
-    const group = groupOf(name, config);
-    const names = groups.get(group);
-    if (names) names.push(name);
-    else groups.set(group, [name]);
+    const name = withoutPrefix(tensor.name);
+    appendTo(groups, groupOf(name, config), name);
   }
   const notices = [...groups].map(([group, modules]): Notice => ({
     code: 'adapter-not-covered',

@@ -93,7 +93,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     const scale = loraScale(alphas[i] ?? config.alpha, rank, config.useRslora);
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
-  notices.push(...targetNotices(config, names, notices), ...rankNotices(config, modules));
+  notices.push(...targetNotices(config, names, notices), ...rankNotices(config, names, modules));
   return {
     path: folder,
     realPath,
@@ -176,8 +176,7 @@ async function adaptersInside(folder: string): Promise<string[]> {
 }
 
 /** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */
-function rankNotices(config: AdapterConfig, modules: readonly LoraModule[]): Notice[] {
-  const names = modules.map(({ name }) => name);
+function rankNotices(config: AdapterConfig, names: readonly string[], modules: readonly LoraModule[]): Notice[] {
   const ranks = numbersOf(names, config.path, config.rankPattern).map((rank) => rank ?? config.rank);
   const wrong = modules.filter(({ rank }, i) => (ranks[i] ?? rank) !== rank);
   const [first] = wrong;

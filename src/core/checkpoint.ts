@@ -6,7 +6,7 @@ import { fileError, SafeLoraError } from './errors';
 import { kindOf, readJsonObject } from './files';
 import { formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
-import { isObject } from './objects';
+import { appendTo, isObject } from './objects';
 import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 const SINGLE_FILE = 'model.safetensors';
@@ -175,9 +175,7 @@ async function openShards(model: ModelFiles): Promise<OpenedFiles> {
     if (shard !== basename(shard) || shard.includes('\\') || shard === '' || shard === '.' || shard === '..') {
       throw refuse(`names a file outside its folder (${shard})`);
     }
-    const listed = names.get(shard);
-    if (listed) listed.push(tensor);
-    else names.set(shard, [tensor]);
+    appendTo(names, shard, tensor);
   }
   const files: SafetensorsFile[] = [];
   const absent = new Map<string, string>();

@@ -32,7 +32,6 @@ export const errorCodes = [
   'not-measured',
   'nothing-applied',
   'non-finite',
-  'orientation',
   'originals-foreign',
   'originals-missing',
   'output-exists',

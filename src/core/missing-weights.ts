@@ -2,7 +2,7 @@
 import { SafeLoraError, someNames } from './errors';
 import { fusedWeight, partsOf } from './fused';
 import { type TensorInfo } from './safetensors';
-import { withoutWrappers } from './weight-names';
+import { isIndex, withoutWrappers } from './weight-names';
 import { type WantedModule, type WeightResolver } from './weight-resolver';
 
 export type Role = 'base' | 'aligned';
@@ -104,7 +104,7 @@ function expertStack(module: string, { checkpoint }: WeightResolver): TensorInfo
   const at = parts.findLastIndex((part) => /experts?$/.test(part));
   if (at < 0) return undefined;
   const inside = `.${parts.slice(Math.max(0, at - 1), at + 1).join('.')}.`;
-  const layer = parts.slice(0, at).findLast((part) => /^\d+$/.test(part));
+  const layer = parts.slice(0, at).findLast(isIndex);
   const stacks = [...checkpoint.tensors.values()].filter(({ name, shape }) => {
     const tail = `.${name}`.split(inside)[1];
     return shape.length >= 2 && tail !== undefined && !/^\d+\./.test(tail);

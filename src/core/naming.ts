@@ -1,5 +1,6 @@
 // Names of an adapter's modules: where in the model each sits, their order, and which of them a target means.
 import { firstFitting, PatternError, wholePattern } from './patterns';
+import { isIndex } from './weight-names';
 
 /** Where a module sits, read from its name. */
 export interface Position {
@@ -38,9 +39,9 @@ const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 
 export function positions(names: readonly string[]): Map<string, Position> {
   const drafts = names.map((name) => {
     const parts = name.split('.');
-    const layerAt = parts.findIndex((part) => /^\d+$/.test(part));
+    const layerAt = parts.findIndex(isIndex);
     const expertAt = parts.findIndex(
-      (part, index) => index > layerAt && /^\d+$/.test(part) && /experts?$/.test(parts[index - 1]!),
+      (part, index) => index > layerAt && isIndex(part) && /experts?$/.test(parts[index - 1]!),
     );
     const head = layerAt < 0 ? parts : parts.slice(0, layerAt);
     return {

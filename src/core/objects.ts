@@ -12,3 +12,10 @@ export function parseObject(text: string | undefined): Record<string, unknown> |
     return null;
   }
 }
+
+/** Adds to the list that a map holds for a key. */
+export function appendTo<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const known = lists.get(key);
+  if (known) known.push(value);
+  else lists.set(key, [value]);
+}

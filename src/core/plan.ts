@@ -41,8 +41,10 @@ export interface Plan {
 export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Plan {
   if (base.realPath === aligned.realPath) throw sameModel(base.path);
   const wanted = adapter.modules.map(({ name, a, b }): WantedModule => ({ name, shape: [b.shape[0]!, a.shape[1]!] }));
-  const resolvers = [base, aligned].map((model) => new WeightResolver(model, adapter.targetParameters));
-  const [bases, aligneds] = resolveBoth(wanted, resolvers as [WeightResolver, WeightResolver]);
+  const inBase = new WeightResolver(base, adapter.targetParameters);
+  const inAligned = new WeightResolver(aligned, adapter.targetParameters);
+  const bases = resolveAll('base', wanted, inBase, inAligned);
+  const aligneds = resolveAll('aligned', wanted, inAligned, inBase);
   const where = positions(wanted.map(({ name }) => name));
   refuseStoredLayout(adapter, wanted, aligned, aligneds);
   const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i]!, aligneds[i]!, module));
@@ -61,7 +63,7 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   const notices = [
     ...adapter.notices,
     ...modelNotices(adapter, base, aligned),
-    ...moduleNotices(modules),
+    ...projectedNotices(modules),
     ...vocabularyNotices(pairs),
     ...fusedNotices(modules),
     ...[base, aligned].flatMap(leftOverNotices),
@@ -92,14 +94,6 @@ export function sameModel(path: string): SafeLoraError {
     'alignment-missing',
     `${path}: base and aligned hold the same weights, so there is no direction of alignment; was the same model given twice?`,
   );
-}
-
-/** @returns the modules' weights in the base and in the aligned model */
-function resolveBoth(
-  wanted: readonly WantedModule[],
-  [base, aligned]: readonly [WeightResolver, WeightResolver],
-): [TensorInfo[], TensorInfo[]] {
-  return [resolveAll('base', wanted, base, aligned), resolveAll('aligned', wanted, aligned, base)];
 }
 
 function resolveAll(
@@ -226,18 +220,12 @@ function storedByBias({ name, shape }: TensorInfo, { tensors }: Checkpoint): boo
   return bias[0] === columns ? true : bias[0] === rows ? false : null;
 }
 
-function moduleNotices(modules: readonly PlannedModule[]): Notice[] {
-  const named = (code: NoticeCode, message: (names: string) => string): Notice[] => {
-    const names = modules.filter((module) => module.notice === code).map((module) => module.name);
-    return names.length === 0 ? [] : [{ code, message: message(someNames(names)), modules: names }];
-  };
-  return [
-    ...named(
-      'already-projected',
-      (names) =>
-        `Projected before, and the original is not there: ${names}. Their numbers describe the projection; they are not selected.`,
-    ),
-  ];
+function projectedNotices(modules: readonly PlannedModule[]): Notice[] {
+  const code = 'already-projected';
+  const names = modules.filter(({ notice }) => notice === code).map(({ name }) => name);
+  if (names.length === 0) return [];
+  const message = `Projected before, and the original is not there: ${someNames(names)}. Their numbers describe the projection; they are not selected.`;
+  return [{ code, message, modules: names }];
 }
 
 function vocabularyNotices(pairs: readonly Paired[]): Notice[] {

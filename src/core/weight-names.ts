@@ -7,6 +7,11 @@ const DATA_PARALLEL = 'module';
 /** What PEFT calls the layer that it wraps. */
 const ADAPTED_LAYER = 'base_layer';
 
+/** True for a segment of a name that is a number: a layer's, or an expert's. */
+export function isIndex(segment: string): boolean {
+  return /^\d+$/.test(segment);
+}
+
 /** A name as the model has it by itself, whatever wrapped it or its layers when it was saved. */
 export function withoutWrappers(name: string): string {
   return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || part === ADAPTED_LAYER);
@@ -101,5 +106,5 @@ export function isInputEmbedding(module: string): boolean {
 
 function isOutside(module: string, names: ReadonlySet<string>): boolean {
   const parts = withoutWrappers(module).split('.');
-  return names.has(parts.at(-1)!) && !parts.some((part) => /^\d+$/.test(part));
+  return names.has(parts.at(-1)!) && !parts.some(isIndex);
 }

@@ -3,8 +3,9 @@ import { type Checkpoint } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { SafeLoraError } from './errors';
 import { fusedPart } from './fused';
+import { appendTo } from './objects';
 import { type TensorInfo } from './safetensors';
-import { isInputEmbedding, isOutputHead, otherNames, withoutWrappers } from './weight-names';
+import { isIndex, isInputEmbedding, isOutputHead, otherNames, withoutWrappers } from './weight-names';
 
 /** A module as far as its weight's place depends on it. */
 export interface WantedModule {
@@ -26,8 +27,8 @@ export class WeightResolver {
   ) {
     for (const tensor of checkpoint.tensors.values()) {
       const name = withoutWrappers(tensor.name);
-      append(this.byName, name, tensor);
-      append(this.byEnd, endOf(name), tensor);
+      appendTo(this.byName, name, tensor);
+      appendTo(this.byEnd, endOf(name), tensor);
     }
   }
 
@@ -54,12 +55,12 @@ export class WeightResolver {
     if (exact) return exact;
     const plain = withoutWrappers(name);
     return (
-      this.only(name, this.byName.get(plain)) ??
-      this.only(
+      this.unambiguous(name, this.byName.get(plain)) ??
+      this.unambiguous(
         name,
         otherNames(plain).flatMap((other) => this.byName.get(other) ?? []),
       ) ??
-      this.only(
+      this.unambiguous(
         name,
         this.byEnd.get(endOf(plain))?.filter((tensor) => isEndOf(plain, withoutWrappers(tensor.name))),
       )
@@ -87,10 +88,10 @@ export class WeightResolver {
     const embeddings = [...this.checkpoint.tensors.values()].filter(
       ({ name }) => name.endsWith('.weight') && isInputEmbedding(name.slice(0, -'.weight'.length)),
     );
-    return this.only(module, embeddings);
+    return this.unambiguous(module, embeddings);
   }
 
-  private only(wanted: string, candidates: readonly TensorInfo[] = []): TensorInfo | undefined {
+  private unambiguous(wanted: string, candidates: readonly TensorInfo[] = []): TensorInfo | undefined {
     const names = [...new Set(candidates.map(({ name }) => name))];
     if (names.length > 1) {
       throw new SafeLoraError(
@@ -102,16 +103,10 @@ export class WeightResolver {
   }
 }
 
-function append(map: Map<string, TensorInfo[]>, key: string, tensor: TensorInfo): void {
-  const known = map.get(key);
-  if (known) known.push(tensor);
-  else map.set(key, [tensor]);
-}
-
 /** From the last number on, else the last two segments. */
 function endOf(name: string): string {
   const parts = name.split('.');
-  const numberAt = parts.findLastIndex((part) => /^\d+$/.test(part));
+  const numberAt = parts.findLastIndex(isIndex);
   return parts.slice(numberAt < 0 ? -2 : numberAt).join('.');
 }
 
@@ -122,5 +117,5 @@ function isEndOf(one: string, other: string): boolean {
 }
 
 function numbersIn(name: string): number {
-  return name.split('.').filter((part) => /^\d+$/.test(part)).length;
+  return name.split('.').filter(isIndex).length;
 }

@@ -12,6 +12,7 @@ import { makePlan, type Plan } from '../../src/core/plan';
 import {
   plainConfig,
   randomTensor,
+  randomTensors,
   safetensors,
   temporaryFolder,
   type TensorSpec,
@@ -27,10 +28,6 @@ type Shapes = Record<string, number[]>;
 
 const Q = 'model.layers.0.self_attn.q_proj';
 
-function tensorsOf(shapes: Shapes, seed: number): Record<string, TensorSpec> {
-  return Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, randomTensor(seed + i, shape)]));
-}
-
 function adapterWith(modules: Record<string, [number, number]>, config: object = {}): string {
   const pairs = Object.entries(modules).map(([name, [out, width]]) => [
     name,
@@ -43,7 +40,7 @@ function adapterWith(modules: Record<string, [number, number]>, config: object =
 function adapterOf(keys: Shapes, config: object = {}): string {
   const path = own();
   writeAdapter(path, {}, { ...plainConfig, target_modules: '.*', ...config });
-  writeFileSync(join(path, 'adapter_model.safetensors'), safetensors(tensorsOf(keys, 5)));
+  writeFileSync(join(path, 'adapter_model.safetensors'), safetensors(randomTensors(5, keys)));
   return path;
 }
 
@@ -55,7 +52,7 @@ interface Models {
 
 async function planOf(adapter: string, { base, aligned = base, config = {} }: Models): Promise<Plan> {
   const [one, other] = [base, aligned].map((shapes, i) =>
-    writeModel(join(own(), i === 0 ? 'base' : 'aligned'), tensorsOf(shapes, 10 * (i + 1)), config),
+    writeModel(join(own(), i === 0 ? 'base' : 'aligned'), randomTensors(10 * (i + 1), shapes), config),
   );
   return makePlan(await openAdapter(adapter), await openCheckpoint(one!), await openCheckpoint(other!));
 }

@@ -10,6 +10,7 @@ import { makePlan, type Plan } from '../../src/core/plan';
 import {
   plainConfig,
   randomTensor,
+  randomTensors,
   safetensors,
   temporaryFolder,
   type TensorSpec,
@@ -42,8 +43,6 @@ async function plan({
   names = { base: 'base', aligned: 'aligned' },
 }: Setup): Promise<Plan> {
   const own = join(folder, `case-${cases++}`);
-  const weights = (shapes: Record<string, [number, number]>, seed: number): Record<string, TensorSpec> =>
-    Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, randomTensor(seed + i, shape)]));
   const pairs = Object.fromEntries(
     Object.entries(modules).map(([name, [out, width]]) => [
       name,
@@ -55,8 +54,8 @@ async function plan({
   );
   return makePlan(
     adapter,
-    await openCheckpoint(writeModel(join(own, names.base), weights(base, 10), baseConfig)),
-    await openCheckpoint(writeModel(join(own, names.aligned), weights(aligned, 90), alignedConfig)),
+    await openCheckpoint(writeModel(join(own, names.base), randomTensors(10, base), baseConfig)),
+    await openCheckpoint(writeModel(join(own, names.aligned), randomTensors(90, aligned), alignedConfig)),
   );
 }
 
