@@ -7,6 +7,7 @@ import type { Report } from '../../src/core/report';
 import { cli, randomTensor, writeAdapter } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
 import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { again } from './workbench';
 
 /** The command line's report of an adapter of the workspace. */
 async function reportOf(session: Session, adapter: string): Promise<Report> {
@@ -225,14 +226,14 @@ describe('the configuration of an adapter', () => {
 
   it('offers quick fixes, and dismisses a report for the workspace until it is shown again', async () => {
     const { workbench } = session;
-    const openFixes = async (): Promise<void> => {
-      await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 } });
-      await workbench.press('Control+.');
-    };
     const entry = (text: string) =>
       workbench.window.locator('.action-widget .monaco-list-row').filter({ hasText: text });
-    await openFixes();
-    await entry('Project the selected modules').waitFor();
+    // The list opens empty, and closes, while the report is on its way.
+    await again(async () => {
+      await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 }, timeout: 5000 });
+      await workbench.press('Control+.');
+      await entry('Project the selected modules').waitFor({ timeout: 5000 });
+    });
     await entry('Dismiss “modules-selected” for this workspace').click();
     await until(async () => !(await workbench.problems()).some((row) => row.includes('modules-selected')), 'it to go');
     await workbench.command('Safe LoRA: Show Dismissed Reports Again');

@@ -225,8 +225,10 @@ export class Workbench {
     await this.dialogBox.waitFor({ state: 'hidden' });
   }
 
-  /** Types into the open input box and accepts. */
+  /** Types into the input box that opens, and accepts. */
   async quickInput(text: string): Promise<void> {
+    // A list of the same title, from which the box was chosen, may still be closing.
+    await this.quick.locator('.quick-input-list').waitFor({ state: 'hidden' });
     await this.input.fill(text);
     await this.press('Enter');
   }
