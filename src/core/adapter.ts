@@ -1,6 +1,6 @@
 // A PEFT LoRA folder: its configuration, its A and B tensors, and everything in it that Safe LoRA does not cover.
 import { readdir, realpath } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type AdapterConfig, CONFIG_FILE, loraScale, numbersOf, readAdapterConfig } from './adapter-config';
 import { type LoraPair, pairTensors } from './adapter-tensors';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
@@ -10,6 +10,7 @@ import { folderName } from './model-names';
 import { targeted } from './naming';
 import { belongTo, openOriginals, type Originals } from './originals';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
+import { asides } from './replace';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 export const ADAPTER_FILE = 'adapter_model.safetensors';
@@ -86,6 +87,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const originals = provenance ? await verifiedOriginals(kept, file, pairs, provenance, notices) : null;
   const projected = new Set(provenance?.modules ?? []);
   const names = pairs.map(({ name }) => name);
+  if (names.filter((name) => projected.has(name)).length < projected.size) throw unknownProjection(file);
   const alphas = numbersOf(names, config.path, config.alphaPattern);
   const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
@@ -116,7 +118,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
 
 async function adapterFolder(path: string): Promise<string> {
   const kind = await kindOf(path);
-  if (kind === null) throw new SafeLoraError('file-access', `${path}: the adapter does not exist; check the path.`);
+  if (kind === null) throw absent(path);
   const folder = kind === 'folder' ? path : dirname(path);
   if (kind !== 'folder' && basename(path) !== ADAPTER_FILE) {
     const format = formatOfAdapterFiles([basename(path)]);
@@ -129,6 +131,16 @@ async function adapterFolder(path: string): Promise<string> {
   }
   if ((await kindOf(join(folder, ADAPTER_FILE))) === null) throw await noAdapter(folder);
   return folder;
+}
+
+function absent(path: string): SafeLoraError {
+  const earlier = asides(resolve(path)).find(({ isOld }) => isOld);
+  return new SafeLoraError(
+    'file-access',
+    earlier
+      ? `${path}: the folder is not there, since replacing it was interrupted; its earlier content is ${earlier.path}, which the same command brings back when it is run again.`
+      : `${path}: the adapter does not exist; check the path.`,
+  );
 }
 
 /** What a folder without an adapter's weights is. */
@@ -192,13 +204,13 @@ function rankNotices(config: AdapterConfig, names: readonly string[], modules: r
 
 /** @throws SafeLoraError where the file's provenance is not one that this tool writes */
 export function provenanceOf(file: SafetensorsFile): Provenance | null {
-  return readProvenance(
-    file,
-    () =>
-      new SafeLoraError(
-        'adapter-layout',
-        `${file.path}: its "${PROVENANCE_KEY}" metadata cannot be read, so what was projected is unknown; use the adapter as it was before.`,
-      ),
+  return readProvenance(file, () => unknownProjection(file));
+}
+
+function unknownProjection({ path }: SafetensorsFile): SafeLoraError {
+  return new SafeLoraError(
+    'adapter-layout',
+    `${path}: its "${PROVENANCE_KEY}" metadata does not fit its tensors, so what was projected is unknown; use the adapter as it was before.`,
   );
 }
 

@@ -130,6 +130,8 @@ export function fileError(path: string, cause: unknown, doing: 'read' | 'write' 
     EROFS: 'it is on a read-only file system; choose another folder',
     ELOOP: 'its symbolic links lead in a circle; check the path',
     ENAMETOOLONG: 'its name is too long; choose a shorter one',
+    EEXIST: 'another program put something there meanwhile; look at it, then try again',
+    ENOTEMPTY: 'another program put something there meanwhile; look at it, then try again',
     ENOSPC: 'there is no room on its disk; free some or choose another folder',
     EDQUOT: 'the disk quota is used up; free some room or choose another folder',
     EFBIG: 'the file would be larger than this system allows; raise the limit or choose another folder',

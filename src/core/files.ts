@@ -12,25 +12,25 @@ export class ReadableFile {
     readonly size: number,
     /** Time of the last change, in milliseconds since 1970. */
     readonly modified: number,
+    /** Another where the content has changed or another file was put in its place, also one of the same size and time. */
+    readonly identity: string,
     private readonly handle: FileHandle,
   ) {}
 
   /** @throws SafeLoraError where the path is missing, unreadable or not a regular file (a pipe or a device would block or never end) */
   static async open(path: string): Promise<ReadableFile> {
     try {
-      const found = await stat(path);
-      if (found.isDirectory())
-        throw new SafeLoraError(
-          'file-access',
-          `${path}: cannot read it: it is a folder where a file was expected; check the path.`,
-        );
-      if (!found.isFile())
-        throw new SafeLoraError(
-          'file-access',
-          `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
-        );
+      refuseIrregular(path, await stat(path));
       const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      return new ReadableFile(path, found.size, found.mtimeMs, handle);
+      try {
+        const found = await handle.stat();
+        refuseIrregular(path, found);
+        const { size, ino, ctimeNs, mtimeNs } = await handle.stat({ bigint: true });
+        return new ReadableFile(path, found.size, found.mtimeMs, [size, ino, ctimeNs, mtimeNs].join('-'), handle);
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
     } catch (error) {
       throw fileError(path, error);
     }
@@ -65,6 +65,16 @@ export class ReadableFile {
     }
     return bytes;
   }
+}
+
+function refuseIrregular(path: string, found: { isDirectory(): boolean; isFile(): boolean }): void {
+  if (found.isFile()) return;
+  throw new SafeLoraError(
+    'file-access',
+    found.isDirectory()
+      ? `${path}: cannot read it: it is a folder where a file was expected; check the path.`
+      : `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
+  );
 }
 
 /** A file as it was seen: enough to notice a change without reading it. */

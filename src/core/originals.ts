@@ -2,11 +2,11 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Adapter, type LoraModule } from './adapter';
-import { SafeLoraError } from './errors';
+import { changedOnDisk, SafeLoraError, unwritable } from './errors';
 import { kindOf } from './files';
 import { parseObject } from './objects';
 import { isHashes, type Provenance } from './provenance';
-import { replaceFile } from './replace';
+import { replaceAlone } from './replace';
 import {
   hashRange,
   type Header,
@@ -101,11 +101,16 @@ export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
 
 /**
  * Makes sure that the original lora_B of the named modules lies in the file at `path`. The file is written once and then only
- * extended; the first head stays.
- * @throws SafeLoraError where it keeps another adapter's weights
+ * extended; the first head stays. For one who is `alone` with the adapter.
+ * @param sha256 the adapter's `originalHashes`
+ * @throws SafeLoraError where it keeps another adapter's weights, or the weights to be kept are not those that were hashed
  */
-export async function keepOriginals(path: string, adapter: Adapter, modules: ReadonlySet<string>): Promise<void> {
-  const sha256 = await originalHashes(adapter);
+export async function keepOriginals(
+  path: string,
+  adapter: Adapter,
+  sha256: TensorHashes,
+  modules: ReadonlySet<string>,
+): Promise<void> {
   const earlier = (await kindOf(path)) === null ? null : await openOriginals(path);
   if (earlier && !sameHashes(earlier.sha256, sha256)) {
     throw new SafeLoraError(
@@ -119,8 +124,17 @@ export async function keepOriginals(path: string, adapter: Adapter, modules: Rea
   const entry = JSON.stringify({ schema: SCHEMA, head: Buffer.from(head).toString('base64'), sha256 });
   // An adapter's B is its original, wherever that lies.
   const sources = kept.map(({ b }) => ({ ...b, from: b }));
-  await mkdir(dirname(path), { recursive: true });
-  await replaceFile(path, (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])));
+  await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
+  await replaceAlone(
+    path,
+    (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])),
+    async (temporary) => {
+      for (const tensor of (await openSafetensors(temporary)).tensors.values())
+        if ((await hashRange(tensor)) !== sha256[tensor.name]) throw changedOnDisk(adapter.file.path);
+      const present = (await kindOf(path)) === null ? null : await openSafetensors(path);
+      if (present?.identity !== earlier?.file.identity) throw changedOnDisk(path);
+    },
+  );
 }
 
 export function sameHashes(one: TensorHashes, other: TensorHashes): boolean {

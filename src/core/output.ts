@@ -3,10 +3,10 @@ import { renameSync, rmSync } from 'node:fs';
 import { copyFile, lstat, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Adapter, ADAPTER_FILE } from './adapter';
-import { fileError, type Notice, SafeLoraError, someNames } from './errors';
+import { fileError, type Notice, SafeLoraError, someNames, unwritable } from './errors';
 import { kindOf } from './files';
 import { PROVENANCE_KEY } from './provenance';
-import { asideName, recover, sync } from './replace';
+import { alone, asideName, isAside, sync } from './replace';
 import { openSafetensors } from './safetensors';
 
 /** The report saved in the adapter's folder. */
@@ -15,8 +15,10 @@ export const REPORT_FILE = 'safe_lora_report.json';
 /** A checked destination; nothing has been written yet. */
 export interface Destination {
   path: string;
-  /** The tool's own earlier result lies there and is to be replaced. */
-  replaces: boolean;
+  /** As the user gave it. */
+  given: string;
+  /** The tool's own earlier result may be replaced. */
+  force: boolean;
 }
 
 // State of an unfinished training run, and files about the old weights that would be wrong beside the new ones.
@@ -31,21 +33,32 @@ export async function checkDestination(path: string, adapter: Adapter, force: bo
       `${path}: the output would lie in, around or at the adapter ${adapter.path}; choose a folder apart from it.`,
     );
   }
-  await recover(real);
-  const found = await lstat(real).catch((error: unknown) => {
+  const destination = { path: real, given: path, force };
+  // Where the folder is not there, nobody has begun to write into it.
+  if ((await kindOf(dirname(real))) === 'folder') await alone(real, () => refuseOccupied(destination, adapter));
+  return destination;
+}
+
+/**
+ * For one who is alone with the destination.
+ * @returns true where an earlier result lies there, which may be replaced
+ * @throws SafeLoraError
+ */
+async function refuseOccupied({ path, given, force }: Destination, adapter: Adapter): Promise<boolean> {
+  const found = await lstat(path).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw fileError(path, error, 'write');
+    throw fileError(given, error, 'write');
   });
-  if (!found) return { path: real, replaces: false };
+  if (!found) return false;
   if (!found.isDirectory())
-    throw new SafeLoraError('output-exists', `${path}: is not a folder; choose another output.`);
+    throw new SafeLoraError('output-exists', `${given}: is not a folder; choose another output.`);
   if (!force)
     throw new SafeLoraError(
       'output-exists',
-      `${path}: the output folder exists; choose another or give --force to replace an earlier result.`,
+      `${given}: the output folder exists; choose another or give --force to replace an earlier result.`,
     );
-  await refuseForeign(path, real, adapter);
-  return { path: real, replaces: true };
+  await refuseForeign(given, path, adapter);
+  return true;
 }
 
 /** Resolves links in the part of the path that exists. */
@@ -97,7 +110,7 @@ export async function companions(adapter: Adapter): Promise<{ copied: string[]; 
   const copied: string[] = [];
   const left: string[] = [];
   for (const name of (await readdir(adapter.path)).sort()) {
-    if (name === ADAPTER_FILE) continue;
+    if (name === ADAPTER_FILE || isAside(name)) continue;
     const regular = await stat(join(adapter.path, name)).then((found) => found.isFile(), () => false); // prettier-ignore
     (regular && !LEFT_OUT.test(name) ? copied : left).push(name);
   }
@@ -116,7 +129,7 @@ export function removeUnfinished(): void {
 }
 
 /**
- * Writes the new adapter folder and puts it in place.
+ * Writes the new adapter folder and puts it in place, one process at a time.
  * @param writeAdapter writes the adapter's file at the path that it is given
  * @param report the content of the report beside it
  */
@@ -127,31 +140,34 @@ export async function writeFolder(
   report: string,
 ): Promise<void> {
   const { path } = destination;
-  const fresh = asideName(path, 'new');
-  const { copied } = await companions(adapter);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    unfinished.add(fresh);
-    await mkdir(fresh);
-    await writeAdapter(join(fresh, ADAPTER_FILE));
-    for (const name of copied) {
-      await copyFile(join(adapter.path, name), join(fresh, name));
-      await sync(join(fresh, name));
+  await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
+  await alone(path, async () => {
+    await refuseOccupied(destination, adapter);
+    const fresh = asideName(path, 'new');
+    const { copied } = await companions(adapter);
+    try {
+      unfinished.add(fresh);
+      await mkdir(fresh);
+      await writeAdapter(join(fresh, ADAPTER_FILE));
+      for (const name of copied) {
+        await copyFile(join(adapter.path, name), join(fresh, name));
+        await sync(join(fresh, name));
+      }
+      await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
+      await sync(fresh);
+      place(fresh, path, await refuseOccupied(destination, adapter));
+      await sync(dirname(path));
+    } catch (error) {
+      rmSync(fresh, { recursive: true, force: true });
+      throw fileError(path, error, 'write');
+    } finally {
+      unfinished.delete(fresh);
     }
-    await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
-    await sync(fresh);
-    place(fresh, destination);
-    await sync(dirname(path));
-  } catch (error) {
-    removeUnfinished();
-    throw fileError(path, error, 'write');
-  } finally {
-    unfinished.delete(fresh);
-  }
+  });
 }
 
 /** In one synchronous step, so that no signal handler of this process sees it half done. */
-function place(fresh: string, { path, replaces }: Destination): void {
+function place(fresh: string, path: string, replaces: boolean): void {
   if (!replaces) {
     // rename would quietly replace an empty folder that appeared meanwhile; one with content fails.
     renameSync(fresh, path);
@@ -159,6 +175,27 @@ function place(fresh: string, { path, replaces }: Destination): void {
   }
   const old = asideName(path, 'old');
   renameSync(path, old);
-  renameSync(fresh, path);
+  try {
+    renameSync(fresh, path);
+  } catch (error) {
+    putBack(old, path);
+    throw error;
+  }
   rmSync(old, { recursive: true, force: true });
+}
+
+/** @throws SafeLoraError where another program has taken the place */
+function putBack(old: string, path: string): void {
+  try {
+    renameSync(old, path);
+  } catch (error) {
+    // Under a name that no later run takes for a leftover.
+    const kept = `${path}.earlier-${Date.now()}`;
+    renameSync(old, kept);
+    throw new SafeLoraError(
+      'output-exists',
+      `${path}: another program put something there while the result was replaced; the earlier result is ${kept} now.`,
+      { cause: error },
+    );
+  }
 }

@@ -43,30 +43,34 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
     new SafeLoraError('patch-format', `${path}: ${reason}; save the patch again.`);
   const file = await openSafetensors(path);
   const entry = parseObject(file.metadata.get(PATCH_KEY));
-  if (entry?.schema !== SCHEMA || !isHashes(entry.sha256)) {
+  const sha256 = entry?.sha256;
+  if (entry?.schema !== SCHEMA || !isHashes(sha256)) {
     throw new SafeLoraError('patch-format', `${path}: is not a Safe LoRA patch; choose a file that Save Patch wrote.`);
   }
   const provenance = readProvenance(file, () => damaged('its provenance cannot be read'));
-  if (!sameHashes(entry.sha256, await originalHashes(adapter))) {
+  if (!sameHashes(sha256, await originalHashes(adapter))) {
     throw new SafeLoraError(
       'patch-foreign',
       `${path}: was made from another adapter${provenance ? ` (${provenance.adapter.name})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
     );
   }
-  if (!provenance) return null;
   const tensors = new Map<string, Uint8Array>();
   for (const { name, b } of adapter.modules) {
     const tensor = file.tensors.get(b.name);
     if (!tensor) continue;
+    // Before its bytes are read, of which a file may claim to have many.
+    if (tensor.dtype !== b.dtype || tensor.length !== b.length)
+      throw damaged(`${b.name} is not of the adapter's dtype and shape`);
     const bytes = await readTensor(tensor);
-    if (tensor.dtype !== b.dtype || tensor.length !== b.length || hashBytes(bytes) !== provenance.sha256[name]) {
-      throw damaged(`${b.name} is not the tensor that was saved`);
-    }
+    if (hashBytes(bytes) !== provenance?.sha256[name]) throw damaged(`${b.name} is not the tensor that was saved`);
     tensors.set(name, bytes);
   }
-  const lost = adapter.modules.filter(
-    ({ name, alreadyProjected }) => provenance.modules.includes(name) && !tensors.has(name) && !alreadyProjected,
-  );
-  if (lost.length > 0) throw damaged(`it lacks ${someNames(lost.map(({ name }) => name))}`);
+  if (tensors.size < file.tensors.size) throw damaged('it holds tensors that belong to no module of the adapter');
+  if (!provenance) return null;
+  // A module whose original is gone stays as it is in the adapter, and has no tensor here.
+  const left = adapter.modules.filter(({ name, b, alreadyProjected }) => alreadyProjected && sha256[b.name] === provenance.sha256[name]); // prettier-ignore
+  const known = new Set([...tensors.keys(), ...left.map(({ name }) => name)]);
+  const lost = provenance.modules.filter((name) => !known.has(name));
+  if (lost.length > 0) throw damaged(`it lacks ${someNames(lost)}`);
   return { tensors, provenance };
 }

@@ -28,16 +28,20 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
   const text = file.metadata.get(PROVENANCE_KEY);
   if (text === undefined) return null;
   const entry = parseObject(text);
-  const names = entry?.modules;
   const readable =
     entry !== null &&
-    Array.isArray(names) &&
-    names.every((name) => typeof name === 'string') &&
-    isHashes(entry.sha256 ?? {}) &&
+    Array.isArray(entry.modules) &&
+    isHashes(entry.sha256) &&
+    sameNames(entry.modules, Object.keys(entry.sha256)) &&
     isSelection(entry.selection);
   if (!readable) throw refuse();
-  // Written before 0.1.0 was complete, it has no hashes: its originals are then not to be found.
-  return { ...entry, sha256: entry.sha256 ?? {} } as unknown as Provenance;
+  return entry as unknown as Provenance;
+}
+
+/** What is listed twice must say the same twice, or a part that goes by the one would miss what the other names. */
+function sameNames(listed: readonly unknown[], keys: readonly string[]): boolean {
+  const names = new Set(listed);
+  return names.size === listed.length && names.size === keys.length && keys.every((key) => names.has(key));
 }
 
 export function isHashes(value: unknown): value is TensorHashes {

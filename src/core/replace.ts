@@ -1,21 +1,61 @@
 // Files and folders put in place as a whole: written beside, synced, renamed. A kill leaves the old one or the new one.
-import { readdirSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileError } from './errors';
+import { claimInTurn } from './claims';
+import { fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 
+/** What lies beside a file or folder while it is written: no part of an adapter. */
+const ASIDE = /^\.(.+)\.safe-lora-(?:claim(?:\.void)?|(new|old)-[0-9a-f]+)$/;
+
+/** True for the name of a file that is there only while another is written. */
+export function isAside(name: string): boolean {
+  return ASIDE.test(name);
+}
+
 /**
- * Replaces or creates one file.
+ * Runs an action that nobody else runs for this file or folder meanwhile, in this process or another, and finishes or undoes
+ * first what a killed one left. Its folder must exist.
+ * @throws SafeLoraError; what the action throws
+ */
+export async function alone<T>(path: string, action: () => Promise<T>): Promise<T> {
+  const claim = join(dirname(path), `.${basename(path)}.safe-lora-claim`);
+  const release = await claimInTurn(claim).catch((error: unknown) => {
+    throw error instanceof SafeLoraError ? fileError(path, error.cause, 'write') : error;
+  });
+  try {
+    await recover(path);
+    return await action();
+  } finally {
+    await release();
+  }
+}
+
+/**
+ * Replaces or creates one file, alone.
  * @param write creates the file at the path that it is given
  * @throws SafeLoraError; what was there before is then untouched
  */
-export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  await recover(path);
+export function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  return alone(path, () => replaceAlone(path, write));
+}
+
+/**
+ * The same for one who is alone with this file already, or with all that it belongs to.
+ * @param check the last look before the old file goes; may throw
+ */
+export async function replaceAlone(
+  path: string,
+  write: (temporary: string) => Promise<void>,
+  check: (temporary: string) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   const temporary = asideName(path, 'new');
   try {
     await write(temporary);
     await sync(temporary);
+    await check(temporary);
     await rename(temporary, path);
     await sync(dirname(path));
   } catch (error) {
@@ -39,34 +79,27 @@ export async function sync(path: string): Promise<void> {
 
 /** Where something unfinished, or about to be replaced, lies meanwhile. */
 export function asideName(path: string, age: 'new' | 'old'): string {
-  return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${process.pid}`);
+  return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${randomBytes(4).toString('hex')}`);
 }
 
-/** Finishes or undoes what a killed run left beside the destination. */
+/** What lies beside a file or folder from one who died while replacing it. */
+export function asides(path: string): { path: string; isOld: boolean }[] {
+  const folder = dirname(path);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((name) => {
+    const [, of, age] = ASIDE.exec(name) ?? [];
+    return of === basename(path) && age !== undefined ? [{ path: join(folder, name), isOld: age === 'old' }] : [];
+  });
+}
+
+/** Finishes or undoes what a killed run left beside the destination; for one who is alone with it. */
 export async function recover(path: string): Promise<void> {
-  const parent = dirname(path);
-  if ((await kindOf(parent)) !== 'folder') return;
-  const pattern = new RegExp(`^${basename(path).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}\\.safe-lora-(new|old)-(\\d+)$`);
-  for (const name of readdirSync(parent)) {
-    const [, age, pid] = pattern.exec(name.slice(1)) ?? [];
-    if (!name.startsWith('.') || age === undefined || isRunning(Number(pid))) continue;
-    const aside = join(parent, name);
+  for (const aside of asides(path)) {
     try {
-      if (age === 'old' && (await kindOf(path)) === null) await rename(aside, path);
-      else await rm(aside, { recursive: true, force: true });
+      if (aside.isOld && (await kindOf(path)) === null) await rename(aside.path, path);
+      else await rm(aside.path, { recursive: true, force: true });
     } catch (error) {
-      throw fileError(aside, error, 'write');
+      throw fileError(aside.path, error, 'write');
     }
-  }
-}
-
-/** True for another process that lives. */
-export function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -41,6 +41,8 @@ export interface SafetensorsFile extends Header {
   size: number;
   /** Time of the last change, in milliseconds since 1970. */
   modified: number;
+  /** See `ReadableFile`; of no meaning on the hub, where a commit's files never change. */
+  identity: string;
   /** SHA-256 of the header's bytes, in hexadecimal. */
   headerHash: string;
 }
@@ -71,6 +73,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       path,
       size: file.size,
       modified: file.modified,
+      identity: file.identity,
       headerHash: hashBytes(header),
       ...parseHeader(header, file.size, path),
     };

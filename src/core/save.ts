@@ -4,13 +4,13 @@ import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } fro
 import { basename, dirname, join } from 'node:path';
 import { type Adapter, ADAPTER_FILE, openAdapter } from './adapter';
 import { CONFIG_FILE } from './adapter-config';
-import { changedOnDisk, fileError, SafeLoraError } from './errors';
+import { changedOnDisk, fileError, SafeLoraError, unwritable } from './errors';
 import { kindOf } from './files';
-import { keepOriginals } from './originals';
+import { keepOriginals, originalHashes } from './originals';
 import { companions, REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
-import { recover, replaceFile } from './replace';
-import { openSafetensors, type SafetensorsFile } from './safetensors';
+import { alone, recover, replaceAlone } from './replace';
+import { hashBytes, hashRange, openSafetensors, type SafetensorsFile, type TensorHashes } from './safetensors';
 
 /** Why an adapter's own file is not written to, though it can be saved elsewhere. */
 export type WriteObstacle = 'symbolic-link' | 'hub-cache' | 'no-permission';
@@ -31,40 +31,51 @@ export async function writeObstacle({ path, file }: Adapter): Promise<WriteObsta
 
 /** @throws SafeLoraError where the adapter's file is no longer the one that was opened */
 export async function refuseChanged(file: SafetensorsFile): Promise<void> {
-  const { size, modified, headerHash } = await openSafetensors(file.path);
-  if (size === file.size && modified === file.modified && headerHash === file.headerHash) return;
+  const { identity, headerHash } = await openSafetensors(file.path);
+  if (identity === file.identity && headerHash === file.headerHash) return;
   throw changedOnDisk(file.path);
 }
 
 /**
- * Replaces the adapter's own file. A kill at any moment leaves the old file or the new one, and the originals of both.
+ * Replaces the adapter's own file, one process at a time. A kill at any moment leaves the old file or the new one, and the
+ * originals of both.
  * @param originalsPath where the replaced weights are kept
  * @param report the content of the report beside it; null where there is none for this state
  * @returns why the report is not there, though the adapter is saved; null as a rule
  */
 export async function saveInPlace(
-  { file, path, originals }: Adapter,
+  { file, path, realPath, originals }: Adapter,
   projection: Projection | null,
   originalsPath: string,
   report: string | null,
 ): Promise<SafeLoraError | null> {
-  await refuseChanged(file);
-  // Read anew: an earlier save, or one in another window, may have moved the originals.
-  const adapter = await openAdapter(path, originalsPath);
-  if (originals && !adapter.originals) {
-    throw new SafeLoraError(
-      'originals-foreign',
-      `${originalsPath}: no longer holds the original weights of this adapter; put the file back before you save.`,
-    );
-  }
-  await recover(originalsPath);
-  await replaceFile(file.path, async (temporary) => {
-    // Before the originals: extending them moves the tensors that are read here.
-    await writeAdapterFile(temporary, adapter, projection);
-    if (projection) await keepOriginals(originalsPath, adapter, new Set(projection.tensors.keys()));
+  // By its real path, so that those who know the folder by other names wait as well.
+  return alone(join(realPath, ADAPTER_FILE), async () => {
     await refuseChanged(file);
+    // Read anew: an earlier save, or one in another window, may have moved the originals.
+    const adapter = await openAdapter(path, originalsPath);
+    if (originals && !adapter.originals) {
+      throw new SafeLoraError(
+        'originals-foreign',
+        `${originalsPath}: no longer holds the original weights of this adapter; put the file back before you save.`,
+      );
+    }
+    const sha256 = await originalHashes(adapter);
+    await recover(originalsPath);
+    await replaceAlone(
+      file.path,
+      async (temporary) => {
+        // Before the originals: extending them moves the tensors that are read here.
+        await writeAdapterFile(temporary, adapter, projection);
+        if (projection) await keepOriginals(originalsPath, adapter, sha256, new Set(projection.tensors.keys()));
+      },
+      async (temporary) => {
+        await refuseUnlike(temporary, adapter, sha256, projection);
+        await refuseChanged(file);
+      },
+    );
+    return placeReport(path, report);
   });
-  return placeReport(path, report);
 }
 
 /**
@@ -87,31 +98,68 @@ export async function saveCopy(
       `${path}: PEFT loads an adapter only from a file named ${ADAPTER_FILE}; choose that name, in a folder of its own.`,
     );
   }
+  await refuseAdapter(folder, adapter);
+  await mkdir(folder, { recursive: true }).catch(unwritable(folder));
+  return alone(path, async () => {
+    await refuseAdapter(folder, adapter);
+    const sha256 = await originalHashes(adapter);
+    for (const name of (await companions(adapter)).copied) {
+      const target = join(folder, name);
+      if ((await kindOf(target)) !== null) continue;
+      await recover(target);
+      await replaceAlone(target, (temporary) => copyFile(join(adapter.path, name), temporary));
+    }
+    // The adapter comes last: where a kill leaves the folder without it, the same save can be made again.
+    const missing = await placeReport(folder, report);
+    await replaceAlone(
+      path,
+      (temporary) => writeAdapterFile(temporary, adapter, projection),
+      async (temporary) => {
+        await refuseUnlike(temporary, adapter, sha256, projection);
+        await refuseChanged(adapter.file);
+        await refuseAdapter(folder, adapter);
+      },
+    );
+    return missing;
+  });
+}
+
+/** @throws SafeLoraError where the folder holds an adapter other than what an interrupted save of this one may have left */
+async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
   for (const name of [ADAPTER_FILE, 'adapter_model.bin', CONFIG_FILE]) {
     const there = join(folder, name);
     if ((await kindOf(there)) === null) continue;
-    // An interrupted save may have left this adapter's own configuration.
     if (name === CONFIG_FILE && (await readFile(there)).equals(await readFile(join(adapter.path, name)))) continue;
     throw new SafeLoraError(
       'output-exists',
       `${folder}: holds an adapter already (${name}); choose a folder without one.`,
     );
   }
-  try {
-    await mkdir(folder, { recursive: true });
-    for (const name of (await companions(adapter)).copied) {
-      const target = join(folder, name);
-      if ((await kindOf(target)) !== null) continue;
-      await replaceFile(target, (temporary) => copyFile(join(adapter.path, name), temporary));
-    }
-  } catch (error) {
-    throw fileError(folder, error, 'write');
+}
+
+/**
+ * Compares every A and B that was written with what it must be.
+ * @param sha256 of the originals
+ * @throws SafeLoraError
+ */
+async function refuseUnlike(
+  path: string,
+  adapter: Adapter,
+  sha256: TensorHashes,
+  projection: Projection | null,
+): Promise<void> {
+  const { tensors } = await openSafetensors(path);
+  for (const { name, a, b } of adapter.modules) {
+    const bytes = projection?.tensors.get(name);
+    const isRight =
+      (await hashRange(tensors.get(a.name)!)) === sha256[a.name] &&
+      (await hashRange(tensors.get(b.name)!)) === (bytes ? hashBytes(bytes) : sha256[b.name]);
+    if (isRight) continue;
+    throw new SafeLoraError(
+      'changed-on-disk',
+      `${adapter.file.path}: the weights of ${name} changed while they were saved, and nothing was replaced; reload the adapter.`,
+    );
   }
-  await replaceFile(path, async (temporary) => {
-    await writeAdapterFile(temporary, adapter, projection);
-    await refuseChanged(adapter.file);
-  });
-  return placeReport(folder, report);
 }
 
 /**
@@ -122,7 +170,7 @@ async function placeReport(folder: string, report: string | null): Promise<SafeL
   const path = join(folder, REPORT_FILE);
   try {
     await recover(path);
-    if (report !== null) await replaceFile(path, (temporary) => writeFile(temporary, report));
+    if (report !== null) await replaceAlone(path, (temporary) => writeFile(temporary, report));
     else await rm(path, { force: true });
     return null;
   } catch (error) {

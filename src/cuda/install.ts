@@ -82,7 +82,6 @@ async function place(archive: string, wanted: ProviderPackage, storage: string, 
   await recover(folder);
   const [fresh, old] = [asideName(folder, 'new'), asideName(folder, 'old')];
   try {
-    await rm(fresh, { recursive: true, force: true });
     await mkdir(fresh).catch(unwritable(fresh));
     await extract(archive, wanted, fresh, signal);
     await sync(fresh);

@@ -8,11 +8,11 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
+import { claim, claimInTurn, readClaim } from '../core/claims';
 import { fileError, unwritable } from '../core/errors';
 import { parseObject } from '../core/objects';
 import { stampOf } from '../core/files';
 import { replaceFile, sync } from '../core/replace';
-import { claim, claimInTurn, readClaim } from './claims';
 import { isCommit } from './reference';
 import { type ModelInfo } from './client';
 
@@ -195,11 +195,11 @@ export class HubCache {
   /** Between looking what is used and removing what is not, nobody may begin to use it. */
   private async alone<T>(action: () => Promise<T>): Promise<T> {
     await makeFolder(this.root);
-    const release = await claimInTurn(join(this.root, 'lock'), undefined);
+    const release = await claimInTurn(join(this.root, 'lock'));
     try {
       return await action();
     } finally {
-      await release?.();
+      await release();
     }
   }
 

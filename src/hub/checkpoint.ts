@@ -176,6 +176,7 @@ class HubModel implements ModelFiles {
       size,
       // A commit's files never change.
       modified: 0,
+      identity: '',
       headerHash: hashBytes(header),
     };
   }

@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
 import { isObject, parseObject } from '../core/objects';
-import { replaceFile } from '../core/replace';
+import { alone, replaceAlone } from '../core/replace';
 import { reportText } from '../core/report';
 import { HubCache } from './cache';
-import { claimInTurn } from './claims';
 import { isCommit, parseReference, pinnedReference, type Reference } from './reference';
 
 const SCHEMA = 'safe-lora/pairs@1';
@@ -89,13 +88,10 @@ export class PairRegistry {
 
   private async change(action: (pairs: SeenPair[]) => SeenPair[] | Promise<SeenPair[]>): Promise<void> {
     await mkdir(this.storage, { recursive: true }).catch(unwritable(this.storage));
-    const release = await claimInTurn(`${this.file}.lock`, undefined);
-    try {
+    await alone(this.file, async () => {
       const text = reportText({ schema: SCHEMA, pairs: await action(await this.read()) });
-      await replaceFile(this.file, (temporary) => writeFile(temporary, text));
-    } finally {
-      await release?.();
-    }
+      await replaceAlone(this.file, (temporary) => writeFile(temporary, text));
+    });
   }
 
   private get file(): string {

@@ -396,7 +396,7 @@ describe('an adapter that cannot be projected', () => {
         writeFileSync(weightsOf(adapter), safetensors({ [key('A')]: a, [key('B')]: b }, { safe_lora: '{' }));
       },
       'adapter_model.safetensors',
-      /"safe_lora" metadata cannot be read/,
+      /"safe_lora" metadata does not fit its tensors/,
     ));
 });
 

@@ -18,7 +18,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
-import { keepOriginals } from '../../src/core/originals';
+import { keepOriginals, originalHashes } from '../../src/core/originals';
 import {
   cli,
   cliPath,
@@ -316,7 +316,7 @@ describe('an adapter that was projected before', () => {
     await succeed(project(adapter, once));
     const every = await openAdapter(adapter);
     const names = new Set(every.modules.map((module) => module.name));
-    await keepOriginals(join(once, 'safe_lora_original.safetensors'), every, names);
+    await keepOriginals(join(once, 'safe_lora_original.safetensors'), every, await originalHashes(every), names);
     await succeed(project(adapter, direct, '--count', '2'));
     await succeed(project(once, again, '--count', '2'));
     assert.deepEqual(changed(read(weights(direct)), read(weights(again))), []);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { claim } from '../../src/core/claims';
 import { SafeLoraError } from '../../src/core/errors';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../../src/cuda/install';
 import { type Network } from '../../src/network/requests';
@@ -351,9 +352,13 @@ describe('an install from a feed', () => {
     await fails(remove(storage), 'provider-busy');
     await first;
     assertInstalled();
-    writeFileSync(join(cudaFolder(storage), 'lock'), '1\n');
+    const lock = join(cudaFolder(storage), 'lock');
+    const release = await claim(lock);
+    const ours = JSON.parse(readFileSync(lock, 'utf8')) as object;
+    await release();
+    writeFileSync(lock, JSON.stringify({ ...ours, pid: 1 }));
     await fails(install(), 'provider-busy', 'process 1;');
-    writeFileSync(join(cudaFolder(storage), 'lock'), '999999999\n');
+    writeFileSync(lock, JSON.stringify({ ...ours, pid: 999_999_999 }));
     await install();
     assertInstalled();
   });

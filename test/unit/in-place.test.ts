@@ -158,7 +158,7 @@ describe('saving in place', () => {
     await save(path, [names[0]], 1);
     const adapter = await openAdapter(path);
     // As a failed save leaves it: the originals hold more than when the adapter was opened, the adapter is as it was.
-    await keepOriginals(join(path, ORIGINALS), adapter, new Set(names));
+    await keepOriginals(join(path, ORIGINALS), adapter, await originalHashes(adapter), new Set(names));
     await saveInPlace(adapter, projection(adapter, [names[1]], 2), join(path, ORIGINALS), null);
     const direct = newAdapter();
     await save(direct, [names[1]], 2);

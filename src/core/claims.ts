@@ -1,0 +1,157 @@
+// What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileError } from './errors';
+import { parseObject } from './objects';
+
+/** A process renews its claims that often. */
+const BEAT_MS = 5_000;
+/** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
+const VOID_AFTER_MS = 60_000;
+const POLL_MS = 100;
+
+/** Gives a claim back. */
+export type Release = () => Promise<void>;
+
+/** Of this process: path and the nonce that tells its claim from a later one. */
+const held = new Map<string, string>();
+
+process.on('exit', () => {
+  for (const [path, nonce] of held) {
+    try {
+      if (parseObject(readFileSync(path, 'utf8'))?.nonce === nonce) rmSync(path);
+    } catch {
+      // It is void now in any case.
+    }
+  }
+});
+
+/**
+ * Where a process's number means something: containers may share the host's name without sharing its processes.
+ */
+const machine = ((): string => {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
+  }
+})();
+
+/** @throws the system's error, EEXIST where there is one */
+export async function claim(path: string, content: object = {}): Promise<Release> {
+  const handle = await open(path, 'wx');
+  const nonce = randomUUID();
+  try {
+    await handle.writeFile(JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+  held.set(path, nonce);
+  let renewed = performance.now();
+  const isOurs = async (): Promise<boolean> =>
+    parseObject(await readFile(path, 'utf8').catch(() => ''))?.nonce === nonce;
+  const beat = setInterval(() => {
+    const now = new Date();
+    void isOurs().then(async (ours) => {
+      if (!ours) return;
+      await utimes(path, now, now).catch(() => undefined);
+      renewed = performance.now();
+    });
+  }, BEAT_MS).unref();
+  return async () => {
+    clearInterval(beat);
+    held.delete(path);
+    // One that may pass for void may be another's before it is removed; it is left to become void.
+    if (performance.now() - renewed < VOID_AFTER_MS / 2 && (await isOurs())) await rm(path, { force: true });
+  };
+}
+
+/** What the claim says, or null where it is void or gone. */
+export async function readClaim(path: string): Promise<Record<string, unknown> | null> {
+  try {
+    const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
+    // Being written, where it says nothing yet.
+    const content = parseObject(text) ?? {};
+    if (held.has(path)) return content;
+    if (Math.abs(Date.now() - mtimeMs) > VOID_AFTER_MS) return null;
+    const { pid, host } = content;
+    if (host !== machine) return content;
+    return typeof pid === 'number' && isRunning(pid) ? content : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @returns what gives the claim back, or what the claim of another says
+ * @throws SafeLoraError where it cannot be written
+ */
+export async function tryClaim(path: string): Promise<Release | Record<string, unknown>> {
+  for (;;) {
+    try {
+      return await claim(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(path, error, 'write');
+    }
+    const holder = await readClaim(path);
+    if (holder) return holder;
+    await removeVoid(path);
+  }
+}
+
+/** Of two that find a claim void at once, the later would remove the one that the earlier has made since: they take turns. */
+async function removeVoid(path: string): Promise<void> {
+  const release = await claimInTurn(`${path}.void`, undefined);
+  try {
+    if ((await readClaim(path)) === null) await rm(path, { force: true });
+  } catch (error) {
+    throw fileError(path, error, 'write');
+  } finally {
+    await release();
+  }
+}
+
+/**
+ * Waits until nobody else has it.
+ * @throws SafeLoraError where it cannot be written; the signal's reason
+ */
+export async function claimInTurn(path: string, signal?: AbortSignal): Promise<Release>;
+/**
+ * @param meanwhile looks, while another has it, whether it is still wanted
+ * @returns null where it is no longer wanted
+ */
+export async function claimInTurn(
+  path: string,
+  signal: AbortSignal | undefined,
+  meanwhile: () => Promise<boolean>,
+): Promise<Release | null>;
+export async function claimInTurn(
+  path: string,
+  signal?: AbortSignal,
+  meanwhile: () => Promise<boolean> = () => Promise.resolve(true),
+): Promise<Release | null> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const claimed = await tryClaim(path);
+    if (typeof claimed === 'function') return claimed;
+    if (!(await meanwhile())) return null;
+    await delay(POLL_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
+  }
+}
+
+/** True for another process that lives. */
+export function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
