@@ -1,7 +1,7 @@
 // What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileError } from './errors';
@@ -42,16 +42,8 @@ const machine = ((): string => {
 
 /** @throws the system's error, EEXIST where there is one */
 export async function claim(path: string, content: object = {}): Promise<Release> {
-  const handle = await open(path, 'wx');
   const nonce = randomUUID();
-  try {
-    await handle.writeFile(JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
-  } finally {
-    await handle.close();
-  }
+  await createWhole(path, JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
   held.set(path, nonce);
   let renewed = performance.now();
   const isOurs = async (): Promise<boolean> =>
@@ -72,11 +64,29 @@ export async function claim(path: string, content: object = {}): Promise<Release
   };
 }
 
+/** Whole from the first moment on: nobody could tell whose an empty one is. */
+async function createWhole(path: string, text: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(aside, text, { flag: 'wx' });
+    await link(aside, path);
+  } catch (error) {
+    const { code = '', syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== 'link' || code === 'EEXIST') throw error;
+    // One who holds the claim took it for what a killed process had left.
+    if (code === 'ENOENT') await createWhole(path, text);
+    // A file system without links.
+    else await writeFile(path, text, { flag: 'wx' });
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
 /** What the claim says, or null where it is void or gone. */
 export async function readClaim(path: string): Promise<Record<string, unknown> | null> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
-    // Being written, where it says nothing yet.
+    // Where it says nothing, it is being written on a file system without links.
     const content = parseObject(text) ?? {};
     if (held.has(path)) return content;
     if (Math.abs(Date.now() - mtimeMs) > VOID_AFTER_MS) return null;

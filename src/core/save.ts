@@ -98,7 +98,6 @@ export async function saveCopy(
       `${path}: PEFT loads an adapter only from a file named ${ADAPTER_FILE}; choose that name, in a folder of its own.`,
     );
   }
-  await refuseAdapter(folder, adapter);
   await mkdir(folder, { recursive: true }).catch(unwritable(folder));
   return alone(path, async () => {
     await refuseAdapter(folder, adapter);

@@ -16,14 +16,14 @@ import {
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Adapter, openAdapter } from '../../src/core/adapter';
+import { openAdapter } from '../../src/core/adapter';
 import { SafeLoraError } from '../../src/core/errors';
 import { keepOriginals, originalHashes } from '../../src/core/originals';
-import { type Projection, readProjection } from '../../src/core/patch';
+import { readProjection } from '../../src/core/patch';
 import { readPatch, writePatch } from '../../src/core/patch-file';
-import { hashBytes } from '../../src/core/safetensors';
 import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
 import { randomTensor, root, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
+import { markedProjection } from '../fixtures/projection';
 
 const folder = temporaryFolder();
 let cases = 0;
@@ -39,32 +39,9 @@ function newAdapter(seed = 1): string {
   return writeAdapter(join(folder, `case-${cases++}`, 'adapter'), pairs);
 }
 
-/** A projection of the named modules, with bytes that tell it from every other. */
-function projection(adapter: Adapter, modules: readonly string[], mark: number): Projection {
-  const tensors = new Map(
-    adapter.modules
-      .filter(({ name }) => modules.includes(name))
-      .map(({ name, b }) => [name, new Uint8Array(b.length).fill(mark)] as const),
-  );
-  const model = { name: 'model', headers: '0' };
-  return {
-    tensors,
-    provenance: {
-      schema: 'safe-lora/provenance@1',
-      tool: { version: '0' },
-      adapter: { name: adapter.name },
-      base: model,
-      aligned: model,
-      selection: { mode: 'count', count: modules.length, overrides: { added: [], removed: [] } },
-      modules: [...tensors.keys()],
-      sha256: Object.fromEntries([...tensors].map(([name, bytes]) => [name, hashBytes(bytes)])),
-    },
-  };
-}
-
 async function save(path: string, modules: readonly string[], mark: number): Promise<void> {
   const adapter = await openAdapter(path);
-  await saveInPlace(adapter, projection(adapter, modules, mark), join(path, ORIGINALS), null);
+  await saveInPlace(adapter, markedProjection(adapter, modules, mark), join(path, ORIGINALS), null);
 }
 
 async function restore(path: string): Promise<void> {
@@ -146,7 +123,7 @@ describe('saving in place', () => {
     utimesSync(join(path, FILE), new Date(), new Date(Date.now() + 5000));
     const before = readFileSync(join(path, FILE));
     await assert.rejects(
-      saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), null),
+      saveInPlace(adapter, markedProjection(adapter, [names[0]], 1), join(path, ORIGINALS), null),
       refusal('changed-on-disk', /was changed on disk after it was opened.*reload/),
     );
     assert.deepEqual(readFileSync(join(path, FILE)), before);
@@ -159,7 +136,7 @@ describe('saving in place', () => {
     const adapter = await openAdapter(path);
     // As a failed save leaves it: the originals hold more than when the adapter was opened, the adapter is as it was.
     await keepOriginals(join(path, ORIGINALS), adapter, await originalHashes(adapter), new Set(names));
-    await saveInPlace(adapter, projection(adapter, [names[1]], 2), join(path, ORIGINALS), null);
+    await saveInPlace(adapter, markedProjection(adapter, [names[1]], 2), join(path, ORIGINALS), null);
     const direct = newAdapter();
     await save(direct, [names[1]], 2);
     assert.deepEqual(readFileSync(join(path, FILE)), readFileSync(join(direct, FILE)));
@@ -180,7 +157,7 @@ describe('saving in place', () => {
     const path = newAdapter();
     mkdirSync(join(path, 'safe_lora_report.json'));
     const adapter = await openAdapter(path);
-    const problem = await saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}');
+    const problem = await saveInPlace(adapter, markedProjection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}');
     assert.match(problem!.message, /safe_lora_report\.json/);
     assert.deepEqual((await openAdapter(path)).provenance?.modules, [names[0]]);
   });
@@ -189,7 +166,7 @@ describe('saving in place', () => {
     const path = newAdapter();
     const before = readFileSync(join(path, FILE));
     const adapter = await openAdapter(path);
-    const wrong = { ...projection(adapter, [names[0]], 1), tensors: new Map([[names[0], new Uint8Array(8)]]) };
+    const wrong = { ...markedProjection(adapter, [names[0]], 1), tensors: new Map([[names[0], new Uint8Array(8)]]) };
     await assert.rejects(
       saveInPlace(adapter, wrong, join(path, ORIGINALS), null),
       /made for another adapter|cannot write/,
@@ -234,7 +211,7 @@ describe('saving in place', () => {
     const path = newAdapter();
     const report = join(path, 'safe_lora_report.json');
     const adapter = await openAdapter(path);
-    await saveInPlace(adapter, projection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}\n');
+    await saveInPlace(adapter, markedProjection(adapter, [names[0]], 1), join(path, ORIGINALS), '{}\n');
     assert.equal(readFileSync(report, 'utf8'), '{}\n');
     await restore(path);
     assert.ok(!existsSync(report));
@@ -249,7 +226,7 @@ describe('saving a copy', () => {
     mkdirSync(target);
     writeFileSync(join(target, 'README.md'), 'theirs');
     const adapter = await openAdapter(path);
-    await saveCopy(join(target, FILE), adapter, projection(adapter, [names[0]], 1), null);
+    await saveCopy(join(target, FILE), adapter, markedProjection(adapter, [names[0]], 1), null);
     assert.equal(readFileSync(join(target, 'README.md'), 'utf8'), 'theirs');
     assert.deepEqual((await openAdapter(target)).provenance?.modules, [names[0]]);
   });
@@ -274,7 +251,7 @@ describe('saving a copy', () => {
     utimesSync(join(path, FILE), new Date(), new Date(Date.now() + 5000));
     const target = join(dirname(path), 'copy', FILE);
     await assert.rejects(
-      saveCopy(target, adapter, projection(adapter, [names[0]], 1), null),
+      saveCopy(target, adapter, markedProjection(adapter, [names[0]], 1), null),
       refusal('changed-on-disk', /was changed on disk/),
     );
     assert.ok(!existsSync(target));
@@ -309,7 +286,7 @@ describe('a patch', () => {
   it('gives the projection back on the adapter that it was made from', async () => {
     const path = newAdapter();
     const adapter = await openAdapter(path);
-    const made = projection(adapter, [names[1]], 5);
+    const made = markedProjection(adapter, [names[1]], 5);
     const patch = join(dirname(path), 'a.safelora.safetensors');
     await writePatch(patch, adapter, await originalHashes(adapter), made);
     const back = await readPatch(patch, adapter);
@@ -326,7 +303,7 @@ describe('a patch', () => {
   it('holds nothing but the replaced tensors', async () => {
     const adapter = await openAdapter(newAdapter());
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), markedProjection(adapter, [names[1]], 5));
     const bytes = readFileSync(patch);
     const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString()) as object;
     assert.deepEqual(Object.keys(header), ['__metadata__', `base_model.model.${names[1]}.lora_B.weight`]);
@@ -335,7 +312,7 @@ describe('a patch', () => {
   it('is refused on any other adapter, by its tensors', async () => {
     const adapter = await openAdapter(newAdapter());
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), markedProjection(adapter, [names[1]], 5));
     await assert.rejects(
       readPatch(patch, await openAdapter(newAdapter(99))),
       refusal(
@@ -349,7 +326,7 @@ describe('a patch', () => {
     const path = newAdapter();
     const adapter = await openAdapter(path);
     const patch = join(folder, `${cases++}.safelora.safetensors`);
-    await writePatch(patch, adapter, await originalHashes(adapter), projection(adapter, [names[1]], 5));
+    await writePatch(patch, adapter, await originalHashes(adapter), markedProjection(adapter, [names[1]], 5));
     const bytes = readFileSync(patch);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(patch, bytes);
