@@ -12,6 +12,17 @@ const BEAT_MS = 5_000;
 /** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
 const VOID_AFTER_MS = 60_000;
 const POLL_MS = 100;
+/** A wait that lasts longer is told to the user. */
+const TOLD_AFTER_MS = 2_000;
+
+/** Who has what is waited for. */
+export interface Holder {
+  /** Of the claim. */
+  path: string;
+  /** Undefined while the claim is being written. */
+  pid?: number;
+  host?: string;
+}
 
 /** Gives a claim back. */
 export type Release = () => Promise<void>;
@@ -32,7 +43,7 @@ process.on('exit', () => {
 /**
  * Where a process's number means something: containers may share the host's name without sharing its processes.
  */
-const machine = ((): string => {
+export const machine = ((): string => {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
@@ -117,7 +128,7 @@ export async function tryClaim(path: string): Promise<Release | Record<string, u
 
 /** Of two that find a claim void at once, the later would remove the one that the earlier has made since: they take turns. */
 async function removeVoid(path: string): Promise<void> {
-  const release = await claimInTurn(`${path}.void`, undefined);
+  const release = await claimInTurn(`${path}.void`);
   try {
     if ((await readClaim(path)) === null) await rm(path, { force: true });
   } catch (error) {
@@ -129,30 +140,45 @@ async function removeVoid(path: string): Promise<void> {
 
 /**
  * Waits until nobody else has it.
+ * @param onWait is called once where it takes more than two seconds
  * @throws SafeLoraError where it cannot be written; the signal's reason
  */
-export async function claimInTurn(path: string, signal?: AbortSignal): Promise<Release>;
-/**
- * @param meanwhile looks, while another has it, whether it is still wanted
- * @returns null where it is no longer wanted
- */
-export async function claimInTurn(
-  path: string,
-  signal: AbortSignal | undefined,
-  meanwhile: () => Promise<boolean>,
-): Promise<Release | null>;
 export async function claimInTurn(
   path: string,
   signal?: AbortSignal,
-  meanwhile: () => Promise<boolean> = () => Promise.resolve(true),
+  onWait?: (holder: Holder) => void,
+): Promise<Release> {
+  return (await claimWhile(path, () => Promise.resolve(true), signal, onWait))!;
+}
+
+/**
+ * The same for what another may make meanwhile.
+ * @param isWanted looks now and then, while another has it
+ * @returns null where it is no longer wanted
+ */
+export async function claimWhile(
+  path: string,
+  isWanted: () => Promise<boolean>,
+  signal?: AbortSignal,
+  onWait?: (holder: Holder) => void,
 ): Promise<Release | null> {
+  const began = performance.now();
+  let tell = onWait;
   for (;;) {
     signal?.throwIfAborted();
     const claimed = await tryClaim(path);
     if (typeof claimed === 'function') return claimed;
-    if (!(await meanwhile())) return null;
+    if (!(await isWanted())) return null;
+    if (tell && performance.now() - began > TOLD_AFTER_MS) {
+      tell(holderOf(path, claimed));
+      tell = undefined;
+    }
     await delay(POLL_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
   }
+}
+
+function holderOf(path: string, { pid, host }: Record<string, unknown>): Holder {
+  return { path, ...(typeof pid === 'number' ? { pid } : {}), ...(typeof host === 'string' ? { host } : {}) };
 }
 
 /** True for another process that lives. */

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { claim, claimInTurn, readClaim } from '../core/claims';
+import { claim, claimInTurn, claimWhile, readClaim } from '../core/claims';
 import { fileError, unwritable } from '../core/errors';
 import { parseObject } from '../core/objects';
 import { stampOf } from '../core/files';
@@ -97,10 +97,11 @@ export class HubCache {
     if (await isWhole(path)) return;
     await makeFolder(dirname(path));
     const part = path + PART;
-    const release = await claimInTurn(path + CLAIM, signal, async () => {
+    const isWanted = async (): Promise<boolean> => {
       await waiting(part);
       return !(await isWhole(path));
-    });
+    };
+    const release = await claimWhile(path + CLAIM, isWanted, signal);
     if (release === null) return;
     try {
       if (await isWhole(path)) return;

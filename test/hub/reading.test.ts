@@ -1,9 +1,9 @@
 // Models on the hub as a user of the command line has them: the same numbers, few bytes, and what is kept of them.
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { machine } from '../../src/core/claims';
 import { type Report } from '../../src/core/report';
 import { cli, randomTensor, sample, temporaryFolder, writeAdapter, writeModel } from '../fixtures/make';
 import { HubServer } from './server';
@@ -244,21 +244,26 @@ describe('the cache', () => {
 
   it('minds no claim of a process that is dead or long silent, and those of the living', async () => {
     await warm();
-    const [dead, silent, foreign] = cached(storage, /\.tensor$/);
+    const [dead, silent, foreign, future] = cached(storage, /\.tensor$/);
     const ended = 2 ** 22 + 1;
-    writeFileSync(`${dead!}.claim`, JSON.stringify({ pid: ended, host: hostname() }));
+    writeFileSync(`${dead!}.claim`, JSON.stringify({ pid: ended, host: machine }));
     writeFileSync(`${silent!}.claim`, JSON.stringify({ pid: 1, host: 'elsewhere' }));
     const longAgo = new Date(Date.now() - 120_000);
     utimesSync(`${silent!}.claim`, longAgo, longAgo);
+    const farAhead = new Date('2100-01-01');
+    for (const path of [`${future!}.claim`, join(storage, 'hub', 'lock')]) {
+      writeFileSync(path, JSON.stringify({ pid: 1, host: 'elsewhere' }));
+      utimesSync(path, farAhead, farAhead);
+    }
     writeFileSync(`${foreign!}.claim`, JSON.stringify({ pid: ended, host: 'elsewhere' }));
-    for (const path of [dead!, silent!, foreign!]) rmSync(path);
+    for (const path of [dead!, silent!, foreign!, future!]) rmSync(path);
     let done = false;
     const run = inspect(env).finally(() => (done = true));
     await new Promise((resolve) => setTimeout(resolve, 2500));
-    assert.deepEqual([done, hub.weightRequests.length], [false, 2]);
+    assert.deepEqual([done, hub.weightRequests.length], [false, 3]);
     rmSync(`${foreign!}.claim`);
     assert.deepEqual(numbers((await run).report), numbers(fromDisk));
-    assert.equal(hub.weightRequests.length, 3);
+    assert.equal(hub.weightRequests.length, 4);
   });
 
   it('fetches anew what is not as long as it should be', async () => {

@@ -2,25 +2,29 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { syncBuiltinESMExports } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openAdapter } from '../../src/core/adapter';
+import { type Adapter, openAdapter } from '../../src/core/adapter';
 import { SafeLoraError } from '../../src/core/errors';
 import { keepOriginals, originalHashes } from '../../src/core/originals';
-import { readProjection } from '../../src/core/patch';
+import { checkDestination, writeFolder } from '../../src/core/output';
+import { type Projection, readProjection, writeAdapterFile } from '../../src/core/patch';
 import { readPatch, writePatch } from '../../src/core/patch-file';
+import { type Provenance } from '../../src/core/provenance';
 import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
 import { randomTensor, root, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
 import { markedProjection } from '../fixtures/projection';
@@ -218,6 +222,110 @@ describe('saving in place', () => {
   });
 });
 
+describe('what another program does to the adapter meanwhile', () => {
+  const inPlace = (path: string, adapter: Adapter, projection: Projection): Promise<unknown> =>
+    saveInPlace(adapter, projection, join(path, ORIGINALS), null);
+
+  it('is seen also where size and time are as before', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const { atime, mtime } = statSync(join(path, FILE));
+    const trained = readFileSync(join(path, FILE));
+    trained.fill(3, trained.length - 40);
+    writeFileSync(join(path, FILE), trained);
+    utimesSync(join(path, FILE), atime, mtime);
+    await assert.rejects(
+      inPlace(path, adapter, markedProjection(adapter, [names[0]], 1)),
+      refusal('changed-on-disk', /was changed on disk/),
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), trained);
+    assert.ok(!existsSync(join(path, ORIGINALS)));
+  });
+
+  it('is seen also where it happens while the new file is written', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const trained = readFileSync(join(path, FILE));
+    trained.fill(3, trained.length - 40);
+    const made = markedProjection(adapter, [names[0]], 1);
+    let asked = 0;
+    const tensors = new (class extends Map<string, Uint8Array> {
+      // Asked for the last time once the new file is synced.
+      override get(name: string): Uint8Array | undefined {
+        if (++asked === 2 * names.length) {
+          writeFileSync(join(path, 'other'), trained);
+          renameSync(join(path, 'other'), join(path, FILE));
+        }
+        return super.get(name);
+      }
+    })(made.tensors);
+    await assert.rejects(
+      inPlace(path, adapter, { ...made, tensors }),
+      refusal('changed-on-disk', /was changed on disk/),
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), trained);
+  });
+
+  it('is not put in place, where what was written is not what was to be', async () => {
+    const path = newAdapter();
+    const before = readFileSync(join(path, FILE));
+    const adapter = await openAdapter(path);
+    const made = markedProjection(adapter, [names[0]], 1);
+    let asked = 0;
+    const tensors = new (class extends Map<string, Uint8Array> {
+      override get(name: string): Uint8Array | undefined {
+        const bytes = super.get(name);
+        return bytes && ++asked > 1 ? bytes.map((byte) => byte + 1) : bytes;
+      }
+    })(made.tensors);
+    await assert.rejects(
+      inPlace(path, adapter, { ...made, tensors }),
+      refusal('changed-on-disk', /the weights of .*q_proj changed while they were saved, and nothing was replaced/),
+    );
+    assert.deepEqual(readFileSync(join(path, FILE)), before);
+  });
+});
+
+describe('a folder that is replaced', () => {
+  const write = async (adapter: Adapter, out: string, force: boolean): Promise<void> => {
+    const destination = await checkDestination(out, adapter, force);
+    await writeFolder(destination, adapter, (path) => writeAdapterFile(path, adapter, null), '{}\n');
+  };
+
+  it('is back where the new one cannot be put in its place', async () => {
+    const path = newAdapter();
+    const out = join(dirname(path), 'out');
+    const adapter = await openAdapter(path);
+    await writeFolder(
+      await checkDestination(out, adapter, false),
+      adapter,
+      (file) => writeAdapterFile(file, adapter, markedProjection(adapter, [names[0]], 1)),
+      '{}\n',
+    );
+    const before = readFileSync(join(out, FILE));
+    const { renameSync: rename } = fs;
+    fs.renameSync = (from, to) => {
+      if (to === out && String(from).includes('-new-')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      rename(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(write(adapter, out, true), refusal('file-access', /out: cannot write it: EIO/));
+    } finally {
+      fs.renameSync = rename;
+      syncBuiltinESMExports();
+    }
+    assert.deepEqual(readFileSync(join(out, FILE)), before);
+    assert.deepEqual(readdirSync(dirname(out)).filter((name) => name.startsWith('.')), []); // prettier-ignore
+  });
+
+  it('is named where a kill left it aside', async () => {
+    const out = join(folder, `case-${cases++}`);
+    mkdirSync(join(folder, `.${basename(out)}.safe-lora-old-12ab`));
+    await assert.rejects(openAdapter(out), refusal('file-access', /replacing it was interrupted.*safe-lora-old-12ab/));
+  });
+});
+
 describe('saving a copy', () => {
   it('takes the other files along where they are absent, and loads', async () => {
     const path = newAdapter();
@@ -332,6 +440,58 @@ describe('a patch', () => {
     writeFileSync(patch, bytes);
     await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /is not the tensor that was saved/));
     await assert.rejects(readPatch(join(path, FILE), adapter), refusal('patch-format', /is not a Safe LoRA patch/));
+  });
+});
+
+describe('what a file says twice', () => {
+  const made = async (): Promise<{ path: string; adapter: Adapter; patch: string; projection: Projection }> => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const patch = join(folder, `${cases++}.safelora.safetensors`);
+    return { path, adapter, patch, projection: markedProjection(adapter, names, 5) };
+  };
+  const crafted: [string, (projection: Projection) => Projection][] = [
+    ['no modules', (one) => ({ ...one, provenance: { ...one.provenance, modules: [] } })],
+    ['one of two modules', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0]] } })],
+    ['a module twice', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], names[0]] } })],
+    ['a module that is not there', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], 'x'], sha256: { [names[0]]: one.provenance.sha256[names[0]]!, x: '0' } } })], // prettier-ignore
+    ['no hash', ({ tensors, provenance: { sha256: _, ...rest } }) => ({ tensors, provenance: rest as Provenance })],
+  ];
+  for (const [what, craft] of crafted)
+    it(`is refused in a patch where it differs: ${what}`, async () => {
+      const { adapter, patch, projection } = await made();
+      await writePatch(patch, adapter, await originalHashes(adapter), craft(projection));
+      await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /save the patch again/));
+    });
+
+  it('is refused in a patch whose tensors are more, or fewer, than its modules', async () => {
+    const { adapter, patch, projection } = await made();
+    const [first, second] = names.map((name) => markedProjection(adapter, [name], 5)) as [Projection, Projection];
+    const sha256 = await originalHashes(adapter);
+    await writePatch(patch, adapter, sha256, { ...first, tensors: projection.tensors });
+    await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /is not the tensor that was saved/));
+    await writePatch(patch, adapter, sha256, { ...projection, tensors: second.tensors });
+    await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /it lacks .*0\.self_attn\.q_proj/));
+    const [other] = ['v_proj'].map((name) => ({ name, b: { ...adapter.modules[0]!.b, name } }));
+    const more = { ...adapter, modules: [...adapter.modules, { ...adapter.modules[0]!, ...other! }] };
+    const tensors = new Map([...projection.tensors, ['v_proj', projection.tensors.get(names[0])!] as const]);
+    await writePatch(patch, more, sha256, { ...projection, tensors });
+    await assert.rejects(readPatch(patch, adapter), refusal('patch-format', /belong to no module of the adapter/));
+  });
+
+  it('is refused in an adapter', async () => {
+    const { path, adapter, projection } = await made();
+    const { provenance } = projection;
+    for (const wrong of [
+      { ...provenance, modules: [names[0]] },
+      { ...provenance, modules: ['x'], sha256: { x: '0' } },
+    ]) {
+      const target = join(folder, `${cases++}`);
+      mkdirSync(target);
+      writeFileSync(join(target, 'adapter_config.json'), readFileSync(join(path, 'adapter_config.json')));
+      await writeAdapterFile(join(target, FILE), adapter, { ...projection, provenance: wrong });
+      await assert.rejects(openAdapter(target), refusal('adapter-layout', /does not fit its tensors/));
+    }
   });
 });
 

@@ -1,0 +1,81 @@
+// What is claimed is one's own, until it is given back or its process is gone.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { claim, claimInTurn, claimWhile, type Holder, machine, readClaim } from '../../src/core/claims';
+import { temporaryFolder } from '../fixtures/make';
+
+const folder = temporaryFolder();
+let cases = 0;
+let path: string;
+beforeEach(() => {
+  path = join(folder, `case-${cases++}`);
+});
+
+const ended = spawnSync(process.execPath, ['-e', '']).pid;
+const leave = (content: object, ageMs = 0): void => {
+  writeFileSync(path, JSON.stringify(content));
+  const time = new Date(Date.now() - ageMs);
+  utimesSync(path, time, time);
+};
+
+describe('a claim', () => {
+  it('is void where its process is gone, and where it was not renewed or is dated in the future', async () => {
+    leave({ pid: ended, host: machine });
+    assert.equal(await readClaim(path), null);
+    for (const ageMs of [120_000, -120_000]) {
+      leave({ pid: 1, host: 'elsewhere' }, ageMs);
+      assert.equal(await readClaim(path), null);
+    }
+    leave({ pid: 1, host: 'elsewhere' }, 20_000);
+    assert.equal((await readClaim(path))?.host, 'elsewhere');
+    leave({ pid: 1, host: machine });
+    assert.equal((await readClaim(path))?.pid, 1);
+  });
+
+  it('belongs to one at a time, also where many find a void one at once', async () => {
+    leave({ pid: ended, host: machine });
+    let inside = 0;
+    await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const release = await claimInTurn(path);
+        assert.equal(++inside, 1);
+        await delay(1);
+        inside--;
+        await release();
+      }),
+    );
+    assert.ok(!existsSync(path));
+    assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith(basename(path))), [], 'nothing is left'); // prettier-ignore
+  });
+
+  it('does not remove that of another who took it over', async () => {
+    const release = await claim(path);
+    leave({ pid: 1, host: 'elsewhere' });
+    await release();
+    assert.equal((await readClaim(path))?.host, 'elsewhere');
+    rmSync(path);
+  });
+
+  it('says once who has it where that takes long', async () => {
+    leave({ pid: 7, host: 'elsewhere', files: [] });
+    const told: Holder[] = [];
+    let asked = 0;
+    const isWanted = (): Promise<boolean> => {
+      // Some more turns show that nothing is said twice.
+      if (told.length > 0 && ++asked === 3) rmSync(path);
+      return Promise.resolve(true);
+    };
+    const release = await claimWhile(path, isWanted, undefined, (holder) => told.push(holder));
+    await release?.();
+    assert.deepEqual(told, [{ path, pid: 7, host: 'elsewhere' }]);
+  });
+
+  it('says nothing where it is free', async () => {
+    const release = await claimInTurn(path, undefined, () => assert.fail('nobody has it'));
+    await release();
+  });
+});
