@@ -1,7 +1,7 @@
 // adapter_config.json as PEFT reads it: what scales B·A, and every setting by which the update would be more or less than B·A.
 import { join } from 'node:path';
 import { type Notice, SafeLoraError } from './errors';
-import { kindOf, readJsonObject } from './files';
+import { jsonObjectOf, kindOf, readJsonBytes } from './files';
 import { isObject } from './objects';
 import { endingPattern, firstFitting, PatternError, type PythonPattern, wholePattern } from './patterns';
 
@@ -9,6 +9,8 @@ export const CONFIG_FILE = 'adapter_config.json';
 
 export interface AdapterConfig {
   path: string;
+  /** The file's content. */
+  bytes: Uint8Array;
   rank: number | null;
   /** Not 0; below 0 the adapter is subtracted. */
   alpha: number;
@@ -55,12 +57,14 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
       `${path}: ${reason}; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
     );
   if ((await kindOf(path)) === null) throw refuse('is missing');
-  const raw = await readJsonObject(path, refuse);
+  const bytes = await readJsonBytes(path, refuse);
+  const raw = jsonObjectOf(bytes, refuse);
   refuseUnsupported(path, raw);
   checkTargetPattern(path, raw.target_modules);
   const read = new SettingReader(path, raw, refuse);
   return {
     path,
+    bytes,
     rank: read.number('r', isRank, 'a whole number above 0'),
     alpha: read.number('lora_alpha', isScale, 'a number other than 0') ?? 8,
     rankPattern: read.patterns('rank_pattern', isRank, 'a whole number above 0'),

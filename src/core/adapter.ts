@@ -46,6 +46,8 @@ export interface Adapter {
   realPath: string;
   name: string;
   file: SafetensorsFile;
+  /** The content of its configuration, as it was read. */
+  configBytes: Uint8Array;
   rank: number;
   alpha: number;
   targetModules: string[];
@@ -101,6 +103,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     realPath,
     name: folderName(realPath),
     file,
+    configBytes: config.bytes,
     rank: config.rank ?? Math.max(...modules.map((module) => module.rank)),
     alpha: config.alpha,
     targetModules: config.targetModules,

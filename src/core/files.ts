@@ -122,10 +122,17 @@ export async function readJsonObject(
   path: string,
   refuse: (reason: string) => SafeLoraError,
 ): Promise<Record<string, unknown>> {
-  const bytes = await ReadableFile.with(path, async (file) => {
+  return jsonObjectOf(await readJsonBytes(path, refuse), refuse);
+}
+
+export function readJsonBytes(path: string, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array> {
+  return ReadableFile.with(path, async (file) => {
     if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
     return file.read(0, file.size);
   });
+}
+
+export function jsonObjectOf(bytes: Uint8Array, refuse: (reason: string) => SafeLoraError): Record<string, unknown> {
   let value: unknown;
   try {
     value = parseJsonBytes(bytes);

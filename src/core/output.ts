@@ -1,12 +1,13 @@
 // Places a finished adapter folder: written beside its destination, synced, then renamed, so that a kill leaves nothing or the whole.
 import { renameSync, rmSync } from 'node:fs';
-import { copyFile, lstat, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { lstat, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Adapter, ADAPTER_FILE } from './adapter';
-import { fileError, type Notice, SafeLoraError, someNames, unwritable } from './errors';
+import { companions, copyCompanion, isInside } from './companions';
+import { fileError, SafeLoraError, someNames, unwritable } from './errors';
 import { kindOf } from './files';
 import { PROVENANCE_KEY } from './provenance';
-import { alone, asideName, isAside, sync } from './replace';
+import { alone, asideName, sync } from './replace';
 import { openSafetensors } from './safetensors';
 
 /** The report saved in the adapter's folder. */
@@ -21,13 +22,10 @@ export interface Destination {
   force: boolean;
 }
 
-// State of an unfinished training run, and files about the old weights that would be wrong beside the new ones.
-const LEFT_OUT = /^(?:optimizer\.pt|scheduler\.pt|rng_state.*|trainer_state\.json|training_args\.bin|safe_lora_.*)$/;
-
 /** @throws SafeLoraError where the destination overlaps the adapter, or holds something that this tool may not replace */
 export async function checkDestination(path: string, adapter: Adapter, force: boolean): Promise<Destination> {
   const real = await realDestination(path);
-  if (inside(real, adapter.realPath) || inside(adapter.realPath, real)) {
+  if (isInside(real, adapter.realPath) || isInside(adapter.realPath, real)) {
     throw new SafeLoraError(
       'output-overlaps',
       `${path}: the output would lie in, around or at the adapter ${adapter.path}; choose a folder apart from it.`,
@@ -80,11 +78,6 @@ async function realDestination(path: string): Promise<string> {
   }
 }
 
-function inside(inner: string, outer: string): boolean {
-  const path = relative(outer, inner);
-  return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && resolve(outer, path) === inner);
-}
-
 /** Only a folder that this tool wrote, and that would lose nothing, is replaced. */
 async function refuseForeign(path: string, real: string, adapter: Adapter): Promise<void> {
   const file = join(real, ADAPTER_FILE);
@@ -95,7 +88,7 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
       `${path}: this folder is not a result of safe-lora, so --force does not replace it; choose another output.`,
     );
   const { copied } = await companions(adapter);
-  const written = new Set([ADAPTER_FILE, REPORT_FILE, ...copied]);
+  const written = new Set([ADAPTER_FILE, REPORT_FILE, ...copied.map(({ name }) => name)]);
   const lost = (await readdir(real)).filter((name) => !written.has(name));
   if (lost.length > 0) {
     throw new SafeLoraError(
@@ -103,22 +96,6 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
       `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
     );
   }
-}
-
-/** The adapter's other files: which go along, and which stay behind. */
-export async function companions(adapter: Adapter): Promise<{ copied: string[]; notices: Notice[] }> {
-  const copied: string[] = [];
-  const left: string[] = [];
-  for (const name of (await readdir(adapter.path)).sort()) {
-    if (name === ADAPTER_FILE || isAside(name)) continue;
-    const regular = await stat(join(adapter.path, name)).then((found) => found.isFile(), () => false); // prettier-ignore
-    (regular && !LEFT_OUT.test(name) ? copied : left).push(name);
-  }
-  const notices: Notice[] =
-    left.length === 0
-      ? []
-      : [{ code: 'files-left-out', message: `Not copied from the adapter's folder: ${someNames(left)}.`, modules: [] }];
-  return { copied, notices };
 }
 
 const unfinished = new Set<string>();
@@ -149,10 +126,7 @@ export async function writeFolder(
       unfinished.add(fresh);
       await mkdir(fresh);
       await writeAdapter(join(fresh, ADAPTER_FILE));
-      for (const name of copied) {
-        await copyFile(join(adapter.path, name), join(fresh, name));
-        await sync(join(fresh, name));
-      }
+      for (const companion of copied) await copyCompanion(companion, join(fresh, companion.name));
       await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
       await sync(fresh);
       place(fresh, path, await refuseOccupied(destination, adapter));

@@ -1,13 +1,14 @@
 // Saving what the editor holds: in place, with the originals kept first, or as a copy in another folder.
 import { constants } from 'node:fs';
-import { access, copyFile, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Adapter, ADAPTER_FILE, openAdapter } from './adapter';
 import { CONFIG_FILE } from './adapter-config';
+import { companions, copyCompanion } from './companions';
 import { changedOnDisk, fileError, SafeLoraError, unwritable } from './errors';
 import { kindOf } from './files';
 import { keepOriginals, originalHashes } from './originals';
-import { companions, REPORT_FILE } from './output';
+import { REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
 import { alone, recover, replaceAlone } from './replace';
 import { hashBytes, hashRange, openSafetensors, type SafetensorsFile, type TensorHashes } from './safetensors';
@@ -102,11 +103,11 @@ export async function saveCopy(
   return alone(path, async () => {
     await refuseAdapter(folder, adapter);
     const sha256 = await originalHashes(adapter);
-    for (const name of (await companions(adapter)).copied) {
-      const target = join(folder, name);
+    for (const companion of (await companions(adapter)).copied) {
+      const target = join(folder, companion.name);
       if ((await kindOf(target)) !== null) continue;
       await recover(target);
-      await replaceAlone(target, (temporary) => copyFile(join(adapter.path, name), temporary));
+      await replaceAlone(target, (temporary) => copyCompanion(companion, temporary));
     }
     // The adapter comes last: where a kill leaves the folder without it, the same save can be made again.
     const missing = await placeReport(folder, report);
@@ -127,8 +128,9 @@ export async function saveCopy(
 async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
   for (const name of [ADAPTER_FILE, 'adapter_model.bin', CONFIG_FILE]) {
     const there = join(folder, name);
-    if ((await kindOf(there)) === null) continue;
-    if (name === CONFIG_FILE && (await readFile(there)).equals(await readFile(join(adapter.path, name)))) continue;
+    const kind = await kindOf(there);
+    if (kind === null) continue;
+    if (name === CONFIG_FILE && kind === 'file' && (await readFile(there)).equals(adapter.configBytes)) continue;
     throw new SafeLoraError(
       'output-exists',
       `${folder}: holds an adapter already (${name}); choose a folder without one.`,

@@ -155,13 +155,17 @@ describe('the projected adapter', () => {
     assert.equal((JSON.parse(report) as { totals: { selected: number } }).totals.selected, 27);
   });
 
-  it('takes along the other files with their modes, links followed, and leaves training state behind', async () => {
+  it('takes along the other files with their modes, links inside it followed, and leaves the rest behind', async () => {
     const adapter = sampleAdapter();
     writeFileSync(join(adapter, 'README.md'), 'a card', { mode: 0o600 });
     writeFileSync(join(adapter, 'run.sh'), '#!/bin/sh\n', { mode: 0o755 });
     writeFileSync(join(adapter, '.gitattributes'), '*.safetensors lfs');
-    writeFileSync(join(dirname(adapter), 'tokenizer'), 'words');
-    symlinkSync(join(dirname(adapter), 'tokenizer'), join(adapter, 'tokenizer.json'));
+    mkdirSync(join(adapter, 'files'));
+    writeFileSync(join(adapter, 'files', 'tokenizer'), 'words');
+    symlinkSync(join('files', 'tokenizer'), join(adapter, 'tokenizer.json'));
+    writeFileSync(join(dirname(adapter), 'secret'), 'a key');
+    symlinkSync('../secret', join(adapter, 'LICENSE'));
+    symlinkSync('files/../../secret', join(adapter, 'NOTICE'));
     symlinkSync('/nowhere', join(adapter, 'dangling'));
     for (const name of [
       'optimizer.pt',
@@ -198,7 +202,7 @@ describe('the projected adapter', () => {
     const left = notices.find((notice) => notice.code === 'files-left-out');
     assert.match(
       left!.message,
-      /Not copied from the adapter's folder: \.cache, checkpoint-100, dangling, optimizer\.pt, rng_state\.pth and 5 more\./,
+      /Not copied from the adapter's folder: \.cache, checkpoint-100, dangling, files, optimizer\.pt and 6 more\. Not copied, because they are links out of the adapter's folder: LICENSE, NOTICE; /,
     );
   });
 

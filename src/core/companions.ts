@@ -1,0 +1,114 @@
+// The adapter's other files: which go along into a new folder, and which stay behind. Adapters come from strangers, and people publish
+// results: a link to a file elsewhere on this machine must not arrive as a regular file in the output.
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, realpath, writeFile } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
+import { type Adapter, ADAPTER_FILE } from './adapter';
+import { CONFIG_FILE } from './adapter-config';
+import { fileError, type Notice, SafeLoraError, someNames } from './errors';
+import { isAside } from './replace';
+
+/** A file that goes along. */
+export interface Companion {
+  name: string;
+  /** Where it is, links resolved. */
+  path: string;
+  /** What is written instead of the file's present content; undefined where that is copied. */
+  content?: Uint8Array;
+}
+
+// State of an unfinished training run, and files about the old weights that would be wrong beside the new ones.
+const LEFT_OUT = /^(?:optimizer\.pt|scheduler\.pt|rng_state.*|trainer_state\.json|training_args\.bin|safe_lora_.*)$/;
+
+/**
+ * The snapshots of the hub's cache are links to files in `blobs` of the same repository:
+ * https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+ */
+const SNAPSHOT = /^(.*[\\/](?:models|datasets|spaces)--[^\\/]+)[\\/]snapshots[\\/][^\\/]+(?:[\\/]|$)/;
+
+/** @returns the files to copy, by name, and a notice that names the rest */
+export async function companions(adapter: Adapter): Promise<{ copied: Companion[]; notices: Notice[] }> {
+  const copied: Companion[] = [];
+  const left: string[] = [];
+  const linked: string[] = [];
+  for (const name of (await readdir(adapter.realPath)).sort()) {
+    if (name === ADAPTER_FILE || isAside(name)) continue;
+    const path = LEFT_OUT.test(name) ? null : await regularFile(join(adapter.realPath, name));
+    if (path === null) left.push(name);
+    // The configuration was read and checked when the adapter was opened: wherever it is, what was read there goes along.
+    else if (name === CONFIG_FILE) copied.push({ name, path, content: adapter.configBytes });
+    else if (belongs(path, adapter.realPath)) copied.push({ name, path });
+    else linked.push(name);
+  }
+  const parts = [
+    left.length > 0 ? `Not copied from the adapter's folder: ${someNames(left)}.` : '',
+    linked.length > 0
+      ? `Not copied, because they are links out of the adapter's folder: ${someNames(linked)}; replace them with the files to take them along.`
+      : '',
+  ].filter((part) => part !== '');
+  const notices: Notice[] =
+    parts.length === 0 ? [] : [{ code: 'files-left-out', message: parts.join(' '), modules: [] }];
+  return { copied, notices };
+}
+
+/** The real path of a regular file, or null for anything else; nothing is opened. */
+async function regularFile(path: string): Promise<string | null> {
+  try {
+    const real = await realpath(path);
+    return (await lstat(real)).isFile() ? real : null;
+  } catch {
+    return null;
+  }
+}
+
+/** True in the adapter's own folder, and among the blobs of its own repository in the hub's cache. */
+function belongs(file: string, folder: string): boolean {
+  const repo = SNAPSHOT.exec(folder)?.[1];
+  return isInside(file, folder) || (repo !== undefined && isInside(file, join(repo, 'blobs')));
+}
+
+/** True for the folder itself, too. */
+export function isInside(inner: string, outer: string): boolean {
+  const path = relative(outer, inner);
+  return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && resolve(outer, path) === inner);
+}
+
+/**
+ * Writes a companion, with its mode, to a path where nothing is.
+ * @throws SafeLoraError where its place was taken by something else since `companions` saw it
+ */
+export async function copyCompanion({ path, content }: Companion, target: string): Promise<void> {
+  const source = await openUnmoved(path);
+  try {
+    const { mode } = await source.stat();
+    const copy = await open(target, 'wx');
+    try {
+      await writeFile(copy, content ?? source.createReadStream({ autoClose: false }));
+      await copy.chmod(mode & 0o777);
+      await copy.sync();
+    } finally {
+      await copy.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Opens a file whose links were resolved before, unless a link or something that is no file has taken its place. */
+async function openUnmoved(path: string): Promise<FileHandle> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'ELOOP' ? replaced(path) : fileError(path, error);
+  });
+  // The flag is about the last part of the path; a folder above it may have become a link, too.
+  if ((await handle.stat()).isFile() && (await realpath(path).catch(() => null)) === path) return handle;
+  await handle.close();
+  throw replaced(path);
+}
+
+function replaced(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'changed-on-disk',
+    `${path}: was replaced by something that is not a regular file while it was to be copied; check the adapter's folder and try again.`,
+  );
+}
