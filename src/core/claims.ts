@@ -1,7 +1,7 @@
 // What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
 import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { link, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { linkSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileError } from './errors';
@@ -25,19 +25,13 @@ export interface Holder {
 }
 
 /** Gives a claim back. */
-export type Release = () => Promise<void>;
+export type Release = () => void;
 
-/** Of this process: path and the nonce that tells its claim from a later one. */
-const held = new Map<string, string>();
+/** What gives back those of this process, by their paths. */
+const held = new Map<string, Release>();
 
 process.on('exit', () => {
-  for (const [path, nonce] of held) {
-    try {
-      if (parseObject(readFileSync(path, 'utf8'))?.nonce === nonce) rmSync(path);
-    } catch {
-      // It is void now in any case.
-    }
-  }
+  for (const release of held.values()) release();
 });
 
 /**
@@ -51,45 +45,54 @@ export const machine = ((): string => {
   }
 })();
 
-/** @throws the system's error, EEXIST where there is one */
-export async function claim(path: string, content: object = {}): Promise<Release> {
+/**
+ * Synchronous, as is giving it back: a signal's handler ends the process with `process.exit`, and finds what is to be given back.
+ * @throws the system's error, EEXIST where there is one
+ */
+export function claim(path: string, content: object = {}): Release {
   const nonce = randomUUID();
-  await createWhole(path, JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
-  held.set(path, nonce);
+  createWhole(path, JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
   let renewed = performance.now();
-  const isOurs = async (): Promise<boolean> =>
-    parseObject(await readFile(path, 'utf8').catch(() => ''))?.nonce === nonce;
+  const isOurs = (): boolean => {
+    try {
+      return parseObject(readFileSync(path, 'utf8'))?.nonce === nonce;
+    } catch {
+      return false;
+    }
+  };
   const beat = setInterval(() => {
+    if (!isOurs()) return;
     const now = new Date();
-    void isOurs().then(async (ours) => {
-      if (!ours) return;
-      await utimes(path, now, now).catch(() => undefined);
-      renewed = performance.now();
-    });
+    void utimes(path, now, now).then(
+      () => (renewed = performance.now()),
+      () => undefined,
+    );
   }, BEAT_MS).unref();
-  return async () => {
+  const release = (): void => {
     clearInterval(beat);
     held.delete(path);
     // One that may pass for void may be another's before it is removed; it is left to become void.
-    if (performance.now() - renewed < VOID_AFTER_MS / 2 && (await isOurs())) await rm(path, { force: true });
+    if (performance.now() - renewed < VOID_AFTER_MS / 2 && isOurs()) rmSync(path, { force: true });
   };
+  held.set(path, release);
+  return release;
 }
 
 /** Whole from the first moment on: nobody could tell whose an empty one is. */
-async function createWhole(path: string, text: string): Promise<void> {
+function createWhole(path: string, text: string): void {
   const aside = `${path}.${randomUUID()}`;
   try {
-    await writeFile(aside, text, { flag: 'wx' });
-    await link(aside, path);
+    writeFileSync(aside, text, { flag: 'wx' });
+    linkSync(aside, path);
   } catch (error) {
     const { code = '', syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'link' || code === 'EEXIST') throw error;
     // One who holds the claim took it for what a killed process had left.
-    if (code === 'ENOENT') await createWhole(path, text);
+    if (code === 'ENOENT') createWhole(path, text);
     // A file system without links.
-    else await writeFile(path, text, { flag: 'wx' });
+    else writeFileSync(path, text, { flag: 'wx' });
   } finally {
-    await rm(aside, { force: true });
+    rmSync(aside, { force: true });
   }
 }
 
@@ -116,7 +119,7 @@ export async function readClaim(path: string): Promise<Record<string, unknown> |
 export async function tryClaim(path: string): Promise<Release | Record<string, unknown>> {
   for (;;) {
     try {
-      return await claim(path);
+      return claim(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(path, error, 'write');
     }
@@ -134,7 +137,7 @@ async function removeVoid(path: string): Promise<void> {
   } catch (error) {
     throw fileError(path, error, 'write');
   } finally {
-    await release();
+    release();
   }
 }
 

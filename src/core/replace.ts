@@ -8,7 +8,7 @@ import { fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 
 /** What lies beside a file or folder while it is written: no part of an adapter. */
-const ASIDE = /^\.(.+)\.safe-lora-(claim|old|new)((?:\.void)*[.-][0-9a-f-]+)?$/;
+const ASIDE = /^\.(.+)\.safe-lora-(claim|old|new)((?:\.void)*(?:[.-][0-9a-f-]+)?)$/;
 
 /** True for the name of a file that is there only while another is written. */
 export function isAside(name: string): boolean {
@@ -29,7 +29,7 @@ export async function alone<T>(path: string, action: () => Promise<T>): Promise<
     await recover(path);
     return await action();
   } finally {
-    await release();
+    release();
   }
 }
 
@@ -87,9 +87,9 @@ export function asides(path: string): { path: string; isOld: boolean }[] {
   const folder = dirname(path);
   if (!existsSync(folder)) return [];
   return readdirSync(folder).flatMap((name) => {
-    const [, of, kind, nonce] = ASIDE.exec(name) ?? [];
-    // Without a nonce it is the claim itself.
-    return of === basename(path) && nonce ? [{ path: join(folder, name), isOld: kind === 'old' }] : [];
+    const [, of, kind, rest] = ASIDE.exec(name) ?? [];
+    // Without more it is the claim itself.
+    return of === basename(path) && rest ? [{ path: join(folder, name), isOld: kind === 'old' }] : [];
   });
 }
 

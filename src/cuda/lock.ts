@@ -17,6 +17,6 @@ export async function withLock<T>(path: string, use: () => Promise<T>): Promise<
   try {
     return await use();
   } finally {
-    await claimed();
+    claimed();
   }
 }

@@ -108,7 +108,7 @@ export class HubCache {
       await make(part);
       await place(part, path, isWhole);
     } finally {
-      await release();
+      release();
     }
   }
 
@@ -128,11 +128,11 @@ export class HubCache {
     await makeFolder(folder);
     const path = join(folder, `${process.pid}-${++uses}-${Date.now()}`);
     const names = files.map((file) => relative(this.root, file.path));
-    const release = await this.alone(() => claim(path, { files: names }).catch(unwritable(path)));
+    const release = await this.alone(() => Promise.resolve(claim(path, { files: names }))).catch(unwritable(path));
     const now = new Date();
     for (const file of files) await utimes(file.path, now, now).catch(() => undefined);
     return async () => {
-      await release();
+      release();
       await this.evict(0);
     };
   }
@@ -200,7 +200,7 @@ export class HubCache {
     try {
       return await action();
     } finally {
-      await release();
+      release();
     }
   }
 

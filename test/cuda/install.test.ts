@@ -353,9 +353,9 @@ describe('an install from a feed', () => {
     await first;
     assertInstalled();
     const lock = join(cudaFolder(storage), 'lock');
-    const release = await claim(lock);
+    const release = claim(lock);
     const ours = JSON.parse(readFileSync(lock, 'utf8')) as object;
-    await release();
+    release();
     writeFileSync(lock, JSON.stringify({ ...ours, pid: 1 }));
     await fails(install(), 'provider-busy', 'process 1;');
     writeFileSync(lock, JSON.stringify({ ...ours, pid: 999_999_999 }));

@@ -45,7 +45,7 @@ describe('a claim', () => {
         assert.equal(++inside, 1);
         await delay(1);
         inside--;
-        await release();
+        release();
       }),
     );
     assert.ok(!existsSync(path));
@@ -53,9 +53,9 @@ describe('a claim', () => {
   });
 
   it('does not remove that of another who took it over', async () => {
-    const release = await claim(path);
+    const release = claim(path);
     leave({ pid: 1, host: 'elsewhere' });
-    await release();
+    release();
     assert.equal((await readClaim(path))?.host, 'elsewhere');
     rmSync(path);
   });
@@ -70,12 +70,12 @@ describe('a claim', () => {
       return Promise.resolve(true);
     };
     const release = await claimWhile(path, isWanted, undefined, (holder) => told.push(holder));
-    await release?.();
+    release?.();
     assert.deepEqual(told, [{ path, pid: 7, host: 'elsewhere' }]);
   });
 
   it('says nothing where it is free', async () => {
     const release = await claimInTurn(path, undefined, () => assert.fail('nobody has it'));
-    await release();
+    release();
   });
 });
