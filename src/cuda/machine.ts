@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { promisify } from 'node:util';
+import { childEnvironment } from '../core/child-environment';
 
 export interface Machine {
   platform: NodeJS.Platform;
@@ -28,7 +29,12 @@ export function thisMachine(): Machine {
 async function loaderCache(): Promise<string> {
   // Not every user has /sbin on the path.
   for (const command of ['/sbin/ldconfig', '/usr/sbin/ldconfig', 'ldconfig']) {
-    const options = { env: { ...process.env, LC_ALL: 'C' }, timeout: 10_000, maxBuffer: 2 ** 26 };
+    const options = {
+      env: { ...childEnvironment(), LC_ALL: 'C' },
+      timeout: 10_000,
+      killSignal: 'SIGKILL',
+      maxBuffer: 2 ** 26,
+    } as const;
     const found = await promisify(execFile)(command, ['-p'], options).catch(() => null);
     if (found) return found.stdout;
   }

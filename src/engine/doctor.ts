@@ -1,6 +1,7 @@
 // What this machine can compute on: the report of `safe-lora doctor` and of the editor's "Show Compute Devices".
 import { fork } from 'node:child_process';
 import { realpath } from 'node:fs/promises';
+import { childEnvironment } from '../core/child-environment';
 import { type ChosenDevice, type DeviceCheck, type Devices } from './devices';
 import { type Gpu } from './gpus';
 import { type Provider, providers } from './providers';
@@ -54,11 +55,22 @@ async function listCudaLibraries(devices: Devices): Promise<DoctorReport['cudaLi
 
 /** Asked of a process of its own: the library is large, and waits for the system's tools without letting anything else run. */
 async function askForGpus(program: string): Promise<Gpu[]> {
-  const child = fork(program, [], { execArgv: [], stdio: 'ignore', timeout: GPUS_TIMEOUT_MS });
+  const child = fork(program, [], { execArgv: [], env: childEnvironment(), stdio: 'ignore' });
   return new Promise((resolve) => {
+    const giveUp = setTimeout(() => {
+      // One that is stopped or waits for a driver obeys no milder signal, and may outlive this one.
+      child.kill('SIGKILL');
+      child.unref();
+      if (child.connected) child.disconnect();
+      resolve([]);
+    }, GPUS_TIMEOUT_MS);
     child.on('message', (gpus) => {
       resolve(gpus as Gpu[]);
     });
-    for (const end of ['error', 'close']) child.on(end, () => { resolve([]); }); // prettier-ignore
+    for (const end of ['error', 'close'])
+      child.on(end, () => {
+        clearTimeout(giveUp);
+        resolve([]);
+      });
   });
 }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { graphics } from 'systeminformation';
+import { childEnvironment } from '../core/child-environment';
 
 export interface Gpu {
   name: string;
@@ -23,7 +24,8 @@ export async function listGpus(): Promise<Gpu[]> {
 
 async function nvidiaGpus(): Promise<Gpu[]> {
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
-  const said = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
+  const options = { env: childEnvironment(), timeout: 10_000, killSignal: 'SIGKILL' } as const;
+  const said = await promisify(execFile)('nvidia-smi', query, options).catch(() => null);
   const lines = said?.stdout.split('\n').filter(Boolean) ?? [];
   return lines.map((line) => {
     const [name, memory, driver] = line.split(', ');

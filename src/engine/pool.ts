@@ -1,6 +1,7 @@
 // A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
+import { childEnvironment } from '../core/child-environment';
 import { SafeLoraError } from '../core/errors';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
@@ -17,7 +18,7 @@ export interface EngineOptions {
   workers?: number;
   /** For tests: elements of V that go through a device in one run at most. */
   largestBlock?: number;
-  /** What the children's environment has beside this process's own. */
+  /** What the children's environment has beside what they get of this process's own. */
   environment?: NodeJS.ProcessEnv;
   /** Leave the processor to others first: an editor must answer while the engine computes. */
   background?: boolean;
@@ -45,6 +46,12 @@ const MAX_WORKERS = 4;
 
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
+
+/**
+ * onnxruntime's builds can send usage data to Microsoft, and CUDA's products round their factors to ten bits (TF32) where nothing
+ * forbids it.
+ */
+const FORBIDDING = { ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' };
 
 /** So many processes compute on the processor, where nothing else is asked for. */
 export function cpuWorkers(): number {
@@ -205,7 +212,7 @@ class Child {
     this.process = fork(childPath, [], {
       serialization: 'advanced',
       execArgv: [],
-      env: { ...childEnvironment(), ...environment },
+      env: { ...childEnvironment(), ...FORBIDDING, ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     if (background && this.process.pid !== undefined) {
@@ -304,13 +311,4 @@ function ended(how: string, module: string, outOfMemory = false): SafeLoraError 
     'engine-failed',
     `The engine's process ${how} while it computed ${module}; nothing was written: ${advice}.`,
   );
-}
-
-/**
- * Without what an editor or a debugger set for its own processes. onnxruntime's builds can send usage data to Microsoft, and CUDA's
- * products round their factors to ten bits (TF32) where nothing forbids it.
- */
-function childEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('VSCODE_'));
-  return { ...Object.fromEntries(kept), ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' };
 }

@@ -10,12 +10,7 @@ import { Engine, type Job } from '../../src/engine/pool';
 import { type ModuleTask, valueOf } from '../../src/engine/protocol';
 import { measurePlans, type Progress } from '../../src/engine/run';
 import { childPath, sample } from '../fixtures/make';
-
-async function tasks(): Promise<ModuleTask[]> {
-  const [base, aligned] = [await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned'))];
-  const { modules } = makePlan(await openAdapter(join(sample, 'adapters', 'mixed-all')), base, aligned);
-  return modules.map(({ name, shape, weights, a, b }) => ({ name, shape, ...weights!, updates: [{ a, b }] }));
-}
+import { sampleTasks } from './tasks';
 
 function engineOf(workers: number): Engine {
   const engine = new Engine({ childPath, memory: 2 ** 29, workers });
@@ -35,7 +30,7 @@ function killOnly(engine: Engine): void {
 describe('the pool of children', () => {
   it('takes a module up again whose child died, once', async () => {
     const engine = engineOf(1);
-    const [task] = await tasks();
+    const [task] = await sampleTasks();
     const computed = engine.compute(task!);
     killOnly(engine);
     assert.ok(valueOf((await computed).updates[0]!).measurement.similarity! > 0);
@@ -43,7 +38,7 @@ describe('the pool of children', () => {
 
   it('gives a module up whose second child died, and computes the next', async () => {
     const engine = engineOf(1);
-    const [first, second] = await tasks();
+    const [first, second] = await sampleTasks();
     const computed = engine.compute(first!);
     const [pid] = engine.pids;
     killOnly(engine);
@@ -59,7 +54,7 @@ describe('the pool of children', () => {
 
   it('does not let a short job wait for the end of a long one', async () => {
     const engine = engineOf(1);
-    const all = await tasks();
+    const all = await sampleTasks();
     const [long, short]: Job[] = [{}, {}];
     const order: string[] = [];
     const run = (task: ModuleTask, job: Job, name: string): Promise<void> =>
@@ -72,7 +67,7 @@ describe('the pool of children', () => {
 
   it('rejects what is cancelled with the reason, at once, and goes on with others', async () => {
     const engine = engineOf(2);
-    const all = await tasks();
+    const all = await sampleTasks();
     const [given, kept]: Job[] = [{}, {}];
     const reason = new Error('given up');
     const pending = all.map((task) => engine.compute(task, given).then(() => null, (error: unknown) => error)); // prettier-ignore
