@@ -4,6 +4,7 @@ import { linkSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'nod
 import { readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TOLD_AFTER_MS } from './aborting';
 import { fileError } from './errors';
 import { parseObject } from './objects';
 
@@ -12,8 +13,6 @@ const BEAT_MS = 5_000;
 /** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
 const VOID_AFTER_MS = 60_000;
 const POLL_MS = 100;
-/** A wait that lasts longer is told to the user. */
-const TOLD_AFTER_MS = 2_000;
 
 /** Who has what is waited for. */
 export interface Holder {

@@ -1,6 +1,7 @@
 // The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
 import { InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
+import { beat } from './beats';
 import { ModuleEngine } from './module';
 import { type Failure, type FromChild, type Start, type ToChild } from './protocol';
 
@@ -14,6 +15,7 @@ function send(message: FromChild): void {
 async function answer(message: ToChild): Promise<void> {
   if (message.type === 'start') {
     start = message;
+    send({ type: 'ready' });
     return;
   }
   const { task } = message;
@@ -32,6 +34,7 @@ async function answer(message: ToChild): Promise<void> {
   }
 }
 
+beat(Number(process.argv[2]));
 process.on('message', (message: ToChild) => void answer(message));
 // The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
 process.on('SIGINT', () => undefined);

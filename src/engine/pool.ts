@@ -1,11 +1,21 @@
 // A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
+import { TOLD_AFTER_MS } from '../core/aborting';
 import { childEnvironment } from '../core/child-environment';
 import { SafeLoraError } from '../core/errors';
+import { BEAT_MS, BEAT_PIPE, MISSED_BEATS } from './beats';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
-import { type FromChild, type ModuleResult, type ModuleTask, type Start, type ToChild, valueOf } from './protocol';
+import {
+  type FromChild,
+  type ModuleResult,
+  type ModuleTask,
+  type Reply,
+  type Start,
+  type ToChild,
+  valueOf,
+} from './protocol';
 
 export interface EngineOptions {
   /** The built engine-child.js. */
@@ -24,6 +34,10 @@ export interface EngineOptions {
   background?: boolean;
   /** What the children write to standard error: native causes appear only there. */
   onStderr?: (text: string) => void;
+  /** What has been waited for for two seconds. */
+  onWait?: (text: string) => void;
+  /** For tests: milliseconds between two signs of life. */
+  beatMs?: number;
 }
 
 /** Modules that are computed, and given up, together. */
@@ -43,6 +57,9 @@ interface Pending {
 
 /** More children than this gain nothing: the walk is bound by memory bandwidth (three were no faster than two on two cores). */
 const MAX_WORKERS = 4;
+
+/** A process that waits in a driver is ended only when that answers: it is no longer waited for then. */
+const KILL_GRACE_MS = 5_000;
 
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
@@ -176,6 +193,7 @@ export class Engine {
     const start: Start = { provider, memory, ...(largestBlock === undefined ? {} : { largestBlock }) };
     const child: Child = new Child(this.options, start, {
       stderr: (text) => this.options.onStderr?.(text),
+      waiting: (pid) => this.options.onWait?.(`waiting for the engine's process ${pid} to start`),
       idle: () => {
         this.next();
       },
@@ -190,64 +208,74 @@ export class Engine {
   }
 }
 
+interface ChildEvents {
+  stderr: (text: string) => void;
+  /** It takes long to start. */
+  waiting: (pid: number) => void;
+  idle: () => void;
+  gone: () => void;
+  /** @returns whether the module under way is taken up by another */
+  died: (pending: Pending) => boolean;
+}
+
 class Child {
   /** Settles once it is gone. */
   readonly closed: Promise<void>;
   private readonly process: ChildProcess;
+  private readonly timers: NodeJS.Timeout[];
   private current: Pending | undefined;
   private stderr = '';
   private failure: Error | undefined;
+  /** Beats that should have come since the last sign of life. */
+  private missed = 0;
+  private settle!: () => void;
 
   constructor(
-    { childPath, background, environment }: EngineOptions,
+    { childPath, background, environment, beatMs = BEAT_MS }: EngineOptions,
     start: Start,
-    events: {
-      stderr: (text: string) => void;
-      idle: () => void;
-      gone: () => void;
-      /** @returns whether the module under way is taken up by another */
-      died: (pending: Pending) => boolean;
-    },
+    private readonly events: ChildEvents,
   ) {
-    this.process = fork(childPath, [], {
+    this.process = fork(childPath, [String(beatMs)], {
       serialization: 'advanced',
       execArgv: [],
       env: { ...childEnvironment(), ...FORBIDDING, ...environment },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });
-    if (background && this.process.pid !== undefined) {
+    const { pid } = this.process;
+    if (background && pid !== undefined) {
       try {
-        setPriority(this.process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+        setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
       } catch {
         // A child that is gone already reports itself; one that may not be lowered runs as it is.
       }
     }
+    this.closed = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    const slow = setTimeout(() => {
+      if (pid !== undefined) events.waiting(pid);
+    }, TOLD_AFTER_MS).unref();
+    // By this process's own beats, not by the clock: while the machine sleeps, or this process is stopped, none is missed.
+    const watch = setInterval(() => {
+      if (++this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${(MISSED_BEATS * beatMs) / 1000} seconds`);
+    }, beatMs).unref();
+    this.timers = [slow, watch];
+    this.process.stdio[BEAT_PIPE]?.on('data', () => (this.missed = 0));
     this.process.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-4000);
       events.stderr(chunk.toString());
     });
     this.process.on('message', (message: FromChild) => {
-      const pending = this.current;
-      this.current = undefined;
-      // A device may be lost, or a session broken: the next module begins in a process of its own.
-      if (!message.reply.ok && message.reply.error.code === 'engine-failed') this.kill();
-      try {
-        pending?.resolve(valueOf(message.reply));
-      } catch (error) {
-        pending?.reject(error as Error);
-      }
-      events.idle();
+      if (message.type === 'ready') clearTimeout(slow);
+      else this.finish(message.reply);
     });
-    this.closed = new Promise((resolve) => {
-      const close = (code: number | null, signal: NodeJS.Signals | null): void => {
-        this.close(code, signal, events);
-        resolve();
-      };
-      this.process.on('error', (error) => {
-        this.failure = error;
-        if (this.process.pid === undefined) close(null, null);
-      });
-      this.process.on('close', close);
+    this.process.on('error', (error) => {
+      this.failure = error;
+      if (pid === undefined) this.close('could not run');
+    });
+    this.process.on('close', (code, signal) => {
+      const how = signal ? `was ended by ${signal}` : `ended with status ${String(code)}`;
+      this.close(how, signal === 'SIGKILL');
     });
     this.send({ type: 'start', ...start });
   }
@@ -276,6 +304,10 @@ class Child {
       this.current = undefined;
     }
     this.process.kill('SIGKILL');
+    const grace = setTimeout(() => {
+      this.lose('did not end');
+    }, KILL_GRACE_MS);
+    this.timers.push(grace);
   }
 
   private send(message: ToChild): void {
@@ -283,25 +315,42 @@ class Child {
     this.process.send(message, () => undefined);
   }
 
-  private close(
-    code: number | null,
-    signal: NodeJS.Signals | null,
-    { gone, died }: { gone: () => void; died: (pending: Pending) => boolean },
-  ): void {
-    const how = this.failure
-      ? `could not run (${this.failure.message})`
-      : signal
-        ? `was ended by ${signal}`
-        : `ended with status ${String(code)}`;
-    const outOfMemory = signal === 'SIGKILL' || /heap out of memory|bad_alloc/i.test(this.stderr);
+  private finish(reply: Reply<ModuleResult>): void {
+    const pending = this.current;
+    this.current = undefined;
+    // A device may be lost, or a session broken: the next module begins in a process of its own.
+    if (!reply.ok && reply.error.code === 'engine-failed') this.kill();
+    try {
+      pending?.resolve(valueOf(reply));
+    } catch (error) {
+      pending?.reject(error as Error);
+    }
+    this.events.idle();
+  }
+
+  /** Ends it and does not wait for its end. */
+  private lose(how: string): void {
+    this.process.kill('SIGKILL');
+    this.process.unref();
+    for (const stream of this.process.stdio) stream?.destroy();
+    if (this.process.connected) this.process.disconnect();
+    this.close(how);
+  }
+
+  private close(how: string, wasKilled = false): void {
+    this.timers.forEach(clearTimeout);
+    const reason = this.failure ? `could not run (${this.failure.message})` : how;
+    const outOfMemory = wasKilled || /heap out of memory|bad_alloc/i.test(this.stderr);
     const said = this.stderr.trim().split('\n').at(-1);
-    if (this.current && !died(this.current)) {
-      this.current.reject(
-        ended(`${how}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, this.current.task.name, outOfMemory),
+    const pending = this.current;
+    this.current = undefined;
+    if (pending && !this.events.died(pending)) {
+      pending.reject(
+        ended(`${reason}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, pending.task.name, outOfMemory),
       );
     }
-    this.current = undefined;
-    gone();
+    this.events.gone();
+    this.settle();
   }
 }
 

@@ -57,7 +57,4 @@ export interface Start {
 
 export type ToChild = ({ type: 'start' } & Start) | { type: 'module'; task: ModuleTask };
 
-export interface FromChild {
-  type: 'result';
-  reply: Reply<ModuleResult>;
-}
+export type FromChild = { type: 'ready' } | { type: 'result'; reply: Reply<ModuleResult> };
