@@ -26,18 +26,12 @@ export type OnProgress = (done: number, total: number) => void;
  */
 export async function download(network: Network, offer: Offer, path: string, onProgress: OnProgress): Promise<void> {
   let furthest = Math.max(0, (await stampOf(path)).size);
-  let progressed = false;
-  await withRetries(
-    network,
-    async () => {
-      progressed = false;
-      await fetchRest(network, offer, path, (done, total) => {
-        progressed ||= done > furthest;
-        furthest = Math.max(furthest, done);
-        onProgress(done, total);
-      });
-    },
-    () => progressed,
+  await withRetries(network, (advance) =>
+    fetchRest(network, offer, path, (done, total) => {
+      advance.add(Math.max(0, done - furthest));
+      furthest = Math.max(furthest, done);
+      onProgress(done, total);
+    }),
   );
   await verify(network, offer, path);
 }
@@ -68,8 +62,10 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
     if (start === 0) await rm(path, { force: true });
     await rememberEtag(path, offer, reply.headers.get('etag'));
     const tooLong = (): Error => new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
+    let counted = start;
     const done = await append(path, start, offer.size, reply, tooLong, (count) => {
-      alive();
+      alive(count - counted);
+      counted = count;
       onProgress(count, offer.size);
     });
     if (done < offer.size) throw new RequestFailure(shownUrl(offer.url), 'the connection broke off', true);

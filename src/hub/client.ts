@@ -4,6 +4,7 @@ import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { append, contentRange } from '../network/append';
 import {
+  type Advance,
   type Network,
   parsedObject,
   readBytes,
@@ -107,9 +108,8 @@ export class HubClient {
   ): Promise<void> {
     const address = this.address(reference, file);
     const network = { ...this.access.line, signal };
-    let [done, progressed] = [has, false];
-    const attempt = async (): Promise<void> => {
-      progressed = false;
+    let done = has;
+    const attempt = async (advance: Advance): Promise<void> => {
       const known = this.places.get(address);
       const headers = {
         ...(known === undefined ? await this.authorization() : {}),
@@ -126,14 +126,15 @@ export class HubClient {
         if (new URL(at).origin !== new URL(address).origin) this.places.set(address, at);
         const tooLong = (): Error => new RequestFailure(shownUrl(at), 'sends more than was asked for', false);
         await append(path, done, length, reply, tooLong, (count) => {
-          alive();
-          [done, progressed] = [count, true];
+          alive(count - done);
+          advance.add(count - done);
+          done = count;
           onCount(count);
         });
         if (done < length) throw new RequestFailure(shownUrl(at), 'the connection broke off', true);
       });
     };
-    await this.explained(reference, () => withRetries(network, attempt, () => progressed));
+    await this.explained(reference, () => withRetries(network, attempt));
   }
 
   private address({ id, revision }: Reference, file: string): string {

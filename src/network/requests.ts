@@ -1,5 +1,6 @@
 // Requests for what is downloaded: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
 import { setTimeout as delay } from 'node:timers/promises';
+import { TOLD_AFTER_MS } from '../core/aborting';
 import { parseObject } from '../core/objects';
 
 /** What is used of a `fetch`; which one decides about proxies. */
@@ -19,8 +20,10 @@ export interface Network {
   signal: AbortSignal;
   /** Waits that long, in milliseconds; tests need not. */
   wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** A line is given up after so many milliseconds without a byte. */
+  /** A line is given up after so many milliseconds without a byte, or in which too few came. */
   stallAfter?: number;
+  /** What has been waited for for two seconds, or is going to be. */
+  onWait?: (text: string) => void;
 }
 
 /** What went wrong with one request. */
@@ -39,12 +42,31 @@ export class RequestFailure extends Error {
   }
 }
 
+/**
+ * Whether a try got so far that the next begins to count anew: then the line is bad, not dead. A server that sends a byte and breaks
+ * off, again and again, gets nowhere.
+ */
+export class Advance {
+  private readonly began = performance.now();
+  private bytes = 0;
+
+  add(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  get isEnough(): boolean {
+    return this.bytes >= LEAST_RATE * Math.max(1, (performance.now() - this.began) / 1000);
+  }
+}
+
 /** Failures in a row before giving up. */
 const TRIES = 4;
 const FIRST_WAIT_MS = 500;
 /** A server that asks for a longer pause is told to the user. */
 const MAX_WAIT_MS = 120_000;
 const STALL_MS = 60_000;
+/** Bytes a second, below the slowest modem. */
+const LEAST_RATE = 1000;
 const MAX_REDIRECTS = 5;
 /** Of a redirect or a refusal: a sentence. What is longer is not read. */
 const MAX_ASIDE_BYTES = 64_000;
@@ -59,20 +81,34 @@ export function shownUrl(url: string): string {
 /**
  * One request, from its start to the last byte that `use` reads.
  * @param headers of which `authorization` goes to the address's own origin and to no other
- * @param use is to call `alive` for each piece that it reads; `at` is where the redirects led
+ * @param use is to call `alive` for the bytes of each piece that it reads; `at` is where the redirects led
  * @throws RequestFailure, or the signal's reason
  */
 export async function request<T>(
-  { fetch, signal, stallAfter = STALL_MS }: Network,
+  { fetch, signal, stallAfter = STALL_MS, onWait }: Network,
   url: string,
   headers: Record<string, string>,
-  use: (reply: Reply, alive: () => void, at: string) => Promise<T>,
+  use: (reply: Reply, alive: (bytes: number) => void, at: string) => Promise<T>,
 ): Promise<T> {
   const { authorization, ...open } = headers;
   const stalled = new AbortController();
-  const timer = setTimeout(() => {
-    stalled.abort();
-  }, stallAfter);
+  const giveUp = (reason: string): void => {
+    stalled.abort(reason);
+  };
+  const seconds = stallAfter / 1000;
+  const timer = setTimeout(giveUp, stallAfter, `sent nothing for ${seconds} seconds`);
+  const slow = setTimeout(() => onWait?.(`waiting for ${new URL(at).host} to answer`), TOLD_AFTER_MS);
+  let rate: NodeJS.Timeout | undefined;
+  let bytes = 0;
+  const measure = (): void => {
+    if (bytes < LEAST_RATE * seconds)
+      giveUp(`sent ${Math.round(bytes / seconds)} bytes a second for ${seconds} seconds, fewer than ${LEAST_RATE}`);
+    bytes = 0;
+  };
+  const alive = (count: number): void => {
+    timer.refresh();
+    bytes += count;
+  };
   const either = AbortSignal.any([signal, stalled.signal]);
   let at = url;
   try {
@@ -82,7 +118,11 @@ export async function request<T>(
       const sent = isOwn ? { ...open, authorization } : open;
       const reply = await fetch(at, { headers: sent, redirect: 'manual', signal: either });
       const location = [301, 302, 303, 307, 308].includes(reply.status) ? reply.headers.get('location') : null;
-      if (location === null) return await use(reply, () => timer.refresh(), at);
+      if (location === null) {
+        clearTimeout(slow);
+        rate = setInterval(measure, stallAfter);
+        return await use(reply, alive, at);
+      }
       // Read to its end, so that the connection serves the next request.
       await readBytes(reply, MAX_ASIDE_BYTES);
       if (hops === MAX_REDIRECTS) throw new RequestFailure(shownUrl(url), 'is redirected without end', false);
@@ -91,22 +131,26 @@ export async function request<T>(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (stalled.signal.aborted)
-      throw new RequestFailure(shownUrl(at), `sent nothing for ${stallAfter / 1000} seconds`, true);
+    if (stalled.signal.aborted) throw new RequestFailure(shownUrl(at), String(stalled.signal.reason), true);
     throw networkFailure(at, error);
   } finally {
-    clearTimeout(timer);
+    for (const each of [timer, slow]) clearTimeout(each);
+    clearInterval(rate);
     // What nobody reads to its end is not sent to its end.
     stalled.abort();
   }
 }
 
 /** The whole of a short body; null where it is longer than allowed. */
-export async function readBytes({ body }: Reply, most: number, alive?: () => void): Promise<Uint8Array | null> {
+export async function readBytes(
+  { body }: Reply,
+  most: number,
+  alive?: (bytes: number) => void,
+): Promise<Uint8Array | null> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of body ?? []) {
-    alive?.();
+    alive?.(piece.length);
     size += piece.length;
     if (size > most) return null;
     pieces.push(piece);
@@ -183,23 +227,25 @@ function retryAfterOf(header: string | null): number | undefined {
 }
 
 /**
- * @param progressed whether the last try got further than any before it: then the line is slow or bad, not dead
+ * @param attempt is to add the bytes that it brings
  * @throws RequestFailure, or the signal's reason
  */
 export async function withRetries<T>(
-  { signal, wait = (milliseconds) => delay(milliseconds, undefined, { signal }) }: Network,
-  attempt: () => Promise<T>,
-  progressed: () => boolean = () => false,
+  { signal, wait = (milliseconds) => delay(milliseconds, undefined, { signal }), onWait }: Network,
+  attempt: (advance: Advance) => Promise<T>,
 ): Promise<T> {
   for (let failures = 1; ; failures++) {
+    const advance = new Advance();
     try {
-      return await attempt();
+      return await attempt(advance);
     } catch (error) {
       if (!(error instanceof RequestFailure) || !error.again) throw error;
-      if (progressed()) failures = 1;
+      if (advance.isEnough) failures = 1;
       if (failures === TRIES) throw error;
+      const pause = error.retryAfter ?? FIRST_WAIT_MS * 2 ** (failures - 1);
+      if (pause >= TOLD_AFTER_MS) onWait?.(`${error.message}; trying again in ${Math.ceil(pause / 1000)} seconds`);
       try {
-        await wait(error.retryAfter ?? FIRST_WAIT_MS * 2 ** (failures - 1), signal);
+        await wait(pause, signal);
       } finally {
         signal.throwIfAborted();
       }

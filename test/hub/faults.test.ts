@@ -119,6 +119,22 @@ describe('a tensor does not come', () => {
     assert.equal(cached(storage, /\.claim$/).length, 0);
   });
 
+  it('where it comes a byte at a time, for all that each comes in time', async () => {
+    const model = await hubOf({ stallAfter: 500 }).open(`hf://${BASE}`);
+    hub.turns = [{ kind: 'slow', piece: 1, pause: 20 }];
+    const { code, message } = await failureOf(fetchLarge(model));
+    assert.equal(code, 'hub-unreachable');
+    assert.match(message, /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: sent \d+ bytes a second for 0\.5 seconds, fewer than 1000; try again later, or with --offline\.$/); // prettier-ignore
+    assert.deepEqual(waits, [500, 1000, 2000]);
+  });
+
+  it('where each try brings a byte and breaks off', async () => {
+    const model = await hubOf().open(`hf://${BASE}`);
+    hub.turns = [{ kind: 'cut', after: 1 }];
+    assert.match((await failureOf(fetchLarge(model))).message, /broke off; try again later/);
+    assert.deepEqual(waits, [500, 1000, 2000]);
+  });
+
   it('where the server asks for more patience than anybody has', async () => {
     const model = await hubOf().open(`hf://${BASE}`);
     hub.turns = [{ kind: 'status', status: 429, headers: { 'retry-after': '3600' } }];
