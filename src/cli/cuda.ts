@@ -6,7 +6,7 @@ import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder 
 import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
 import { openLine } from './network';
-import { StatusLine } from './progress';
+import { notice, StatusLine } from './progress';
 
 export interface CudaInstall extends CudaArguments {
   storage: string;
@@ -28,7 +28,7 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
 
   async function fromFeed(): Promise<string> {
     const { fetch, close } = openLine();
-    const network: Network = { fetch, signal };
+    const network: Network = { fetch, signal, onWait: notice };
     const line = new StatusLine(process.stderr);
     try {
       const offer = await findOffer(target, network, feedIndex(process.env));

@@ -6,6 +6,7 @@ import { Hub } from '../hub/checkpoint';
 import { cacheLimit, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
 import { type Line, openLine } from './network';
+import { notice } from './progress';
 import { storageFolder } from './storage';
 
 export class Models {
@@ -13,7 +14,7 @@ export class Models {
   private readonly hub: Hub;
 
   /** @throws SafeLoraError */
-  constructor(offline: boolean) {
+  constructor({ offline, quiet }: { offline: boolean; quiet: boolean }) {
     const { env } = process;
     this.hub = new Hub({
       storage: storageFolder(env),
@@ -22,6 +23,7 @@ export class Models {
       endpoint: endpointOf(env),
       token: () => tokenOf(env),
       line: { fetch: this.line.fetch },
+      ...(quiet ? {} : { onNotice: notice }),
     });
   }
 

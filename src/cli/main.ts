@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { createColors } from 'picocolors';
 import { type Adapter } from '../core/adapter';
+import { announceWaits } from '../core/claims';
 import { companions } from '../core/companions';
 import { SafeLoraError, someNames } from '../core/errors';
 import { checkDestination, type Destination, removeUnfinished, writeFolder } from '../core/output';
@@ -30,7 +31,7 @@ import { doctorLines } from './doctor';
 import { Models, rememberPair, travelLines } from './hub';
 import { checkJsonTarget, writeJson } from './json';
 import { pairs } from './pairs';
-import { ProgressLine, StatusLine } from './progress';
+import { notice, ProgressLine, StatusLine } from './progress';
 import { withProposals } from './proposals';
 import { onEndingSignal } from './signals';
 import { storageFolder } from './storage';
@@ -59,6 +60,7 @@ let interrupt: AbortController | undefined;
 
 async function main(): Promise<void> {
   const args = await readArguments();
+  if (!('quiet' in args && args.quiet)) announceWaits(notice);
   switch (args.command) {
     case 'help':
       process.stdout.write(HELP);
@@ -90,11 +92,11 @@ async function readArguments(): Promise<Arguments> {
   }
 }
 
-async function withModels<T extends { offline: boolean }>(
+async function withModels<T extends { offline: boolean; quiet: boolean }>(
   args: T,
   work: (args: T, models: Models) => Promise<void>,
 ): Promise<void> {
-  const models = new Models(args.offline);
+  const models = new Models(args);
   try {
     await work(args, models);
   } finally {
@@ -175,7 +177,8 @@ async function measure(
 ): Promise<Outcome[]> {
   if (!quiet) for (const text of await travelLines(plans)) process.stderr.write(`${text}\n`);
   const line = new ProgressLine(process.stderr);
-  engine = new Engine({ childPath, memory, ...(await devices.process(provider)) });
+  const onWait = quiet ? {} : { onWait: notice };
+  engine = new Engine({ childPath, memory, ...onWait, ...(await devices.process(provider)) });
   try {
     await rememberPair(plans);
     return await measurePlans(plans, engine, {

@@ -1,7 +1,15 @@
-// One line on standard error that says how far the work is, where a person is watching.
+// Lines on standard error: how far the work is, where a person is watching, and what is waited for.
 import { bytesText } from '../core/bytes';
 import { type Fetched } from '../engine/fetching';
 import { type Progress } from '../engine/run';
+
+/** To the line's start, which is then empty. */
+const CLEAR = '\r\x1b[K';
+
+/** A line that stays, in place of one that is written over and over. */
+export function notice(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? CLEAR : ''}safe-lora: ${text}\n`);
+}
 
 /** A line that is written over and over. */
 export class StatusLine {
@@ -11,12 +19,12 @@ export class StatusLine {
 
   show(text: string): void {
     if (!this.stream.isTTY) return;
-    this.stream.write(`\r\x1b[K${text}`);
+    this.stream.write(CLEAR + text);
     this.shown = true;
   }
 
   clear(): void {
-    if (this.shown) this.stream.write('\r\x1b[K');
+    if (this.shown) this.stream.write(CLEAR);
     this.shown = false;
   }
 }

@@ -14,20 +14,18 @@ const BEAT_MS = 5_000;
 const VOID_AFTER_MS = 60_000;
 const POLL_MS = 100;
 
-/** Who has what is waited for. */
-export interface Holder {
-  /** Of the claim. */
-  path: string;
-  /** Undefined while the claim is being written. */
-  pid?: number;
-  host?: string;
-}
-
 /** Gives a claim back. */
 export type Release = () => void;
 
 /** What gives back those of this process, by their paths. */
 const held = new Map<string, Release>();
+
+let tell: (text: string) => void = () => undefined;
+
+/** @param listener is told once of each wait for another process that takes more than two seconds */
+export function announceWaits(listener: (text: string) => void): void {
+  tell = listener;
+}
 
 process.on('exit', () => {
   for (const release of held.values()) release();
@@ -142,15 +140,10 @@ async function removeVoid(path: string): Promise<void> {
 
 /**
  * Waits until nobody else has it.
- * @param onWait is called once where it takes more than two seconds
  * @throws SafeLoraError where it cannot be written; the signal's reason
  */
-export async function claimInTurn(
-  path: string,
-  signal?: AbortSignal,
-  onWait?: (holder: Holder) => void,
-): Promise<Release> {
-  return (await claimWhile(path, () => Promise.resolve(true), signal, onWait))!;
+export async function claimInTurn(path: string, signal?: AbortSignal): Promise<Release> {
+  return (await claimWhile(path, () => Promise.resolve(true), signal))!;
 }
 
 /**
@@ -162,25 +155,25 @@ export async function claimWhile(
   path: string,
   isWanted: () => Promise<boolean>,
   signal?: AbortSignal,
-  onWait?: (holder: Holder) => void,
 ): Promise<Release | null> {
   const began = performance.now();
-  let tell = onWait;
+  let isTold = false;
   for (;;) {
     signal?.throwIfAborted();
     const claimed = await tryClaim(path);
     if (typeof claimed === 'function') return claimed;
     if (!(await isWanted())) return null;
-    if (tell && performance.now() - began > TOLD_AFTER_MS) {
-      tell(holderOf(path, claimed));
-      tell = undefined;
+    if (!isTold && performance.now() - began > TOLD_AFTER_MS) {
+      tell(`waiting for ${holderText(claimed)}, which holds ${path}`);
+      isTold = true;
     }
     await delay(POLL_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
   }
 }
 
-function holderOf(path: string, { pid, host }: Record<string, unknown>): Holder {
-  return { path, ...(typeof pid === 'number' ? { pid } : {}), ...(typeof host === 'string' ? { host } : {}) };
+function holderText({ pid, host }: Record<string, unknown>): string {
+  if (typeof pid !== 'number') return 'another process';
+  return host === machine || typeof host !== 'string' ? `process ${pid}` : `process ${pid} on ${host.split(' ')[0]!}`;
 }
 
 /** True for another process that lives. */

@@ -77,6 +77,9 @@ export class EngineService extends Disposable {
         onStderr: (text) => {
           this.log.warn(`engine: ${text.trimEnd()}`);
         },
+        onWait: (text) => {
+          this.log.info(text);
+        },
       });
       this.engines.set(provider, engine);
     }

@@ -1,5 +1,6 @@
 // The extension's start: makes the parts and wires them; the work is theirs.
 import * as vscode from 'vscode';
+import { announceWaits } from '../core/claims';
 import { EditorActions } from './actions';
 import { WorkspaceAdapters } from './adapters';
 import { Commands } from './commands';
@@ -32,6 +33,9 @@ import { StatusBar } from './views/status-bar';
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
+  announceWaits((text) => {
+    log.info(text);
+  });
   const engine = new EngineService(context.extensionPath, context.globalStorageUri.fsPath, log);
   const hub = new HubService(context.globalStorageUri.fsPath, context.secrets, log);
   const models = new ModelPairs(hub);

@@ -28,7 +28,7 @@ export class HubService extends Disposable {
   constructor(
     private readonly storage: string,
     private readonly secrets: vscode.SecretStorage,
-    log: vscode.LogOutputChannel,
+    private readonly log: vscode.LogOutputChannel,
   ) {
     super();
     this._register(vscode.commands.registerCommand(commands.setHubToken, () => reporting(log, () => this.setToken())));
@@ -58,6 +58,10 @@ export class HubService extends Disposable {
     return this.hub().card(id);
   }
 
+  private readonly notice = (text: string): void => {
+    this.log.warn(`hub: ${text}`);
+  };
+
   private hub(): Hub {
     this.opened ??= this.make(isOffline(process.env));
     return this.opened;
@@ -72,6 +76,7 @@ export class HubService extends Disposable {
       endpoint: endpointOf(env),
       token: async () => (await this.secrets.get(SECRET)) ?? tokenOf(env),
       line: { fetch: editorFetch },
+      onNotice: this.notice,
     });
   }
 

@@ -1,18 +1,21 @@
 // What came from the hub, on disk: for each commit of a model its headers, and each tensor in a file of its own, made once among all
-// processes, gone on with where it was broken off, and the least recently used evicted where the whole grows too large.
+// processes, gone on with where it was broken off, held against its checksum before it is used, and the least recently used evicted
+// where the whole grows too large.
 //
 //     hub/lock                         while somebody reserves or evicts
 //     hub/uses/N                       claims: the tensors that a running job needs
 //     hub/models/ORG--NAME/refs/REV    the commit that a branch or a tag was last
-//     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; .part beside them is unfinished, .claim in work
+//     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; beside them .sha256 is the checksum, .part what is
+//                                      unfinished, .claim in work
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { claim, claimInTurn, claimWhile, readClaim } from '../core/claims';
 import { fileError, unwritable } from '../core/errors';
-import { parseObject } from '../core/objects';
 import { stampOf } from '../core/files';
+import { isObject } from '../core/objects';
 import { replaceFile, sync } from '../core/replace';
+import { Checksums, sealed, type Soundness, SUM, sumOf, unsealed, writeSum } from './checksums';
 import { isCommit } from './reference';
 import { type ModelInfo } from './client';
 
@@ -20,6 +23,24 @@ import { type ModelInfo } from './client';
 export interface CachedFile {
   path: string;
   length: number;
+}
+
+/** A file that is made where it is not there. */
+export interface Making {
+  path: string;
+  /** What it is, for people. */
+  what: string;
+  /** Of the file while it is unfinished. */
+  isWhole: (part: string) => Promise<boolean>;
+  /** Is to fill the file that it is given, which may hold the beginning. */
+  make: (part: string) => Promise<void>;
+  /** Is called now and then while another process makes it. */
+  waiting?: (part: string) => Promise<void>;
+}
+
+export interface CacheEvents {
+  /** What was cached cannot be trusted and is to be fetched again; throws where it cannot be. */
+  onUnsound?: (path: string, what: string, why: Exclude<Soundness, 'sound' | 'absent'>) => void;
 }
 
 /** Of a folder. */
@@ -38,6 +59,7 @@ let uses = 0;
 
 export class HubCache {
   private readonly root: string;
+  private readonly checksums = new Checksums();
 
   /**
    * @param storage shared by the processes of a user
@@ -46,6 +68,7 @@ export class HubCache {
   constructor(
     storage: string,
     private readonly limit: number,
+    private readonly events: CacheEvents = {},
   ) {
     this.root = join(storage, 'hub');
   }
@@ -56,16 +79,14 @@ export class HubCache {
   }
 
   async info(id: string, commit: string): Promise<ModelInfo | null> {
-    const value = parseObject(await readFile(this.infoFile(id, commit), 'utf8').catch(() => undefined));
-    const sizes = Object.entries(value?.sizes ?? {});
-    if (value?.commit !== commit || !sizes.every(([, size]) => Number.isSafeInteger(size))) return null;
-    return { commit, sizes: new Map(sizes as [string, number][]) };
+    const { sizes } = (await this.unsealed(this.infoFile(id, commit), `the list of files of ${id}`)) ?? {};
+    return isObject(sizes) ? { commit, sizes: new Map(Object.entries(sizes) as [string, number][]) } : null;
   }
 
   /** @returns null where it was never looked up */
   async commitOf(id: string, revision: string): Promise<string | null> {
-    const commit = await readFile(this.refFile(id, revision), 'utf8').catch(() => '');
-    return isCommit(commit) ? commit : null;
+    const { commit } = (await this.unsealed(this.refFile(id, revision), `the commit of ${id}@${revision}`)) ?? {};
+    return typeof commit === 'string' && isCommit(commit) ? commit : null;
   }
 
   async keepInfo(id: string, revision: string, { commit, sizes }: ModelInfo): Promise<void> {
@@ -75,38 +96,32 @@ export class HubCache {
       await replaceFile(path, (temporary) => writeFile(temporary, text));
     };
     await this.alone(async () => {
-      await write(this.infoFile(id, commit), JSON.stringify({ commit, sizes: Object.fromEntries(sizes) }));
-      if (!isCommit(revision)) await write(this.refFile(id, revision), commit);
+      await write(this.infoFile(id, commit), sealed({ commit, sizes: Object.fromEntries(sizes) }));
+      if (!isCommit(revision)) await write(this.refFile(id, revision), sealed({ commit }));
     });
   }
 
   /**
-   * Makes a file where it is not there, this process or another that is at it already.
-   * @param isWhole of the file itself
-   * @param make is to fill the file that it is given, which may hold the beginning
-   * @param waiting is called now and then while another process makes it
+   * Makes a file where it is not there or is not what was cached, this process or another that is at it already.
    * @throws SafeLoraError, or the signal's reason; what was made of it then stays
    */
-  async ensure(
-    path: string,
-    isWhole: (path: string) => Promise<boolean>,
-    make: (part: string) => Promise<void>,
-    signal: AbortSignal,
-    waiting: (part: string) => Promise<void> = () => Promise.resolve(),
-  ): Promise<void> {
-    if (await isWhole(path)) return;
+  async ensure({ path, what, isWhole, make, waiting }: Making, signal: AbortSignal): Promise<void> {
+    const isSound = async (): Promise<boolean> => (await this.checksums.check(path)) === 'sound';
+    if (await isSound()) return;
     await makeFolder(dirname(path));
     const part = path + PART;
     const isWanted = async (): Promise<boolean> => {
-      await waiting(part);
-      return !(await isWhole(path));
+      await waiting?.(part);
+      return !(await isSound());
     };
     const release = await claimWhile(path + CLAIM, isWanted, signal);
     if (release === null) return;
     try {
-      if (await isWhole(path)) return;
+      const found = await this.checksums.check(path);
+      if (found === 'sound') return;
+      if (found !== 'absent') this.events.onUnsound?.(path, what, found);
       await make(part);
-      await place(part, path, isWhole);
+      await this.place(part, path, isWhole);
     } finally {
       release();
     }
@@ -114,8 +129,7 @@ export class HubCache {
 
   /** Bytes that are there of a file, or of its beginning. */
   async has({ path, length }: CachedFile): Promise<number> {
-    const { size } = await stampOf(path);
-    if (size === length) return length;
+    if ((await stampOf(path)).size === length && (await sumOf(path)) !== null) return length;
     return Math.min(length, Math.max(0, (await stampOf(path + PART)).size));
   }
 
@@ -130,7 +144,9 @@ export class HubCache {
     const names = files.map((file) => relative(this.root, file.path));
     const release = await this.alone(() => Promise.resolve(claim(path, { files: names }))).catch(unwritable(path));
     const now = new Date();
-    for (const file of files) await utimes(file.path, now, now).catch(() => undefined);
+    // The time of use only: that of the change says that the bytes are still those that were checked.
+    const touch = async (at: string): Promise<void> => utimes(at, now, (await stat(at)).mtime);
+    for (const file of files) await touch(file.path).catch(() => undefined);
     return async () => {
       release();
       await this.evict(0);
@@ -175,7 +191,7 @@ export class HubCache {
       for (const { path, size } of entries.sort((a, b) => a.used - b.used)) {
         if (total <= this.limit) return;
         if (used.has(relative(this.root, path).replace(PART, ''))) continue;
-        await rm(path, { force: true }).catch(() => undefined);
+        for (const file of [path, path + SUM]) await rm(file, { force: true }).catch(() => undefined);
         total -= size;
       }
     });
@@ -204,6 +220,29 @@ export class HubCache {
     }
   }
 
+  /** Of a small file; null where there is none that can be trusted. */
+  private async unsealed(path: string, what: string): Promise<Record<string, unknown> | null> {
+    const text = await readFile(path, 'utf8').catch(() => null);
+    if (text === null) return null;
+    const found = unsealed(text);
+    if (typeof found !== 'string') return found;
+    this.events.onUnsound?.(path, what, found);
+    return null;
+  }
+
+  /** Puts a finished file under its name: after a crash there is a whole one under it or none. */
+  private async place(part: string, path: string, isWhole: Making['isWhole']): Promise<void> {
+    try {
+      await sync(part);
+      if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');
+      await writeSum(path, part);
+      await rename(part, path);
+    } catch (error) {
+      // A process whose claim was taken for void may have done the same, with the same bytes.
+      if ((await this.checksums.check(path)) !== 'sound') throw fileError(part, error, 'write');
+    }
+  }
+
   private modelFolder(id: string): string {
     return join(this.root, 'models', id.replace('/', '--'));
   }
@@ -222,24 +261,12 @@ export function cacheName(kind: 'text' | 'header' | 'tensor', ...of: readonly (s
   return `${createHash('sha256').update(of.join('\0')).digest('hex').slice(0, 40)}.${kind}`;
 }
 
-/** Puts a finished file under its name: after a crash there is a whole one under it or none. */
-async function place(part: string, path: string, isWhole: (path: string) => Promise<boolean>): Promise<void> {
-  try {
-    await sync(part);
-    if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');
-    await rename(part, path);
-  } catch (error) {
-    // A process whose claim was taken for void may have done the same, with the same bytes.
-    if (!(await isWhole(path))) throw fileError(part, error, 'write');
-  }
-}
-
 async function tensorsIn(folder: string): Promise<Entry[]> {
   const names = (await namesIn(folder)).filter((name) => name.endsWith(TENSOR) || name.endsWith(TENSOR + PART));
   const entries = await Promise.all(
     names.map(async (name): Promise<Entry[]> => {
       const path = join(folder, name);
-      return stat(path).then(({ size, mtimeMs }) => [{ path, size, used: mtimeMs }], () => []); // prettier-ignore
+      return stat(path).then(({ size, atimeMs, mtimeMs }) => [{ path, size, used: Math.max(atimeMs, mtimeMs) }], () => []); // prettier-ignore
     }),
   );
   return entries.flat();

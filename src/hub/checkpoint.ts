@@ -1,6 +1,6 @@
 // A model on the hub as the same Checkpoint that a folder gives: its headers are read by ranges, its tensors come when they are needed.
 import { rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   type Checkpoint,
   type ModelFiles,
@@ -18,7 +18,7 @@ import {
   type SafetensorsFile,
   type TensorInfo,
 } from '../core/safetensors';
-import { cacheName, HubCache } from './cache';
+import { cacheName, HubCache, type Making } from './cache';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
 import { DEFAULT_REVISION, isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
 
@@ -29,12 +29,16 @@ export interface HubOptions extends HubAccess {
   limit: number;
   /** Nothing is sent; what is not in the cache is an error. */
   offline: boolean;
+  /** What the user may want to know: long waits, and what of the cache was damaged and is fetched again. */
+  onNotice?: (text: string) => void;
 }
 
 /** The header of a shard of 5 GB has 10 to 60 kB: mostly one request gets it. */
 const MOST_SPECULATIVE_BYTES = 65_536;
 /** Of a file, so that what was read for nothing does not count. */
 const SPECULATIVE_SHARE = 0.001;
+/** Requests that go side by side wait for the same host. */
+const TOLD_AGAIN_AFTER_MS = 60_000;
 const CARD = 'README.md';
 /** Cards of many languages have 100 kB. */
 const MOST_CARD_BYTES = 2 ** 20;
@@ -43,10 +47,20 @@ const MOST_CARD_BYTES = 2 ** 20;
 export class Hub {
   private readonly cache: HubCache;
   private readonly client: HubClient;
+  /** When each text was told. */
+  private readonly told = new Map<string, number>();
 
   constructor(private readonly options: HubOptions) {
-    this.cache = new HubCache(options.storage, options.limit);
-    this.client = new HubClient(options);
+    this.cache = new HubCache(options.storage, options.limit, {
+      onUnsound: (path, what, why) => {
+        if (options.offline) throw unsoundOffline(path, what, why);
+        this.tell(unsoundText(path, what, why));
+      },
+    });
+    const onWait = (text: string): void => {
+      this.tell(text);
+    };
+    this.client = new HubClient({ ...options, line: { ...options.line, onWait } });
   }
 
   /**
@@ -74,6 +88,13 @@ export class Hub {
     if (size === undefined || size > MOST_CARD_BYTES) return null;
     const bytes = await this.client.file({ id, revision: commit }, CARD, size, signal);
     return new TextDecoder().decode(bytes);
+  }
+
+  private tell(text: string): void {
+    const now = performance.now();
+    if (now - (this.told.get(text) ?? -Infinity) < TOLD_AGAIN_AFTER_MS) return;
+    this.told.set(text, now);
+    this.options.onNotice?.(text);
   }
 
   private async look(reference: Reference, signal: AbortSignal): Promise<ModelInfo> {
@@ -141,17 +162,19 @@ class HubModel implements ModelFiles {
     const size = this.sizeOf(file);
     if (size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
     const path = join(this.folder, cacheName('text', file));
-    const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === size;
     const { signal } = this;
-    await this.cache.ensure(
+    const making: Making = {
       path,
-      isWhole,
-      async (part) => {
+      what: this.place(file),
+      isWhole: async (part) => (await stampOf(part)).size === size,
+      make: async (part) => {
         const bytes = await this.online(file).file(this.pinned, file, size, signal);
         await writeFile(part, bytes).catch(unwritable(part));
+        // What is refused is not kept: another answer may be better.
+        await readJsonObject(part, refuse);
       },
-      signal,
-    );
+    };
+    await this.cache.ensure(making, signal);
     return readJsonObject(path, refuse);
   }
 
@@ -211,8 +234,10 @@ class HubModel implements ModelFiles {
       const length = (await lengthAt(part)) ?? headerLength(new Uint8Array(), first, shown);
       if (length > first) await get(first, length);
       else await truncate(part, length).catch(unwritable(part));
+      // What is refused is not kept: another answer may be better.
+      parseHeader(await ReadableFile.with(part, (opened) => opened.read(8, length - 8)), size, shown);
     };
-    await this.cache.ensure(path, isWhole, make, signal);
+    await this.cache.ensure({ path, what: shown, isWhole, make }, signal);
     return ReadableFile.with(path, (opened) => opened.read(0, opened.size));
   }
 
@@ -254,9 +279,8 @@ class HubModel implements ModelFiles {
       const client = this.online(`${span.file}: ${tensor.name}`);
       await client.range(this.pinned, span, this.sizeOf(span.file), part, has, signal, (done) => onBytes?.(done));
     };
-    await this.cache.ensure(path, isWhole, make, signal, async (part) => {
-      onBytes?.(Math.max(0, (await stampOf(part)).size));
-    });
+    const waiting = async (part: string): Promise<void> => onBytes?.(Math.max(0, (await stampOf(part)).size));
+    await this.cache.ensure({ path, what: `${this.place(span.file)}: ${tensor.name}`, isWhole, make, waiting }, signal);
     onBytes?.(length);
   }
 
@@ -270,6 +294,25 @@ class HubModel implements ModelFiles {
     if (size !== undefined) return size;
     throw new SafeLoraError('hub-missing', `${this.place(file)}: the hub does not list it; check the model's files.`);
   }
+}
+
+const unsoundness = {
+  damaged: 'does not match its checksum',
+  unchecked: 'was cached by an earlier version, without checksums',
+};
+
+/** An earlier version's files are told of together. */
+function unsoundText(path: string, what: string, why: keyof typeof unsoundness): string {
+  return why === 'damaged'
+    ? `${path}: ${unsoundness[why]}; ${what} is fetched again`
+    : `${dirname(path)}: ${unsoundness[why]}; what is needed of it is fetched again`;
+}
+
+function unsoundOffline(path: string, what: string, why: keyof typeof unsoundness): SafeLoraError {
+  return new SafeLoraError(
+    'hub-offline',
+    `${path}: ${unsoundness[why]}, and offline ${what} is not fetched again; run it once without --offline or HF_HUB_OFFLINE.`,
+  );
 }
 
 function notCached(reference: Reference, what: string): SafeLoraError {

@@ -243,7 +243,7 @@ export async function withRetries<T>(
       if (advance.isEnough) failures = 1;
       if (failures === TRIES) throw error;
       const pause = error.retryAfter ?? FIRST_WAIT_MS * 2 ** (failures - 1);
-      if (pause >= TOLD_AFTER_MS) onWait?.(`${error.message}; trying again in ${Math.ceil(pause / 1000)} seconds`);
+      if (pause > TOLD_AFTER_MS) onWait?.(`${error.message}; trying again in ${Math.ceil(pause / 1000)} seconds`);
       try {
         await wait(pause, signal);
       } finally {

@@ -1,6 +1,6 @@
 // A hub, and a line to it, that fail in every way: what is gone on with, what is refused and in which words, and where the token goes.
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
@@ -164,6 +164,71 @@ describe('a tensor does not come', () => {
     const { code, message } = await failureOf(hubOf().open(`hf://${BASE}`));
     assert.equal(code, 'hub-answer');
     assert.match(message, /is of another commit, f{40}; /);
+  });
+});
+
+describe('what is refused is not kept', () => {
+  it('neither a header that is none, nor a configuration', async () => {
+    hub.turns = [{ kind: 'garbage' }];
+    const { code, message } = await failureOf(hubOf().open(`hf://${BASE}`));
+    assert.equal(code, 'safetensors-format');
+    assert.match(message, /^hf:\/\/toy\/base: model\.safetensors: /);
+    hub.turns = [{ kind: 'whole' }];
+    const config = readFileSync(join(sample, 'aligned', 'config.json'));
+    hub.replace(ALIGNED, 'config.json', Buffer.from('<html>'.padEnd(config.length)));
+    assert.equal((await failureOf(hubOf().open(`hf://${ALIGNED}`))).code, 'model-config');
+    hub.replace(ALIGNED, 'config.json', config);
+    for (const id of [BASE, ALIGNED]) assert.equal((await hubOf().open(`hf://${id}`)).name, id);
+  });
+});
+
+describe('a long wait is told', () => {
+  const told: string[] = [];
+  const onNotice = (text: string): void => void told.push(text);
+  beforeEach(() => {
+    told.length = 0;
+  });
+
+  it('for an answer, with the host', async () => {
+    const model = await hubOf({ onNotice }).open(`hf://${BASE}`);
+    assert.deepEqual(told, []);
+    hub.latency = 2500;
+    await fetchLarge(model);
+    assert.match(told.join('\n'), /^waiting for 127\.0\.0\.1:\d+ to answer$/);
+  });
+
+  it('for another try, with the reason', async () => {
+    const model = await hubOf({ onNotice }).open(`hf://${BASE}`);
+    hub.turns = [{ kind: 'status', status: 503, headers: { 'retry-after': '119' } }, { kind: 'whole' }];
+    await fetchLarge(model);
+    assert.match(told.join('\n'), /^http:\S+: the server answers 503 and asks for 119 seconds of patience; trying again in 119 seconds$/); // prettier-ignore
+  });
+
+  it('for another process, with its claim', async () => {
+    const release = (text: string): void => {
+      onNotice(text);
+      rmSync(claim);
+    };
+    const model = await hubOf({ onNotice: release }).open(`hf://${BASE}`);
+    const claim = `${large(model).path}.claim`;
+    writeFileSync(claim, JSON.stringify({ pid: 7, host: 'elsewhere' }));
+    await fetchLarge(model);
+    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which holds ${claim}`]);
+  });
+
+  it('on standard error, unless only errors are wanted', async () => {
+    for (const [more, expected] of [
+      [
+        [],
+        /^safe-lora: http:\S+: the server answers 503 and asks for 3 seconds of patience; trying again in 3 seconds\n/,
+      ],
+      [['--quiet'], /^$/],
+    ] as const) {
+      hub.hubTurns = [{ kind: 'status', status: 503, headers: { 'retry-after': '3' } }, { kind: 'whole' }];
+      const { status, stderr } = await inspect(environment(hub, storage), [...models(), ...more]);
+      assert.equal(status, 0);
+      assert.match(stderr, expected);
+    }
   });
 });
 

@@ -58,6 +58,13 @@ async function warm(): Promise<void> {
   hub.asked.length = 0;
 }
 
+/** Changes one bit in the middle of a file. */
+function flip(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
 describe('a pair on the hub', () => {
   it('has the numbers of the same pair on disk, bit for bit, for hardly more bytes than are needed', async () => {
     const { status, stderr, report } = await inspect(env);
@@ -278,6 +285,53 @@ describe('the cache', () => {
     const { report } = await inspect(env);
     assert.deepEqual(numbers(report), numbers(fromDisk));
     assert.ok(hub.weightRequests.length >= 3 && hub.weightRequests.length <= 4, `${hub.weightRequests.length}`);
+  });
+
+  it('fetches anew what was changed in any kind of its files, and says which', async () => {
+    await warm();
+    const changed = [/\.tensor$/, /\.header$/, /\.text$/, /info\.json$/].map((kind) => cached(storage, kind)[0]!);
+    changed.forEach(flip);
+    const pinned = models(`hf://${BASE}@${hub.commit(BASE)}`, `hf://${ALIGNED}@${hub.commit(ALIGNED)}`);
+    const { report, stderr } = await inspect(env, pinned);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    const told = stderr.split('\n').filter((line) => line.includes('does not match its checksum; '));
+    assert.deepEqual(told.map((line) => line.slice('safe-lora: '.length, line.indexOf(': does not'))).sort(), changed.sort()); // prettier-ignore
+    assert.match(stderr, /\.tensor: does not match its checksum; hf:\/\/toy\/\w+: \S+\.safetensors: model\.\S+ is fetched again\n/); // prettier-ignore
+    // A tensor, and a header in two parts.
+    assert.ok(hub.weightRequests.length <= 3, `${hub.weightRequests.length}`);
+    hub.asked.length = 0;
+    assert.doesNotMatch((await inspect(env, offline(pinned))).stderr, /checksum/);
+    assert.deepEqual(hub.asked, []);
+  });
+
+  it('says offline which file was changed', async () => {
+    for (const kind of [/\.tensor$/, /\.header$/, /\.text$/, /info\.json$/, /refs\/main$/]) {
+      await warm();
+      const [path] = cached(storage, kind);
+      flip(path!);
+      const { status, stdout, stderr } = await inspect(env, offline([...models(), '--quiet']));
+      assert.deepEqual([status, stdout], [1, '']);
+      assert.match(stderr, /^safe-lora: [^\n]+: does not match its checksum, and offline [^\n]+ is not fetched again; run it once without --offline or HF_HUB_OFFLINE\.\n$/); // prettier-ignore
+      assert.ok(stderr.includes(path!), stderr);
+    }
+    assert.deepEqual(hub.asked, []);
+  });
+
+  it('fetches anew what an earlier version cached without checksums, and says so once a model', async () => {
+    await warm();
+    for (const path of cached(storage, /\.sha256$/)) rmSync(path);
+    for (const path of cached(storage, /info\.json$|refs\/main$/)) {
+      const { sha256, ...content } = JSON.parse(readFileSync(path, 'utf8')) as { sha256: string; commit: string };
+      assert.match(sha256, /^[0-9a-f]{64}$/);
+      writeFileSync(path, path.endsWith('main') ? content.commit : JSON.stringify(content));
+    }
+    const without = await inspect(env, offline(models()));
+    assert.match(without.stderr, /^safe-lora: \S+: was cached by an earlier version, without checksums, and offline /);
+    const { report, stderr } = await inspect(env);
+    assert.deepEqual(numbers(report), numbers(fromDisk));
+    assert.equal(stderr.match(/was cached by an earlier version, without checksums; what is needed/g)?.length, 2);
+    assert.match(stderr, /hf:\/\/toy\/base: 2\.2 MB of 2\.3 MB to fetch; 0 bytes cached\n/);
+    assert.ok(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0) >= needed.weights);
   });
 
   it('evicts what was not used for the longest time, and nothing that a run needs', async () => {

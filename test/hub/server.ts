@@ -22,6 +22,8 @@ export type Turn =
   | { kind: 'long'; by: number }
   /** Says and sends the part that begins so many bytes later. */
   | { kind: 'shifted'; by: number }
+  /** The right part by its own word, of other bytes. */
+  | { kind: 'garbage' }
   | { kind: 'no-ranges' };
 
 export interface Asked {
@@ -208,7 +210,8 @@ export class HubServer {
     const [first, last] = ranged ? [Number(from) + shift, Number(to) + shift] : [0, bytes.length - 1];
     const missing = turn.kind === 'short' ? turn.by : 0;
     const more = turn.kind === 'long' ? turn.by : 0;
-    const body = Buffer.concat([bytes.subarray(first, last + 1 - missing), Buffer.alloc(more)]);
+    const part = bytes.subarray(first, last + 1 - missing);
+    const body = Buffer.concat([turn.kind === 'garbage' ? Buffer.alloc(part.length, 0x21) : part, Buffer.alloc(more)]);
     response.writeHead(ranged ? 206 : 200, {
       'content-length': body.length,
       etag: etagOf(bytes),

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node
 import { basename, join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { claim, claimInTurn, claimWhile, type Holder, machine, readClaim } from '../../src/core/claims';
+import { announceWaits, claim, claimInTurn, claimWhile, machine, readClaim } from '../../src/core/claims';
 import { temporaryFolder } from '../fixtures/make';
 
 const folder = temporaryFolder();
@@ -60,22 +60,19 @@ describe('a claim', () => {
     rmSync(path);
   });
 
-  it('says once who has it where that takes long', async () => {
-    leave({ pid: 7, host: 'elsewhere', files: [] });
-    const told: Holder[] = [];
+  it('is told once where it is waited for long', async () => {
+    const told: string[] = [];
+    announceWaits((text) => told.push(text));
+    leave({ pid: 7, host: 'elsewhere pid:[1]', files: [] });
     let asked = 0;
     const isWanted = (): Promise<boolean> => {
       // Some more turns show that nothing is said twice.
       if (told.length > 0 && ++asked === 3) rmSync(path);
       return Promise.resolve(true);
     };
-    const release = await claimWhile(path, isWanted, undefined, (holder) => told.push(holder));
-    release?.();
-    assert.deepEqual(told, [{ path, pid: 7, host: 'elsewhere' }]);
-  });
-
-  it('says nothing where it is free', async () => {
-    const release = await claimInTurn(path, undefined, () => assert.fail('nobody has it'));
-    release();
+    (await claimWhile(path, isWanted))?.();
+    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which holds ${path}`]);
+    (await claimInTurn(path))();
+    assert.equal(told.length, 1, 'nothing is said where it is free');
   });
 });
