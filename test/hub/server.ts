@@ -24,6 +24,8 @@ export type Turn =
   | { kind: 'shifted'; by: number }
   /** The right part by its own word, of other bytes. */
   | { kind: 'garbage' }
+  /** Whatever a hostile host answers. */
+  | { kind: 'raw'; answer: (response: ServerResponse, asked: Asked) => void }
   | { kind: 'no-ranges' };
 
 export interface Asked {
@@ -49,6 +51,8 @@ interface Model {
 export class HubServer {
   readonly asked: Asked[] = [];
   readonly endpoint: string;
+  /** Of the second host. */
+  readonly other: string;
   turns: Turn[] = [{ kind: 'whole' }];
   /** Of the hub itself, before the answer. */
   hubTurns: Turn[] = [{ kind: 'whole' }];
@@ -72,6 +76,7 @@ export class HubServer {
     private readonly models: Map<string, Model>,
   ) {
     this.endpoint = origin(hub);
+    this.other = origin(cdn);
   }
 
   /** @param folders by repository id */
@@ -134,6 +139,10 @@ export class HubServer {
     const turn = next(this.hubTurns);
     if (turn.kind === 'status') {
       end(asked, response, turn.status, turn.headers ?? {}, 'not now');
+      return;
+    }
+    if (turn.kind === 'raw') {
+      turn.answer(response, asked);
       return;
     }
     if (turn.kind === 'cut') {
@@ -201,6 +210,10 @@ export class HubServer {
     const turn = next(this.turns);
     if (turn.kind === 'status') {
       end(asked, response, turn.status, turn.headers ?? {}, 'not now');
+      return;
+    }
+    if (turn.kind === 'raw') {
+      turn.answer(response, asked);
       return;
     }
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(asked.range ?? '') ?? [];
