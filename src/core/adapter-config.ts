@@ -1,9 +1,9 @@
 // adapter_config.json as PEFT reads it: what scales B·A, and every setting by which the update would be more or less than B·A.
 import { join } from 'node:path';
-import { type Notice, SafeLoraError } from './errors';
-import { jsonObjectOf, kindOf, readJsonBytes } from './files';
+import { type Notice, quoted, SafeLoraError, shown, someNames } from './errors';
+import { jsonCaps, jsonObjectOf, kindOf, readJsonBytes } from './files';
 import { isObject } from './objects';
-import { endingPattern, firstFitting, PatternError, type PythonPattern, wholePattern } from './patterns';
+import { endingPattern, firstFitting, isPlain, PatternError, type PythonPattern, wholePattern } from './patterns';
 
 export const CONFIG_FILE = 'adapter_config.json';
 
@@ -57,7 +57,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
       `${path}: ${reason}; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
     );
   if ((await kindOf(path)) === null) throw refuse('is missing');
-  const bytes = await readJsonBytes(path, refuse);
+  const bytes = await readJsonBytes(path, jsonCaps.configuration, refuse);
   const raw = jsonObjectOf(bytes, refuse);
   refuseUnsupported(path, raw);
   checkTargetPattern(path, raw.target_modules);
@@ -86,6 +86,15 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
 const isRank = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
 const isScale = (value: number): boolean => Number.isFinite(value) && value !== 0;
 
+/** Characters of a name or a path: Linux has none that is longer. */
+const MAX_TEXT = 4096;
+/** Names of modules in one setting; PEFT itself shortens a list of more than twenty to common ends. */
+const MAX_NAMES = 50_000;
+/** EVA writes one for each linear layer: 882 for a model of 405B, some 7,000 for one of experts. */
+const MAX_PATTERNS = 10_000;
+/** Characters of all patterns of one setting that are more than names; translating them takes some microseconds each. */
+const MAX_EXPRESSIONS = 20_000;
+
 /** Settings with their types checked. */
 class SettingReader {
   constructor(
@@ -109,7 +118,9 @@ class SettingReader {
 
   text(key: string): string | null {
     const value = this.raw[key];
-    return typeof value === 'string' && value !== '' ? value : null;
+    if (typeof value !== 'string' || value === '') return null;
+    if (value.length > MAX_TEXT) throw this.refuse(`${key} is longer than ${MAX_TEXT} characters (${shown(value)})`);
+    return value;
   }
 
   names(key: string): string[] {
@@ -117,22 +128,27 @@ class SettingReader {
     const list = typeof value === 'string' ? [value] : value;
     if (!Array.isArray(list) || !list.every((item) => typeof item === 'string'))
       throw this.refuse(`${key} is neither a string nor a list of strings`);
+    if (list.length > MAX_NAMES) throw this.refuse(`${key} has ${list.length} entries, more than ${MAX_NAMES}`);
     return list;
   }
 
   patterns(key: string, isValid: (value: number) => boolean, what: string): ModulePatterns {
     const value = this.raw[key] ?? {};
     if (!isObject(value)) throw this.refuse(`${key} is not an object`);
-    const patterns = Object.entries(value).map(([pattern, setting]) => {
-      if (typeof setting !== 'number' || !isValid(setting)) throw this.refuse(`${key} gives ${pattern} not ${what}`);
+    const entries = Object.entries(value);
+    if (entries.length > MAX_PATTERNS)
+      throw this.refuse(`${key} has ${entries.length} entries, more than ${MAX_PATTERNS}`);
+    const length = entries.reduce((sum, [pattern]) => sum + (isPlain(pattern) ? 0 : pattern.length), 0);
+    if (length > MAX_EXPRESSIONS)
+      throw this.refuse(`${key} holds ${length} characters of regular expressions, more than ${MAX_EXPRESSIONS}`);
+    const patterns = entries.map(([pattern, setting]) => {
+      if (typeof setting !== 'number' || !isValid(setting))
+        throw this.refuse(`${key} gives ${shown(pattern)} not ${what}`);
       return [translated(this.path, key, pattern, endingPattern), setting] as const;
     });
     return { key, patterns };
   }
 }
-
-/** Characters of a pattern that a message repeats. */
-const MOST_SHOWN = 200;
 
 /** A pattern of whole names, where it is neither a list nor the word for all linear layers. */
 function checkTargetPattern(path: string, target: unknown): void {
@@ -151,23 +167,26 @@ function translated(
     if (!(error instanceof PatternError)) throw error;
     throw new SafeLoraError(
       'adapter-config',
-      `${path}: ${key} holds ${JSON.stringify(pattern.slice(0, MOST_SHOWN))}, which ${error.message}; write the names of the modules instead.`,
+      `${path}: ${key} holds ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
     );
   }
 }
 
 /**
  * What a pattern of the configuration gives each module, else null.
+ * @param deadline see `matchingDeadline`
  * @throws SafeLoraError where matching takes too long
  */
 export function numbersOf(
   names: readonly string[],
   path: string,
   { key, patterns }: ModulePatterns,
+  deadline: number,
 ): (number | null)[] {
   const fitting = firstFitting(
     patterns.map(([pattern]) => pattern),
     names,
+    deadline,
   );
   if (fitting) return fitting.map((pattern) => patterns[pattern]?.[1] ?? null);
   throw new SafeLoraError(
@@ -222,7 +241,7 @@ function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>)
   if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') {
     throw new SafeLoraError(
       'not-lora',
-      `${path}: peft_type is ${JSON.stringify(type ?? null)}, not "LORA"; Safe LoRA is defined for LoRA updates only; convert it with peft.save_as_lora (PEFT 0.19 or newer) where PEFT can.`,
+      `${path}: peft_type is ${valueText(type)}, not "LORA"; Safe LoRA is defined for LoRA updates only; convert it with peft.save_as_lora (PEFT 0.19 or newer) where PEFT can.`,
     );
   }
   const refuse = (what: string, next: string): SafeLoraError =>
@@ -231,10 +250,16 @@ function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>)
   const init = raw.init_lora_weights;
   if (typeof init === 'string' && CHANGED_BASE.test(init)) {
     throw refuse(
-      `init_lora_weights is "${init}", so that B·A is an update to a changed base model`,
+      `init_lora_weights is ${quoted(init)}, so that B·A is an update to a changed base model`,
       'save it converted, with save_pretrained(DIR, path_initial_model_for_weight_conversion=INITIAL_DIR)',
     );
   }
+}
+
+function valueText(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  return JSON.stringify(value ?? null);
 }
 
 function isSet(value: unknown): boolean {
@@ -261,13 +286,15 @@ function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
       modules: [],
     });
   }
-  const unknown = Object.keys(raw).filter((key) => !KNOWN.has(key) && !(key in UNSUPPORTED) && isSet(raw[key]));
+  const unknown = Object.keys(raw).filter(
+    (key) => !KNOWN.has(key) && !Object.hasOwn(UNSUPPORTED, key) && isSet(raw[key]),
+  );
   const init = raw.init_lora_weights;
-  if (typeof init === 'string' && !PLAIN_START.test(init)) unknown.push(`init_lora_weights "${init}"`);
+  if (typeof init === 'string' && !PLAIN_START.test(init)) unknown.push(`init_lora_weights ${quoted(init)}`);
   if (unknown.length > 0) {
     notices.push({
       code: 'setting-unknown',
-      message: `${CONFIG_FILE} has settings that are not known here, and the update is taken as B·A: ${unknown.join(', ')}.`,
+      message: `${CONFIG_FILE} has settings that are not known here, and the update is taken as B·A: ${someNames(unknown)}.`,
       modules: [],
     });
   }

@@ -1,8 +1,9 @@
 // The tensors of an adapter's file: pairs of lora_A and lora_B, what lies beside them, and whether PEFT would find them by their names.
 import { type AdapterConfig } from './adapter-config';
 import { isFloatDtype } from './dtype';
-import { type Notice, SafeLoraError, someNames } from './errors';
+import { type Notice, shown, SafeLoraError, someNames } from './errors';
 import { formatOfTensors } from './formats';
+import { NameMatcher } from './name-matcher';
 import { appendTo } from './objects';
 import { type SafetensorsFile, type TensorInfo } from './safetensors';
 import { isOutputHead, withoutTrainingWrappers } from './weight-names';
@@ -77,7 +78,7 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
   const found = new Map<string, Sides>();
   for (const { name, side, tensor } of loras) {
     const sides = found.get(name) ?? {};
-    if (sides[side]) throw malformed(file, `holds lora_${side} of ${name} twice`);
+    if (sides[side]) throw malformed(file, `holds lora_${side} of ${shown(name)} twice`);
     sides[side] = tensor;
     found.set(name, sides);
   }
@@ -99,7 +100,7 @@ const VARIANTS: readonly (readonly [part: string, what: string, next: string])[]
 
 function refuseVariants(file: SafetensorsFile): void {
   const refuse = (key: string, what: string, next: string): SafeLoraError =>
-    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${key}, ${what}; ${next}.`);
+    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${shown(key)}, ${what}; ${next}.`);
   for (const key of file.tensors.keys()) {
     for (const [part, what, next] of VARIANTS) if (key.includes(part)) throw refuse(key, what, next);
     if (key.endsWith('.bias') && key.includes('.lora_B.'))
@@ -181,19 +182,19 @@ function checkedPair(
   a: TensorInfo | undefined,
   b: TensorInfo | undefined,
 ): LoraPair {
-  if (!a || !b) throw malformed(file, `holds only lora_${a ? 'A' : 'B'} of ${name}`);
+  if (!a || !b) throw malformed(file, `holds only lora_${a ? 'A' : 'B'} of ${shown(name)}`);
   for (const tensor of [a, b]) {
     if (!isFloatDtype(tensor.dtype)) {
       throw new SafeLoraError(
         'unsupported-dtype',
-        `${file.path}: ${tensor.name} is ${tensor.dtype}; F64, F32, F16 and BF16 are read: save the adapter in one of them.`,
+        `${file.path}: ${shown(tensor.name)} is ${tensor.dtype}; F64, F32, F16 and BF16 are read: save the adapter in one of them.`,
       );
     }
   }
   if (a.shape[0] !== b.shape[1])
     throw malformed(
       file,
-      `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}] of ${name} do not multiply`,
+      `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}] of ${shown(name)} do not multiply`,
     );
   return { name, a, b };
 }
@@ -201,9 +202,10 @@ function checkedPair(
 /** What the file holds beside the LoRA pairs is part of the adapter's behaviour, and no projection reaches it. */
 function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig): Notice[] {
   const groups = new Map<string, string[]>();
+  const saved = new NameMatcher(config.modulesToSave);
   for (const tensor of tensors) {
     const name = withoutPrefix(tensor.name);
-    appendTo(groups, groupOf(name, config), name);
+    appendTo(groups, groupOf(name, saved, config), name);
   }
   const notices = [...groups].map(([group, modules]): Notice => ({
     code: 'adapter-not-covered',
@@ -221,15 +223,15 @@ function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig)
   return notices;
 }
 
-function groupOf(name: string, { modulesToSave, tiesWeights }: AdapterConfig): string {
-  const parts = name.split('.');
-  if (name.includes('.modules_to_save.') || modulesToSave.some((module) => `.${name}`.includes(`.${module}.`)))
+function groupOf(name: string, saved: NameMatcher, { tiesWeights }: AdapterConfig): string {
+  const owner = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+  if (name.includes('.modules_to_save.') || saved.occursIn(owner))
     return 'whole modules trained with the adapter (modules_to_save)';
   if (name.includes('token_adapter.') || name.includes('trainable_tokens_'))
     return 'trained tokens (trainable_token_indices)';
   if (name.includes('lora_embedding_')) return 'LoRA on an embedding';
   if (name.includes('.base_layer.')) return "whole weights that PEFT loads over the model's own";
-  if (parts.at(-1) === 'bias') return 'trained biases';
+  if (/(?:^|\.)bias$/.test(name)) return 'trained biases';
   const module = parseKey(name)?.name;
   if (module === undefined) return 'other tensors';
   return tiesWeights && isOutputHead(module)
@@ -257,7 +259,7 @@ export function notLoaded(names: string[], total: number, example: readonly [str
   return [
     {
       code: 'names-not-loaded',
-      message: `The adapter does nothing for ${which}, neither as it is nor projected: PEFT does not find the tensors by their names (${someNames(names)}). Rename them with safetensors.torch.load_file and save_file, for example ${example[0]} to ${example[1]}.`,
+      message: `The adapter does nothing for ${which}, neither as it is nor projected: PEFT does not find the tensors by their names (${someNames(names)}). Rename them with safetensors.torch.load_file and save_file, for example ${shown(example[0])} to ${shown(example[1])}.`,
       modules: names,
     },
   ];

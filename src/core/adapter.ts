@@ -9,6 +9,7 @@ import { formatOfAdapterFiles } from './formats';
 import { folderName } from './model-names';
 import { targeted } from './naming';
 import { belongTo, openOriginals, type Originals } from './originals';
+import { matchingDeadline } from './patterns';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { asides } from './replace';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -90,21 +91,23 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const projected = new Set(provenance?.modules ?? []);
   const names = pairs.map(({ name }) => name);
   if (names.filter((name) => projected.has(name)).length < projected.size) throw unknownProjection(file);
-  const alphas = numbersOf(names, config.path, config.alphaPattern);
+  const deadline = matchingDeadline();
+  const alphas = numbersOf(names, config.path, config.alphaPattern, deadline);
+  const ranks = numbersOf(names, config.path, config.rankPattern, deadline);
   const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
     const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;
     const scale = loraScale(alphas[i] ?? config.alpha, rank, config.useRslora);
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
-  notices.push(...targetNotices(config, names, notices), ...rankNotices(config, names, modules));
+  notices.push(...targetNotices(config, names, notices), ...rankNotices(config.rank, ranks, modules));
   return {
     path: folder,
     realPath,
     name: folderName(realPath),
     file,
     configBytes: config.bytes,
-    rank: config.rank ?? Math.max(...modules.map((module) => module.rank)),
+    rank: config.rank ?? modules.reduce((most, module) => Math.max(most, module.rank), 0),
     alpha: config.alpha,
     targetModules: config.targetModules,
     fanInFanOut: config.fanInFanOut,
@@ -191,15 +194,19 @@ async function adaptersInside(folder: string): Promise<string[]> {
 }
 
 /** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */
-function rankNotices(config: AdapterConfig, names: readonly string[], modules: readonly LoraModule[]): Notice[] {
-  const ranks = numbersOf(names, config.path, config.rankPattern).map((rank) => rank ?? config.rank);
-  const wrong = modules.filter(({ rank }, i) => (ranks[i] ?? rank) !== rank);
+function rankNotices(
+  usual: number | null,
+  ranks: readonly (number | null)[],
+  modules: readonly LoraModule[],
+): Notice[] {
+  const given = modules.map(({ rank }, i) => ranks[i] ?? usual ?? rank);
+  const wrong = modules.filter(({ rank }, i) => given[i] !== rank);
   const [first] = wrong;
   if (!first) return [];
   return [
     {
       code: 'rank-differs',
-      message: `${CONFIG_FILE} gives another rank than the file's tensors have, so that PEFT cannot load it: ${ranks[names.indexOf(first.name)]!} instead of ${first.rank} at ${someNames(wrong.map(({ name }) => name))}.`,
+      message: `${CONFIG_FILE} gives another rank than the file's tensors have, so that PEFT cannot load it: ${given[modules.indexOf(first)]!} instead of ${first.rank} at ${someNames(wrong.map(({ name }) => name))}.`,
       modules: wrong.map(({ name }) => name),
     },
   ];
@@ -224,7 +231,8 @@ function targetNotices(
   others: readonly Notice[],
 ): Notice[] {
   if (!targetsAreList || hasExclusions || others.some(({ code }) => code === 'adapter-not-covered')) return [];
-  const absent = targetModules.filter((target) => targeted(names, target, true).size === 0);
+  const present = targeted(names, targetModules, true);
+  const absent = targetModules.filter((target) => !present.has(target));
   if (absent.length === 0) return [];
   return [
     {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fileError, SafeLoraError } from './errors';
-import { kindOf, readJsonObject } from './files';
+import { fileError, SafeLoraError, shown } from './errors';
+import { jsonCaps, kindOf, readJsonObject } from './files';
 import { formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
 import { appendTo, isObject } from './objects';
@@ -70,7 +70,8 @@ export interface ModelFiles {
   has(file: string): Promise<boolean>;
   /** Names of files, and of folders where they are known. */
   list(): Promise<string[]>;
-  json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
+  /** @param most bytes, see `jsonCaps` */
+  json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
   open(file: string): Promise<SafetensorsFile>;
 }
 
@@ -93,7 +94,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     place: (file) => join(path, file),
     has: async (file) => (await kindOf(join(path, file))) !== null,
     list: () => readdir(path),
-    json: (file, refuse) => readJsonObject(join(path, file), refuse),
+    json: (file, most, refuse) => readJsonObject(join(path, file), most, refuse),
     open: (file) => openSafetensors(join(path, file)),
   };
   return { ...(await readCheckpoint(files)), realPath };
@@ -111,7 +112,7 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
       if (other)
         throw new SafeLoraError(
           'model-index',
-          `${placeOf(tensor)}: tensor ${tensorName} is also in ${placeOf(other)}; download the model again.`,
+          `${placeOf(tensor)}: tensor ${shown(tensorName)} is also in ${placeOf(other)}; download the model again.`,
         );
       tensors.set(tensorName, tensor);
     }
@@ -127,6 +128,7 @@ async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
   const path = model.place('config.json');
   return model.json(
     'config.json',
+    jsonCaps.configuration,
     (reason) => new SafeLoraError('model-config', `${path}: ${reason}; download the model again.`),
   );
 }
@@ -167,20 +169,20 @@ async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
 async function openShards(model: ModelFiles): Promise<OpenedFiles> {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('model-index', `${model.place(INDEX_FILE)}: ${reason}; download the model again.`);
-  const weightMap = (await model.json(INDEX_FILE, refuse)).weight_map;
+  const weightMap = (await model.json(INDEX_FILE, jsonCaps.index, refuse)).weight_map;
   if (!isObject(weightMap)) throw refuse('has no weight_map');
   const names = new Map<string, string[]>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
-    if (typeof shard !== 'string') throw refuse(`gives no file for tensor ${tensor}`);
+    if (typeof shard !== 'string') throw refuse(`gives no file for tensor ${shown(tensor)}`);
     if (shard !== basename(shard) || shard.includes('\\') || shard === '' || shard === '.' || shard === '..') {
-      throw refuse(`names a file outside its folder (${shard})`);
+      throw refuse(`names a file outside its folder (${shown(shard)})`);
     }
     appendTo(names, shard, tensor);
   }
   const files: SafetensorsFile[] = [];
   const absent = new Map<string, string>();
   for (const shard of [...names.keys()].sort()) {
-    if (!(await model.has(shard))) throw refuse(`names the shard ${shard}, which is not there`);
+    if (!(await model.has(shard))) throw refuse(`names the shard ${shown(shard)}, which is not there`);
     const file = await model.open(shard);
     for (const tensor of names.get(shard)!) if (!file.tensors.has(tensor)) absent.set(tensor, shard);
     files.push(file);

@@ -1,13 +1,14 @@
 // The floating-point dtypes of safetensors weights: exact decoding to double, and rounding to nearest even on the way back.
 
 /** Bits an element of every dtype that the format names (safetensors, `Dtype` in tensor.rs). */
-export const dtypeBits: Readonly<Record<string, number>> = {
-  BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8,
-  F4: 4, F6_E2M3: 6, F6_E3M2: 6,
-  I16: 16, U16: 16, F16: 16, BF16: 16,
-  I32: 32, U32: 32, F32: 32,
-  I64: 64, U64: 64, F64: 64, C64: 64,
-}; // prettier-ignore
+export const dtypeBits: ReadonlyMap<string, number> = new Map([
+  ['BOOL', 8], ['U8', 8], ['I8', 8],
+  ['F8_E5M2', 8], ['F8_E4M3', 8], ['F8_E8M0', 8], ['F8_E4M3FNUZ', 8], ['F8_E5M2FNUZ', 8],
+  ['F4', 4], ['F6_E2M3', 6], ['F6_E3M2', 6],
+  ['I16', 16], ['U16', 16], ['F16', 16], ['BF16', 16],
+  ['I32', 32], ['U32', 32], ['F32', 32],
+  ['I64', 64], ['U64', 64], ['F64', 64], ['C64', 64],
+]); // prettier-ignore
 
 export const floatDtypes = ['F64', 'F32', 'F16', 'BF16'] as const;
 export type FloatDtype = (typeof floatDtypes)[number];
@@ -17,7 +18,7 @@ export function isFloatDtype(dtype: string): dtype is FloatDtype {
 }
 
 export function bytesPerElement(dtype: FloatDtype): number {
-  return dtypeBits[dtype]! / 8;
+  return dtypeBits.get(dtype)! / 8;
 }
 
 const scratch = new DataView(new ArrayBuffer(8));

@@ -99,14 +99,37 @@ export class SafeLoraError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message.replace(/\s*\n\s*/g, ' '), options);
+    super(oneLine(message), options);
   }
+}
+
+function oneLine(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim());
+  return withoutControls(lines.filter((line) => line !== '').join(' '));
+}
+
+/** Names from files may hold what a terminal would obey. */
+function withoutControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, '�');
+}
+
+/** Characters of a name or a value that a message repeats: more than those of any published model's names. */
+const MOST_SHOWN = 200;
+
+/** A name or a value from a file as a message repeats it, however long it is there. */
+export function shown(text: string): string {
+  return withoutControls(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
+}
+
+/** The same in quotation marks, with escapes as in JSON. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
 }
 
 /** Up to five names, then how many more there are. */
 export function someNames(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+  const few = names.slice(0, 5).map(shown).join(', ');
+  return names.length > 5 ? `${few} and ${names.length - 5} more` : few;
 }
 
 /** A file is no longer the one that was opened. */

@@ -114,20 +114,41 @@ export function truncated(path: string, needed: number, found: number): SafeLora
   );
 }
 
-/** Largest JSON text read whole (a configuration or an index): the largest index of a public model is about 10 MB. */
-export const MAX_JSON_BYTES = 100_000_000;
+/**
+ * Largest JSON texts read whole, in bytes. In memory a hostile one takes up to forty times as many, and parsing holds the process up.
+ */
+export const jsonCaps = {
+  /** Published configurations have up to some 100 kB: lists of layers that are not quantised, or of labels. */
+  configuration: 1_000_000,
+  /** One line a tensor: the largest of a public model has some 20 MB. */
+  index: 100_000_000,
+} as const;
 
-/** Reads a JSON file whose top must be an object. */
-export async function readJsonObject(
-  path: string,
-  refuse: (reason: string) => SafeLoraError,
-): Promise<Record<string, unknown>> {
-  return jsonObjectOf(await readJsonBytes(path, refuse), refuse);
+/** @throws what `refuse` makes where a JSON text of that size is not read */
+export function refuseLargeJson(size: number, most: number, refuse: (reason: string) => SafeLoraError): void {
+  if (size > most) throw refuse(`has ${size} bytes, more than the ${most} that are read of such a file`);
 }
 
-export function readJsonBytes(path: string, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array> {
+/**
+ * Reads a JSON file whose top must be an object.
+ * @param most bytes of it, see `jsonCaps`
+ */
+export async function readJsonObject(
+  path: string,
+  most: number,
+  refuse: (reason: string) => SafeLoraError,
+): Promise<Record<string, unknown>> {
+  return jsonObjectOf(await readJsonBytes(path, most, refuse), refuse);
+}
+
+/** @param most bytes of it */
+export function readJsonBytes(
+  path: string,
+  most: number,
+  refuse: (reason: string) => SafeLoraError,
+): Promise<Uint8Array> {
   return ReadableFile.with(path, async (file) => {
-    if (file.size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
+    refuseLargeJson(file.size, most, refuse);
     return file.read(0, file.size);
   });
 }

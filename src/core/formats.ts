@@ -40,7 +40,7 @@ const TENSOR_NAMES: Table = [
   [/^blk\.\d+\.[\w.]+\.lora_[ab]$/, 'the names of llama.cpp (blk.N)', TO_PEFT],
   [/\.lora_[ab]\.weight$/, 'the names of torchtune (lora_a.weight, lora_b.weight)', TO_PEFT],
   [/\.lora_[ab]$/, 'the names of MLX (lora_a, lora_b)', TO_PEFT],
-  [/adapter.*\.linear_(?:in|out)\.weight$/, 'the names of NeMo (linear_in, linear_out)', TO_PEFT],
+  [/^(?=.*adapter).*\.linear_(?:in|out)\.weight$/, 'the names of NeMo (linear_in, linear_out)', TO_PEFT],
   [
     /\.(?:hada_w[12]|lokr_w[12]|lora_E|vera_lambda|oft_r|boft_r|ia3_l)|^prompt_embeddings$/i,
     'the tensors of another method than LoRA',

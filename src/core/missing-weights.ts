@@ -136,6 +136,7 @@ function alikeIn(module: string, { checkpoint }: WeightResolver): Reason {
   if (layers.size > 0 && !layers.has(Number(layer)))
     return { why: `it has ${layers.size} layers of such weights, none of them layer ${layer}`, next: GIVE_TRAINED_ON };
   const alike =
-    names.find((name) => name.endsWith(`.${last}.weight`)) ?? names.find((name) => /\.\d+\..*weight$/.test(name));
+    names.find((name) => name.endsWith(`.${last}.weight`)) ??
+    names.find((name) => name.endsWith('weight') && /\.\d+\./.test(name));
   return { why: alike === undefined ? null : `its weights are named like ${alike}`, next: GIVE_TRAINED_ON };
 }

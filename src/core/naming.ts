@@ -1,4 +1,6 @@
 // Names of an adapter's modules: where in the model each sits, their order, and which of them a target means.
+import { NameMatcher } from './name-matcher';
+import { appendTo } from './objects';
 import { firstFitting, PatternError, wholePattern } from './patterns';
 import { isIndex } from './weight-names';
 
@@ -14,14 +16,27 @@ export interface Position {
 }
 
 /**
- * The modules that PEFT adapts for an entry of `target_modules`: in a list an entry is a name or its end, alone it is a pattern of
- * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). None where the pattern cannot be used.
+ * The modules that PEFT adapts, by the entries of `target_modules`: in a list an entry is a name or its end, alone it is a pattern of
+ * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). An entry without modules, and a pattern that cannot be
+ * used, is not in the result.
  */
-export function targeted(modules: readonly string[], entry: string, inList: boolean): Set<string> {
-  if (inList) return new Set(modules.filter((name) => name === entry || name.endsWith(`.${entry}`)));
-  if (entry === 'all-linear') return new Set(modules);
-  const fitting = fittingPattern(entry, modules);
-  return new Set(modules.filter((_, i) => fitting?.[i] === 0));
+export function targeted(
+  modules: readonly string[],
+  entries: readonly string[],
+  inList: boolean,
+): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  if (inList) {
+    const ends = new NameMatcher(entries);
+    for (const name of modules) for (const entry of ends.endsOf(name)) appendTo(found, entry, name);
+    return found;
+  }
+  for (const entry of entries) {
+    const fitting = entry === 'all-linear' ? modules.map(() => 0) : fittingPattern(entry, modules);
+    const names = modules.filter((_, i) => fitting?.[i] === 0);
+    if (names.length > 0) found.set(entry, names);
+  }
+  return found;
 }
 
 function fittingPattern(entry: string, modules: readonly string[]): number[] | null {
@@ -35,65 +50,96 @@ function fittingPattern(entry: string, modules: readonly string[]): number[] | n
 
 const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 'audio_tower', 'language_model'];
 
+/** A module's name, taken apart. */
+interface Draft {
+  name: string;
+  stack: string | null;
+  layer: number | null;
+  expert: number | null;
+  /** What follows the layer's number, without the expert's. */
+  tail: string[];
+  /** The same as one text. */
+  whole: string;
+  /** Equal for modules of the same layer. */
+  cell: string;
+}
+
 /** Reads the positions of all of an adapter's modules, since how long a kind's name must be depends on its neighbours. */
 export function positions(names: readonly string[]): Map<string, Position> {
-  const drafts = names.map((name) => {
-    const parts = name.split('.');
-    const layerAt = parts.findIndex(isIndex);
-    const expertAt = parts.findIndex(
-      (part, index) => index > layerAt && isIndex(part) && /experts?$/.test(parts[index - 1]!),
-    );
-    const head = layerAt < 0 ? parts : parts.slice(0, layerAt);
-    return {
-      name,
-      stack: head.find((part) => STACKS.includes(part)) ?? null,
-      layer: layerAt < 0 ? null : Number(parts[layerAt]),
-      expert: expertAt < 0 ? null : Number(parts[expertAt]),
-      tail: parts.filter((_, index) => index > layerAt && index !== expertAt),
-    };
-  });
-  const lengths = new Map(drafts.map(({ name }) => [name, 1]));
-  const kindOf = (draft: (typeof drafts)[number]): string => draft.tail.slice(-lengths.get(draft.name)!).join('.');
-  // A kind that means two weights of any layer is lengthened in every layer, so that a kind is one column throughout.
-  for (let lengthened = true; lengthened;) {
-    lengthened = false;
-    const seen = new Map<string, string>();
-    const unclear = new Set<string>();
-    for (const draft of drafts) {
-      const cell = JSON.stringify([draft.stack, draft.layer, kindOf(draft)]);
-      const whole = draft.tail.join('.');
-      if ((seen.get(cell) ?? whole) !== whole) unclear.add(kindOf(draft));
-      seen.set(cell, whole);
-    }
-    for (const draft of drafts.filter((candidate) => unclear.has(kindOf(candidate)))) {
-      const length = lengths.get(draft.name)!;
-      if (length === draft.tail.length) continue;
-      lengths.set(draft.name, length + 1);
-      lengthened = true;
-    }
-  }
+  const drafts = names.map(draftOf);
+  const kinds = kindsOf(drafts);
   return new Map(
-    drafts.map((draft) => [
-      draft.name,
-      { stack: draft.stack, layer: draft.layer, kind: kindOf(draft), expert: draft.expert },
-    ]),
+    drafts.map(({ name, stack, layer, expert }) => [name, { stack, layer, kind: kinds.get(name)!, expert }]),
   );
 }
 
-const KIND_ORDER = [
-  /^(?:q|q_proj|query)$/,
-  /^(?:k|k_proj|key)$/,
-  /^(?:v|v_proj|value)$/,
-  /^(?:o|o_proj|out_proj)$/,
-  /^gate_proj$/,
-  /^up_proj$/,
-  /^down_proj$/,
-];
+function draftOf(name: string): Draft {
+  const parts = name.split('.');
+  const layerAt = parts.findIndex(isIndex);
+  const expertAt = parts.findIndex(
+    (part, index) => index > layerAt && isIndex(part) && /experts?$/.test(parts[index - 1]!),
+  );
+  const head = layerAt < 0 ? parts : parts.slice(0, layerAt);
+  const tail = parts.filter((_, index) => index > layerAt && index !== expertAt);
+  const stack = head.find((part) => STACKS.includes(part)) ?? null;
+  const layer = layerAt < 0 ? null : Number(parts[layerAt]);
+  const expert = expertAt < 0 ? null : Number(parts[expertAt]);
+  return { name, stack, layer, expert, tail, whole: tail.join('.'), cell: JSON.stringify([stack, layer]) };
+}
+
+/**
+ * The kinds by the modules' names. A kind that means two weights of any layer is lengthened in every layer, so that a kind is one column
+ * throughout. Each part of a name is looked at once.
+ */
+function kindsOf(drafts: readonly Draft[]): Map<string, string> {
+  const kinds = new Map<string, string>();
+  /** Modules whose names end in the same parts, as many as `length`. */
+  const waiting = sortedOut(drafts, 1);
+  for (let group = waiting.pop(); group; group = waiting.pop()) {
+    const { members, length } = group;
+    if (isClear(members)) {
+      for (const { name, tail } of members) kinds.set(name, tail.slice(-length).join('.'));
+      continue;
+    }
+    for (const { name, tail, whole } of members) if (tail.length <= length) kinds.set(name, whole);
+    const longer = members.filter(({ tail }) => tail.length > length);
+    for (const next of sortedOut(longer, length + 1)) waiting.push(next);
+  }
+  return kinds;
+}
+
+/** @param length of the ends; all but the first part of them are equal already */
+function sortedOut(drafts: readonly Draft[], length: number): { members: Draft[]; length: number }[] {
+  const groups = new Map<string, Draft[]>();
+  for (const draft of drafts) appendTo(groups, draft.tail.at(-length) ?? '', draft);
+  return [...groups.values()].map((members) => ({ members, length }));
+}
+
+/** In no layer two weights. */
+function isClear(members: readonly Draft[]): boolean {
+  const seen = new Map<string, string>();
+  return members.every(({ cell, whole }) => {
+    const other = seen.get(cell);
+    seen.set(cell, whole);
+    return other === undefined || other === whole;
+  });
+}
+
+/** By the last part of a kind. */
+const KIND_RANKS: ReadonlyMap<string, number> = new Map(
+  [
+    ['q', 'q_proj', 'query'],
+    ['k', 'k_proj', 'key'],
+    ['v', 'v_proj', 'value'],
+    ['o', 'o_proj', 'out_proj'],
+    ['gate_proj'],
+    ['up_proj'],
+    ['down_proj'],
+  ].flatMap((names, rank) => names.map((name) => [name, rank] as const)),
+);
 
 function kindRank(kind: string): number {
-  const last = kind.slice(kind.lastIndexOf('.') + 1);
-  const index = KIND_ORDER.findIndex((pattern) => pattern.test(last));
-  return index < 0 ? KIND_ORDER.length : index;
+  return KIND_RANKS.get(kind.slice(kind.lastIndexOf('.') + 1)) ?? KIND_RANKS.size;
 }
 
 function stackRank(stack: string | null): number {

@@ -93,14 +93,15 @@ export function noticesUnder(report: Report, selection: Selection): Notice[] {
   return report.notices.filter(({ code }) => same || !OF_SELECTION.includes(code));
 }
 
-/** The modules of a report that an entry of `target_modules` means. */
-export function modulesOf({ modules }: Report, entry: string, inList: boolean): ModuleReport[] {
-  const names = targeted(
-    modules.map(({ name }) => name),
-    entry,
-    inList,
-  );
-  return modules.filter(({ name }) => names.has(name));
+/** The modules of a report by the entries of `target_modules` that mean them. */
+export function modulesByTarget(
+  { modules }: Report,
+  entries: readonly string[],
+  inList: boolean,
+): Map<string, ModuleReport[]> {
+  const byName = new Map(modules.map((module) => [module.name, module]));
+  const found = targeted([...byName.keys()], entries, inList);
+  return new Map([...found].map(([entry, names]) => [entry, names.map((name) => byName.get(name)!)]));
 }
 
 /** The mean over the modules for which a measure is defined; null where it is for none. */

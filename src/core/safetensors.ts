@@ -2,7 +2,7 @@
 // Format: https://github.com/huggingface/safetensors#format — u64 header length, JSON header, then the tensors' bytes without holes.
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
-import { SafeLoraError } from './errors';
+import { quoted, SafeLoraError } from './errors';
 import { ReadableFile, truncated } from './files';
 import { formatOf } from './formats';
 
@@ -51,6 +51,14 @@ export interface SafetensorsFile extends Header {
 export const MAX_HEADER_BYTES = 100_000_000;
 /** More dimensions than any weight has; keeps one entry from being a list without end. */
 const MAX_DIMENSIONS = 32;
+/** Kimi K2 quantised has some 210,000 tensors in all its files, a LoRA of each of its experts 140,000 in one. */
+export const MAX_TENSORS = 250_000;
+/** Trainers write some dozen entries. */
+const MAX_METADATA = 10_000;
+/** Characters. Published names have up to 200, those of wrapped modules included. */
+export const MAX_NAME_LENGTH = 500;
+/** Parts between dots. Published names have up to 20; each part is a step of work. */
+export const MAX_NAME_PARTS = 64;
 
 /** Bytes read at a time where a tensor goes from file to file or into a hash. */
 const PIECE = 2 ** 20;
@@ -154,16 +162,9 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   const tensors = new Map<string, TensorInfo>();
   for (const [name, entry] of parsed.tensors) {
     const [begin, end] = entry.dataOffsets;
-    if (begin > end) throw malformed(path, `tensor ${quote(name)} ends before it begins`);
+    if (begin > end) throw malformed(path, `tensor ${quoted(name)} ends before it begins`);
     if (dataStart + end > fileSize) throw truncated(path, dataStart + end, fileSize);
-    const bits = dtypeBits[entry.dtype];
-    const elements = entry.shape.reduce((product, size) => product * size, 1);
-    if (bits !== undefined && elements * bits !== (end - begin) * 8) {
-      throw malformed(
-        path,
-        `tensor ${quote(name)} (${entry.dtype} [${entry.shape.join(', ')}]) does not fit its ${end - begin} bytes`,
-      );
-    }
+    checkSize(name, entry, path);
     tensors.set(name, {
       path,
       name,
@@ -177,12 +178,34 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   return { tensors, metadata: parsed.metadata, dataStart };
 }
 
+/** A product of sizes is a 64-bit number to every reader of the format. */
+const OVERFLOW = 2 ** 64;
+
+/** @throws SafeLoraError where dtype and shape do not come to the bytes, or cannot be known to */
+function checkSize(name: string, { dtype, shape, dataOffsets: [begin, end] }: HeaderEntry, path: string): void {
+  const bits = dtypeBits.get(dtype);
+  if (bits === undefined)
+    throw new SafeLoraError(
+      'unsupported-dtype',
+      `${path}: tensor ${quoted(name)} has the dtype ${quoted(dtype)}, which is not known here; save it in another one, F16 for example.`,
+    );
+  let elements = 1;
+  let overflows = false;
+  for (const size of shape) {
+    elements *= size;
+    overflows ||= elements >= OVERFLOW;
+  }
+  if (!overflows && elements * bits === (end - begin) * 8) return;
+  const what = `tensor ${quoted(name)} (${dtype} [${shape.join(', ')}])`;
+  throw malformed(path, overflows ? `${what} is too large` : `${what} does not fit its ${end - begin} bytes`);
+}
+
 /** The format wants the tensors to follow each other without overlap or hole, up to the end of the file. */
 function checkCoverage(tensors: TensorInfo[], dataStart: number, fileSize: number, path: string): void {
   let position = dataStart;
   for (const tensor of tensors.sort((a, b) => a.offset - b.offset || a.length - b.length)) {
-    if (tensor.offset < position) throw malformed(path, `tensor ${quote(tensor.name)} overlaps another`);
-    if (tensor.offset > position) throw malformed(path, `a hole lies before tensor ${quote(tensor.name)}`);
+    if (tensor.offset < position) throw malformed(path, `tensor ${quoted(tensor.name)} overlaps another`);
+    if (tensor.offset > position) throw malformed(path, `a hole lies before tensor ${quoted(tensor.name)}`);
     position += tensor.length;
   }
   if (position !== fileSize) throw malformed(path, `${fileSize - position} bytes at its end belong to no tensor`);
@@ -195,19 +218,18 @@ function malformed(path: string, reason: string): SafeLoraError {
   );
 }
 
-function quote(name: string): string {
-  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
-}
-
 interface HeaderEntry {
   dtype: string;
   shape: number[];
   dataOffsets: [number, number];
 }
 
+const code = (character: string): number => character.charCodeAt(0);
+const [QUOTE, BACKSLASH, SPACE, ZERO, NINE] = ['"', '\\', ' ', '0', '9'].map(code) as [number, number, number, number, number]; // prettier-ignore
+
 /**
  * A parser for the header's own grammar instead of JSON.parse, which hides duplicate keys, moves keys that look like numbers
- * to the front, and builds whatever depth it is given.
+ * to the front, and builds whatever depth it is given. It looks at each character once.
  */
 class HeaderParser {
   private readonly text: string;
@@ -227,11 +249,17 @@ class HeaderParser {
   parse(): { tensors: Map<string, HeaderEntry>; metadata: Map<string, string> } {
     const tensors = new Map<string, HeaderEntry>();
     let metadata = new Map<string, string>();
+    let hasMetadata = false;
     if (!this.text.startsWith('{')) this.fail('does not begin with "{"');
     this.object((key) => {
       if (key === '__metadata__') {
+        if (hasMetadata) this.failTwice(key);
+        hasMetadata = true;
         metadata = this.metadata();
       } else {
+        if (tensors.has(key)) this.failTwice(key);
+        if (tensors.size === MAX_TENSORS) this.fail(`names more than ${MAX_TENSORS} tensors`);
+        this.checkName(key);
         tensors.set(key, this.entry(key));
       }
     });
@@ -243,10 +271,21 @@ class HeaderParser {
   private metadata(): Map<string, string> {
     const values = new Map<string, string>();
     this.object((key) => {
-      if (this.peek() !== '"') this.fail(`holds a __metadata__ value that is not a string (${quote(key)})`);
+      if (values.has(key)) this.failTwice(key);
+      if (values.size === MAX_METADATA) this.fail(`has more than ${MAX_METADATA} entries in __metadata__`);
+      if (this.peek() !== QUOTE) this.fail(`holds a __metadata__ value that is not a string (${quoted(key)})`);
       values.set(key, this.string());
     });
     return values;
+  }
+
+  private checkName(name: string): void {
+    if (name.length > MAX_NAME_LENGTH)
+      this.fail(`names a tensor with ${name.length} characters, more than ${MAX_NAME_LENGTH} (${quoted(name)})`);
+    let parts = 1;
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) parts++;
+    if (parts > MAX_NAME_PARTS)
+      this.fail(`names a tensor with ${parts} parts between dots, more than ${MAX_NAME_PARTS} (${quoted(name)})`);
   }
 
   private entry(name: string): HeaderEntry {
@@ -254,23 +293,26 @@ class HeaderParser {
     let shape: number[] | undefined;
     let offsets: number[] | undefined;
     this.object((key) => {
-      if (key === 'dtype') dtype = this.string();
-      else if (key === 'shape') shape = this.integers(MAX_DIMENSIONS);
-      else if (key === 'data_offsets') offsets = this.integers(2);
-      else this.fail(`has an unknown field ${quote(key)} in tensor ${quote(name)}`);
+      if (key === 'dtype') {
+        if (dtype !== undefined) this.failTwice(key);
+        dtype = this.string();
+      } else if (key === 'shape') {
+        if (shape) this.failTwice(key);
+        shape = this.integers(MAX_DIMENSIONS);
+      } else if (key === 'data_offsets') {
+        if (offsets) this.failTwice(key);
+        offsets = this.integers(2);
+      } else this.fail(`has an unknown field ${quoted(key)} in tensor ${quoted(name)}`);
     });
     if (dtype === undefined || shape === undefined || offsets?.length !== 2) {
-      this.fail(`does not give dtype, shape and data_offsets of tensor ${quote(name)}`);
+      this.fail(`does not give dtype, shape and data_offsets of tensor ${quoted(name)}`);
     }
     return { dtype: dtype, shape: shape, dataOffsets: offsets as [number, number] };
   }
 
   private object(member: (key: string) => void): void {
-    const seen = new Set<string>();
     this.list('{', '}', () => {
       const key = this.string();
-      if (seen.has(key)) this.fail(`names ${quote(key)} twice`);
-      seen.add(key);
       this.expect(':');
       member(key);
     });
@@ -287,13 +329,13 @@ class HeaderParser {
 
   private list(open: string, close: string, item: () => void): void {
     this.expect(open);
-    if (this.peek() === close) {
+    if (this.peek() === code(close)) {
       this.at++;
       return;
     }
     for (;;) {
       item();
-      if (this.peek() === close) break;
+      if (this.peek() === code(close)) break;
       this.expect(',');
     }
     this.at++;
@@ -301,56 +343,68 @@ class HeaderParser {
 
   private integer(): number {
     this.space();
-    const digits = this.match(/(?:0|[1-9]\d*)(?![\d.eE])/y);
-    const value = Number(digits);
-    if (digits === undefined || !Number.isSafeInteger(value))
-      this.fail('has a shape or offset that is not a whole number ≥ 0');
+    const begin = this.at;
+    let value = 0;
+    for (let digit = this.here(); digit >= ZERO && digit <= NINE; digit = this.here()) {
+      value = 10 * value + (digit - ZERO);
+      this.at++;
+    }
+    const hasZero = this.text.charCodeAt(begin) === ZERO && this.at > begin + 1;
+    const isPart = this.at > begin && '.eE'.includes(this.text[this.at] ?? ' ');
+    if (this.at === begin || hasZero || isPart || !Number.isSafeInteger(value))
+      this.fail(`has a shape or offset that is not a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`);
     return value;
   }
 
   private string(): string {
-    if (this.peek() !== '"') this.fail('is not the JSON of tensors that was expected (no string)');
-    let end = this.at;
-    do {
-      end = this.text.indexOf('"', end + 1);
-      if (end < 0) this.fail('has a string without an end');
-    } while (this.isEscaped(end));
-    const literal = this.text.slice(this.at, end + 1);
-    try {
-      const value = JSON.parse(literal) as string;
-      this.at = end + 1;
-      return value;
-    } catch {
-      return this.fail('has a malformed string');
+    if (this.peek() !== QUOTE) this.fail('is not the JSON of tensors that was expected (no string)');
+    const begin = this.at++;
+    let isPlain = true;
+    for (let next = this.here(); next !== QUOTE; next = this.here()) {
+      if (Number.isNaN(next)) this.fail('has a string without an end');
+      if (next === BACKSLASH) this.at++;
+      if (next === BACKSLASH || next < SPACE) isPlain = false;
+      this.at++;
     }
+    const end = this.at++;
+    return isPlain ? this.text.slice(begin + 1, end) : this.unescaped(this.text.slice(begin, end + 1));
   }
 
-  private isEscaped(position: number): boolean {
-    let backslashes = 0;
-    while (this.text[position - 1 - backslashes] === '\\') backslashes++;
-    return backslashes % 2 === 1;
+  private unescaped(literal: string): string {
+    let value: unknown;
+    try {
+      value = JSON.parse(literal);
+    } catch {
+      this.fail('has a malformed string');
+    }
+    // Half of a surrogate pair, which UTF-8 cannot hold.
+    if (/\p{Surrogate}/u.test(value as string)) this.fail('has a malformed string');
+    return value as string;
   }
 
-  private match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at;
-    const found = pattern.exec(this.text)?.[0];
-    if (found !== undefined) this.at += found.length;
-    return found;
+  /** The code of the next character; NaN at the end. */
+  private here(): number {
+    return this.text.charCodeAt(this.at);
   }
 
-  private peek(): string | undefined {
+  private peek(): number {
     this.space();
-    return this.text[this.at];
+    return this.here();
   }
 
   private expect(character: string): void {
-    if (this.peek() !== character)
+    if (this.peek() !== code(character))
       this.fail(`is not the JSON of tensors that was expected (no ${JSON.stringify(character)})`);
     this.at++;
   }
 
   private space(): void {
-    this.match(/[ \t\n\r]+/y);
+    for (let next = this.here(); next === SPACE || next === 0x0a || next === 0x0d || next === 0x09; next = this.here())
+      this.at++;
+  }
+
+  private failTwice(key: string): never {
+    this.fail(`names ${quoted(key)} twice`);
   }
 
   private fail(reason: string): never {

@@ -32,9 +32,10 @@ export function select(modules: readonly Selectable[], selection: Selection): Se
       ? candidates.filter((module) => module.similarity <= selection.threshold)
       : candidates.toSorted((a, b) => a.similarity - b.similarity).slice(0, selection.count);
   const names = new Set(ruled.map((module) => module.name));
+  const [added, removed] = [new Set(selection.overrides.added), new Set(selection.overrides.removed)];
   for (const { name } of candidates) {
-    if (selection.overrides.added.includes(name)) names.add(name);
-    if (selection.overrides.removed.includes(name)) names.delete(name);
+    if (added.has(name)) names.add(name);
+    if (removed.has(name)) names.delete(name);
   }
   return names;
 }

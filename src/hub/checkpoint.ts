@@ -9,7 +9,7 @@ import {
   type RemoteWeights,
 } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
-import { MAX_JSON_BYTES, ReadableFile, readJsonObject, stampOf } from '../core/files';
+import { ReadableFile, readJsonObject, refuseLargeJson, stampOf } from '../core/files';
 import {
   hashBytes,
   headerLength,
@@ -158,9 +158,9 @@ class HubModel implements ModelFiles {
     return Promise.resolve([...this.info.sizes.keys()]);
   }
 
-  async json(file: string, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
+  async json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
     const size = this.sizeOf(file);
-    if (size > MAX_JSON_BYTES) throw refuse(`is larger than ${MAX_JSON_BYTES} bytes`);
+    refuseLargeJson(size, most, refuse);
     const path = join(this.folder, cacheName('text', file));
     const { signal } = this;
     const making: Making = {
@@ -171,11 +171,11 @@ class HubModel implements ModelFiles {
         const bytes = await this.online(file).file(this.pinned, file, size, signal);
         await writeFile(part, bytes).catch(unwritable(part));
         // What is refused is not kept: another answer may be better.
-        await readJsonObject(part, refuse);
+        await readJsonObject(part, most, refuse);
       },
     };
     await this.cache.ensure(making, signal);
-    return readJsonObject(path, refuse);
+    return readJsonObject(path, most, refuse);
   }
 
   async open(file: string): Promise<SafetensorsFile> {

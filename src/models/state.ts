@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
-import { kindOf, readJsonObject } from '../core/files';
+import { jsonCaps, kindOf, readJsonObject } from '../core/files';
 import { isObject } from '../core/objects';
 import { showsPacking } from '../core/quantised';
 import { openSafetensors } from '../core/safetensors';
@@ -63,7 +63,7 @@ export async function stateOf(folder: string): Promise<ModelState> {
  * any names the configuration's word is all there is.
  */
 async function isPacked(folder: string): Promise<boolean> {
-  const map = (await readObject(join(folder, INDEX)))?.weight_map;
+  const map = (await readObject(join(folder, INDEX), jsonCaps.index))?.weight_map;
   const single = await openSafetensors(join(folder, SINGLE)).catch(() => null);
   const names = [...(isObject(map) ? Object.keys(map) : []), ...(single?.tensors.keys() ?? [])];
   return names.length === 0 || names.some(showsPacking);
@@ -71,7 +71,7 @@ async function isPacked(folder: string): Promise<boolean> {
 
 /** The files of an index, or null where it cannot be read. */
 async function shardsOf(path: string): Promise<string[] | null> {
-  const map = (await readObject(path))?.weight_map;
+  const map = (await readObject(path, jsonCaps.index))?.weight_map;
   if (!isObject(map)) return null;
   const shards = [...new Set(Object.values(map))];
   // An index from anywhere may name files outside its folder.
@@ -81,7 +81,10 @@ async function shardsOf(path: string): Promise<string[] | null> {
 }
 
 /** The object in a JSON file, or null where none can be read. */
-export async function readObject(path: string): Promise<Record<string, unknown> | null> {
+export async function readObject(
+  path: string,
+  most: number = jsonCaps.configuration,
+): Promise<Record<string, unknown> | null> {
   if (!(await isFile(path))) return null;
-  return readJsonObject(path, (reason) => new SafeLoraError('model-config', reason)).catch(() => null);
+  return readJsonObject(path, most, (reason) => new SafeLoraError('model-config', reason)).catch(() => null);
 }

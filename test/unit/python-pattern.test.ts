@@ -196,23 +196,26 @@ describe('what Python recorded', () => {
     .split('\n')
     .map((line) => JSON.parse(line) as Vector);
   const translated = vectors.map(([usage, pattern, matching = null, others = []]) => {
-    let source = '';
-    const error = refusal(() => (source = usage === 'w' ? wholePattern(pattern) : endingPattern(pattern)));
-    return { pattern, matching, others, source, error };
+    let made: PythonPattern = { source: '', plain: null };
+    const error = refusal(() => (made = usage === 'w' ? wholePattern(pattern) : endingPattern(pattern)));
+    return { pattern, matching, others, made, error };
   });
 
   it('holds for every pattern and name', () => {
     let names = 0;
-    for (const { pattern, matching, others, source, error } of translated) {
+    for (const { pattern, matching, others, made, error } of translated) {
       if (!matching || error) continue;
       const foreign = Array.from(new Set([...matching, ...others].join(''))).filter((each) => each > '\x7f');
-      for (const each of [source, forCharacters(foreign)(source)]) {
+      for (const each of [made.source, forCharacters(foreign)(made.source)]) {
         const expression = new RegExp(each, FLAGS);
         for (const name of [...matching, ...others]) {
           names++;
           assert.equal(expression.test(name + END), matching.includes(name), JSON.stringify({ pattern, name }));
         }
       }
+      if (made.plain === null) continue;
+      for (const name of [...matching, ...others])
+        assert.equal(fits(made, name), matching.includes(name), JSON.stringify({ pattern, name }));
     }
     assert.ok(names > 20_000);
   });
@@ -251,10 +254,10 @@ describe('matching', () => {
     for (const [pattern, name] of hostile) {
       const start = performance.now();
       assert.equal(firstFitting([wholePattern(pattern)], [name]), null, pattern);
-      // A second for the limit, the rest for a slow machine.
+      // A quarter of a second for the limit, the rest for a slow machine.
       assert.ok(performance.now() - start < 5000, pattern);
     }
-    const many = Array.from({ length: 100_000 }, (_, i) => endingPattern(`layers.${i}.q_proj`));
+    const many = Array.from({ length: 100_000 }, (_, i) => ({ source: `^(?:layers)\\.${i}\\.q_proj`, plain: null }));
     assert.equal(firstFitting(many, ['x', 'y', 'z']), null);
   });
 
@@ -263,5 +266,13 @@ describe('matching', () => {
     const names = Array.from({ length: 80 }, (_, layer) => kinds.map((kind) => `model.layers.${layer}.${kind}_proj`));
     const patterns = names.flat().map(endingPattern);
     assert.deepEqual(firstFitting(patterns, names.flat()), Array.from(patterns.keys()));
+    assert.deepEqual(firstFitting(patterns, names.flat(), performance.now() - 1), null);
+  });
+
+  it('takes a dot of a plain name as any character, as Python does, and the first pattern in their order', () => {
+    const patterns = ['layers.1.q', 'c', 'b.c', 'b_c'].map(endingPattern);
+    const names = ['layers_1xq', 'x.layers.1.q', 'xlayers.1.q', 'a.b_c', 'a.b.c', 'abxc', 'c\n', 'b.é'];
+    assert.deepEqual(firstFitting(patterns, names.slice(0, 6)), [0, 0, -1, 2, 1, -1]);
+    assert.deepEqual(firstFitting(patterns, names), [0, 0, -1, 2, 1, -1, 1, -1]);
   });
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { type SafeLoraError } from '../../src/core/errors';
 import { openSafetensors, parseHeader, readTensor } from '../../src/core/safetensors';
 import { encodeHeader } from '../../src/core/safetensors-writer';
 import { HeaderFuzzer } from '../fixtures/header-mutations';
@@ -34,9 +35,19 @@ describe('reading a safetensors file', () => {
     assert.deepEqual([...tensors.values()].map(({ name, offset, length }) => [name, offset - 8 - header.length, length]), [['late', 2, 4], ['none', 2, 0], ['early', 0, 2]]); // prettier-ignore
   });
 
-  it('leaves a dtype that it does not know to those who need the tensor', () => {
-    const header = Buffer.from('{"new":{"dtype":"F8_NEXT","shape":[3],"data_offsets":[0,5]}}');
-    assert.equal(parseHeader(header, 8 + header.length + 5, 'x').tensors.get('new')!.dtype, 'F8_NEXT');
+  it('refuses a dtype that it does not know, as the reference reader does', () => {
+    for (const dtype of ['F8_NEXT', 'constructor', 'f32', 'X'.repeat(5000)]) {
+      const header = Buffer.from(`{"new":{"dtype":"${dtype}","shape":[3],"data_offsets":[0,12]}}`);
+      assert.throws(
+        () => parseHeader(header, 8 + header.length + 12, 'x'),
+        ({ code, message }: SafeLoraError) => code === 'unsupported-dtype' && message.length < 500,
+      );
+    }
+  });
+
+  it('refuses a shape that overflows on the way to 0 elements', () => {
+    const header = Buffer.from('{"x":{"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}');
+    assert.throws(() => parseHeader(header, 8 + header.length, 'x'), /is too large/);
   });
 
   it('reads back the header that it writes', () => {

@@ -1,7 +1,7 @@
 // Beside the values of an adapter_config.json: what was measured of each target, and the scale that rank and alpha come to.
 import * as vscode from 'vscode';
 import { loraScale } from '../../core/adapter-config';
-import { meanOf, modulesOf } from '../../core/report';
+import { meanOf, modulesByTarget } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
@@ -46,9 +46,14 @@ function targetHints(
   { report, selected }: Standing,
 ): vscode.InlayHint[] {
   if (!report) return [];
+  const byTarget = modulesByTarget(
+    report,
+    targets.map(({ value }) => value),
+    targetsAreList,
+  );
   return targets.flatMap((target) => {
-    const modules = modulesOf(report, target.value, targetsAreList);
-    if (modules.length === 0) return [];
+    const modules = byTarget.get(target.value);
+    if (!modules) return [];
     const count = modules.filter(({ name }) => selected.has(name)).length;
     const label = [
       vscode.l10n.t('similarity {0}', decimal(meanOf(modules, 'similarity'), DIGITS)),

@@ -1,6 +1,6 @@
 // On a target module: its layers as a small table, and the same as a picture with τ and the null level.
 import * as vscode from 'vscode';
-import { type ModuleReport, modulesOf } from '../../core/report';
+import { modulesByTarget, type ModuleReport } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
@@ -24,7 +24,8 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
     const target = targets.find(({ start, end }) => start <= offset && offset <= end);
     if (!target) return undefined;
     const standing = await this.standings.of(folderOf(document.uri));
-    const modules = standing.report ? modulesOf(standing.report, target.value, targetsAreList) : [];
+    const { report } = standing;
+    const modules = (report && modulesByTarget(report, [target.value], targetsAreList).get(target.value)) ?? [];
     if (modules.length === 0) return undefined;
     const range = new vscode.Range(document.positionAt(target.start), document.positionAt(target.end));
     return new vscode.Hover(content(target.value, modules, standing), range);

@@ -1,0 +1,73 @@
+// Finds the names of a list in longer names, part by part between the dots, in one pass over a name however many the list has (Aho and
+// Corasick, "Efficient string matching", 1975).
+
+interface Node {
+  next: Map<string, Node>;
+  /** For the longest end of what led here that leads somewhere as well; null at the root. */
+  fail: Node | null;
+  /** The name that ends here. */
+  entry: string | null;
+  /** Where a shorter name ends that is the end of what led here. */
+  shorter: Node | null;
+}
+
+const newNode = (): Node => ({ next: new Map(), fail: null, entry: null, shorter: null });
+
+export class NameMatcher {
+  private readonly root = newNode();
+
+  constructor(entries: Iterable<string>) {
+    for (const entry of entries) this.add(entry);
+    this.link();
+  }
+
+  /** The names of the list that are this name or its end at a dot, the longest first. */
+  endsOf(name: string): string[] {
+    let at = this.root;
+    for (const part of name.split('.')) at = this.step(at, part);
+    const found: string[] = [];
+    for (let node: Node | null = at; node; node = node.shorter) if (node.entry !== null) found.push(node.entry);
+    return found;
+  }
+
+  /** True where a name of the list is a run of this name's parts. */
+  occursIn(name: string): boolean {
+    let at = this.root;
+    for (const part of name.split('.')) {
+      at = this.step(at, part);
+      if (at.entry !== null || at.shorter) return true;
+    }
+    return false;
+  }
+
+  private add(entry: string): void {
+    let at = this.root;
+    for (const part of entry.split('.')) {
+      const next = at.next.get(part) ?? newNode();
+      at.next.set(part, next);
+      at = next;
+    }
+    at.entry = entry;
+  }
+
+  /** Shorter ways first. */
+  private link(): void {
+    const nodes = [this.root];
+    for (const node of nodes) {
+      for (const [part, child] of node.next) {
+        const fail = node.fail ? this.step(node.fail, part) : this.root;
+        child.fail = fail;
+        child.shorter = fail.entry === null ? fail.shorter : fail;
+        nodes.push(child);
+      }
+    }
+  }
+
+  private step(from: Node, part: string): Node {
+    for (let node: Node | null = from; node; node = node.fail) {
+      const next = node.next.get(part);
+      if (next) return next;
+    }
+    return this.root;
+  }
+}
