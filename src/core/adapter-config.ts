@@ -211,7 +211,7 @@ const EXTRACT =
   'merge it with model.merge_and_unload() and extract plain LoRA from the merged and the aligned model, with mergekit-extract-lora for example';
 
 /** Settings by which the update is not B·A on an unchanged weight: why, and what to do (LoraConfig of PEFT 0.21). */
-const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]>> = {
+export const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]>> = {
   use_dora: ['use_dora makes the update another one than B·A (DoRA)', EXTRACT],
   use_qalora: ['the adapter uses QALoRA, whose A acts on pooled inputs', 'train it with use_qalora=False'],
   use_bdlora: ['use_bdlora makes A or B block-diagonal, which is not supported', EXTRACT],

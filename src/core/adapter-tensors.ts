@@ -1,11 +1,12 @@
 // The tensors of an adapter's file: pairs of lora_A and lora_B, what lies beside them, and whether PEFT would find them by their names.
-import { type AdapterConfig } from './adapter-config';
+import { type AdapterConfig, UNSUPPORTED } from './adapter-config';
 import { isFloatDtype } from './dtype';
 import { type Notice, shown, SafeLoraError, someNames } from './errors';
 import { formatOfTensors } from './formats';
 import { NameMatcher } from './name-matcher';
 import { appendTo } from './objects';
 import { type SafetensorsFile, type TensorInfo } from './safetensors';
+import { GATHER, isEmpty, ungathered } from './ungathered';
 import { isOutputHead, withoutTrainingWrappers } from './weight-names';
 
 /** The two tensors of one adapted weight. */
@@ -63,7 +64,6 @@ function parseKey(key: string): LoraKey | null {
  * @throws SafeLoraError where the file is no adapter, or one whose update is more than B·A
  */
 export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pairs: LoraPair[]; notices: Notice[] } {
-  refuseVariants(file);
   // PEFT makes both one on loading, or does not, by the way it loads: what a projection would come to is open.
   const tiesHead = config.tiesWeights && [...file.tensors.keys()].some((key) => key.includes('.lora_embedding_'));
   const loras: LoraTensor[] = [];
@@ -74,7 +74,8 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
       loras.push({ ...parsed, tensor });
     else if (!TRAINING_ONLY.some((part) => key.includes(part))) uncovered.push(tensor);
   }
-  refuseSeveral(file, loras);
+  refuseSeveral(file);
+  refuseVariants(file);
   const found = new Map<string, Sides>();
   for (const { name, side, tensor } of loras) {
     const sides = found.get(name) ?? {};
@@ -82,7 +83,7 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
     sides[side] = tensor;
     found.set(name, sides);
   }
-  refuseEmpty(file, found);
+  refuseUngathered(file, found);
   if (found.size === 0) throw nothingFound(file, uncovered);
   const pairs = [...found].map(([name, { A, B }]) => checkedPair(file, name, A, B));
   return { pairs, notices: [...uncoveredNotices(uncovered, config), ...nameNotices(pairs)] };
@@ -92,39 +93,41 @@ function malformed(file: SafetensorsFile, reason: string, next = 'save the adapt
   return new SafeLoraError('adapter-layout', `${file.path}: ${reason}; ${next}.`);
 }
 
-/** Tensors that make the update another one than B·A, whatever the configuration says. */
-const VARIANTS: readonly (readonly [part: string, what: string, next: string])[] = [
-  ['lora_magnitude_vector', 'so the adapter uses DoRA, whose update is not B·A', 'train it with use_dora=False'],
-  ['.lora_diag', 'a diagonal between A and B (KaSA), which is not supported', 'train it without kasa_config'],
+/** Tensors that make the update another one than B·A, whatever the configuration says, and the setting that makes them. */
+const VARIANTS: readonly (readonly [name: RegExp, setting: string])[] = [
+  [/lora_magnitude_vector/, 'use_dora'],
+  [/\.lora_diag/, 'kasa_config'],
+  [/\.lora_B\..*bias$/, 'lora_bias'],
 ];
 
 function refuseVariants(file: SafetensorsFile): void {
   const refuse = (key: string, what: string, next: string): SafeLoraError =>
-    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${shown(key)}, ${what}; ${next}.`);
+    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${shown(key)}: ${what}; ${next}.`);
   for (const key of file.tensors.keys()) {
-    for (const [part, what, next] of VARIANTS) if (key.includes(part)) throw refuse(key, what, next);
-    if (key.endsWith('.bias') && key.includes('.lora_B.'))
-      throw refuse(key, 'a bias on B (lora_bias), which C·B·A does not describe', 'train it with lora_bias=False');
+    const setting = VARIANTS.find(([name]) => name.test(key))?.[1];
+    if (setting !== undefined) throw refuse(key, ...UNSUPPORTED[setting]!);
     if (isStackedExperts(file, key))
       throw refuse(
         key,
-        'which is three-dimensional (stacked experts) and not supported',
+        'three-dimensional matrices of stacked experts are not supported',
         'use an adapter of two-dimensional weights',
       );
   }
 }
 
-/** lora_A [experts, r, in] and lora_B [experts, out, r]; a convolution has [r, in, k] and [out, r, 1]. */
+/** lora_A [experts, r, in] and lora_B [experts, out, r], of which one may be shared, [1, …]; a convolution has [r, in, k] and [out, r, 1]. */
 function isStackedExperts(file: SafetensorsFile, key: string): boolean {
   if (!key.includes('.lora_A.')) return false;
   const [a, b] = [file.tensors.get(key), file.tensors.get(key.replace('.lora_A.', '.lora_B.'))];
   if (a?.shape.length !== 3 || b?.shape.length !== 3) return false;
   const isConvolution = b.shape[2] === 1 && b.shape[1] === a.shape[0];
-  return !isConvolution && a.shape[0] === b.shape[0] && a.shape[1] === b.shape[2];
+  const fits = a.shape[0] === b.shape[0] || a.shape[0] === 1 || b.shape[0] === 1;
+  return !isConvolution && fits && a.shape[1] === b.shape[2];
 }
 
-function refuseSeveral(file: SafetensorsFile, loras: readonly LoraKey[]): void {
-  const names = new Set(loras.map(({ adapterName }) => adapterName));
+function refuseSeveral(file: SafetensorsFile): void {
+  const keys = [...file.tensors.keys()].map(parseKey).filter((key) => key !== null);
+  const names = new Set(keys.map(({ adapterName }) => adapterName));
   if (names.size < 2) return;
   const shown = someNames([...names].map((name) => name ?? 'one without a name'));
   throw malformed(
@@ -134,34 +137,10 @@ function refuseSeveral(file: SafetensorsFile, loras: readonly LoraKey[]): void {
   );
 }
 
-/** What gathering before saving would have filled: https://github.com/huggingface/peft/issues/2500. */
-const GATHER =
-  'save it again with stage3_gather_16bit_weights_on_model_save set to true, or convert the training checkpoint with zero_to_fp32.py';
-
-function refuseEmpty(file: SafetensorsFile, found: ReadonlyMap<string, Sides>): void {
+function refuseUngathered(file: SafetensorsFile, found: ReadonlyMap<string, Sides>): void {
   const all = [...found.values()].flatMap(({ A, B }) => [A, B]).filter((tensor) => tensor !== undefined);
-  const empty = all.filter(isEmpty);
-  if (empty.length > 0) {
-    const names = someNames(empty.map(({ name }) => name));
-    throw malformed(
-      file,
-      `${empty.length} of its ${all.length} LoRA tensors are empty (${names}), as DeepSpeed ZeRO-3 leaves them where the parameters were not gathered before saving`,
-      GATHER,
-    );
-  }
-  const flat = all.filter(({ shape }) => shape.length < 2);
-  if (flat.length > 0) {
-    const names = someNames(flat.map(({ name }) => name));
-    throw malformed(
-      file,
-      `${flat.length} of its ${all.length} LoRA tensors have one dimension (${names}), as FSDP leaves its shards`,
-      'save it again with the full state dict (FSDP.summon_full_params, or state_dict_type FULL_STATE_DICT)',
-    );
-  }
-}
-
-function isEmpty({ shape }: TensorInfo): boolean {
-  return shape.includes(0);
+  const fault = ungathered(all, `its ${all.length} LoRA tensors`);
+  if (fault) throw malformed(file, fault.what, fault.next);
 }
 
 function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
@@ -230,10 +209,10 @@ function groupOf(name: string, saved: NameMatcher, { tiesWeights }: AdapterConfi
   if (name.includes('token_adapter.') || name.includes('trainable_tokens_'))
     return 'trained tokens (trainable_token_indices)';
   if (name.includes('lora_embedding_')) return 'LoRA on an embedding';
-  if (name.includes('.base_layer.')) return "whole weights that PEFT loads over the model's own";
   if (/(?:^|\.)bias$/.test(name)) return 'trained biases';
   const module = parseKey(name)?.name;
-  if (module === undefined) return 'other tensors';
+  if (module === undefined)
+    return /(?:^|\.)weight$/.test(name) ? "whole weights that PEFT loads over the model's own" : 'other tensors';
   return tiesWeights && isOutputHead(module)
     ? 'an output head that shares its update with the embedding (ensure_weight_tying)'
     : 'LoRA on a convolution';

@@ -21,7 +21,9 @@ const FUSIONS: readonly Fusion[] = [
 ];
 
 /** Fused in an order that depends on the model, head by head in some: such rows are no run. */
-const INTERLEAVED = ['query_key_value', 'wqkv', 'c_attn', 'qkv', 'in_proj'];
+const INTERLEAVED = ['query_key_value', 'wqkv', 'c_attn', 'qkv', 'in_proj', 'in_proj_qkv'];
+/** Models that order the rows of a name above in another way: modeling_codegen.py, `mp_num = 4` and query, value, key. */
+const OWN_ORDER = new Set<unknown>(['codegen']);
 
 /**
  * The rows of a fused weight that are a module's own weight.
@@ -33,6 +35,7 @@ export function fusedPart(
   find: (name: string) => TensorInfo | undefined,
   config: Readonly<Record<string, unknown>>,
 ): TensorInfo | undefined {
+  if (OWN_ORDER.has(config.model_type)) return undefined;
   const { owner, last } = split(name);
   for (const { fused, parts } of FUSIONS) {
     const part = parts.indexOf(last);
@@ -45,20 +48,29 @@ export function fusedPart(
   return undefined;
 }
 
-/** The fused weight of which a module is a part, also where its rows are not known; undefined where there is none. */
-export function fusedWeight(name: string, find: (name: string) => TensorInfo | undefined): TensorInfo | undefined {
+/** The modules of which a module may be a part, also where the order of their rows is not known. */
+export function fusedModules(name: string): string[] {
   const { owner, last } = split(name);
   const known = FUSIONS.filter(({ parts }) => parts.includes(last)).map(({ fused }) => fused);
-  const names = /^(?:[qkv](?:_proj)?|query|key|value|w[qkv])$/.test(last) ? [...known, ...INTERLEAVED] : known;
-  return names.map((fused) => find(`${owner}${fused}.weight`)).find((tensor) => tensor !== undefined);
+  const isPart = /^(?:[qkv](?:_proj)?|query|key|value|w[qkv]|in_proj_[qkv])$/.test(last);
+  if (!isPart) return known.map((fused) => owner + fused);
+  // What llama calls self_attn is attention in modeling_internlm2.py.
+  const internlm2 = owner.replace(/\bself_attn\.$/, 'attention.');
+  return [...[...known, ...INTERLEAVED].map((fused) => owner + fused), `${internlm2}wqkv`];
 }
 
-/** The parts that a checkpoint has in place of a fused module, empty where it has none. */
-export function partsOf(name: string, find: (name: string) => TensorInfo | undefined): TensorInfo[] {
+/** The modules that a checkpoint may have in place of a fused one. */
+export function partsOf(name: string): string[] {
   const { owner, last } = split(name);
   const parts =
     FUSIONS.find(({ fused }) => fused === last)?.parts ?? (INTERLEAVED.includes(last) ? FUSIONS[0]!.parts : []);
-  return parts.map((part) => find(`${owner}${part}.weight`)).filter((tensor) => tensor !== undefined);
+  return parts.map((part) => owner + part);
+}
+
+/** Whether the rows of the module's parts follow each other in an order that is known. */
+export function hasKnownOrder(module: string, config: Readonly<Record<string, unknown>>): boolean {
+  const { last } = split(module);
+  return !OWN_ORDER.has(config.model_type) && FUSIONS.some(({ fused }) => fused === last);
 }
 
 function split(name: string): { owner: string; last: string } {

@@ -1,9 +1,10 @@
 // Why a checkpoint has no weight for modules of an adapter, seen from what it does hold.
+import { type Checkpoint } from './checkpoint';
 import { SafeLoraError, someNames } from './errors';
-import { fusedWeight, partsOf } from './fused';
+import { fusedModules, hasKnownOrder, partsOf } from './fused';
 import { type TensorInfo } from './safetensors';
-import { isIndex, withoutWrappers } from './weight-names';
-import { type WantedModule, type WeightResolver } from './weight-resolver';
+import { isIndex, otherNames, withoutWrappers } from './weight-names';
+import { type WantedModule, WeightResolver } from './weight-resolver';
 
 export type Role = 'base' | 'aligned';
 
@@ -19,11 +20,13 @@ export function missingWeights(
 ): SafeLoraError {
   const { checkpoint } = resolver;
   const names = missing.map(({ name }) => name);
-  const stacked = adaptedStack(names, resolver);
-  if (stacked) {
+  const stacked = adaptedStack(names);
+  if (stacked !== undefined) {
+    const stack = expertStack(`${withoutWrappers(stacked)}.0`, resolver);
+    const held = stack ? `, which ${stack.name} [${stack.shape.join(', ')}] holds` : '';
     return new SafeLoraError(
       'unsupported-adapter',
-      `${checkpoint.path}: the adapter adapts stacked experts (target_parameters) at ${someNames(names)}, which ${stacked.name} [${stacked.shape.join(', ')}] holds; this is not supported: use an adapter of two-dimensional weights.`,
+      `${checkpoint.path}: the adapter adapts stacked experts (target_parameters) at ${someNames(names)}${held}; this is not supported: use an adapter of two-dimensional weights.`,
     );
   }
   const { why, next } = reasonFor(role, resolver, other, missing);
@@ -45,9 +48,9 @@ function reasonFor(
   missing: readonly WantedModule[],
 ): Reason {
   const { checkpoint } = resolver;
-  const find = (name: string): TensorInfo | undefined => resolver.find(name);
-  const [{ name }] = missing as [WantedModule];
-  const shard = checkpoint.absent.get(`${name}.weight`) ?? absentAlike(name, checkpoint.absent);
+  const [wanted] = missing as [WantedModule];
+  const { name } = wanted;
+  const shard = promisedShard(name, checkpoint);
   if (shard !== undefined)
     return { why: `the index places it in ${shard}, which does not hold it`, next: `download ${shard} again` };
   const stack = expertStack(name, resolver);
@@ -56,27 +59,26 @@ function reasonFor(
       why: `it keeps its experts stacked in ${stack.name} [${stack.shape.join(', ')}], which is not supported`,
       next: 'give models that keep each expert apart',
     };
-  const fused = fusedWeight(name, find);
-  if (fused)
+  const [fused] = weightsOf(fusedModules(name), resolver);
+  if (fused) {
+    const { tensor, module } = fused;
+    const order = hasKnownOrder(module, checkpoint.config)
+      ? 'do not add up with the adapter'
+      : "have an order of the model's own";
     return {
-      why: `it keeps them fused in ${fused.name} [${fused.shape.join(', ')}], whose rows cannot be told apart by the sizes of the adapter`,
+      why: `it keeps them fused in ${tensor.name} [${tensor.shape.join(', ')}], whose rows ${order}`,
       next: 'give models that keep them apart',
     };
-  const parts = partsOf(name, find);
+  }
+  const parts = weightsOf(partsOf(name), resolver);
   if (parts.length > 0)
     return {
-      why: `it keeps their parts apart (${parts.map((part) => part.name).join(', ')})`,
+      why: `it keeps their parts apart (${parts.map(({ tensor }) => tensor.name).join(', ')})`,
       next: 'give models that keep them fused as the adapter does',
     };
-  const own = [...checkpoint.tensors.keys()].find((tensor) =>
-    /(?:^|\.)layers\.\d+\.attention\.w[qkvo]\.weight$/.test(tensor),
-  );
-  if (own !== undefined)
-    return {
-      why: `its weights have the names of Mistral's or Meta's own code (${own})`,
-      next: 'give the version for transformers (model.safetensors with config.json)',
-    };
-  const there = other.weightOf(missing[0]!);
+  const foreign = foreignNames(name, checkpoint);
+  if (foreign) return foreign;
+  const there = other.weightOf(wanted);
   if (there) {
     const otherRole = role === 'base' ? 'aligned' : 'base';
     return {
@@ -87,35 +89,69 @@ function reasonFor(
   return alikeIn(name, resolver);
 }
 
-/** What the index places in a shard under another name of the same weight. */
-function absentAlike(module: string, absent: ReadonlyMap<string, string>): string | undefined {
-  if (absent.size === 0) return undefined;
-  const wanted = `${withoutWrappers(module)}.weight`;
-  for (const [name, shard] of absent) {
-    const plain = withoutWrappers(name);
-    if (plain === wanted || plain.endsWith(`.${wanted}`) || wanted.endsWith(`.${plain}`)) return shard;
+/** The shard in which the index places a module's weight, or the fused weight that it is a part of, without its being there. */
+function promisedShard(module: string, checkpoint: Checkpoint): string | undefined {
+  if (checkpoint.absent.size === 0) return undefined;
+  const stubs = [...checkpoint.absent].map(([name, path]): [string, TensorInfo] => [
+    name,
+    { path, name, dtype: '', shape: [], offset: 0, length: 0 },
+  ]);
+  const promised = new WeightResolver({ ...checkpoint, tensors: new Map(stubs) });
+  return weightsOf([module, ...fusedModules(module)], promised)[0]?.tensor.path;
+}
+
+function weightsOf(modules: readonly string[], resolver: WeightResolver): { module: string; tensor: TensorInfo }[] {
+  return modules.flatMap((module) => {
+    const tensor = resolver.find(`${module}.weight`);
+    return tensor ? [{ module, tensor }] : [];
+  });
+}
+
+const TRANSFORMERS = 'give the version for transformers (model.safetensors with config.json)';
+
+/** Names of weights that tell whose code made the checkpoint. */
+const FOREIGN: readonly (readonly [name: RegExp, whose: string, next: string])[] = [
+  [/(?:^|\.)layers\.\d+\.attention\.wq(?:\.weight)?$/, "Mistral's or Meta's own code", TRANSFORMERS],
+  [/^blk\.\d+\./, 'llama.cpp', TRANSFORMERS],
+  [/^layers\.\d+\.attn\.q_proj(?:\.weight)?$/, 'torchtune', TRANSFORMERS],
+  [/\.linear_qkv(?:\.weight)?$/, 'Megatron', TRANSFORMERS],
+  [/(?:^|\.)_?flat_param(?:_\d+)?$/, "FSDP's flat shards", 'save the model again with state_dict_type FULL_STATE_DICT'],
+];
+
+/** A checkpoint, or an adapter, whose names are not those of transformers. */
+function foreignNames(module: string, checkpoint: Checkpoint): Reason | null {
+  const names = [...checkpoint.tensors.keys()];
+  for (const [pattern, whose, next] of FOREIGN) {
+    const found = names.find((name) => pattern.test(name));
+    if (found !== undefined) return { why: `its weights have the names of ${whose} (${found})`, next };
+    if (pattern.test(module))
+      return { why: `the adapter has the names of ${whose}`, next: 'convert it to the names of transformers' };
+  }
+  return null;
+}
+
+/** A tensor of all experts together where the adapter has one expert's weight: of the same layer, and of the same kind, where it can be. */
+function expertStack(module: string, { checkpoint }: WeightResolver): TensorInfo | undefined {
+  const plain = withoutWrappers(module);
+  for (const parts of [plain, ...otherNames(plain)].map((name) => name.split('.'))) {
+    const at = parts.findLastIndex((part) => /experts?$/.test(part));
+    if (at < 0) return undefined;
+    const inside = `.${parts.slice(Math.max(0, at - 1), at + 1).join('.')}.`;
+    const layer = parts.slice(0, at).findLast(isIndex);
+    const stacks = [...checkpoint.tensors.values()].filter(({ name, shape }) => {
+      const tail = `.${name}`.split(inside)[1];
+      return shape.length >= 2 && tail !== undefined && !/^\d+\./.test(tail);
+    });
+    const near = stacks.filter(({ name }) => layer === undefined || name.split('.').includes(layer));
+    const stack = near.find(({ name }) => name.includes(parts.at(-1)!)) ?? near[0] ?? stacks[0];
+    if (stack) return stack;
   }
   return undefined;
 }
 
-/** A tensor of all experts together where the adapter has one expert's weight. */
-function expertStack(module: string, { checkpoint }: WeightResolver): TensorInfo | undefined {
-  const parts = withoutWrappers(module).split('.');
-  const at = parts.findLastIndex((part) => /experts?$/.test(part));
-  if (at < 0) return undefined;
-  const inside = `.${parts.slice(Math.max(0, at - 1), at + 1).join('.')}.`;
-  const layer = parts.slice(0, at).findLast(isIndex);
-  const stacks = [...checkpoint.tensors.values()].filter(({ name, shape }) => {
-    const tail = `.${name}`.split(inside)[1];
-    return shape.length >= 2 && tail !== undefined && !/^\d+\./.test(tail);
-  });
-  return stacks.find(({ name }) => layer === undefined || name.split('.').includes(layer)) ?? stacks[0];
-}
-
-/** PEFT names what it puts on a stack of experts after the module that holds the stack. */
-function adaptedStack(modules: readonly string[], resolver: WeightResolver): TensorInfo | undefined {
-  const owner = modules.find((name) => /(?:^|\.)experts?(?:\.base_layer)*$/.test(name));
-  return owner === undefined ? undefined : expertStack(`${withoutWrappers(owner)}.0`, resolver);
+/** The module of an adapter that is a stack of experts: PEFT names what it puts on a stack after the module that holds it. */
+function adaptedStack(modules: readonly string[]): string | undefined {
+  return modules.find((name) => /(?:^|\.)experts?(?:\.base_layer)*$/.test(name));
 }
 
 /** The same module in other layers, or what the checkpoint's names look like. */

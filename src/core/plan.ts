@@ -9,6 +9,7 @@ import { comparePositions, type Position, positions } from './naming';
 import { isObject } from './objects';
 import { packedTensor, quantised } from './quantised';
 import { placeOf, type TensorInfo } from './safetensors';
+import { ungathered } from './ungathered';
 import { isDataParallel, isVocabularyWeight } from './weight-names';
 import { type WantedModule, WeightResolver } from './weight-resolver';
 
@@ -117,15 +118,21 @@ function resolveAll(
   const missing = wanted.filter((_, i) => found[i] === undefined);
   if (missing.length > 0) throw missingWeights(role, resolver, other, missing, wanted.length);
   const tensors = found as TensorInfo[];
+  const fault = ungathered(tensors, `the ${tensors.length} weights that the adapter changes`);
+  if (fault) throw new SafeLoraError('model-shape', `${checkpoint.path}: ${fault.what}; ${fault.next}.`);
   tensors.forEach((tensor, i) => {
-    if (tensor.shape.length === 2) return;
-    const isStack = tensor.shape.length === 3 && /(?:^|\.)experts?\b/.test(tensor.name);
-    throw new SafeLoraError(
-      isStack ? 'unsupported-adapter' : 'model-shape',
-      `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]${isStack ? ' (stacked experts)' : ''}, but the adapter's ${wanted[i]!.name} updates a weight of two dimensions; ${isStack ? 'stacked experts are not supported: use an adapter of two-dimensional weights' : 'give the models that the adapter was trained on'}.`,
-    );
+    if (tensor.shape.length !== 2) throw notTwoDimensional(tensor, wanted[i]!);
   });
   return tensors;
+}
+
+/** A stack of experts does not begin with a module's outputs, as a convolution does. */
+function notTwoDimensional(tensor: TensorInfo, { name, shape: [out] }: WantedModule): SafeLoraError {
+  const isStack = tensor.shape.length === 3 && (tensor.shape[0] !== out || /(?:^|\.)experts?\b/.test(tensor.name));
+  return new SafeLoraError(
+    isStack ? 'unsupported-adapter' : 'model-shape',
+    `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]${isStack ? ' (stacked experts)' : ''}, but the adapter's ${name} updates a weight of two dimensions; ${isStack ? 'stacked experts are not supported: use an adapter of two-dimensional weights' : 'give the models that the adapter was trained on'}.`,
+  );
 }
 
 /**

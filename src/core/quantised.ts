@@ -3,6 +3,7 @@
 import { type Checkpoint } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { SafeLoraError, someNames } from './errors';
+import { fusedModules, partsOf } from './fused';
 import { unquantisedName } from './model-names';
 import { placeOf, type TensorInfo } from './safetensors';
 
@@ -17,8 +18,10 @@ const BESIDE = [
 
 /** What quantisers store instead of it. */
 const INSTEAD = [
-  // GPTQ and AWQ, compressed-tensors, HQQ, AQLM, QuIP#, VPTQ, quanto
-  'qweight', 'weight_packed', 'W_q', 'codes', 'Qidxs', 'indices', 'weight._data',
+  // GPTQ and AWQ, compressed-tensors, HQQ, AQLM, QuIP#, VPTQ, SpQR, ExLlamaV2 and V3
+  'qweight', 'weight_packed', 'W_q', 'codes', 'Qidxs', 'indices', 'dense_weights', 'q_weight', 'trellis',
+  // quanto in 8 and in fewer bits, torchao (its names of 2026 and 2025)
+  'weight._data', 'weight._data._data', '_weight_qdata', 'weight:qdata',
 ]; // prettier-ignore
 
 /** True for the name of a tensor that packed weights have, but for those of stacked experts. */
@@ -27,7 +30,7 @@ export function showsPacking(name: string): boolean {
 }
 
 /**
- * The tensor that shows a module's weight to be packed.
+ * The tensor that shows a module's weight to be packed, by itself or in a fused weight or in parts.
  * @param weight the module's own, where there is one
  * @returns null where nothing shows it
  */
@@ -44,7 +47,13 @@ export function packedTensor(
     const beside = BESIDE.map((name) => checkpoint.tensors.get(`${owner}.${name}`));
     return beside.find((tensor) => tensor !== undefined) ?? null;
   }
-  return INSTEAD.map((name) => find(`${module}.${name}`)).find((tensor) => tensor !== undefined) ?? null;
+  for (const owner of [module, ...fusedModules(module), ...partsOf(module)]) {
+    const stored = find(`${owner}.weight`);
+    if (stored && !isFloatDtype(stored.dtype)) return stored;
+    const instead = INSTEAD.map((name) => find(`${owner}.${name}`)).find((tensor) => tensor !== undefined);
+    if (instead) return instead;
+  }
+  return null;
 }
 
 /** Rounded weights have no exact difference to another checkpoint's. */

@@ -121,16 +121,38 @@ describe('a quantised model', () => {
       assert.ok(error.message.includes(`${Q}.${companion}`));
     });
   }
-  for (const instead of ['qweight', 'weight_packed', 'W_q']) {
-    it(`is refused where a needed weight is ${instead}`, async () => {
-      const base = writeModel(join(own(), 'base'), { [`${Q}.${instead}`]: bytes });
+  const attention = 'model.layers.0.self_attn';
+  const stored = [
+    ...['qweight', 'weight_packed', 'W_q', 'weight._data', 'weight._data._data', '_weight_qdata', 'trellis', 'q_weight'].map(
+      (instead) => `${Q}.${instead}`,
+    ),
+    `${attention}.qkv_proj.weight`,
+    `${attention}.qkv_proj.qweight`,
+    `${attention}.query_key_value.weight_packed`,
+  ]; // prettier-ignore
+  for (const name of stored) {
+    it(`is refused where a needed weight is ${name}`, async () => {
+      const base = writeModel(join(own(), 'base'), { [name]: bytes });
       const aligned = writeModel(join(own(), 'aligned'), { [`${Q}.weight`]: randomTensor(1, [6, 4]) });
       const plan = openAdapter(adapterWith(modules)).then(async (adapter) =>
         makePlan(adapter, await openCheckpoint(base), await openCheckpoint(aligned)),
       );
-      assert.equal((await refusal(plan)).code, 'quantised');
+      const error = await refusal(plan);
+      assert.equal(error.code, 'quantised');
+      assert.ok(error.message.includes(`holds ${name}, U8`), error.message);
     });
   }
+  it('is refused where the parts of a needed weight are packed', async () => {
+    const fused = adapterWith({ [`${attention}.qkv_proj`]: [12, 4] });
+    const parts = Object.fromEntries(['q', 'k', 'v'].map((part) => [`${attention}.${part}_proj.qweight`, bytes]));
+    const [base, aligned] = [parts, { [`${attention}.qkv_proj.weight`]: randomTensor(1, [12, 4]) }].map((weights) =>
+      writeModel(own(), weights),
+    );
+    const plan = openAdapter(fused).then(async (adapter) =>
+      makePlan(adapter, await openCheckpoint(base!), await openCheckpoint(aligned!)),
+    );
+    assert.equal((await refusal(plan)).code, 'quantised');
+  });
   it('is called by names that lead to the exact one', () => {
     const names = [
       'bnb-4bit', 'unsloth-bnb-4bit', 'GPTQ', 'GPTQ-Int4', 'AWQ', 'AWQ-INT4', 'FP8', 'FP8-dynamic', 'FP8-KV', 'quantized.w4a16',
@@ -264,6 +286,8 @@ describe('weights that a model keeps fused', () => {
       { ...model('qkv_proj', 12), config: { num_attention_heads: 4, num_key_value_heads: 4 } },
       model('query_key_value', 12),
       model('wqkv', 12),
+      { base: { 'model.layers.0.attention.wqkv.weight': [12, 4], 'model.layers.0.attention.wo.weight': [8, 8] } },
+      { ...model('qkv_proj', 12), config: { model_type: 'codegen' } },
     ])
       assert.match((await refusal(planOf(adapter, models))).message, /keeps them fused in .*\[1[23], 4\].*; give models that keep them apart/);
   }); // prettier-ignore
@@ -289,32 +313,87 @@ describe('why a weight is missing', () => {
     assert.match(await reason(models, far), /has 1 layers of such weights, none of them layer 40/);
   });
   it('the names are Mistral’s or Meta’s own', async () => {
-    assert.match(await reason({ base: { 'layers.0.attention.wq.weight': [6, 4] } }), /Mistral's or Meta's own code/);
+    const base = { 'layers.0.attention.wq.weight': [6, 4] };
+    assert.match(await reason({ base }), /its weights have the names of Mistral's or Meta's own code/);
+    const adapter = { 'layers.0.attention.wq': [6, 4] as [number, number] };
+    assert.match(
+      await reason({ base: { [`${Q}.weight`]: [6, 4] } }, adapter),
+      /the adapter has the names of Mistral's or/,
+    );
+  });
+  it('the names are those of another code', async () => {
+    assert.match(await reason({ base: { 'blk.0.attn_q.weight': [6, 4] } }), /the names of llama\.cpp/);
+    assert.match(
+      await reason({ base: { '_fsdp_wrapped_module._flat_param': [24] } }),
+      /the names of FSDP's flat shards/,
+    );
+  });
+  it('the experts are stacked, under the name of this version of transformers or another', async () => {
+    const base = {
+      'model.layers.0.mlp.experts.gate_up_proj': [2, 12, 4],
+      'model.layers.0.mlp.experts.down_proj': [2, 4, 6],
+    };
+    for (const name of ['mlp.experts.1.down_proj', 'block_sparse_moe.experts.1.down_proj'])
+      assert.match(
+        await reason({ base }, { [`model.layers.0.${name}`]: [4, 6] }),
+        /stacked in .*\.experts\.down_proj \[2, 4, 6\]/,
+      );
+  });
+  it('the adapter adapts a stack that the model keeps apart, or calls otherwise', async () => {
+    const apart = { 'model.layers.0.mlp.experts.0.gate_proj.weight': [6, 4] };
+    const stack = { 'model.layers.0.mlp.experts': [12, 4] as [number, number] };
+    assert.match(await reason({ base: apart }, stack), /adapts stacked experts \(target_parameters\)/);
+    const granite = 'model.layers.0.block_sparse_moe.input_linear';
+    const error = await reason({ base: { [`${granite}.weight`]: [2, 12, 4] } }, { [granite]: [12, 4] });
+    assert.match(error, /\[2, 12, 4\] \(stacked experts\)/);
+  });
+  it('a weight that is empty or flat was not gathered when the model was saved', async () => {
+    for (const [shape, cause] of [
+      [[0], /ZeRO-3.*stage3_gather/],
+      [[1], /ZeRO-3.*stage3_gather/],
+      [[24], /FSDP.*FULL_STATE_DICT/],
+    ] as const)
+      for (const [base, aligned] of [
+        [[6, 4], [...shape]],
+        [[...shape], [6, 4]],
+      ] as const)
+        assert.match(
+          await reason({ base: { [`${Q}.weight`]: [...base] }, aligned: { [`${Q}.weight`]: [...aligned] } }),
+          cause,
+        );
   });
   it('the names are others', async () => {
     const base = { 'transformer.h.0.attn.q.weight': [6, 4] };
     assert.match(await reason({ base }), /named like transformer\.h\.0\.attn\.q\.weight/);
   });
-  it('the index promises what its shard does not hold', async () => {
-    const model = own();
-    mkdirSync(model);
-    const shard = 'model-00001-of-00001.safetensors';
-    writeFileSync(join(model, shard), safetensors({ other: randomTensor(1, [2, 2]) }));
-    const map = { weight_map: { other: shard, [`${Q}.weight`]: shard } };
-    writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify(map));
-    const base = await openCheckpoint(model);
-    const aligned = await openCheckpoint(writeModel(own(), { [`${Q}.weight`]: randomTensor(1, [6, 4]) }));
-    const adapter = await openAdapter(adapterWith({ [Q]: [6, 4] }));
-    const error = await refusal(Promise.resolve().then(() => makePlan(adapter, base, aligned)));
-    assert.match(error.message, /the index places it in model-00001-of-00001.* which does not hold it; download/);
-  });
+  const layer = 'layers.0.self_attn';
+  for (const ghost of [
+    Q,
+    `model.language_model.${layer}.q_proj`,
+    `model.${layer}.qkv_proj`,
+    `model.${layer}.q_proj.base_layer`,
+  ]) {
+    it(`the index promises ${ghost}, which its shard does not hold`, async () => {
+      const model = own();
+      mkdirSync(model);
+      const shard = 'model-00001-of-00001.safetensors';
+      writeFileSync(join(model, shard), safetensors({ other: randomTensor(1, [2, 2]) }));
+      const map = { weight_map: { other: shard, [`${ghost}.weight`]: shard } };
+      writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify(map));
+      const base = await openCheckpoint(model);
+      const aligned = await openCheckpoint(writeModel(own(), { [`${Q}.weight`]: randomTensor(1, [6, 4]) }));
+      const adapter = await openAdapter(adapterWith({ [Q]: [6, 4] }));
+      const error = await refusal(Promise.resolve().then(() => makePlan(adapter, base, aligned)));
+      assert.match(error.message, /the index places it in model-00001-of-00001.* which does not hold it; download/);
+    });
+  }
 });
 
 describe('tensors of an adapter', () => {
   const key = (side: string, module = Q): string => `base_model.model.${module}.lora_${side}.weight`;
 
   it('that are empty, some or all, of A or of B, are said to be, with how to save', async () => {
-    for (const [a, b] of [[[0], [0]], [[2, 4], [0]], [[0, 4], [6, 0]]] as [number[], number[]][]) {
+    for (const [a, b] of [[[0], [0]], [[2, 4], [0]], [[0, 4], [6, 0]], [[1], [1]]] as [number[], number[]][]) {
       const error = await refusal(openAdapter(adapterOf({ [key('A')]: a, [key('B')]: b })));
       assert.match(error.message, /of its 2 LoRA tensors are empty.*stage3_gather_16bit_weights_on_model_save/);
     }
@@ -332,8 +411,14 @@ describe('tensors of an adapter', () => {
     }
   });
   it('of stacked experts are refused', async () => {
-    const stack = { [key('A', 'mlp.experts')]: [3, 2, 4], [key('B', 'mlp.experts')]: [3, 6, 2] };
-    assert.match((await refusal(openAdapter(adapterOf(stack)))).message, /stacked experts/);
+    for (const [a, b] of [
+      [3, 3],
+      [1, 3],
+      [3, 1],
+    ] as [number, number][]) {
+      const stack = { [key('A', 'mlp.experts')]: [a, 2, 4], [key('B', 'mlp.experts')]: [b, 6, 2] };
+      assert.match((await refusal(openAdapter(adapterOf(stack)))).message, /stacked experts/);
+    }
   });
   it('of several adapters are said to be before any is held twice', async () => {
     const shapes = { [key('A')]: [2, 4], [key('B')]: [6, 2] };
@@ -343,7 +428,9 @@ describe('tensors of an adapter', () => {
         [name.replace('.weight', '.two.weight'), shape],
       ]),
     );
-    assert.match((await refusal(openAdapter(adapterOf(named)))).message, /several adapters \(one, two\)/);
+    const magnitude = { [`base_model.model.${Q}.lora_magnitude_vector.one.weight`]: [6] };
+    for (const tensors of [named, { ...named, ...magnitude }])
+      assert.match((await refusal(openAdapter(adapterOf(tensors)))).message, /several adapters \(one, two\)/);
   });
   it('of a target parameter of two dimensions are an ordinary module', async () => {
     const router = 'model.layers.0.mlp.router';
