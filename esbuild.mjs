@@ -1,12 +1,13 @@
 // Builds dist/: the extension, the pages, the command line and the engine's child process.
 import { build } from 'esbuild';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { shippedMetafile } from './supply.mjs';
 
 const versionOf = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
 
 rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
-const common = { outdir: 'dist', bundle: true, sourcemap: true, logLevel: 'warning' };
-await build({
+const common = { outdir: 'dist', bundle: true, sourcemap: true, metafile: true, logLevel: 'warning' };
+const programs = await build({
   ...common,
   entryPoints: {
     extension: 'src/host/extension.ts',
@@ -26,7 +27,7 @@ await build({
     ONNXRUNTIME_VERSION: JSON.stringify(versionOf('node_modules/onnxruntime-node/package.json')),
   },
 });
-await build({
+const pages = await build({
   ...common,
   entryPoints: { page: 'webview/main.ts', comparison: 'webview/comparison.ts' },
   platform: 'browser',
@@ -34,3 +35,5 @@ await build({
   format: 'iife',
   minify: true,
 });
+// What package.mjs lists as shipped.
+writeFileSync('dist/meta.json', JSON.stringify(shippedMetafile([programs.metafile, pages.metafile])));

@@ -1,10 +1,11 @@
 // Makes the VSIX of one platform (--target T, host for this one) or of all, and holds its contents against the list of what belongs there.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import yauzl from 'yauzl';
 import { binaries, binaryFolder, names, runtimeScripts } from './runtime.mjs';
+import { makeNotices, makeSbom } from './supply.mjs';
 
 // Holds the bytes of libonnxruntime.1.dylib once more; the binding asks for that name only.
 const duplicate = /^libonnxruntime\.\d+\.\d+\.\d+\.dylib$/;
@@ -58,6 +59,7 @@ function expectedEntries(target) {
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
     ...sampleFiles(),
+    'dist/THIRD_PARTY_NOTICES.txt',
     ...['extension.js', 'cli.js', 'engine-child.js', 'gpus.js', 'page.js', 'comparison.js'].map(
       (name) => `dist/${name}`,
     ),
@@ -92,6 +94,8 @@ async function check(target, vsix) {
 
 const targets = chosenTargets();
 node('esbuild.mjs');
+const sbom = makeSbom();
+writeFileSync('dist/THIRD_PARTY_NOTICES.txt', makeNotices(sbom));
 for (const target of targets) {
   const vsix = `safe-lora-${target}-${version}.vsix`;
   try {
@@ -104,4 +108,5 @@ for (const target of targets) {
     rmSync(staged, { recursive: true, force: true });
   }
   await check(target, vsix);
+  writeFileSync(`${vsix}.cdx.json`, sbom);
 }
