@@ -26,6 +26,22 @@ export default tseslint.config(
     rules: { 'no-restricted-imports': ['error', { paths: ['vscode', 'onnxruntime-node'] }] },
   },
   {
+    // Text from files is made visible on its way to the terminal: one module writes to it.
+    files: ['src/**/*.ts'],
+    ignores: ['src/cli/terminal.ts'],
+    rules: {
+      'no-console': 'error',
+      'no-restricted-properties': [
+        'error',
+        ...['stdout', 'stderr'].map((property) => ({
+          object: 'process',
+          property,
+          message: 'Write through src/cli/terminal.ts.',
+        })),
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: {
       // node:test's describe and it return promises that the runner itself awaits.

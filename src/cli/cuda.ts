@@ -6,7 +6,7 @@ import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder 
 import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
 import { openLine } from './network';
-import { notice, StatusLine } from './progress';
+import { notice, print, StatusLine } from './terminal';
 
 export interface CudaInstall extends CudaArguments {
   storage: string;
@@ -19,20 +19,19 @@ export async function installCuda({ archive, removes, storage, onnxruntime, sign
   const target = { storage, version: onnxruntime };
   if (removes) {
     const folder = cudaFolder(storage);
-    say((await remove(storage)) ? `removed  ${folder}` : `nothing to remove in ${folder}`);
+    print([(await remove(storage)) ? `removed  ${folder}` : `nothing to remove in ${folder}`]);
     return;
   }
   const folder = archive === undefined ? await fromFeed() : await installFromArchive(target, archive, signal);
-  say(`installed  ${folder}`);
-  for (const line of stateLines(storage, await cudaState(storage, onnxruntime))) say(line);
+  print([`installed  ${folder}`, ...stateLines(storage, await cudaState(storage, onnxruntime))]);
 
   async function fromFeed(): Promise<string> {
     const { fetch, close } = openLine();
     const network: Network = { fetch, signal, onWait: notice };
-    const line = new StatusLine(process.stderr);
+    const line = new StatusLine();
     try {
       const offer = await findOffer(target, network, feedIndex(process.env));
-      say(`${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`);
+      print([`${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`]);
       return await installFromFeed(target, network, offer, (done, total) => {
         line.show(`${bytesText(done)} of ${bytesText(total)}, ${Math.floor((100 * done) / total)} %`);
       });
@@ -60,8 +59,4 @@ function stateLines(storage: string, state: CudaState): string[] {
         `Libraries that you have elsewhere are found on LD_LIBRARY_PATH or in ${librariesFolder(storage)}`,
       ];
   }
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -6,7 +6,7 @@ import { Hub } from '../hub/checkpoint';
 import { cacheLimit, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
 import { type Line, openLine } from './network';
-import { notice } from './progress';
+import { notice } from './terminal';
 import { storageFolder } from './storage';
 
 export class Models {

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 // safe-lora: the same core and engine as the editor's, from a command line.
 import { join } from 'node:path';
-import { isatty } from 'node:tty';
-import { createColors } from 'picocolors';
 import { type Adapter } from '../core/adapter';
 import { announceWaits } from '../core/claims';
 import { companions } from '../core/companions';
@@ -31,19 +29,27 @@ import { doctorLines } from './doctor';
 import { Models, rememberPair, travelLines } from './hub';
 import { checkJsonTarget, writeJson } from './json';
 import { pairs } from './pairs';
-import { notice, ProgressLine, StatusLine } from './progress';
+import { ProgressLine } from './progress';
 import { withProposals } from './proposals';
 import { onEndingSignal } from './signals';
 import { storageFolder } from './storage';
 import { reportLines } from './table';
+import {
+  allowClosedOutput,
+  complain,
+  complainUnexpected,
+  notice,
+  print,
+  printExactly,
+  StatusLine,
+  tell,
+} from './terminal';
 
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
 
-const { NO_COLOR, FORCE_COLOR } = process.env;
-const stdoutColors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
 const childPath = join(__dirname, 'engine-child.js');
-const statusLine = new StatusLine(process.stderr);
+const statusLine = new StatusLine();
 let showsProgress = true;
 const devices = new Devices({
   childPath,
@@ -63,10 +69,10 @@ async function main(): Promise<void> {
   if (!('quiet' in args && args.quiet)) announceWaits(notice);
   switch (args.command) {
     case 'help':
-      process.stdout.write(HELP);
+      printExactly(HELP);
       return;
     case 'version':
-      process.stdout.write(`${SAFE_LORA_VERSION}\n`);
+      print([SAFE_LORA_VERSION]);
       return;
     case 'doctor':
       return doctor(args.json);
@@ -175,8 +181,8 @@ async function measure(
   { memory, quiet }: { memory: number; quiet: boolean },
   keep: (module: MeasuredModule) => boolean,
 ): Promise<Outcome[]> {
-  if (!quiet) for (const text of await travelLines(plans)) process.stderr.write(`${text}\n`);
-  const line = new ProgressLine(process.stderr);
+  if (!quiet) (await travelLines(plans)).forEach(tell);
+  const line = new ProgressLine();
   const onWait = quiet ? {} : { onWait: notice };
   engine = new Engine({ childPath, memory, ...onWait, ...(await devices.process(provider)) });
   try {
@@ -199,7 +205,7 @@ async function measure(
 /** Says what could not be done, one line each, and writes the report. */
 async function finish(batch: Batch, reports: readonly Report[], args: { json: string | undefined }): Promise<void> {
   const { failures } = batch;
-  for (const { message } of failures) process.stderr.write(`safe-lora: ${message}\n`);
+  for (const { message } of failures) complain(message);
   if (failures.length > 0) process.exitCode = 1;
   await writeJson(args.json, batch.json(reports));
 }
@@ -211,7 +217,7 @@ function show(
   ...more: string[]
 ): void {
   if (quiet || json === '-') return;
-  process.stdout.write(`${[...reportLines(report, stdoutColors, selectionIsDefault), ...more].join('\n')}\n`);
+  print([...reportLines(report, selectionIsDefault), ...more]);
 }
 
 async function doctor(json: string | undefined): Promise<void> {
@@ -222,7 +228,7 @@ async function doctor(json: string | undefined): Promise<void> {
     gpusProgram: join(__dirname, 'gpus.js'),
   });
   statusLine.clear();
-  if (json !== '-') process.stdout.write(`${doctorLines(found).join('\n')}\n`);
+  if (json !== '-') print(doctorLines(found));
   await writeJson(json, found);
 }
 
@@ -244,18 +250,16 @@ async function interruptible(work: (signal: AbortSignal) => Promise<void>): Prom
 
 function fail(error: unknown): void {
   if (error instanceof Interrupted) {
-    process.stderr.write('safe-lora: interrupted; what has been downloaded is kept, run it again to go on.\n');
+    complain('interrupted; what has been downloaded is kept, run it again to go on.');
     process.exitCode = error.status;
   } else if (error instanceof UsageError) {
-    process.stderr.write(`safe-lora: ${error.message} (safe-lora --help shows how)\n`);
+    complain(`${error.message} (safe-lora --help shows how)`);
     process.exitCode = 2;
   } else if (error instanceof SafeLoraError) {
-    process.stderr.write(`safe-lora: ${error.message}\n`);
+    complain(error.message);
     process.exitCode = error.code === 'engine-failed' ? 3 : 1;
   } else {
-    process.stderr.write(
-      `safe-lora: unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    complainUnexpected(error);
     process.exitCode = 3;
   }
 }
@@ -270,9 +274,6 @@ onEndingSignal((status) => {
   removeUnfinished();
   process.exit(status);
 });
-// A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+allowClosedOutput();
 
 main().catch(fail);

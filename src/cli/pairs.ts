@@ -4,17 +4,18 @@ import { type ListedPair, PairRegistry } from '../hub/pairs';
 import { type PairsArguments } from './arguments';
 import { writeJson } from './json';
 import { storageFolder } from './storage';
+import { print } from './terminal';
 
 /** @throws SafeLoraError */
 export async function pairs({ remove, json }: PairsArguments): Promise<void> {
   const registry = new PairRegistry(storageFolder());
   if (remove !== undefined) {
     const bytes = await registry.remove(remove);
-    process.stdout.write(`removed  ${remove}, ${bytesText(bytes)} of cached weights\n`);
+    print([`removed  ${remove}, ${bytesText(bytes)} of cached weights`]);
     return;
   }
   const found = await registry.list();
-  if (json !== '-') process.stdout.write(`${pairLines(found).join('\n')}\n`);
+  if (json !== '-') print(pairLines(found));
   await writeJson(json, { schema: 'safe-lora/pairs@1', pairs: found });
 }
 

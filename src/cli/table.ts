@@ -1,31 +1,38 @@
 // The report as a person reads it in a terminal.
-import { type Colors } from 'picocolors/types';
 import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
+import { elided, visible } from '../core/text';
+import { type Line, type Styled } from './terminal';
 
 /** A table cell: its text, and how to dress it once its width is known. */
-interface Cell {
-  text: string;
-  style?: (text: string) => string;
-}
+type Cell = { text: string } & Partial<Styled>;
+
+/** A name far longer than any model's would push the numbers out of sight. */
+const MOST_LETTERS = 80;
 
 /** The whole report as lines of text. */
-export function reportLines(report: Report, colors: Colors, selectionIsDefault: boolean): string[] {
+export function reportLines(report: Report, selectionIsDefault: boolean): Line[] {
   const { adapter, base, aligned, device } = report;
+  const targets = adapter.targetModules.length > 0 ? `, on ${adapter.targetModules.join(', ')}` : '';
+  const reason = device.fallbackReason === null ? '' : `  (${device.requested}: ${device.fallbackReason})`;
   return [
-    `${colors.bold(adapter.name)}  rank ${adapter.rank}, alpha ${adapter.alpha}${adapter.targetModules.length > 0 ? `, on ${adapter.targetModules.join(', ')}` : ''}`,
-    `base     ${base.name}  ${colors.dim(base.path)}`,
-    `aligned  ${aligned.name}  ${colors.dim(aligned.path)}`,
-    `device   ${device.provider}${device.fallbackReason === null ? '' : colors.dim(`  (${device.requested}: ${device.fallbackReason})`)}`,
+    [styled(adapter.name, 'bold'), `  rank ${adapter.rank}, alpha ${adapter.alpha}${targets}`],
+    [`base     ${base.name}  `, styled(base.path, 'dim')],
+    [`aligned  ${aligned.name}  `, styled(aligned.path, 'dim')],
+    [`device   ${device.provider}`, styled(reason, 'dim')],
     '',
-    ...moduleTable(report.modules, colors),
+    ...moduleTable(report.modules),
     '',
-    ...summary(report, colors, selectionIsDefault),
-    ...report.notices.map((notice) => `${colors.yellow('!')} ${notice.message}`),
+    ...summary(report, selectionIsDefault),
+    ...report.notices.map((notice): Line => [styled('!', 'yellow'), ` ${notice.message}`]),
   ];
 }
 
-function moduleTable(modules: readonly ModuleReport[], colors: Colors): string[] {
+function styled(text: string, style: Styled['style']): Styled {
+  return { text, style };
+}
+
+function moduleTable(modules: readonly ModuleReport[]): Line[] {
   const stacked = modules.some((module) => module.stack !== null);
   const experts = modules.some((module) => module.expert !== null);
   const columns: { title: string; left?: boolean; cell: (module: ModuleReport) => Cell }[] = [
@@ -44,14 +51,14 @@ function moduleTable(modules: readonly ModuleReport[], colors: Colors): string[]
       : []),
     {
       title: 'similarity',
-      cell: (module) => ({ text: decimal(module.similarity), ...(module.selected ? { style: colors.bold } : {}) }),
+      cell: (module) => ({ text: decimal(module.similarity), ...(module.selected ? { style: 'bold' as const } : {}) }),
     },
-    { title: 'null', cell: (module) => ({ text: nullText(module), style: colors.dim }) },
+    { title: 'null', cell: (module) => ({ text: nullText(module), style: 'dim' as const }) },
     {
       title: 'direction',
       cell: (module) => ({
         text: signed(module.direction),
-        ...((module.direction ?? 0) < 0 ? { style: colors.magenta } : {}),
+        ...((module.direction ?? 0) < 0 ? { style: 'magenta' as const } : {}),
       }),
     },
     { title: 'gain', cell: (module) => ({ text: decimal(module.gain) }) },
@@ -59,23 +66,28 @@ function moduleTable(modules: readonly ModuleReport[], colors: Colors): string[]
       title: 'selected',
       left: true,
       cell: (module) =>
-        module.selected ? { text: 'yes', style: colors.cyan } : { text: module.notice ?? '', style: colors.dim },
+        module.selected
+          ? { text: 'yes', style: 'cyan' as const }
+          : { text: module.notice ?? '', style: 'dim' as const },
     },
   ];
-  const rows = modules.map((module) => columns.map((column) => column.cell(module)));
+  const rows = modules.map((module) =>
+    columns.map((column) => {
+      const cell = column.cell(module);
+      return { ...cell, text: visible(elided(cell.text, MOST_LETTERS)) };
+    }),
+  );
   const widths = columns.map((column, index) =>
     Math.max(column.title.length, ...rows.map((row) => row[index]!.text.length)),
   );
-  const line = (cells: readonly Cell[]): string =>
-    cells
-      .map(({ text, style }, index) => {
-        const padding = ' '.repeat(widths[index]! - text.length);
-        const styled = style && text ? style(text) : text;
-        return columns[index]!.left ? styled + padding : padding + styled;
-      })
-      .join('  ')
-      .trimEnd();
-  return [line(columns.map(({ title }) => ({ text: title, style: colors.underline }))), ...rows.map(line)];
+  const line = (cells: readonly Cell[]): Line =>
+    cells.flatMap(({ text, style }, index) => {
+      const padding = ' '.repeat(widths[index]! - text.length);
+      const part = style && text ? styled(text, style) : text;
+      const gap = index === 0 ? '' : '  ';
+      return columns[index]!.left ? [gap, part, padding] : [gap + padding, part];
+    });
+  return [line(columns.map(({ title }) => ({ text: title, style: 'underline' }))), ...rows.map(line)];
 }
 
 function nullText(module: ModuleReport): string {
@@ -90,7 +102,7 @@ function signed(value: number | null): string {
   return value === null ? '-' : `${value < 0 ? '' : '+'}${value.toFixed(3)}`;
 }
 
-function summary({ selection, modules, totals }: Report, colors: Colors, selectionIsDefault: boolean): string[] {
+function summary({ selection, modules, totals }: Report, selectionIsDefault: boolean): Line[] {
   const rule =
     selection.mode === 'threshold'
       ? `at or below threshold ${selection.threshold}${selectionIsDefault ? ' (the default)' : ''}`
@@ -100,8 +112,8 @@ function summary({ selection, modules, totals }: Report, colors: Colors, selecti
   ];
   const where = layers.length > 0 ? `, in layer${layers.length > 1 ? 's' : ''} ${layers.join(', ')}` : '';
   return [
-    colors.bold(`${totals.selected} of ${totals.modules} modules ${rule}${where}`),
+    [styled(`${totals.selected} of ${totals.modules} modules ${rule}${where}`, 'bold')],
     `direction of all modules together ${signed(totals.direction)}`,
-    colors.dim(`${bytesText(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`),
+    [styled(`${bytesText(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`, 'dim')],
   ];
 }

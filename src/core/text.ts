@@ -1,4 +1,5 @@
-// Sentences that several surfaces say alike; their words come from whoever shows them, in the language of the editor.
+// Sentences that several surfaces say alike; their words come from whoever shows them, in the language of the editor. And text from
+// files as it may be shown: nothing in a name steers a terminal, turns the reading direction or hides.
 import { type Selection } from './selection';
 
 /** Puts values into a text's `{0}`, `{1}` …. */
@@ -34,4 +35,69 @@ export function signed(value: number | null, digits = 3): string {
 
 export function decimal(value: number | null, digits = 3): string {
   return value === null || Number.isNaN(value) ? '–' : value.toFixed(digits);
+}
+
+/**
+ * Control characters (escape sequences begin with one), separators of lines and paragraphs, lone surrogates, and all that is not drawn or
+ * changes how its neighbours are: bidirectional controls, zero-width characters, tags, annotations. Variation selectors belong to emoji.
+ */
+const INVISIBLE = /(?![\ufe00-\ufe0f])[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
+
+/** For one line: each invisible character becomes an escape such as \x1b, \u202e or \n. What it returns, it leaves as it is. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, escapeOf);
+}
+
+/** The same for a text of several lines. */
+export function visibleLines(text: string): string {
+  return text.split('\n').map(visible).join('\n');
+}
+
+function escapeOf(character: string): string {
+  const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
+  if (short !== undefined) return short;
+  const code = character.codePointAt(0)!.toString(16);
+  return code.length <= 2
+    ? `\\x${code.padStart(2, '0')}`
+    : code.length <= 4
+      ? `\\u${code.padStart(4, '0')}`
+      : `\\u{${code}}`;
+}
+
+/** JSON of the same value in which nothing is invisible. */
+export function visibleJson(json: string): string {
+  const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;
+  return json.replace(
+    INVISIBLE,
+    (character) =>
+    // Between the values of an indented JSON.
+    character === '\n' ? character : Array.from({ length: character.length }, (_, i) => unit(character.charCodeAt(i))).join(''), // prettier-ignore
+  );
+}
+
+/** A text that is too long keeps its start and its end, of which one names the thing and the other says what to do. */
+export function elided(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const tail = Math.floor((most - 1) / 3);
+  const [start, end] = [text.slice(0, most - 1 - tail), text.slice(text.length - tail)];
+  // Half of a pair is no character.
+  return `${start.replace(/[\ud800-\udbff]$/, '')}…${end.replace(/^[\udc00-\udfff]/, '')}`;
+}
+
+/** Text within a line of Markdown or a cell of its tables: no markup, no HTML, no link, no mathematics. */
+export function markdownText(text: string): string {
+  return (
+    visible(text)
+      .replace(/[\\`*_{}[\]()!|<>~&$^@]/g, '\\$&')
+      .replace(/^[-+=#]/, '\\$&')
+      .replace(/^(\d+)([.)])/, '$1\\$2')
+      // Bare addresses become links, too.
+      .replace(/:(?=\/\/)|(?<=\bwww)\./gi, '\\$&')
+  );
+}
+
+/** A name as code in a line of Markdown; as text where it holds what ends code or, in a table, a cell. */
+export function markdownCode(name: string): string {
+  const text = visible(name);
+  return /[`|\\]|^\s|\s$|^$/.test(text) ? markdownText(text) : `\`${text}\``;
 }
