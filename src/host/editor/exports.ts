@@ -1,20 +1,29 @@
 // What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
+import { markdownCode, markdownText } from '../../core/text';
 
 const COLUMNS = [
   'name', 'stack', 'layer', 'kind', 'expert', 'rank', 'similarity', 'nullSimilarity', 'nullSpread', 'direction', 'gain',
   'alignmentNorm', 'updateNorm', 'participationRatio', 'selected', 'notice',
 ] as const satisfies readonly (keyof ModuleReport)[]; // prettier-ignore
 
+/**
+ * How a formula may begin, full-width signs and what is skipped before one included:
+ * https://owasp.org/www-community/attacks/CSV_Injection
+ */
+const FORMULA = /^(?:[\t\r\n]|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠])/u;
+
 /** One row a module, after a row of names (RFC 4180); undefined numbers are empty. */
 export function reportCsv({ modules }: Report): string {
-  const cell = (value: string | number | boolean | null): string => {
-    // A spreadsheet would run a name that begins like a formula.
-    const text = value === null ? '' : typeof value === 'string' ? value.replace(/^[=+\-@\t]/, "'$&") : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const rows = modules.map((module) => COLUMNS.map((column) => cell(module[column])).join(','));
+  const rows = modules.map((module) => COLUMNS.map((column) => csvCell(module[column])).join(','));
   return `${[COLUMNS.join(','), ...rows].join('\r\n')}\r\n`;
+}
+
+/** Numbers stay numbers; a spreadsheet would run a name that begins like a formula. */
+function csvCell(value: string | number | boolean | null): string {
+  const text = typeof value !== 'string' ? String(value ?? '') : FORMULA.test(value) ? `'${value}` : value;
+  // Some spreadsheets separate cells by semicolons or tabs.
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 export function reportMarkdown({ adapter, base, aligned, selection, modules, totals, notices }: Report): string {
@@ -26,16 +35,16 @@ export function reportMarkdown({ adapter, base, aligned, selection, modules, tot
   const number = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
   const rows = modules.map(
     (module) =>
-      `| \`${module.name}\` | ${number(module.similarity)} | ${number(module.nullSimilarity)} ± ${number(module.nullSpread)} | ${number(module.direction)} | ${number(module.gain)} | ${module.selected ? 'yes' : ''} |`,
+      `| ${markdownCode(module.name)} | ${number(module.similarity)} | ${number(module.nullSimilarity)} ± ${number(module.nullSpread)} | ${number(module.direction)} | ${number(module.gain)} | ${module.selected ? 'yes' : ''} |`,
   );
   return [
-    `**${adapter.name}** (rank ${adapter.rank}, alpha ${adapter.alpha}), measured against ${aligned.name} and its base ${base.name}:`,
+    `**${markdownText(adapter.name)}** (rank ${adapter.rank}, alpha ${adapter.alpha}), measured against ${markdownText(aligned.name)} and its base ${markdownText(base.name)}:`,
     `${totals.selected} of ${totals.modules} modules ${rule}${byHand}; direction of all modules together ${number(totals.direction)}.`,
     '',
     '| module | similarity | null | direction | gain | selected |',
     '| --- | ---: | ---: | ---: | ---: | --- |',
     ...rows,
-    ...(notices.length > 0 ? ['', ...notices.map((notice) => `- ${notice.message}`)] : []),
+    ...(notices.length > 0 ? ['', ...notices.map((notice) => `- ${markdownText(notice.message)}`)] : []),
     '',
     'Similarity says how far an update lies in the directions that alignment used, not what the model does.',
     '',
