@@ -19,13 +19,13 @@ export interface InspectionDetails {
 }
 
 export function makeInspection(report: Report, modules: readonly MeasuredModule[]): Inspection {
-  const details: Inspection['details'] = {};
+  const details = new Map<string, InspectionDetails>();
   for (const { name, measurement, projected } of modules) {
     if (!measurement) continue;
     const rounding = projected && { roundingLoss: projected.roundingLoss, overflow: projected.overflow };
-    details[name] = { updateDotAlignment: measurement.updateDotAlignment, rounding };
+    details.set(name, { updateDotAlignment: measurement.updateDotAlignment, rounding });
   }
-  return { schema: SCHEMA, report, details };
+  return { schema: SCHEMA, report, details: Object.fromEntries(details) };
 }
 
 /** @returns null for a text that this version did not write */
@@ -42,7 +42,7 @@ export function parseInspection(text: string): Inspection | null {
 export function resultsOf({ report, details }: Inspection): Map<string, ModuleFinding> {
   return new Map(
     report.modules
-      .filter(({ name }) => details[name])
+      .filter(({ name }) => Object.hasOwn(details, name))
       .map((module) => {
         const { updateDotAlignment, rounding } = details[module.name]!;
         return [

@@ -21,7 +21,7 @@ export function commitOf(path: string): string | null {
 /** Parts of names that say by themselves that weights are rounded. */
 const QUANTISED = [
   'gptq', 'awq', 'gguf', 'ggml', 'exl[23]', 'hqq', 'aqlm', 'eetq', 'vptq', 'spqr', 'higgs', 'quip', 'autoround', 'torchao', 'quanto',
-  'nvfp4(?:a16)?', 'mxfp[48]', 'fp[48](?:a16)?', 'nf4', 'int[2-8](?:wo)?', 'w\\d+a\\d+', '[2-8]-?bits?', 'i?q[2-8](?:_[0-9a-z]+)*',
+  'nvfp4(?:a16)?', 'mxfp[48]', 'fp[48](?:a16)?', 'nf4', 'int[2-8](?:wo)?', 'w\\d+a\\d+', '[2-8]-?bits?', 'i?q[2-8](?:_(?:\\d|k|n?l|s|m|x{1,2}[sl]))*',
 ]; // prettier-ignore
 /** Parts that say so only beside one of those: how, by whom, or in groups of how many. */
 const BESIDE = [
@@ -31,18 +31,23 @@ const BESIDE = [
 const QUANTISED_PART = new RegExp(`[-_.](?:${QUANTISED.join('|')})(?=$|[-_.])`, 'i');
 const QUANTISED_ENDING = new RegExp(`(?:[-_.](?:${[...QUANTISED, ...BESIDE].join('|')}))+$`, 'i');
 
+/** Characters at the end of a name that are looked at: more than any name of a file has. Matching takes time by their square. */
+const MOST_ENDING = 255;
+
 /** @returns null for a name that does not say that its weights are quantised */
 export function unquantisedName(name: string): string | null {
-  const ending = QUANTISED_ENDING.exec(name);
-  return ending && QUANTISED_PART.test(ending[0]) ? name.slice(0, ending.index) : null;
+  const ending = QUANTISED_ENDING.exec(name.slice(-MOST_ENDING))?.[0];
+  return ending !== undefined && QUANTISED_PART.test(ending) ? name.slice(0, -ending.length) : null;
+}
+
+/** The last part of a path or an id that is not empty. */
+export function lastPart(path: string): string {
+  return path.split(/[\\/]/).findLast((part) => part !== '') ?? '';
 }
 
 /** What names of the same weights have in common: the last part in small letters, without what its owners add or leave out. */
 export function plainName(name: string): string {
-  return name
-    .replace(/[\\/]+$/, '')
-    .split(/[\\/]/)
-    .at(-1)!
+  return lastPart(name)
     .toLowerCase()
     .replace(/^meta-(?=llama)/, '')
     .replace(/^((?:code)?llama.*|mistral.*)-hf$/, '$1');

@@ -1,6 +1,6 @@
 // A patch: the replaced tensors of one adapter and their provenance, to be applied to that adapter and to no other.
 import { type Adapter } from './adapter';
-import { SafeLoraError, someNames } from './errors';
+import { SafeLoraError, shown, someNames } from './errors';
 import { originalHashes, sameHashes } from './originals';
 import { type Projection } from './patch';
 import { parseObject } from './objects';
@@ -51,7 +51,7 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   if (!sameHashes(sha256, await originalHashes(adapter))) {
     throw new SafeLoraError(
       'patch-foreign',
-      `${path}: was made from another adapter${provenance ? ` (${provenance.adapter.name})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
+      `${path}: was made from another adapter${provenance ? ` (${shown(provenance.adapter.name)})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
     );
   }
   const tensors = new Map<string, Uint8Array>();
@@ -60,9 +60,10 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
     if (!tensor) continue;
     // Before its bytes are read, of which a file may claim to have many.
     if (tensor.dtype !== b.dtype || tensor.length !== b.length)
-      throw damaged(`${b.name} is not of the adapter's dtype and shape`);
+      throw damaged(`${shown(b.name)} is not of the adapter's dtype and shape`);
     const bytes = await readTensor(tensor);
-    if (hashBytes(bytes) !== provenance?.sha256[name]) throw damaged(`${b.name} is not the tensor that was saved`);
+    if (hashBytes(bytes) !== provenance?.sha256[name])
+      throw damaged(`${shown(b.name)} is not the tensor that was saved`);
     tensors.set(name, bytes);
   }
   if (tensors.size < file.tensors.size) throw damaged('it holds tensors that belong to no module of the adapter');

@@ -66,14 +66,14 @@ export async function makeProjection(
     modules.filter((module) => names.has(module.name)),
   );
   const tensors = new Map<string, Uint8Array>();
-  const sha256: Record<string, string> = {};
+  const sha256 = new Map<string, string>();
   for (const { name, projected, alreadyProjected, b } of modules) {
     if (names.has(name)) {
       if (!projected?.bytes) throw new Error(`the projection of ${name} is not at hand`);
       tensors.set(name, projected.bytes);
-      sha256[name] = hashBytes(projected.bytes);
+      sha256.set(name, hashBytes(projected.bytes));
     } else if (alreadyProjected) {
-      sha256[name] = await hashRange(b);
+      sha256.set(name, await hashRange(b));
     }
   }
   const { adapter, base, aligned } = plan;
@@ -84,8 +84,8 @@ export async function makeProjection(
     base: { name: base.name, headers: base.headersHash },
     aligned: { name: aligned.name, headers: aligned.headersHash },
     selection,
-    modules: Object.keys(sha256),
-    sha256,
+    modules: [...sha256.keys()],
+    sha256: Object.fromEntries(sha256),
   };
   return { tensors, provenance };
 }
@@ -94,8 +94,9 @@ export async function makeProjection(
 export async function readProjection({ originals, provenance, modules, file }: Adapter): Promise<Projection | null> {
   if (!originals || !provenance) return null;
   const tensors = new Map<string, Uint8Array>();
+  const names = new Set(provenance.modules);
   for (const { name, b, alreadyProjected } of modules) {
-    if (provenance.modules.includes(name) && !alreadyProjected) {
+    if (names.has(name) && !alreadyProjected) {
       tensors.set(name, await readTensor(file.tensors.get(b.name)!));
     }
   }

@@ -2,9 +2,9 @@
 import { type Adapter, type LoraModule } from './adapter';
 import { notLoaded } from './adapter-tensors';
 import { type Checkpoint } from './checkpoint';
-import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
+import { type Notice, type NoticeCode, SafeLoraError, shown, someNames } from './errors';
 import { missingWeights, type Role } from './missing-weights';
-import { cachedRepository, commitOf, plainName, unquantisedName } from './model-names';
+import { cachedRepository, commitOf, lastPart, plainName, unquantisedName } from './model-names';
 import { comparePositions, type Position, positions } from './naming';
 import { isObject } from './objects';
 import { packedTensor, quantised } from './quantised';
@@ -298,17 +298,18 @@ function revisionNotices({ revision }: Adapter, { name, realPath }: Checkpoint):
   const commit = commitOf(realPath);
   if (commit?.startsWith(revision)) return [];
   const given = commit === null ? 'which revision was given is not known' : `the one given is ${commit.slice(0, 7)}`;
-  const message = `The adapter says it was trained on revision ${revision} of its model; ${given} (${name}).`;
+  const message = `The adapter says it was trained on revision ${shown(revision)} of its model; ${given} (${name}).`;
   return [{ code: 'revision-unconfirmed', message, modules: [] }];
 }
 
 function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   if (adapter.trainedOn === null) return [];
   const trainedOn = cachedRepository(adapter.trainedOn) ?? adapter.trainedOn;
-  const unquantised = unquantisedName(lastPart(trainedOn));
+  const last = lastPart(trainedOn).toLowerCase();
+  const unquantised = unquantisedName(last);
   const wanted = plainName(unquantised ?? trainedOn);
   // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
-  const stated = /^[^\\/]+\/[^\\/]+$/.test(trainedOn) ? trainedOn : lastPart(trainedOn);
+  const stated = shown(/^[^\\/]+\/[^\\/]+$/.test(trainedOn) ? trainedOn : last);
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
   const quantised =
     unquantised === null
@@ -337,12 +338,4 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
 function knownAs(model: Checkpoint): string[] {
   const stated = model.config._name_or_path;
   return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(plainName);
-}
-
-function lastPart(name: string): string {
-  return name
-    .replace(/[\\/]+$/, '')
-    .split(/[\\/]/)
-    .at(-1)!
-    .toLowerCase();
 }

@@ -1,7 +1,7 @@
 // What was projected, with which models: the `safe_lora` entry that travels in a file's metadata.
 import { isObject, parseObject } from './objects';
 import { type SafetensorsFile, type TensorHashes } from './safetensors';
-import { isSelection, type Selection } from './selection';
+import { isSelection, plainSelection, type Selection } from './selection';
 
 /** The metadata entry. */
 export const PROVENANCE_KEY = 'safe_lora';
@@ -27,19 +27,38 @@ export interface Provenance {
 export function readProvenance(file: SafetensorsFile, refuse: () => Error): Provenance | null {
   const text = file.metadata.get(PROVENANCE_KEY);
   if (text === undefined) return null;
-  const entry = parseObject(text);
-  const readable =
-    entry !== null &&
-    Array.isArray(entry.modules) &&
-    isHashes(entry.sha256) &&
-    sameNames(entry.modules, Object.keys(entry.sha256)) &&
-    isSelection(entry.selection);
-  if (!readable) throw refuse();
-  return entry as unknown as Provenance;
+  const provenance = provenanceIn(parseObject(text) ?? {});
+  if (!provenance) throw refuse();
+  return provenance;
+}
+
+/** Only what this tool writes: whatever else an entry holds goes into no report. */
+function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | null {
+  const text = (of: unknown, key: string): string => {
+    const value = isObject(of) ? of[key] : undefined;
+    return typeof value === 'string' ? value : '';
+  };
+  const modelOf = (value: unknown): Provenance['base'] => ({
+    name: text(value, 'name'),
+    headers: text(value, 'headers'),
+  });
+  const { modules, sha256, selection } = entry;
+  if (!Array.isArray(modules) || !isHashes(sha256) || !sameNames(modules, Object.keys(sha256))) return null;
+  if (!isSelection(selection)) return null;
+  return {
+    schema: text(entry, 'schema'),
+    tool: { version: text(entry.tool, 'version') },
+    adapter: { name: text(entry.adapter, 'name') },
+    base: modelOf(entry.base),
+    aligned: modelOf(entry.aligned),
+    selection: plainSelection(selection),
+    modules,
+    sha256,
+  };
 }
 
 /** What is listed twice must say the same twice, or a part that goes by the one would miss what the other names. */
-function sameNames(listed: readonly unknown[], keys: readonly string[]): boolean {
+function sameNames(listed: readonly unknown[], keys: readonly string[]): listed is string[] {
   const names = new Set(listed);
   return names.size === listed.length && names.size === keys.length && keys.every((key) => names.has(key));
 }

@@ -2,7 +2,7 @@
 // Format: https://github.com/huggingface/safetensors#format — u64 header length, JSON header, then the tensors' bytes without holes.
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
-import { quoted, SafeLoraError } from './errors';
+import { quoted, SafeLoraError, shown } from './errors';
 import { ReadableFile, truncated } from './files';
 import { formatOf } from './formats';
 
@@ -117,8 +117,19 @@ export async function readHead({ path, dataStart }: SafetensorsFile): Promise<Ui
   return ReadableFile.with(path, (file) => file.read(0, dataStart));
 }
 
-/** A tensor's raw little-endian bytes. */
+/** A lora_B of rank 1024 on 262,144 words takes half of it in F32. */
+const MAX_IN_MEMORY = 2 ** 31;
+
+/**
+ * A tensor's raw little-endian bytes.
+ * @throws SafeLoraError where it is larger than any that is held in memory whole
+ */
 export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
+  if (tensor.length > MAX_IN_MEMORY)
+    throw new SafeLoraError(
+      'unsupported-adapter',
+      `${placeOf(tensor)}: ${shown(tensor.name)} has ${tensor.length} bytes, more than the ${MAX_IN_MEMORY} that one tensor of an adapter may have; use an adapter of a lower rank.`,
+    );
   return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
 }
 

@@ -57,3 +57,11 @@ export function isSelection(value: unknown): value is Selection {
     names && (mode === 'threshold' ? typeof threshold === 'number' : mode === 'count' && typeof count === 'number')
   );
 }
+
+/** A selection from a file without what else stands there. */
+export function plainSelection(selection: Selection): Selection {
+  const overrides = { added: selection.overrides.added, removed: selection.overrides.removed };
+  return selection.mode === 'threshold'
+    ? { mode: 'threshold', threshold: selection.threshold, overrides }
+    : { mode: 'count', count: selection.count, overrides };
+}

@@ -1,7 +1,7 @@
 // Finds the weight that an adapter's module adapts in one checkpoint, by name.
 import { type Checkpoint } from './checkpoint';
 import { isFloatDtype } from './dtype';
-import { SafeLoraError } from './errors';
+import { SafeLoraError, shown } from './errors';
 import { fusedPart } from './fused';
 import { appendTo } from './objects';
 import { type TensorInfo } from './safetensors';
@@ -14,21 +14,32 @@ export interface WantedModule {
   shape: [number, number];
 }
 
+/** Candidates that an error names. */
+const MOST_NAMED = 5;
+
 export class WeightResolver {
   /** By names without wrappers. */
   private readonly byName = new Map<string, TensorInfo[]>();
-  /** By the end of the name, from its last number on: what may be the same weight under a longer or a shorter name. */
+  /** By each end of the name without wrappers that says as well which layer is meant. */
   private readonly byEnd = new Map<string, TensorInfo[]>();
+  /** What the targeted parameters are called, by the modules that own them; by '' where any module may. */
+  private readonly parameters = new Map<string, string[]>();
+  private embeddings: TensorInfo[] | undefined;
 
   /** @param parameters names of parameters that the adapter targets beside whole modules, e.g. `mlp.router.scale` */
   constructor(
     readonly checkpoint: Checkpoint,
-    private readonly parameters: readonly string[] = [],
+    parameters: readonly string[] = [],
   ) {
+    const lasts = new Set<string>();
     for (const tensor of checkpoint.tensors.values()) {
       const name = withoutWrappers(tensor.name);
       appendTo(this.byName, name, tensor);
-      appendTo(this.byEnd, endOf(name), tensor);
+      for (const end of endsOf(name)) appendTo(this.byEnd, end, tensor);
+      lasts.add(lastOf(name));
+    }
+    for (const parameter of new Set([...parameters, 'in_proj_weight'])) {
+      if (lasts.has(lastOf(parameter))) appendTo(this.parameters, ownerOf(parameter), lastOf(parameter));
     }
   }
 
@@ -60,22 +71,18 @@ export class WeightResolver {
         name,
         otherNames(plain).flatMap((other) => this.byName.get(other) ?? []),
       ) ??
-      this.unambiguous(
-        name,
-        this.byEnd.get(endOf(plain))?.filter((tensor) => isEndOf(plain, withoutWrappers(tensor.name))),
-      )
+      this.unambiguous(name, [
+        ...(this.byEnd.get(plain) ?? []),
+        ...endsOf(plain).flatMap((end) => this.byName.get(end) ?? []),
+      ])
     );
   }
 
   /** A parameter that is not called `weight`: one that the configuration targets, or that of torch.nn.MultiheadAttention. */
   private parameterOf(module: string): TensorInfo | undefined {
-    const last = [...this.parameters, 'in_proj_weight']
-      .filter((target) => {
-        const owner = target.slice(0, Math.max(0, target.lastIndexOf('.')));
-        return owner === '' || module === owner || module.endsWith(`.${owner}`);
-      })
-      .map((target) => target.slice(target.lastIndexOf('.') + 1));
-    for (const parameter of new Set(last)) {
+    if (this.parameters.size === 0) return undefined;
+    const owners = ['', module, ...endsAtDots(module)];
+    for (const parameter of new Set(owners.flatMap((owner) => this.parameters.get(owner) ?? []))) {
       const tensor = this.find(`${module}.${parameter}`);
       if (tensor?.shape.length === 2 && isFloatDtype(tensor.dtype)) return tensor;
     }
@@ -85,37 +92,46 @@ export class WeightResolver {
   /** Where input and output share their weight, checkpoints hold it once, as the embedding (`tie_word_embeddings`). */
   private tiedEmbedding(module: string): TensorInfo | undefined {
     if (this.checkpoint.config.tie_word_embeddings === false) return undefined;
-    const embeddings = [...this.checkpoint.tensors.values()].filter(
+    this.embeddings ??= [...this.checkpoint.tensors.values()].filter(
       ({ name }) => name.endsWith('.weight') && isInputEmbedding(name.slice(0, -'.weight'.length)),
     );
-    return this.unambiguous(module, embeddings);
+    return this.unambiguous(module, this.embeddings);
   }
 
   private unambiguous(wanted: string, candidates: readonly TensorInfo[] = []): TensorInfo | undefined {
     const names = [...new Set(candidates.map(({ name }) => name))];
     if (names.length > 1) {
+      const more = names.length > MOST_NAMED ? ` or ${names.length - MOST_NAMED} more` : '';
       throw new SafeLoraError(
         'model-ambiguous',
-        `${this.checkpoint.path}: the adapter's module ${wanted.replace(/\.weight$/, '')} could be ${names.join(' or ')}; give the checkpoint that the adapter was trained on.`,
+        `${this.checkpoint.path}: the adapter's module ${shown(wanted.replace(/\.weight$/, ''))} could be ${names.slice(0, MOST_NAMED).map(shown).join(' or ')}${more}; give the checkpoint that the adapter was trained on.`,
       );
     }
     return candidates[0];
   }
 }
 
-/** From the last number on, else the last two segments. */
-function endOf(name: string): string {
+/**
+ * The shorter names of what may be the same weight: at each dot the rest, as long as it says which layer is meant, and more than the
+ * last part.
+ */
+function endsOf(name: string): string[] {
   const parts = name.split('.');
-  const numberAt = parts.findLastIndex(isIndex);
-  return parts.slice(numberAt < 0 ? -2 : numberAt).join('.');
+  const numberAt = parts.findIndex(isIndex);
+  return endsAtDots(name).slice(0, numberAt < 0 ? -1 : numberAt);
 }
 
-/** One name is the other's end at a dot, and says as well which layer is meant. */
-function isEndOf(one: string, other: string): boolean {
-  const [short, long] = one.length < other.length ? [one, other] : [other, one];
-  return long.endsWith(`.${short}`) && numbersIn(short) === numbersIn(long);
+/** What follows each dot, the longest first. */
+function endsAtDots(name: string): string[] {
+  const ends: string[] = [];
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) ends.push(name.slice(dot + 1));
+  return ends;
 }
 
-function numbersIn(name: string): number {
-  return name.split('.').filter(isIndex).length;
+function ownerOf(parameter: string): string {
+  return parameter.slice(0, Math.max(0, parameter.lastIndexOf('.')));
+}
+
+function lastOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
 }

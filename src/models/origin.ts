@@ -44,12 +44,12 @@ const ONLY_CONVERSIONS = new Set([
 const CONVERSION = /-(?:fp16|bf16|f16)$/i;
 
 /** What unsloth calls otherwise than its owner (`models/mapper.py` there). */
-const NICKNAMES: Readonly<Record<string, string>> = {
-  'mistral-7b': 'mistralai/Mistral-7B-v0.1',
-  tinyllama: 'TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T',
-  'tinyllama-chat': 'TinyLlama/TinyLlama-1.1B-Chat-v1.0',
-  'zephyr-sft': 'HuggingFaceH4/mistral-7b-sft-beta',
-};
+const NICKNAMES: ReadonlyMap<string, string> = new Map([
+  ['mistral-7b', 'mistralai/Mistral-7B-v0.1'],
+  ['tinyllama', 'TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T'],
+  ['tinyllama-chat', 'TinyLlama/TinyLlama-1.1B-Chat-v1.0'],
+  ['zephyr-sft', 'HuggingFaceH4/mistral-7b-sft-beta'],
+]);
 
 const byId = new Map(knownIds.map((id) => [id.toLowerCase(), id]));
 const byPlainName = new Map(knownIds.map((id) => [plainName(id), id]));
@@ -64,7 +64,8 @@ export function originOf(name: string): Origin {
   const exact = unquantisedName(last);
   const stripped = (exact ?? last).replace(CONVERSION, '');
   const isMirror = MIRRORS.has(owner);
-  const original = (isMirror ? NICKNAMES[stripped.toLowerCase()] : undefined) ?? byPlainName.get(plainName(stripped));
+  const original =
+    (isMirror ? NICKNAMES.get(stripped.toLowerCase()) : undefined) ?? byPlainName.get(plainName(stripped));
   if (original !== undefined) {
     if (exact !== null) return { id: original, how: 'quantised' };
     // An owner's earlier name of the same model, e.g. Meta-Llama-3.1-8B.

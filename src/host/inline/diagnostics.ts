@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { type Adapter, adapterStamps, openAdapter } from '../../core/adapter';
 import { CONFIG_FILE, UNSUPPORTED_SETTINGS } from '../../core/adapter-config';
 import { unquantisedName } from '../../core/model-names';
-import { type ErrorCode, type Notice, type NoticeCode } from '../../core/errors';
+import { type ErrorCode, type Notice, type NoticeCode, shown } from '../../core/errors';
 import { areAsStamped, type FileStamp } from '../../core/files';
 import { noticesUnder } from '../../core/report';
 import { Disposable } from '../dispose';
@@ -156,8 +156,8 @@ function quantisedNotice({ trainedOn }: Adapter): Notice[] {
   if (name === null) return [];
   const message = vscode.l10n.t(
     'The adapter says it was trained on {0}, a quantised model: measure it against the exact weights of {1} and its base.',
-    trainedOn!,
-    name,
+    shown(trainedOn!),
+    shown(name),
   );
   return [{ code: 'trained-on-quantised', message, modules: [] }];
 }
