@@ -11,6 +11,9 @@ export const BEAT_MS = 5_000;
 /** A child that misses so many in a row is taken for dead: a minute, which no busy machine keeps a thread from running. */
 export const MISSED_BEATS = 12;
 
+/** A child that has missed so many is told of. */
+export const TOLD_BEATS = 3;
+
 /** CommonJS, as a worker's text is read. A host that is gone wants no more of them. */
 const PROGRAM = `
 const { writeSync } = require('node:fs');

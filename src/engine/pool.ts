@@ -4,7 +4,7 @@ import { availableParallelism, constants, setPriority } from 'node:os';
 import { TOLD_AFTER_MS } from '../core/aborting';
 import { childEnvironment } from '../core/child-environment';
 import { SafeLoraError } from '../core/errors';
-import { BEAT_MS, BEAT_PIPE, MISSED_BEATS } from './beats';
+import { BEAT_MS, BEAT_PIPE, MISSED_BEATS, TOLD_BEATS } from './beats';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
 import {
@@ -193,7 +193,7 @@ export class Engine {
     const start: Start = { provider, memory, ...(largestBlock === undefined ? {} : { largestBlock }) };
     const child: Child = new Child(this.options, start, {
       stderr: (text) => this.options.onStderr?.(text),
-      waiting: (pid) => this.options.onWait?.(`waiting for the engine's process ${pid} to start`),
+      waiting: (pid, how) => this.options.onWait?.(`waiting for the engine's process ${pid}${how}`),
       idle: () => {
         this.next();
       },
@@ -210,8 +210,8 @@ export class Engine {
 
 interface ChildEvents {
   stderr: (text: string) => void;
-  /** It takes long to start. */
-  waiting: (pid: number) => void;
+  /** It takes long. */
+  waiting: (pid: number, how: string) => void;
   idle: () => void;
   gone: () => void;
   /** @returns whether the module under way is taken up by another */
@@ -253,11 +253,14 @@ class Child {
       this.settle = resolve;
     });
     const slow = setTimeout(() => {
-      if (pid !== undefined) events.waiting(pid);
+      if (pid !== undefined) events.waiting(pid, ' to start');
     }, TOLD_AFTER_MS).unref();
     // By this process's own beats, not by the clock: while the machine sleeps, or this process is stopped, none is missed.
+    const limit = `${(MISSED_BEATS * beatMs) / 1000} seconds`;
     const watch = setInterval(() => {
-      if (++this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${(MISSED_BEATS * beatMs) / 1000} seconds`);
+      if (++this.missed === TOLD_BEATS && this.current && pid !== undefined)
+        events.waiting(pid, `, which gives no sign of life; after ${limit} another takes its place`);
+      if (this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${limit}`);
     }, beatMs).unref();
     this.timers = [slow, watch];
     this.process.stdio[BEAT_PIPE]?.on('data', () => (this.missed = 0));

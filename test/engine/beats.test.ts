@@ -36,12 +36,14 @@ describe('a child', () => {
   });
 
   it('that is stopped is ended, and its module taken up again', async () => {
-    const engine = engineOf(childPath);
+    const told: string[] = [];
+    const engine = engineOf(childPath, told);
     const computed = engine.compute(task);
     const [pid] = engine.pids;
     process.kill(pid!, 'SIGSTOP');
     assert.ok(valueOf((await computed).updates[0]!).measurement.similarity! > 0);
     assert.notEqual(engine.pids[0], pid);
+    assert.ok(told.includes(`waiting for the engine's process ${pid}, which gives no sign of life; after 3 seconds another takes its place`)); // prettier-ignore
     assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });
   });
 
@@ -57,8 +59,7 @@ describe('a child', () => {
       message:
         /^The engine's process gave no sign of life for 3 seconds while it computed model\.layers\.0\S+; nothing was written: run it again\.$/,
     });
-    assert.equal(told[0], `waiting for the engine's process ${pid} to start`);
-    assert.equal(told.length, 2);
+    assert.ok(told.includes(`waiting for the engine's process ${pid} to start`));
   });
 
   it('that computes for long is left alone, though its first thread answers nothing meanwhile', async () => {
