@@ -1,7 +1,9 @@
 // Names of weights: what wraps a module without being part of the model, and what libraries have renamed.
 
-/** Segments that a wrapper adds for training: torch.compile, FSDP, activation checkpointing. */
-const TRAINING_WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module']);
+/** Segments that a wrapper adds for training: torch.compile, FSDP (also of torch 1), activation checkpointing, Lightning. */
+const TRAINING_WRAPPERS = new Set([
+  '_orig_mod', '_fsdp_wrapped_module', '_fpw_module', '_checkpoint_wrapped_module', '_forward_module',
+]); // prettier-ignore
 /** What DataParallel and DeepSpeed call the model that they wrap; a model may have a part of that name itself. */
 const DATA_PARALLEL = 'module';
 /** What PEFT calls the layer that it wraps. */
@@ -38,7 +40,8 @@ function without(name: string, isWrapper: (part: string, at: number) => boolean)
 const RENAMINGS: readonly (readonly [one: string, other: string])[] = [
   // llava and its relatives (gemma3, mistral3, internvl, paligemma, aya_vision, mllama …), kimi_k25, minimax_m3_vl
   ['language_model.model.', 'model.language_model.'],
-  ['language_model.lm_head', 'lm_head'],
+  // its legacy renamings: checkpoints saved with transformers 5.10 to 5.23
+  ['model.language_model.model.', 'model.language_model.'],
   // LlavaModel and its relatives without a head
   ['language_model.model.', 'language_model.'],
   // transformers 4.52, `_checkpoint_conversion_mapping` of LLaVA
@@ -51,40 +54,51 @@ const RENAMINGS: readonly (readonly [one: string, other: string])[] = [
   ['model.layers.', 'language_model.layers.'],
   // emu3
   ['text_model.model.', 'model.text_model.'],
-  ['text_model.lm_head', 'lm_head'],
   // nemotron_h, whose published checkpoints keep Mamba's name
   ['backbone.', 'model.'],
-  // GPT-NeoX
-  ['embed_out', 'lm_head'],
-  // GLM and InternLM2 name their head so in their own modeling files
-  ['transformer.output_layer', 'lm_head'],
-  ['output', 'lm_head'],
 ];
 
-/** Segments within names, from conversion_mapping.py of transformers 5: minimax_m3_vl and mixtral. */
-const INNER_RENAMINGS: readonly (readonly [one: string, other: string])[] = [['.block_sparse_moe.', '.mlp.']];
+// Segments within names, from conversion_mapping.py of transformers 5.
+const INNER_RENAMINGS: readonly (readonly [one: string, other: string])[] = [
+  // CLIPVisionModel, SiglipVisionModel
+  ['vision_tower.vision_model.', 'vision_tower.'],
+  // phimoe
+  ['.block_sparse_moe.gate.', '.mlp.router.'],
+  // mixtral, minimax_m3_vl
+  ['.block_sparse_moe.', '.mlp.'],
+];
 
-/** What else the weight may be called, by one renaming. */
+/** mixtral, by the parts of gate_up_proj and down_proj; of single experts only. */
+const EXPERT_RENAMINGS: typeof INNER_RENAMINGS = [
+  ['.w1.', '.gate_proj.'],
+  ['.w2.', '.down_proj.'],
+  ['.w3.', '.up_proj.'],
+];
+
+/** What else the weight may be called, by one renaming of its beginning and one of each segment within. */
 export function otherNames(name: string): string[] {
-  const both = (table: typeof RENAMINGS): (readonly [string, string])[] =>
-    table.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]);
-  const renamed = [
-    ...both(RENAMINGS)
-      .filter(([from]) => startsWith(name, from))
+  const inner = /\.experts\.\d+\./.test(name) ? [...INNER_RENAMINGS, ...EXPERT_RENAMINGS] : INNER_RENAMINGS;
+  let names = [
+    name,
+    ...bothWays(RENAMINGS)
+      .filter(([from]) => name.startsWith(from))
       .map(([from, to]) => to + name.slice(from.length)),
-    ...both(INNER_RENAMINGS)
-      .filter(([from]) => name.includes(from))
-      .map(([from, to]) => name.replace(from, to)),
   ];
-  return [...new Set(renamed)];
+  for (const [from, to] of bothWays(inner))
+    names = names.flatMap((one) => (one.includes(from) ? [one, one.replace(from, to)] : [one]));
+  return [...new Set(names)].filter((other) => other !== name);
 }
 
-/** A row that names a whole module must not match the beginning of a longer name. */
-function startsWith(name: string, start: string): boolean {
-  return name.startsWith(start) && (start.endsWith('.') || name.length === start.length || name[start.length] === '.');
+function bothWays(table: typeof RENAMINGS): (readonly [from: string, to: string])[] {
+  return table.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]);
 }
 
-const OUTPUT_HEADS = new Set(['lm_head', 'embed_out', 'output', 'output_layer']);
+const OUTPUT_HEADS = new Set([
+  // transformers, with GPT-NeoX, Whisper, BERT and its relatives
+  'lm_head', 'embed_out', 'proj_out', 'decoder',
+  // the modeling files of InternLM2, ChatGLM and OLMo, and the adapters of Tinker
+  'output', 'output_layer', 'ff_out', 'unembed_tokens',
+]); // prettier-ignore
 const INPUT_EMBEDDINGS = new Set([
   'embed_tokens', 'wte', 'embed_in', 'word_embeddings', 'tok_embeddings', 'embeddings', 'shared',
 ]); // prettier-ignore

@@ -24,6 +24,7 @@ export class WeightResolver {
   private readonly byEnd = new Map<string, TensorInfo[]>();
   /** What the targeted parameters are called, by the modules that own them; by '' where any module may. */
   private readonly parameters = new Map<string, string[]>();
+  private heads: TensorInfo[] | undefined;
   private embeddings: TensorInfo[] | undefined;
 
   /** @param parameters names of parameters that the adapter targets beside whole modules, e.g. `mlp.router.scale` */
@@ -38,7 +39,7 @@ export class WeightResolver {
       for (const end of endsOf(name)) appendTo(this.byEnd, end, tensor);
       lasts.add(lastOf(name));
     }
-    for (const parameter of new Set([...parameters, 'in_proj_weight'])) {
+    for (const parameter of new Set(parameters)) {
       if (lasts.has(lastOf(parameter))) appendTo(this.parameters, ownerOf(parameter), lastOf(parameter));
     }
   }
@@ -49,10 +50,12 @@ export class WeightResolver {
    */
   weightOf(module: WantedModule): TensorInfo | undefined {
     return (
+      this.targetParameter(module.name) ??
       this.find(`${module.name}.weight`) ??
       fusedPart(module, (name) => this.find(name), this.checkpoint.config) ??
-      this.parameterOf(module.name) ??
-      (isOutputHead(module.name) ? this.tiedEmbedding(module.name) : undefined)
+      // torch.nn.MultiheadAttention
+      this.matrix(`${module.name}.in_proj_weight`) ??
+      (isOutputHead(module.name) ? (this.onlyHead(module.name) ?? this.tiedEmbedding(module.name)) : undefined)
     );
   }
 
@@ -78,24 +81,37 @@ export class WeightResolver {
     );
   }
 
-  /** A parameter that is not called `weight`: one that the configuration targets, or that of torch.nn.MultiheadAttention. */
-  private parameterOf(module: string): TensorInfo | undefined {
+  /** A parameter of the module that the configuration targets, called `weight` or otherwise. */
+  private targetParameter(module: string): TensorInfo | undefined {
     if (this.parameters.size === 0) return undefined;
-    const owners = ['', module, ...endsAtDots(module)];
-    for (const parameter of new Set(owners.flatMap((owner) => this.parameters.get(owner) ?? []))) {
-      const tensor = this.find(`${module}.${parameter}`);
-      if (tensor?.shape.length === 2 && isFloatDtype(tensor.dtype)) return tensor;
-    }
-    return undefined;
+    const names = ['', module, ...endsAtDots(module)].flatMap((owner) => this.parameters.get(owner) ?? []);
+    const targets = [...new Set(names)].map((name) => this.matrix(`${module}.${name}`));
+    return this.unambiguous(
+      module,
+      targets.filter((tensor) => tensor !== undefined),
+    );
+  }
+
+  private matrix(name: string): TensorInfo | undefined {
+    const tensor = this.find(name);
+    return tensor?.shape.length === 2 && isFloatDtype(tensor.dtype) ? tensor : undefined;
+  }
+
+  /** An output head by another name. */
+  private onlyHead(module: string): TensorInfo | undefined {
+    return this.unambiguous(module, (this.heads ??= this.weightsOf(isOutputHead)));
   }
 
   /** Where input and output share their weight, checkpoints hold it once, as the embedding (`tie_word_embeddings`). */
   private tiedEmbedding(module: string): TensorInfo | undefined {
     if (this.checkpoint.config.tie_word_embeddings === false) return undefined;
-    this.embeddings ??= [...this.checkpoint.tensors.values()].filter(
-      ({ name }) => name.endsWith('.weight') && isInputEmbedding(name.slice(0, -'.weight'.length)),
+    return this.unambiguous(module, (this.embeddings ??= this.weightsOf(isInputEmbedding)));
+  }
+
+  private weightsOf(isKind: (module: string) => boolean): TensorInfo[] {
+    return [...this.checkpoint.tensors.values()].filter(
+      ({ name }) => name.endsWith('.weight') && isKind(name.slice(0, -'.weight'.length)),
     );
-    return this.unambiguous(module, this.embeddings);
   }
 
   private unambiguous(wanted: string, candidates: readonly TensorInfo[] = []): TensorInfo | undefined {
