@@ -186,6 +186,15 @@ describe('names of weights', () => {
     ['lm_head', 'embed_out'],
     ['lm_head', 'transformer.output_layer'],
     ['output', 'output'],
+    ['lm_head', 'model.transformer.ff_out'],
+    ['unembed_tokens', 'lm_head'],
+    [`model.${layer}`, 'model.layers.0._fpw_module.self_attn.q_proj'],
+    [`_forward_module.model.${layer}`, `model.${layer}`],
+    [`model.language_model.${layer}`, `model.language_model.model.${layer}`],
+    ['model.layers.0.mlp.experts.3.gate_proj', 'model.layers.0.block_sparse_moe.experts.3.w1'],
+    ['model.layers.0.mlp.experts.3.down_proj', 'model.layers.0.block_sparse_moe.experts.3.w2'],
+    ['model.layers.0.mlp.router', 'model.layers.0.block_sparse_moe.gate'],
+    [`model.vision_tower.${layer}`, `vision_tower.vision_model.${layer}`],
   ];
   for (const [module, stored] of pairs) {
     it(`${module} is ${stored}`, async () => {
