@@ -42,6 +42,37 @@ export default tseslint.config(
     },
   },
   {
+    // And on its way to the editor, another.
+    files: ['src/host/**/*.ts'],
+    ignores: ['src/host/surface.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          "MemberExpression[object.property.name='window'][property.name=/^(?:show(?!TextDocument)|withProgress|set|create)/]",
+          'MemberExpression[property.name=/^register(?:CodeLensProvider|Tool)$/]',
+          'NewExpression[callee.property.name=/^(?:CodeLens|Diagnostic|FileDecoration|LanguageModelTextPart|MarkdownString)$/]',
+        ].map((selector) => ({ selector, message: 'Show it through src/host/surface.ts.' })),
+      ],
+    },
+  },
+  {
+    // On its way to a page, a third.
+    files: ['webview/**/*.ts'],
+    ignores: ['webview/ui.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          'AssignmentExpression[left.property.name=/^(?:textContent|inner|outer|aria)/]',
+          "AssignmentExpression[left.property.name='title'][right.type!='ObjectExpression']",
+          "CallExpression[callee.property.name='setAttribute'][arguments.0.value=/^(?:title|placeholder|aria-label)$/]",
+          'CallExpression[callee.property.name=/^(?:fillText|strokeText|insertAdjacent\\w+)$/]',
+        ].map((selector) => ({ selector, message: 'Show it through webview/ui.ts.' })),
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: {
       // node:test's describe and it return promises that the runner itself awaits.

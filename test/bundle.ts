@@ -1,4 +1,4 @@
-// Bundles the programs of the bench and of the GPU's proof into dist/, beside the engine's child: onnxruntime is found from there, and
+// Bundles the programs of the bench, of the GPU's proof and of the fuzzer into dist/, beside the engine's child: onnxruntime is found from there, and
 // packages take only *.js of that folder.
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -9,6 +9,7 @@ const sources = {
   'bench-worker': 'test/bench/worker.ts',
   'gpu-accuracy': 'test/engine/accuracy.gpu.ts',
   'gpu-proof': 'test/proof/proof.ts',
+  'fuzz-worker': 'test/attack/fuzz/worker.ts',
 } as const;
 export type Bundle = keyof typeof sources;
 
@@ -22,6 +23,9 @@ export async function bundle(...names: Bundle[]): Promise<void> {
     target: 'node20',
     format: 'cjs',
     external: ['onnxruntime-node'],
+    // As in the product's own bundle: jsonc-parser's other form cannot be bundled.
+    mainFields: ['module', 'main'],
+    alias: { vscode: join(root, 'test/attack/fuzz/vscode.ts') },
     // test/fixtures finds the repository from its own place, two folders down.
     define: { 'import.meta.dirname': 'sourceFolder' },
     banner: { js: `const sourceFolder = require('node:path').join(__dirname, '../test/fixtures');` },

@@ -10,7 +10,7 @@ import { ComparisonTable } from './comparison-table';
 import { Heatmap, keysLegend } from './heatmap';
 import { measureIds, type MeasureId } from './measures';
 import { onThemeChange } from './theme';
-import { banner, dropdown, element, format, linkButton, show } from './ui';
+import { banner, dropdown, element, format, linkButton, setLabel, setText, setTitle, show } from './ui';
 
 const NOTHING: readonly number[] = [];
 
@@ -36,7 +36,7 @@ export class ComparisonPage {
     this.card = new ComparisonCard(state, strings);
     this.table = new ComparisonTable(state, strings);
     const announce = (text: string): void => {
-      this.live.textContent = text;
+      setText(this.live, text);
     };
     const actions: Actions = {
       point: (modules, anchor) => { this.point(modules, anchor); }, // prettier-ignore
@@ -57,8 +57,8 @@ export class ComparisonPage {
       keep(state.measureId);
     });
     measure.value = state.measureId;
-    this.adapters.setAttribute('aria-label', strings.adapters);
-    this.headings.difference.textContent = `${strings.differenceHeading} · ${strings.difference}`;
+    setLabel(this.adapters, strings.adapters);
+    setText(this.headings.difference, `${strings.differenceHeading} · ${strings.difference}`);
     this.build(measure);
     onThemeChange(() => {
       for (const map of Object.values(this.maps)) map.recolour();
@@ -70,15 +70,15 @@ export class ComparisonPage {
     const { comparison } = this.state;
     if (!comparison) return;
     const { a, b } = comparison.adapters;
-    this.title.textContent = format(this.strings.title, a.name, b.name);
-    this.title.title = this.title.textContent;
-    this.common.textContent = this.commonText();
+    setText(this.title, format(this.strings.title, a.name, b.name));
+    setTitle(this.title, this.title.textContent);
+    setText(this.common, this.commonText());
     this.adapters.replaceChildren(...sides.map((side) => this.adapterLine(side)));
     this.banners.replaceChildren(...this.bannerParts());
     for (const side of sides) {
       const { name } = comparison.adapters[side];
-      this.headings[side].textContent = `${this.strings.sides[side]} · ${name}`;
-      this.headings[side].title = name;
+      setText(this.headings[side], `${this.strings.sides[side]} · ${name}`);
+      setTitle(this.headings[side], name);
     }
     const hasNumbers = this.state.modules.length > 0;
     show(this.content, hasNumbers);
@@ -118,7 +118,7 @@ export class ComparisonPage {
   private adapterLine(side: Side): HTMLElement {
     const { name, path, finding } = this.state.comparison!.adapters[side];
     const open = linkButton(name, () => { this.send({ type: 'open', side }); }, format(this.strings.open, name)); // prettier-ignore
-    open.title = path;
+    setTitle(open, path);
     return element(
       'li',
       { 'data-side': side },

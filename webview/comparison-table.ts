@@ -3,7 +3,7 @@ import { type Side, sides } from '../src/host/views/comparison-protocol';
 import { type ComparisonStrings } from '../src/host/views/comparison-strings';
 import { type ComparisonState } from './comparison-state';
 import { compareKeys, markSorted, nextSort, type Sort } from './sorting';
-import { element, format } from './ui';
+import { element, format, setLabel, setText, setTitle } from './ui';
 
 const columns = ['module', 'a', 'b', 'difference'] as const;
 type Column = (typeof columns)[number];
@@ -39,7 +39,7 @@ export class ComparisonTable {
       const button = this.titles[side].firstElementChild!;
       const name = `${this.strings.sides[side]} · ${comparison!.adapters[side].name}`;
       button.replaceChildren(element('span', { class: 'name' }, name));
-      button.setAttribute('title', name);
+      setTitle(button, name);
     }
     this.rows = modules.map(({ name }) =>
       element(
@@ -55,12 +55,12 @@ export class ComparisonTable {
   /** Another measure. */
   update(): void {
     const { measure, measureId, values } = this.state;
-    this.table.setAttribute('aria-label', format(this.strings.table, this.strings.measures[measureId]));
+    setLabel(this.table, format(this.strings.table, this.strings.measures[measureId]));
     this.rows.forEach((row, module) => {
       const [, a, b, difference] = row.cells;
       a!.replaceChildren(...this.sideText('a', module));
       b!.replaceChildren(...this.sideText('b', module));
-      difference!.textContent = measure.difference.text(values.difference[module]!);
+      setText(difference!, measure.difference.text(values.difference[module]!));
     });
     this.arrange();
   }

@@ -5,7 +5,7 @@ import { type SharedStrings } from '../src/host/editor/strings';
 import { type Block, blocksOf, type Cell, type OpenLayer, type PlacedModule } from './cells';
 import { placeOn, type Range, type Scale } from './measures';
 import { inkOn, readTheme, scaleColor, type Theme } from './theme';
-import { element, format, linkButton } from './ui';
+import { chartLabel, element, format, linkButton, paintText, setLabel } from './ui';
 
 /** What the cells show: its name and definition, its colours from end to end, and its figures. */
 export interface Shown {
@@ -120,7 +120,7 @@ export class Heatmap {
       styleAxes(chart, this.theme);
       chart.data.datasets[0]!.data = this.points(block);
       chart.update('none');
-      canvas.setAttribute('aria-label', this.label());
+      setLabel(canvas, this.label());
     }
     this.drawLegend();
   }
@@ -159,9 +159,9 @@ export class Heatmap {
     paint.fillRect(0, 0, target.width, target.height);
     paint.fillStyle = this.theme.foreground;
     paint.font = '600 14px sans-serif';
-    paint.fillText(title, margin, 24);
+    paintText(paint, title, margin, 24);
     paint.font = '12px sans-serif';
-    paint.fillText(this.shown.name, margin, 44);
+    paintText(paint, this.shown.name, margin, 44);
     let left = margin;
     for (const box of boxes) {
       paint.drawImage(box.canvas, left, top, box.width, box.height);
@@ -171,7 +171,7 @@ export class Heatmap {
     this.paintScale(paint, margin, height - 44, 260);
     const { selected, projected, nearNull } = this.strings.legend;
     paint.textAlign = 'left';
-    paint.fillText(`● ${selected}   ◥ ${projected}   ▨ ${nearNull}`, margin, height - 52);
+    paintText(paint, `● ${selected}   ◥ ${projected}   ▨ ${nearNull}`, margin, height - 52);
     const blob = await new Promise<Blob | null>((resolve) => {
       target.toBlob(resolve, 'image/png');
     });
@@ -190,11 +190,11 @@ export class Heatmap {
       role: 'application',
       'aria-roledescription': this.strings.heatmapRole,
     });
-    const label = Math.max(...block.columns.map((kind) => kind.length)) * LETTER_WIDTH + 8;
+    const label = Math.max(...block.columns.map((kind) => chartLabel(kind).length)) * LETTER_WIDTH + 8;
     const cell = clampTo(CELL_WIDTH, Math.max(label, Math.min(72, BODY_WIDTH / block.columns.length)));
     const width = cell * block.columns.length + AXIS_ROOM.left;
     const height = clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / block.rows.length) * block.rows.length + AXIS_ROOM.top;
-    canvas.setAttribute('aria-label', this.label());
+    setLabel(canvas, this.label());
     const box = element('div', { class: 'canvas-box' }, canvas);
     // Where there is less room the cells grow narrower, down to where they could not be told apart.
     box.style.width = `${width}px`;
@@ -243,7 +243,7 @@ export class Heatmap {
             offset: true,
             grid: { display: false },
             border: { display: false },
-            ticks: { autoSkip: false, maxRotation: 40 },
+            ticks: { autoSkip: false, maxRotation: 40, callback: (_, column) => chartLabel(block.columns[column]!) },
           },
           y: {
             type: 'category',
@@ -429,9 +429,9 @@ export class Heatmap {
     }
     paint.fillStyle = this.theme.foreground;
     const [low, high] = range;
-    paint.fillText(text(low), x, y + 26);
+    paintText(paint, text(low), x, y + 26);
     paint.textAlign = 'right';
-    paint.fillText(text(high), x + width, y + 26);
+    paintText(paint, text(high), x + width, y + 26);
   }
 }
 

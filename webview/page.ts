@@ -12,7 +12,20 @@ import { findingText, SelectionPanel } from './selection';
 import { type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
 import { onThemeChange } from './theme';
-import { banner, type Button, button, dropdown, element, format, linkButton, menuButton, show } from './ui';
+import {
+  banner,
+  type Button,
+  button,
+  dropdown,
+  element,
+  format,
+  linkButton,
+  menuButton,
+  setLabel,
+  setText,
+  setTitle,
+  show,
+} from './ui';
 
 type Call = (what: PageCall) => Promise<void>;
 
@@ -53,7 +66,7 @@ export class Page {
   ) {
     const { actions } = strings;
     const announce = (text: string): void => {
-      this.live.textContent = text;
+      setText(this.live, text);
     };
     this.card = new ModuleCard(state, strings);
     const cells = new AdapterCells(state, strings, this.card, announce, (layer) => { this.heatmap.show(layer); }); // prettier-ignore
@@ -116,9 +129,9 @@ export class Page {
       state.emit('view');
     });
     this.progress.append(this.progressBar);
-    this.progress.setAttribute('aria-label', strings.progress);
-    this.notices.setAttribute('aria-label', strings.notices);
-    this.claim.textContent = strings.claim;
+    setLabel(this.progress, strings.progress);
+    setLabel(this.notices, strings.notices);
+    setText(this.claim, strings.claim);
     this.build();
     state.onChange((change) => {
       if (change === 'document') this.documentChanged();
@@ -197,9 +210,9 @@ export class Page {
     const broken = failure !== undefined;
     for (const part of [this.content, this.models, this.claim]) show(part, !broken && shown !== undefined);
     if (broken) {
-      this.title.textContent = failure.path.split(/[\\/]/).slice(-2).join('/');
-      this.meta.textContent = '';
-      this.headFinding.textContent = '';
+      setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));
+      setText(this.meta, '');
+      setText(this.headFinding, '');
       this.drawBanners();
       this.drawNotices();
       this.drawActions();
@@ -207,15 +220,18 @@ export class Page {
     }
     if (!shown) return;
     const { adapter } = shown;
-    this.title.textContent = adapter.name;
-    this.title.title = adapter.path;
-    this.meta.textContent = [
-      format(this.strings.rank, adapter.rank),
-      format(this.strings.alpha, adapter.alpha),
-      adapter.targetModules.join(', '),
-    ]
-      .filter(Boolean)
-      .join(' · ');
+    setText(this.title, adapter.name);
+    setTitle(this.title, adapter.path);
+    setText(
+      this.meta,
+      [
+        format(this.strings.rank, adapter.rank),
+        format(this.strings.alpha, adapter.alpha),
+        adapter.targetModules.join(', '),
+      ]
+        .filter(Boolean)
+        .join(' · '),
+    );
     this.measure.value = this.state.measure;
     this.heatmap.rebuild();
     this.table.rebuild();
@@ -239,7 +255,7 @@ export class Page {
   private runChanged(): void {
     const running = this.state.run?.state === 'running';
     if (this.wasRunning && this.state.run?.state === 'done')
-      this.live.textContent = `${this.strings.announce.done} ${findingText(this.state, this.strings)}`;
+      setText(this.live, `${this.strings.announce.done} ${findingText(this.state, this.strings)}`);
     this.wasRunning = running;
     this.drawModels();
     this.drawBanners();
@@ -267,7 +283,7 @@ export class Page {
   }
 
   private drawFinding(): void {
-    this.headFinding.textContent = this.state.hasNumbers ? findingText(this.state, this.strings) : '';
+    setText(this.headFinding, this.state.hasNumbers ? findingText(this.state, this.strings) : '');
   }
 
   private drawModels(): void {
@@ -294,7 +310,7 @@ export class Page {
       ...row('aligned', this.strings.aligned),
       ...(measured ? [element('dt', {}, this.strings.measured), element('dd', { class: 'measured' }, measured)] : []),
     );
-    if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${focused}"]`)?.focus();
+    if (focused) this.models.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
 
   /** A banner that says the same stays, with the focus that may be in it and what a screen reader has said of it. */
@@ -379,14 +395,14 @@ export class Page {
     const running = usable && run.state === 'running';
     const done = usable && run.state === 'done';
     show(start, usable && !running && !done && run.state !== 'failed' && !shown.changedOnDisk);
-    start.textContent =
-      run?.state === 'cancelled' && run.modulesDone > 0 ? this.strings.actions.resume : this.strings.actions.run;
+    setText(
+      start,
+      run?.state === 'cancelled' && run.modulesDone > 0 ? this.strings.actions.resume : this.strings.actions.run,
+    );
     show(cancel, running);
     const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
     const takesBack = this.state.selected.size === 0 && (applied?.canRestore ?? false);
-    apply.textContent = takesBack
-      ? this.strings.applyNone
-      : `${this.strings.actions.apply} (${this.state.selected.size})`;
+    setText(apply, takesBack ? this.strings.applyNone : `${this.strings.actions.apply} (${this.state.selected.size})`);
     apply.disabled = !(writable && done) || this.state.isApplied;
     save.disabled = !(writable && applied?.dirty);
     saveAs.disabled = !(usable && shown.trusted && !shown.changedOnDisk);
@@ -402,7 +418,7 @@ export class Page {
           ? nothingAppliedDirty
           : nothingApplied
         : format(dirty ? appliedDirty : appliedClean, this.modulesText(count));
-    this.appliedText.textContent = text;
+    setText(this.appliedText, text);
   }
 
   /** What the adapter holds that no projection reaches, and what is to be read with care. */

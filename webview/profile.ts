@@ -4,7 +4,7 @@ import { type PageStrings } from '../src/host/editor/strings';
 import { measures } from './measures';
 import { type PageState } from './state';
 import { readTheme } from './theme';
-import { element, format } from './ui';
+import { chartLabel, element, format, setLabel } from './ui';
 
 type Line = ChartDataset<'line', { x: number; y: number }[]>;
 
@@ -25,7 +25,7 @@ export class Profile {
   update(): void {
     const theme = readTheme();
     const measure = this.strings.measures[this.state.measure];
-    this.canvas.setAttribute('aria-label', format(this.strings.profileLabel, measure));
+    setLabel(this.canvas, format(this.strings.profileLabel, measure));
     this.chart ??= new Chart(this.canvas, {
       type: 'line',
       data: { datasets: [] },
@@ -68,8 +68,8 @@ export class Profile {
 
   private kindLines(colors: readonly string[]): Line[] {
     const measure = measures[this.state.measure];
-    return [...this.byKind()].map(([label, layers], index) => ({
-      label,
+    return [...this.byKind()].map(([kind, layers], index) => ({
+      label: chartLabel(kind),
       data: [...layers].flatMap(([layer, modules]) => {
         const values = modules
           .map((module) => measure.value(this.state, module))

@@ -4,7 +4,7 @@ import { findingSum } from '../src/core/text';
 import { type PageStrings } from '../src/host/editor/strings';
 import { type PageState } from './state';
 import { readTheme } from './theme';
-import { element, format, linkButton, radioGroup, show, textField } from './ui';
+import { element, format, linkButton, radioGroup, setLabel, setText, show, textField } from './ui';
 
 const BINS = 50;
 /** The slider's step; the field takes any number. */
@@ -50,11 +50,11 @@ export class SelectionPanel {
       this.setRule({ mode: 'count', count: value });
       return true;
     });
-    this.slider.setAttribute('aria-label', strings.thresholdSlider);
+    setLabel(this.slider, strings.thresholdSlider);
     this.slider.addEventListener('input', () => {
       this.setRule({ mode: 'threshold', threshold: Number(this.slider.value) });
     });
-    this.canvas.setAttribute('aria-label', strings.histogram);
+    setLabel(this.canvas, strings.histogram);
     const track = element('div', { class: 'track' }, element('div', { class: 'histogram' }, this.canvas), this.slider);
     this.thresholdPart.append(track, this.thresholdField);
     this.countPart.append(this.countField);
@@ -86,10 +86,10 @@ export class SelectionPanel {
     this.slider.value = String(this.threshold);
     setUnlessTyping(this.thresholdField, String(Number(this.threshold.toFixed(6))), this.threshold);
     setUnlessTyping(this.countField, String(this.count), this.count);
-    this.finding.textContent = findingText(this.state, this.strings);
+    setText(this.finding, findingText(this.state, this.strings));
     show(this.finding, this.state.hasNumbers);
     const { added, removed } = draft.overrides;
-    this.byHandText.textContent = format(this.strings.byHand, added.length, removed.length);
+    setText(this.byHandText, format(this.strings.byHand, added.length, removed.length));
     show(this.byHand, this.state.overrideCount > 0);
     this.colourBars();
   }

@@ -6,7 +6,7 @@ import { type ModuleCard } from './card';
 import { magnitude } from './measures';
 import { type PageState } from './state';
 import { compareKeys, markSorted, nextSort, type Sort } from './sorting';
-import { checkbox, element, show, textField } from './ui';
+import { checkbox, element, setText, show, textField } from './ui';
 
 /** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
 const SELECTED = 0;
@@ -60,7 +60,7 @@ export class ModuleTable {
       element('thead', { role: 'rowgroup' }, this.head),
       this.body,
     );
-    this.empty.textContent = strings.noMatch;
+    setText(this.empty, strings.noMatch);
     this.root = element(
       'section',
       { class: 'modules', 'aria-label': strings.modules },
@@ -91,7 +91,7 @@ export class ModuleTable {
       this.columns.forEach((column, index) => {
         const cell = row.cells[index]!;
         const text = column.text(module);
-        if (cell.textContent !== text) cell.textContent = text;
+        if (cell.textContent !== text) setText(cell, text);
       });
     });
     this.remark();
@@ -104,7 +104,7 @@ export class ModuleTable {
       const selected = String(this.state.selected.has(module));
       const text = this.columns[SELECTED]!.text(module);
       if (row.getAttribute('aria-selected') !== selected) row.setAttribute('aria-selected', selected);
-      if (row.cells[SELECTED]!.textContent !== text) row.cells[SELECTED]!.textContent = text;
+      if (row.cells[SELECTED]!.textContent !== text) setText(row.cells[SELECTED]!, text);
     });
     if (this.selectedOnly || this.sort?.column === 'selected') this.arrange();
   }

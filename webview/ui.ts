@@ -16,6 +16,7 @@ import {
   vsCodeRadioGroup,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
+import { elided, visible } from '../src/core/text';
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -29,6 +30,42 @@ provideVSCodeDesignSystem().register(
 
 export type { Button };
 export { format } from '../src/core/text';
+
+/** The longest sentence of ours, with a path and some names, is shorter. */
+const MOST_LETTERS = 1500;
+/** Beside the ticks of an axis or in a legend: no kind of a known model is longer, and one that is would cover its neighbours. */
+const MOST_LABEL_LETTERS = 24;
+const CUT_LABEL_LETTERS = 8;
+
+/** What a file holds as the page may show it: see `visible`. */
+function shown(text: string): string {
+  return visible(elided(text, MOST_LETTERS));
+}
+
+/** A name in a chart. */
+export function chartLabel(text: string): string {
+  const label = visible(text);
+  return label.length <= MOST_LABEL_LETTERS ? label : elided(label, CUT_LABEL_LETTERS);
+}
+
+/** The text of an element. Text comes to the page through this file only, which a rule of ESLint checks. */
+export function setText(target: Element, text: string): void {
+  target.textContent = shown(text);
+}
+
+/** What pops up over an element. */
+export function setTitle(target: Element, text: string): void {
+  target.setAttribute('title', shown(text));
+}
+
+/** What a screen reader calls an element. */
+export function setLabel(target: Element, text: string): void {
+  target.setAttribute('aria-label', shown(text));
+}
+
+export function paintText(paint: CanvasRenderingContext2D, text: string, x: number, y: number): void {
+  paint.fillText(shown(text), x, y);
+}
 
 declare global {
   interface HTMLElementTagNameMap {
@@ -44,6 +81,8 @@ declare global {
 
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | undefined>;
+/** Attributes that a user reads or hears; others are for the code. */
+const SPOKEN = new Set(['aria-label', 'placeholder', 'title']);
 
 /** An element with attributes and children; `false` and `undefined` leave an attribute out, `true` gives it no value. */
 export function element<K extends keyof HTMLElementTagNameMap>(
@@ -53,9 +92,14 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : String(value));
+    if (value === undefined || value === false) continue;
+    const text = value === true ? '' : String(value);
+    made.setAttribute(name, SPOKEN.has(name) ? shown(text) : text);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children) {
+    if (child !== null && child !== undefined && child !== false)
+      made.append(typeof child === 'string' ? shown(child) : child);
+  }
   return made;
 }
 
@@ -126,7 +170,7 @@ export function textField(
   const made = element('vscode-text-field', { placeholder, size });
   // The toolkit names a field without text "Text field" as soon as it stands on the page.
   setTimeout(() => {
-    made.setAttribute('aria-label', label);
+    setLabel(made, label);
   });
   made.addEventListener('input', () => {
     onInput(made.value);

@@ -34,7 +34,8 @@ function hintsFor(roles: readonly ModelRole[], proposals: Proposals): string[] {
     .filter(({ state }) => state.kind !== 'here')
     .map((proposal) => {
       const { role, name, id, state } = proposal;
-      const next = id?.includes('/') && state.kind !== 'pickle' ? `: ${downloadCommand(id)}` : '';
+      const command = state.kind === 'pickle' ? null : downloadCommand(id);
+      const next = command === null ? '' : `: ${command}`;
       return `${role} ${name} (${reasonText(proposal, englishTexts)}) is ${stateText(proposal, englishTexts)}${next}`;
     });
   return [...(found.length > 0 ? [`found: ${found.join(', ')}`] : []), ...others];

@@ -1,7 +1,17 @@
 // What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile, rm, stat, utimes } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TOLD_AFTER_MS } from './aborting';
@@ -50,13 +60,7 @@ export function claim(path: string, content: object = {}): Release {
   const nonce = randomUUID();
   createWhole(path, JSON.stringify({ pid: process.pid, host: machine, nonce, ...content }));
   let renewed = performance.now();
-  const isOurs = (): boolean => {
-    try {
-      return parseObject(readFileSync(path, 'utf8'))?.nonce === nonce;
-    } catch {
-      return false;
-    }
-  };
+  const isOurs = (): boolean => stored(path)?.content.nonce === nonce;
   const beat = setInterval(() => {
     if (!isOurs()) return;
     const now = new Date();
@@ -93,20 +97,33 @@ function createWhole(path: string, text: string): void {
   }
 }
 
-/** What the claim says, or null where it is void or gone. */
-export async function readClaim(path: string): Promise<Record<string, unknown> | null> {
+/** Those of running jobs name files; a claim far larger is none. */
+const MOST_BYTES = 2 ** 24;
+
+/** What is in a claim's file; null for anything else, which may stand there in a stranger's folder: a pipe would never end. */
+function stored(path: string): { content: Record<string, unknown>; modified: number } | null {
+  let file: number | undefined;
   try {
-    const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    const found = fstatSync(file);
+    if (!found.isFile() || found.size > MOST_BYTES) return null;
     // Where it says nothing, it is being written on a file system without links.
-    const content = parseObject(text) ?? {};
-    if (held.has(path)) return content;
-    if (Math.abs(Date.now() - mtimeMs) > VOID_AFTER_MS) return null;
-    const { pid, host } = content;
-    if (host !== machine) return content;
-    return typeof pid === 'number' && isRunning(pid) ? content : null;
+    return { content: parseObject(readFileSync(file, 'utf8')) ?? {}, modified: found.mtimeMs };
   } catch {
     return null;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+}
+
+/** What the claim says, or null where it is void or gone. */
+export function readClaim(path: string): Record<string, unknown> | null {
+  const found = stored(path);
+  if (!found || held.has(path)) return found?.content ?? null;
+  if (Math.abs(Date.now() - found.modified) > VOID_AFTER_MS) return null;
+  const { pid, host } = found.content;
+  if (host !== machine) return found.content;
+  return typeof pid === 'number' && isRunning(pid) ? found.content : null;
 }
 
 /**
@@ -120,7 +137,7 @@ export async function tryClaim(path: string): Promise<Release | Record<string, u
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(path, error, 'write');
     }
-    const holder = await readClaim(path);
+    const holder = readClaim(path);
     if (holder) return holder;
     await removeVoid(path);
   }
@@ -130,7 +147,7 @@ export async function tryClaim(path: string): Promise<Release | Record<string, u
 async function removeVoid(path: string): Promise<void> {
   const release = await claimInTurn(`${path}.void`);
   try {
-    if ((await readClaim(path)) === null) await rm(path, { force: true });
+    if (readClaim(path) === null) await rm(path, { recursive: true, force: true });
   } catch (error) {
     throw fileError(path, error, 'write');
   } finally {

@@ -26,8 +26,15 @@ const LEFT_OUT = /^(?:optimizer\.pt|scheduler\.pt|rng_state.*|trainer_state\.jso
  */
 const SNAPSHOT = /^(.*[\\/](?:models|datasets|spaces)--[^\\/]+)[\\/]snapshots[\\/][^\\/]+(?:[\\/]|$)/;
 
-/** @returns the files to copy, by name, and a notice that names the rest */
-export async function companions(adapter: Adapter): Promise<{ copied: Companion[]; notices: Notice[] }> {
+export interface Companions {
+  copied: Companion[];
+  /** The names of links that lead elsewhere. */
+  linked: string[];
+  /** Names what is not copied. */
+  notices: Notice[];
+}
+
+export async function companions(adapter: Adapter): Promise<Companions> {
   const copied: Companion[] = [];
   const left: string[] = [];
   const linked: string[] = [];
@@ -48,7 +55,7 @@ export async function companions(adapter: Adapter): Promise<{ copied: Companion[
   ].filter((part) => part !== '');
   const notices: Notice[] =
     parts.length === 0 ? [] : [{ code: 'files-left-out', message: parts.join(' '), modules: [] }];
-  return { copied, notices };
+  return { copied, linked, notices };
 }
 
 /** The real path of a regular file, or null for anything else; nothing is opened. */

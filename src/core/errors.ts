@@ -1,4 +1,5 @@
 // Every error and notice that a user can meet: one code, one sentence with the file, the cause and the next step.
+import { elided, visible, visibleJson } from './text';
 
 /** Why a job cannot be done as asked: bad input or environment (exit status 1) or a failed engine (exit status 3). */
 export const errorCodes = [
@@ -103,14 +104,12 @@ export class SafeLoraError extends Error {
   }
 }
 
+/** A message is one line that fits a screen, whatever names from files it repeats. */
+const MOST_MESSAGE = 2000;
+
 function oneLine(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
-  return withoutControls(lines.filter((line) => line !== '').join(' '));
-}
-
-/** Names from files may hold what a terminal would obey. */
-function withoutControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, '�');
+  return visible(elided(lines.filter((line) => line !== '').join(' '), MOST_MESSAGE));
 }
 
 /** Characters of a name or a value that a message repeats: more than those of any published model's names. */
@@ -118,12 +117,12 @@ const MOST_SHOWN = 200;
 
 /** A name or a value from a file as a message repeats it, however long it is there. */
 export function shown(text: string): string {
-  return withoutControls(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
+  return visible(elided(text, MOST_SHOWN));
 }
 
 /** The same in quotation marks, with escapes as in JSON. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
+  return visibleJson(JSON.stringify(elided(text, MOST_SHOWN)));
 }
 
 /** Up to five names, then how many more there are. */

@@ -164,6 +164,17 @@ export function jsonObjectOf(bytes: Uint8Array, refuse: (reason: string) => Safe
   return value;
 }
 
+/** Of the small files in which this program and its kin keep something of their own. */
+const MAX_OWN_BYTES = 10_000_000;
+
+/** A file of the program's own as text; null where there is none, and for anything else: a pipe would never end. */
+export async function readOwnText(path: string): Promise<string | null> {
+  const read = ReadableFile.with(path, async (file) =>
+    file.size > MAX_OWN_BYTES ? null : Buffer.from(await file.read(0, file.size)).toString('utf8'),
+  );
+  return read.catch(() => null);
+}
+
 /** What is at the path, following symbolic links, or null where nothing is. */
 export async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | null> {
   try {

@@ -2,6 +2,7 @@
 import { type Measurement } from './measure';
 import { isObject } from './objects';
 import { type MeasuredModule, type ModuleReport, type ModuleFinding, type Report } from './report';
+import { isReport } from './saved-report';
 
 const SCHEMA = 'safe-lora/inspection@1';
 
@@ -32,7 +33,8 @@ export function makeInspection(report: Report, modules: readonly MeasuredModule[
 export function parseInspection(text: string): Inspection | null {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) && value.schema === SCHEMA ? (value as unknown as Inspection) : null;
+    if (!isObject(value) || value.schema !== SCHEMA || !isReport(value.report) || !isObject(value.details)) return null;
+    return Object.values(value.details).every(isObject) ? (value as unknown as Inspection) : null;
   } catch {
     return null;
   }

@@ -8,6 +8,7 @@ import { parseObject } from './objects';
 import { isHashes, type Provenance } from './provenance';
 import { replaceAlone } from './replace';
 import {
+  hashBytes,
   hashRange,
   type Header,
   openSafetensors,
@@ -19,7 +20,8 @@ import {
 import { writeSafetensors } from './safetensors-writer';
 
 const ORIGINALS_KEY = 'safe_lora_original';
-const SCHEMA = 'safe-lora/original@1';
+/** The first has no hash of its head. */
+const SCHEMAS = ['safe-lora/original@1', 'safe-lora/original@2'];
 
 export interface Originals {
   /** Holds the original lora_B of every module that was projected in place. */
@@ -34,13 +36,15 @@ export interface Originals {
 export async function openOriginals(path: string): Promise<Originals> {
   const file = await openSafetensors(path);
   const entry = parseObject(file.metadata.get(ORIGINALS_KEY));
-  if (entry?.schema !== SCHEMA || typeof entry.head !== 'string' || !isHashes(entry.sha256)) {
+  const head = Buffer.from(typeof entry?.head === 'string' ? entry.head : '', 'base64');
+  const version = SCHEMAS.indexOf(String(entry?.schema));
+  if (version < 0 || !isHashes(entry?.sha256) || (version > 0 && entry.headSha256 !== hashBytes(head))) {
     throw new SafeLoraError(
       'originals-foreign',
       `${path}: is not a file in which safe-lora kept original weights; move it away.`,
     );
   }
-  return { file, head: Buffer.from(entry.head, 'base64'), sha256: entry.sha256 };
+  return { file, head, sha256: entry.sha256 };
 }
 
 /**
@@ -119,9 +123,14 @@ export async function keepOriginals(
     );
   }
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  if (kept.length === earlier?.file.tensors.size) return;
+  if (earlier && kept.length === earlier.file.tensors.size && (await isSound(earlier))) return;
   const head = earlier?.head ?? adapter.originals?.head ?? (await readHead(adapter.file));
-  const entry = JSON.stringify({ schema: SCHEMA, head: Buffer.from(head).toString('base64'), sha256 });
+  const entry = JSON.stringify({
+    schema: SCHEMAS.at(-1),
+    head: Buffer.from(head).toString('base64'),
+    headSha256: hashBytes(head),
+    sha256,
+  });
   // An adapter's B is its original, wherever that lies.
   const sources = kept.map(({ b }) => ({ ...b, from: b }));
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
@@ -129,12 +138,17 @@ export async function keepOriginals(
     path,
     (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])),
     async (temporary) => {
-      for (const tensor of (await openSafetensors(temporary)).tensors.values())
-        if ((await hashRange(tensor)) !== sha256[tensor.name]) throw changedOnDisk(adapter.file.path);
+      if (!(await isSound({ file: await openSafetensors(temporary), sha256 }))) throw changedOnDisk(adapter.file.path);
       const present = (await kindOf(path)) === null ? null : await openSafetensors(path);
       if (present?.identity !== earlier?.file.identity) throw changedOnDisk(path);
     },
   );
+}
+
+/** What is kept of a module that is not projected now may have been damaged unseen: its original is in the adapter's own file. */
+async function isSound({ file, sha256 }: Pick<Originals, 'file' | 'sha256'>): Promise<boolean> {
+  for (const tensor of file.tensors.values()) if ((await hashRange(tensor)) !== sha256[tensor.name]) return false;
+  return true;
 }
 
 export function sameHashes(one: TensorHashes, other: TensorHashes): boolean {

@@ -60,7 +60,7 @@ async function refuseOccupied({ path, given, force }: Destination, adapter: Adap
 }
 
 /** Resolves links in the part of the path that exists. */
-async function realDestination(path: string): Promise<string> {
+export async function realDestination(path: string): Promise<string> {
   const missing: string[] = [];
   for (let at = resolve(path); ; at = dirname(at)) {
     try {

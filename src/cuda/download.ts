@@ -1,9 +1,9 @@
 // One large file over a line that may break: what has come is kept and the rest asked for, and the whole is held against its checksum.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { unwritable } from '../core/errors';
-import { stampOf } from '../core/files';
+import { readOwnText, stampOf } from '../core/files';
 import { parseObject } from '../core/objects';
 import { append, contentRange } from '../network/append';
 import {
@@ -82,7 +82,7 @@ const originPath = (path: string): string => `${path}.json`;
 
 /** The strong ETag of what is kept, where that can be gone on with. */
 async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | undefined> {
-  const origin = parseObject(await readFile(originPath(path), 'utf8').catch(() => undefined));
+  const origin = parseObject((await readOwnText(originPath(path))) ?? undefined);
   if (origin?.url !== url || origin.sha512 !== sha512) return undefined;
   return typeof origin.etag === 'string' ? origin.etag : undefined;
 }

@@ -1,10 +1,11 @@
 // Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
 // machine; what came of it is kept, and decides what `auto` takes.
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { release, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { readOwnText } from '../core/files';
 import { orAborted } from '../core/aborting';
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
@@ -226,7 +227,7 @@ export class Devices {
   }
 
   private async kept(): Promise<Kept> {
-    const text = await readFile(this.file, 'utf8').catch(() => '');
+    const text = (await readOwnText(this.file)) ?? '';
     try {
       const found: unknown = JSON.parse(text);
       return isObject(found) ? Object.fromEntries(Object.entries(found).filter(([, entry]) => isKept(entry))) : {};

@@ -9,6 +9,7 @@ import { type ModelRole } from './editor/protocol';
 import { Cancelled, modelsUnknown, requireTrust } from './errors';
 import { type ModelPairs } from './models';
 import { type Proposals } from '../models/propose';
+import { type Progress, showInformation, showWarning, withProgress } from './surface';
 
 /** A run shorter than this shows no notification; the page shows it anyway. */
 const NOTIFY_AFTER_MS = 800;
@@ -89,17 +90,15 @@ export class EditorActions {
     if (!adapter.keepsOriginalsBeside || this.memory.global.get(key)) return;
     await this.memory.global.update(key, true);
     const change = vscode.l10n.t('Change Setting');
-    void vscode.window
-      .showInformationMessage(
-        vscode.l10n.t(
-          'The original weights are kept beside the adapter in safe_lora_original.safetensors. A folder that is pushed to a hub takes them along.',
-        ),
-        change,
-      )
-      .then((chosen) => {
-        if (chosen === change)
-          void vscode.commands.executeCommand('workbench.action.openSettings', 'safeLora.keepOriginals');
-      });
+    void showInformation(
+      vscode.l10n.t(
+        'The original weights are kept beside the adapter in safe_lora_original.safetensors. A folder that is pushed to a hub takes them along.',
+      ),
+      change,
+    ).then((chosen) => {
+      if (chosen === change)
+        void vscode.commands.executeCommand('workbench.action.openSettings', 'safeLora.keepOriginals');
+    });
   }
 
   /** Saves what is applied; of a read-only adapter what is selected, since nothing can be applied to it. */
@@ -115,7 +114,7 @@ export class EditorActions {
     await adapter.restore();
     if (adapter.isDirty) await this.save(adapter);
     const { name } = adapter.adapter;
-    void vscode.window.showInformationMessage(
+    void showInformation(
       isProjectedOnDisk
         ? vscode.l10n.t('Original weights restored: {0}', name)
         : vscode.l10n.t('Unsaved projection discarded: {0}', name),
@@ -151,9 +150,9 @@ export class EditorActions {
     if (autoSave === 'off' || this.memory.workspace.get(key)) return true;
     const write = vscode.l10n.t('Apply and Write');
     const copy = vscode.l10n.t('Save a Copy…');
-    const chosen = await vscode.window.showWarningMessage(
+    const chosen = await showWarning(
       vscode.l10n.t('Auto Save is on: applying writes {0} to disk.', adapter.adapter.name),
-      { modal: true, detail: vscode.l10n.t('The original weights are kept, and Restore brings them back.') },
+      { modal: true, lines: [vscode.l10n.t('The original weights are kept, and Restore brings them back.')] },
       ...(selection ? [write, copy] : [write]),
     );
     if (chosen === undefined) throw new Cancelled();
@@ -170,9 +169,9 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
   const gone = adapter.irrecoverable;
   if (gone.length === 0) return;
   const goOn = vscode.l10n.t('Project Further Modules');
-  const chosen = await vscode.window.showWarningMessage(
+  const chosen = await showWarning(
     vscode.l10n.t('{0} modules were projected before, and their originals are not there.', gone.length),
-    { modal: true, detail: vscode.l10n.t('They stay as they are; only further modules are projected.') },
+    { modal: true, lines: [vscode.l10n.t('They stay as they are; only further modules are projected.')] },
     goOn,
   );
   if (chosen !== goOn) throw new Cancelled();
@@ -188,8 +187,7 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
   ]);
   if (quick) return;
   const title = vscode.l10n.t('Safe LoRA: measuring {0}', adapter.adapter.name);
-  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  await vscode.window.withProgress(options, async (progress, token) => {
+  const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
     let shown = 0;
     const tell = (): void => {
       const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measurement.view(adapter.firstSelection);
@@ -206,5 +204,6 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
     token.onCancellationRequested(() => void measurement.stop());
     await run;
     listening.dispose();
-  });
+  };
+  await withProgress(title, show, true);
 }

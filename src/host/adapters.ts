@@ -6,6 +6,7 @@ import { CONFIG_FILE } from '../core/adapter-config';
 import { contextKeys } from './contributions';
 import { Disposable } from './dispose';
 import { folderOf } from './inline/files';
+import { type Log, type PickItem, showOpenDialog, showQuickPick } from './surface';
 
 const PATTERN = `**/${CONFIG_FILE}`;
 
@@ -18,7 +19,7 @@ export interface PickOptions {
   without?: vscode.Uri;
 }
 
-interface AdapterItem extends vscode.QuickPickItem {
+interface AdapterItem extends PickItem {
   file?: vscode.Uri;
 }
 
@@ -30,7 +31,7 @@ export class WorkspaceAdapters extends Disposable {
   /** Adapters came or went. */
   readonly onDidChange = this.changed.event;
 
-  constructor(private readonly log: vscode.LogOutputChannel) {
+  constructor(private readonly log: Log) {
     super();
     // A folder that comes or goes with its files, copied or renamed, is announced without them.
     const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, false));
@@ -69,8 +70,8 @@ export class WorkspaceAdapters extends Disposable {
           (a.description! < b.description! ? -1 : 1),
       );
     if (items.length > 0) {
-      const browse: AdapterItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}` };
-      const chosen = await vscode.window.showQuickPick([...items, browse], {
+      const browse: AdapterItem = { icon: 'folder-opened', label: vscode.l10n.t('Browse…') };
+      const chosen = await showQuickPick([...items, browse], {
         title,
         placeHolder,
         // A page in front takes the focus back after a first question, which would close a second.
@@ -79,7 +80,7 @@ export class WorkspaceAdapters extends Disposable {
       });
       if (!chosen || chosen.file) return chosen?.file;
     }
-    const folders = await vscode.window.showOpenDialog({
+    const folders = await showOpenDialog({
       title: vscode.l10n.t('Choose the folder of a LoRA adapter'),
       openLabel: vscode.l10n.t('Choose Adapter Folder'),
       canSelectFiles: false,

@@ -18,6 +18,7 @@ import { Cancelled, reporting } from './errors';
 import { folderOf as parentOf, isConfig, isReport } from './inline/files';
 import { type Standings } from './inspections/standings';
 import { type Inspector } from './inspector';
+import { type Log, showInformation, showOpenDialog, showSaveDialog } from './surface';
 
 export class Commands extends Disposable {
   constructor(
@@ -26,7 +27,7 @@ export class Commands extends Disposable {
     private readonly adapters: WorkspaceAdapters,
     private readonly inspector: Inspector,
     private readonly standings: Standings,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     this.add(commands.projectAdapter, (resource) => this.project(resource));
@@ -95,7 +96,7 @@ export class Commands extends Disposable {
     const { adapter } = await this.target(resource);
     adapter.requireProjection();
     const { name, path } = adapter.adapter;
-    const target = await vscode.window.showSaveDialog({
+    const target = await showSaveDialog({
       title: vscode.l10n.t('Save Patch'),
       defaultUri: vscode.Uri.joinPath(vscode.Uri.file(path), '..', `${name}${PATCH_ENDING}`),
       filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
@@ -108,12 +109,12 @@ export class Commands extends Disposable {
       );
     }
     await adapter.savePatch(target.fsPath);
-    void vscode.window.showInformationMessage(vscode.l10n.t('Patch saved: {0}', basename(target.fsPath)));
+    void showInformation(vscode.l10n.t('Patch saved: {0}', basename(target.fsPath)));
   }
 
   private async applyPatch(resource: vscode.Uri | undefined): Promise<void> {
     const { adapter } = await this.target(resource);
-    const files = await vscode.window.showOpenDialog({
+    const files = await showOpenDialog({
       title: vscode.l10n.t('Patch for {0}', adapter.adapter.name),
       openLabel: vscode.l10n.t('Apply Patch'),
       defaultUri: vscode.Uri.joinPath(vscode.Uri.file(adapter.adapter.path), '..'),

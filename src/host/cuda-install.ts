@@ -11,12 +11,19 @@ import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, errorView, reporting } from './errors';
 import { editorFetch } from './network';
+import {
+  type Log,
+  type Progress,
+  showInformation,
+  showOpenDialog,
+  showQuickPick,
+  showWarning,
+  withProgress,
+} from './surface';
 
 declare const ONNXRUNTIME_VERSION: string;
 
 const SCHEME = 'safe-lora-cuda';
-
-type Progress = vscode.Progress<{ message?: string; increment?: number }>;
 
 export class CudaInstall extends Disposable {
   private readonly target: Target;
@@ -27,7 +34,7 @@ export class CudaInstall extends Disposable {
   /** @param storage where the provider is kept, for all windows */
   constructor(
     storage: string,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     this.target = { storage, version: ONNXRUNTIME_VERSION };
@@ -82,7 +89,7 @@ export class CudaInstall extends Disposable {
         : [{ label: vscode.l10n.t('Remove'), description: cudaFolder(storage), run: () => this.remove() }]),
     ];
     const title = vscode.l10n.t('Safe LoRA: Install CUDA Provider');
-    const chosen = await vscode.window.showQuickPick(items, { title });
+    const chosen = await showQuickPick(items, { title });
     if (!chosen) throw new Cancelled();
     return chosen.run;
   }
@@ -93,15 +100,17 @@ export class CudaInstall extends Disposable {
     const looking = vscode.l10n.t('Looking for the CUDA provider');
     const offer = await working(looking, (signal) => findOffer(this.target, { fetch: editorFetch, signal }, index));
     const download = vscode.l10n.t('Download');
-    const chosen = await vscode.window.showInformationMessage(
+    const chosen = await showInformation(
       vscode.l10n.t('Download the CUDA provider of onnxruntime {0}, {1}?', version, bytesText(offer.size)),
       {
         modal: true,
-        detail: vscode.l10n.t(
-          'From {0}, into {1}. A download that is cancelled goes on from there the next time.',
-          new URL(offer.url).host,
-          providerFolder(storage, version),
-        ),
+        lines: [
+          vscode.l10n.t(
+            'From {0}, into {1}. A download that is cancelled goes on from there the next time.',
+            new URL(offer.url).host,
+            providerFolder(storage, version),
+          ),
+        ],
       },
       download,
     );
@@ -120,7 +129,7 @@ export class CudaInstall extends Disposable {
   }
 
   private async useFile(): Promise<void> {
-    const files = await vscode.window.showOpenDialog({
+    const files = await showOpenDialog({
       title: vscode.l10n.t('Package of the CUDA provider'),
       openLabel: vscode.l10n.t('Install'),
       filters: { [vscode.l10n.t('NuGet package')]: ['nupkg'] },
@@ -139,7 +148,7 @@ export class CudaInstall extends Disposable {
 
   private async tell(state: CudaState): Promise<void> {
     if (state.state === 'ready') {
-      void vscode.window.showInformationMessage(
+      void showInformation(
         vscode.l10n.t(
           'The CUDA provider is installed, and the {0} libraries that it needs are there.',
           state.libraries.length,
@@ -152,14 +161,12 @@ export class CudaInstall extends Disposable {
     this.reported.fire(uri);
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri));
     const names = state.missing.map(({ name }) => name).join(', ');
-    void vscode.window.showWarningMessage(
-      vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names),
-    );
+    void showWarning(vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names));
   }
 
   private async remove(): Promise<void> {
     await remove(this.target.storage);
-    void vscode.window.showInformationMessage(vscode.l10n.t('The CUDA provider was removed.'));
+    void showInformation(vscode.l10n.t('The CUDA provider was removed.'));
   }
 }
 
@@ -177,12 +184,12 @@ function reportOf(storage: string, { missing, command }: Extract<CudaState, { st
 }
 
 async function working<T>(title: string, work: (signal: AbortSignal, progress: Progress) => Promise<T>): Promise<T> {
-  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  return vscode.window.withProgress(options, (progress, token) => {
+  const show = (progress: Progress, token: vscode.CancellationToken): Promise<T> => {
     const controller = new AbortController();
     token.onCancellationRequested(() => {
       controller.abort(new Cancelled());
     });
     return work(controller.signal, progress);
-  });
+  };
+  return withProgress(title, show, true);
 }

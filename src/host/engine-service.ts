@@ -7,6 +7,7 @@ import { type Provider } from '../engine/providers';
 import { SECTION } from './contributions';
 import { Disposable } from './dispose';
 import { setting } from './settings';
+import { type Log } from './surface';
 
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
@@ -25,7 +26,7 @@ export class EngineService extends Disposable {
   constructor(
     extensionPath: string,
     storage: string,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     this.childPath = join(extensionPath, 'dist', 'engine-child.js');

@@ -6,6 +6,7 @@ import { reasonText } from '../models/words';
 import { type ModelPair } from './contributions';
 import { type ErrorView } from './editor/protocol';
 import { proposalTexts } from './proposal-texts';
+import { type Log, showError } from './surface';
 
 /** The user gave something up; nothing needs to be said. */
 export class Cancelled extends Error {
@@ -25,14 +26,14 @@ export function errorView(error: unknown): ErrorView {
 }
 
 /** Runs what a command or a page asked for, and shows its failure. */
-export async function reporting<T>(log: vscode.LogOutputChannel, action: () => Promise<T>): Promise<T | undefined> {
+export async function reporting<T>(log: Log, action: () => Promise<T>): Promise<T | undefined> {
   try {
     return await action();
   } catch (error) {
     if (error instanceof Cancelled) return undefined;
     log.error(error instanceof SafeLoraError ? error.message : (error as Error));
     const showLog = vscode.l10n.t('Show Log');
-    void vscode.window.showErrorMessage(errorView(error).message, showLog).then((chosen) => {
+    void showError(errorView(error).message, showLog).then((chosen) => {
       if (chosen === showLog) log.show();
     });
     return undefined;

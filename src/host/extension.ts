@@ -30,9 +30,10 @@ import { Comparisons } from './views/comparison';
 import { ComputeDevices } from './views/compute-devices';
 import { Decorations } from './views/decorations';
 import { StatusBar } from './views/status-bar';
+import { createLog } from './surface';
 
 export function activate(context: vscode.ExtensionContext): void {
-  const log = vscode.window.createOutputChannel('Safe LoRA', { log: true });
+  const log = createLog('Safe LoRA');
   announceWaits((text) => {
     log.info(text);
   });
@@ -66,7 +67,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ConfigHover(standings),
     new ConfigDiagnostics(standings, originals, dismissals, explanations, log),
     new QuickFixes(),
-    new ReportLenses(),
+    new ReportLenses(standings),
     new Decorations(adapters, standings),
     new AdaptersTree(adapters, standings, context.workspaceState),
     new StatusBar(editor, standings),

@@ -13,6 +13,7 @@ import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, reporting } from './errors';
 import { editorFetch } from './network';
+import { type Log, showInformation, showInputBox } from './surface';
 
 const SECRET = 'safeLora.hubToken';
 
@@ -28,7 +29,7 @@ export class HubService extends Disposable {
   constructor(
     private readonly storage: string,
     private readonly secrets: vscode.SecretStorage,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     this._register(vscode.commands.registerCommand(commands.setHubToken, () => reporting(log, () => this.setToken())));
@@ -86,11 +87,8 @@ export class HubService extends Disposable {
     if (lines.length === 0) return;
     const fetch = vscode.l10n.t('Fetch');
     const message = vscode.l10n.t('Fetch the weights that {0} needs from {1}?', plan.adapter.name, new URL(endpointOf(process.env)).host); // prettier-ignore
-    const detail = [...lines, vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.')].join('\n'); // prettier-ignore
-    const answer = await orAborted(
-      Promise.resolve(vscode.window.showInformationMessage(message, { modal: true, detail }, fetch)),
-      signal,
-    );
+    const kept = vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.');
+    const answer = await orAborted(showInformation(message, { modal: true, lines: [...lines, kept] }, fetch), signal);
     if (answer !== fetch) throw new Cancelled();
     for (const path of paths) this.agreed.add(path);
   };
@@ -134,7 +132,7 @@ export class HubService extends Disposable {
     const prompt = vscode.l10n.t(
       'For gated and private models. It is kept in the editor’s secret storage; empty removes it.',
     );
-    const given = await vscode.window.showInputBox({ title, prompt, password: true, ignoreFocusOut: true });
+    const given = await showInputBox({ title, prompt, password: true, ignoreFocusOut: true });
     if (given === undefined) throw new Cancelled();
     const token = given.trim();
     if (token === '') await this.secrets.delete(SECRET);

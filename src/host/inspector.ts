@@ -8,6 +8,7 @@ import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled } from './errors';
 import { InspectionBatch } from './inspections/batch';
 import { type Standings } from './inspections/standings';
+import { type Progress, showInformation, showWarning, withProgress } from './surface';
 
 export class Inspector {
   private batch: Promise<void> | undefined;
@@ -61,12 +62,11 @@ export class Inspector {
     const due: vscode.Uri[] = [];
     for (const folder of folders) if ((await this.standings.of(folder)).state !== 'inspected') due.push(folder);
     if (due.length === 0) {
-      void vscode.window.showInformationMessage(vscode.l10n.t('All adapters are inspected.'));
+      void showInformation(vscode.l10n.t('All adapters are inspected.'));
       return;
     }
     const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
-    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-    const { done, failed } = await vscode.window.withProgress(options, async (progress, token) => {
+    const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectionBatch> => {
       const batch = new InspectionBatch(this.services, due.length, progress, token);
       // The engine stays for all of them.
       const held = this.services.engine.hold();
@@ -81,7 +81,8 @@ export class Inspector {
         batch.dispose();
       }
       return batch;
-    });
+    };
+    const { done, failed } = await withProgress(title, work, true);
     await this.tell(done, failed);
   }
 
@@ -110,11 +111,11 @@ export class Inspector {
 
   private async tell(done: number, failed: number): Promise<void> {
     if (failed === 0) {
-      if (done > 0) void vscode.window.showInformationMessage(vscode.l10n.t('{0} adapters inspected.', done));
+      if (done > 0) void showInformation(vscode.l10n.t('{0} adapters inspected.', done));
       return;
     }
     const showLog = vscode.l10n.t('Show Log');
     const text = vscode.l10n.t('{0} adapters inspected; {1} could not be: the log says why.', done, failed);
-    if ((await vscode.window.showWarningMessage(text, showLog)) === showLog) this.services.log.show();
+    if ((await showWarning(text, showLog)) === showLog) this.services.log.show();
   }
 }

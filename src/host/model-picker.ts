@@ -9,6 +9,7 @@ import { type ModelPair } from './contributions';
 import { type ModelRole } from './editor/protocol';
 import { hubReference, isOnHub } from './hub-service';
 import { proposalTexts } from './proposal-texts';
+import { type PickItem, showInformation, showInputBox, showOpenDialog, showQuickPick, showWarning } from './surface';
 
 /** What the user chose: a folder for the role that was asked for, or a proposed pair. */
 export type Choice = { folder: string } | { pair: ModelPair };
@@ -25,7 +26,7 @@ export interface Question {
   askHub: () => Promise<Proposals>;
 }
 
-interface ModelItem extends vscode.QuickPickItem {
+interface ModelItem extends PickItem {
   choice?: Choice;
   /** Of something that cannot be taken as it is. */
   unusable?: Proposal;
@@ -57,7 +58,7 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
       question = { ...question, proposals: await question.askHub() };
       if (question.proposals.base.length === 0) {
         const none = vscode.l10n.t('The model card of {0} on the hub names no base model.', adapter.trainedOn!);
-        await vscode.window.showInformationMessage(none, { modal: true });
+        await showInformation(none, { modal: true });
       }
     } else if (chosen?.asksHub) {
       const folder = await askForReference(title);
@@ -70,13 +71,13 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
   }
 }
 
-function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Thenable<ModelItem | undefined> {
-  const browse: ModelItem = { label: `$(folder-opened) ${vscode.l10n.t('Browse…')}`, browses: true };
+function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Promise<ModelItem | undefined> {
+  const browse: ModelItem = { icon: 'folder-opened', label: vscode.l10n.t('Browse…'), browses: true };
   const placeHolder = adapter.trainedOn
     ? vscode.l10n.t('The adapter says that it was trained on {0}', adapter.trainedOn)
     : vscode.l10n.t('A folder with config.json and safetensors files');
-  const hub: ModelItem = { label: `$(cloud) ${vscode.l10n.t('A Model on the Hub…')}`, asksHub: true };
-  return vscode.window.showQuickPick([...items, ...(items.length > 0 ? [separator('')] : []), browse, hub], {
+  const hub: ModelItem = { icon: 'cloud', label: vscode.l10n.t('A Model on the Hub…'), asksHub: true };
+  return showQuickPick([...items, ...(items.length > 0 ? [separator('')] : []), browse, hub], {
     title,
     placeHolder,
     matchOnDescription: true,
@@ -119,7 +120,8 @@ function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
   const texts = proposalTexts();
   return [
     {
-      label: `$(check-all) ${vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name))}`,
+      icon: 'check-all',
+      label: vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name)),
       // The shorter first, so that both are seen.
       detail: [
         vscode.l10n.t('Base: {0}.', whyText(base, texts)),
@@ -136,13 +138,14 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
   const texts = proposalTexts();
   const { name, folder, state } = proposal;
   const isUsable = folder !== null && (state.kind === 'here' || state.kind === 'pickle');
-  const icon = state.kind === 'here' ? '' : state.kind === 'absent' ? '$(cloud-download) ' : '$(warning) ';
+  const icon = state.kind === 'absent' ? 'cloud-download' : 'warning';
   const found = stateText(proposal, texts);
   const place = placeText(proposal, texts);
   const isCached = proposal.place?.kind === 'cache';
   const inFolder = folder === null || isCached || place === null ? [] : [place];
   return {
-    label: `${icon}${name}`,
+    ...(state.kind === 'here' ? {} : { icon }),
+    label: name,
     // A path in the cache says less than the revision.
     description: isCached ? `${found}, ${place!}` : folder === null ? found : `${found}: ${folder}`,
     detail: [whyText(proposal, texts), ...inFolder, ...(isOther === null ? [] : [isOther])].join(', '),
@@ -152,14 +155,14 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
 
 function cardItem({ trainedOn }: Adapter): ModelItem {
   const label = vscode.l10n.t('Ask the hub for the base of {0}', trainedOn!);
-  return { label: `$(cloud) ${label}`, detail: vscode.l10n.t('reads its model card, nothing else'), asksCard: true };
+  return { icon: 'cloud', label, detail: vscode.l10n.t('reads its model card, nothing else'), asksCard: true };
 }
 
 function explanationItem(explained: string, { trainedOnBase }: Proposals, adapter: Adapter): ModelItem {
   const label = trainedOnBase
     ? vscode.l10n.t('{0} was trained on a base model', adapter.name)
     : vscode.l10n.t('No base model was published');
-  return { label: `$(info) ${label}`, detail: explained, explains: explained };
+  return { icon: 'info', label, detail: explained, explains: explained };
 }
 
 async function explain(explained: string, { trainedOnBase }: Proposals): Promise<void> {
@@ -168,12 +171,12 @@ async function explain(explained: string, { trainedOnBase }: Proposals): Promise
         'Safe LoRA is for adapters of an aligned model, whose alignment they may wear down. An adapter of the base has none to lose: the numbers then say how its update lies to what alignment would have changed, and a projection does not align it.',
       )
     : vscode.l10n.t('Any checkpoint of the same architecture from before alignment can be given as the base.');
-  await vscode.window.showInformationMessage(explained, { modal: true, detail });
+  await showInformation(explained, { modal: true, lines: [detail] });
 }
 
 /** @returns undefined where the user gave up */
 async function askForReference(title: string): Promise<string | undefined> {
-  const given = await vscode.window.showInputBox({
+  const given = await showInputBox({
     title,
     prompt: vscode.l10n.t('Only the weights that the adapter touches are fetched, after another question.'),
     placeHolder: 'org/name, hf://org/name@revision',
@@ -188,25 +191,25 @@ async function offerDownload(proposal: Proposal): Promise<Choice | 'again' | und
   const { id, name } = proposal;
   const again = vscode.l10n.t('Choose Another');
   const copy = vscode.l10n.t('Copy Command');
-  const command = id?.includes('/') ? downloadCommand(id) : null;
+  const command = downloadCommand(id);
   const detail =
     command === null
       ? vscode.l10n.t('Copy or download it again, then choose it.')
       : vscode.l10n.t(
-          'Read from the hub what the adapter touches, a small part as a rule. Or download all of it in a terminal, then choose it here:\n\n{0}',
-          command,
+          'Read from the hub what the adapter touches, a small part as a rule. Or download all of it in a terminal, then choose it here:',
         );
+  const lines = command === null ? [detail] : [detail, '', command];
   const message = `${name}: ${stateText(proposal, proposalTexts())}.`;
   const read = vscode.l10n.t('Read from the Hub');
   const buttons = command === null ? [again] : [read, copy, again];
-  const chosen = await vscode.window.showWarningMessage(message, { modal: true, detail }, ...buttons);
+  const chosen = await showWarning(message, { modal: true, lines }, ...buttons);
   if (chosen === read) return { folder: `hf://${id!}` };
   if (chosen === copy && command !== null) await vscode.env.clipboard.writeText(command);
   return chosen === again ? 'again' : undefined;
 }
 
 async function browse(title: string, start: string | undefined, adapter: Adapter): Promise<Choice | undefined> {
-  const folders = await vscode.window.showOpenDialog({
+  const folders = await showOpenDialog({
     title,
     openLabel: vscode.l10n.t('Choose Model Folder'),
     canSelectFiles: false,

@@ -11,6 +11,7 @@ import { errorView } from './errors';
 import { type HubService, isOnHub } from './hub-service';
 import { type Choice, pickModel, type Question } from './model-picker';
 import { setting } from './settings';
+import { showError, withProgress } from './surface';
 
 /** By what an adapter's models are found. */
 export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;
@@ -83,7 +84,7 @@ export class ModelPairs {
       const again = vscode.l10n.t('Choose Another');
       const setToken = vscode.l10n.t('Set Token…');
       const buttons = foldersOf(choice).some(isOnHub) ? [setToken, again] : [again];
-      const next = await vscode.window.showErrorMessage(problem, { modal: true }, ...buttons);
+      const next = await showError(problem, { modal: true }, ...buttons);
       if (next === undefined) return undefined;
       if (next === setToken) await vscode.commands.executeCommand(commands.setHubToken);
     }
@@ -105,7 +106,7 @@ async function looking<T>(choice: Choice, look: () => Promise<T>): Promise<T> {
   const onHub = foldersOf(choice).filter(isOnHub);
   if (onHub.length === 0) return look();
   const title = vscode.l10n.t('Safe LoRA: looking at {0}', onHub.join(', '));
-  return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, look);
+  return withProgress(title, look);
 }
 
 /** Opens a model, as far as it takes to tell it from another. */

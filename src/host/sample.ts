@@ -7,20 +7,21 @@ import { fileError } from '../core/errors';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, reporting } from './errors';
+import { type Log, showOpenDialog } from './surface';
 
 const NAME = 'safe-lora-sample';
 
 export class Sample extends Disposable {
   private readonly shipped: string;
 
-  constructor(extensionPath: string, log: vscode.LogOutputChannel) {
+  constructor(extensionPath: string, log: Log) {
     super();
     this.shipped = join(extensionPath, 'sample');
     this._register(vscode.commands.registerCommand(commands.openSample, () => reporting(log, () => this.open())));
   }
 
   private async open(): Promise<void> {
-    const parents = await vscode.window.showOpenDialog({
+    const parents = await showOpenDialog({
       title: vscode.l10n.t('Choose where the folder {0} is made', NAME),
       openLabel: vscode.l10n.t('Copy Sample Here'),
       canSelectFiles: false,

@@ -1,14 +1,19 @@
 // A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
-import { findNodeAtLocation, type Node, parseTree } from 'jsonc-parser';
+import { findNodeAtLocation, type Node } from 'jsonc-parser';
 import * as vscode from 'vscode';
 import { openCheckpoint } from '../core/checkpoint';
 import { referenceOf } from '../hub/reference';
 import { kindOf } from '../core/files';
 import { SECTION, type Settings, settingNames } from './contributions';
 import { Disposable } from './dispose';
+import { jsonTree } from './json-tree';
 import { expandHome, folderProblems, type ModelSource } from './models';
 import { checkSetting, type WrongValue } from './setting-rules';
 import { wantedText } from './settings';
+import { type Log, problem, showWarning } from './surface';
+
+/** Far more than any settings have. */
+const MOST_LETTERS = 10_000_000;
 
 /** Typing in the settings editor writes the file at every pause. */
 const SETTLE_MS = 300;
@@ -39,7 +44,7 @@ export class SettingsCheck extends Disposable {
   private checks = 0;
   private toldOfUserSettings = false;
 
-  constructor(private readonly log: vscode.LogOutputChannel) {
+  constructor(private readonly log: Log) {
     super();
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
@@ -106,7 +111,7 @@ export class SettingsCheck extends Disposable {
     const text = problems.map(({ setting, message }) => `${SECTION}.${setting}: ${message}`).join(' ');
     this.log.warn(text);
     const open = vscode.l10n.t('Open Settings');
-    void vscode.window.showWarningMessage(vscode.l10n.t('User settings: {0}', text), open).then((chosen) => {
+    void showWarning(vscode.l10n.t('User settings: {0}', text), open).then((chosen) => {
       if (chosen !== open) return;
       void vscode.commands.executeCommand('workbench.action.openSettings', `${SECTION}.${problems[0]!.setting}`);
     });
@@ -190,14 +195,13 @@ async function wrongPairs(pairs: unknown): Promise<Problem[]> {
 
 async function locate(file: SettingsFile, problems: readonly Problem[]): Promise<vscode.Diagnostic[]> {
   const document = await vscode.workspace.openTextDocument(file.uri);
-  const tree = parseTree(document.getText());
+  const tree = jsonTree(document.getText(), MOST_LETTERS);
   return problems.map(({ setting, path, message }) => {
     const key = tree && keyAt(tree, [...file.path, `${SECTION}.${setting}`, ...path]);
     const range = key
       ? new vscode.Range(document.positionAt(key.offset), document.positionAt(key.offset + key.length))
       : new vscode.Range(0, 0, 0, 0);
-    const diagnostic = new vscode.Diagnostic(range, message, vscode.DiagnosticSeverity.Warning);
-    diagnostic.source = SOURCE;
+    const diagnostic = problem(range, message, vscode.DiagnosticSeverity.Warning, SOURCE);
     diagnostic.code = `${SECTION}.${setting}`;
     return diagnostic;
   });

@@ -9,6 +9,7 @@ import { errorView, modelsUnknown } from './errors';
 import { isOnHub } from './hub-service';
 import { expandHome, type ModelPairs } from './models';
 import { commandLine, type TaskDefinition } from './task-arguments';
+import { plain } from './surface';
 
 const SOURCE = 'Safe LoRA';
 /** A terminal that closes with its last line has no problems found in it. */
@@ -54,7 +55,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     if (!isWhole(pair)) return undefined;
     const adapter = vscode.workspace.asRelativePath(folder, false);
     const definition: TaskDefinition = { type: TASK_TYPE, command: 'inspect', adapter };
-    const name = vscode.l10n.t('inspect {0}', adapter);
+    const name = plain(vscode.l10n.t('inspect {0}', adapter));
     return this.task(definition, scope, name, this.process(definition, path, pair, scope));
   }
 
@@ -133,7 +134,7 @@ function failing(message: string): vscode.CustomExecution {
       onDidWrite: written.event,
       onDidClose: closed.event,
       open: () => {
-        written.fire(`safe-lora: ${message}\r\n`);
+        written.fire(`safe-lora: ${plain(message)}\r\n`);
         setTimeout(() => {
           closed.fire(1);
         }, UNTIL_READ_MS);

@@ -3,7 +3,7 @@ import { basename, isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
 import { SafeLoraError } from '../core/errors';
-import { REPORT_FILE } from '../core/output';
+import { realDestination, REPORT_FILE } from '../core/output';
 import { type Report, selectedIn } from '../core/report';
 import { type Selection } from '../core/selection';
 import { type EditorActions } from './actions';
@@ -19,6 +19,7 @@ import { type Standings } from './inspections/standings';
 import { type OriginalsPlace } from './originals-place';
 import { checkSetting } from './setting-rules';
 import { wantedText } from './settings';
+import { type Announcement, registerTool } from './surface';
 
 /** What a model wrote, which the schema only asks for. */
 interface InspectInput {
@@ -42,18 +43,17 @@ export class AdapterTools extends Disposable {
   ) {
     super();
     this._register(
-      vscode.lm.registerTool<InspectInput>(tools.inspectAdapter, {
-        prepareInvocation: async ({ input }) => {
-          const folder = await adapterFolder(input.adapter);
-          return { invocationMessage: vscode.l10n.t('Inspecting {0}', nameOf(folder)) };
-        },
-        invoke: ({ input }, token) => answering(this.inspect(input, token)),
+      registerTool<InspectInput>(tools.inspectAdapter, {
+        announce: async ({ adapter }) => ({
+          message: vscode.l10n.t('Inspecting {0}', nameOf(await adapterFolder(adapter))),
+        }),
+        answer: (input, token) => orCancelled(this.inspect(input, token)),
       }),
     );
     this._register(
-      vscode.lm.registerTool<ProjectInput>(tools.projectAdapter, {
-        prepareInvocation: ({ input }) => this.announce(input),
-        invoke: ({ input }, token) => answering(this.project(input, token)),
+      registerTool<ProjectInput>(tools.projectAdapter, {
+        announce: (input) => this.announce(input),
+        answer: (input, token) => orCancelled(this.project(input, token)),
       }),
     );
   }
@@ -83,27 +83,25 @@ export class AdapterTools extends Disposable {
   }
 
   /** What will be written, for the user to say yes or no. */
-  private async announce(input: ProjectInput): Promise<vscode.PreparedToolInvocation> {
+  private async announce(input: ProjectInput): Promise<Announcement> {
     requireTrust();
     const folder = await adapterFolder(input.adapter);
     const output = outputFolder(input.output, folder);
     const { report, selection: own } = await this.standings.of(folder);
     const selection = selectionOf(input, own);
     const paragraphs = [
-      ...(output === undefined ? await this.announceInPlace(folder) : announceCopy(folder, output)),
+      ...(output === undefined ? await this.announceInPlace(folder) : await announceCopy(folder, output)),
       report
         ? vscode.l10n.t('{0} of {1} modules are projected: {2}.', selectedIn(report, selection).size, report.modules.length, ruleText(selection)) // prettier-ignore
         : vscode.l10n.t('The adapter is measured first, and these are projected: {0}.', ruleText(selection)),
     ];
-    const message = new vscode.MarkdownString();
-    for (const paragraph of paragraphs) message.appendText(paragraph).appendMarkdown('\n\n');
     const title =
       output === undefined
         ? vscode.l10n.t('Project {0} in place?', nameOf(folder))
         : vscode.l10n.t('Save a projected copy of {0}?', nameOf(folder));
     return {
-      invocationMessage: vscode.l10n.t('Projecting {0}', nameOf(folder)),
-      confirmationMessages: { title, message },
+      message: vscode.l10n.t('Projecting {0}', nameOf(folder)),
+      question: { title, paragraphs },
     };
   }
 
@@ -176,9 +174,12 @@ async function projectCopy(document: AdapterDocument, selection: Selection, outp
   return { undo: vscode.l10n.t('The adapter itself is unchanged; delete the copy.') };
 }
 
-function announceCopy(folder: vscode.Uri, output: vscode.Uri): string[] {
+async function announceCopy(folder: vscode.Uri, output: vscode.Uri): Promise<string[]> {
+  const place = await realDestination(output.fsPath);
+  const isOutside = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(place)) === undefined;
   return [
-    vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', output.fsPath),
+    vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', place),
+    ...(isOutside ? [vscode.l10n.t('This folder is outside the workspace.')] : []),
     vscode.l10n.t('{0} itself is not changed.', folder.fsPath),
   ];
 }
@@ -198,9 +199,9 @@ async function cancellable<T>(
   }
 }
 
-async function answering(result: Promise<object>): Promise<vscode.LanguageModelToolResult> {
+async function orCancelled(result: Promise<object>): Promise<object> {
   try {
-    return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(JSON.stringify(await result))]);
+    return await result;
   } catch (error) {
     throw error instanceof Cancelled ? new vscode.CancellationError() : error;
   }
@@ -235,10 +236,23 @@ function outputFolder(input: unknown, adapter: vscode.Uri): vscode.Uri | undefin
 }
 
 function pathIn(input: unknown, key: string): string {
-  if (typeof input === 'string' && input.trim() !== '') return input.trim();
-  throw wrongInput(
-    vscode.l10n.t('{0}: {1} is not the path of a folder; give one.', key, JSON.stringify(input ?? null)),
-  );
+  const path = typeof input === 'string' ? input.trim() : '';
+  if (path === '') {
+    throw wrongInput(
+      vscode.l10n.t('{0}: {1} is not the path of a folder; give one.', key, JSON.stringify(input ?? null)),
+    );
+  }
+  // Windows would tell the other machine who asks.
+  if (/^[\\/]{2}/.test(path) && !vscode.workspace.getWorkspaceFolder(vscode.Uri.file(path))) {
+    throw wrongInput(
+      vscode.l10n.t(
+        '{0}: {1} is on another machine, outside the workspace; open its folder as a workspace.',
+        key,
+        path,
+      ),
+    );
+  }
+  return path;
 }
 
 /** A relative path is tried in each folder of the workspace, with and without that folder's name in front, as VS Code writes it. */

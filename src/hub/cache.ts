@@ -8,11 +8,11 @@
 //     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; beside them .sha256 is the checksum, .part what is
 //                                      unfinished, .claim in work
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { claim, claimInTurn, claimWhile, readClaim } from '../core/claims';
 import { fileError, unwritable } from '../core/errors';
-import { stampOf } from '../core/files';
+import { readOwnText, stampOf } from '../core/files';
 import { isObject } from '../core/objects';
 import { replaceFile, sync } from '../core/replace';
 import { Checksums, sealed, type Soundness, SUM, sumOf, unsealed, writeSum } from './checksums';
@@ -91,7 +91,7 @@ export class HubCache {
 
   async keepInfo(id: string, revision: string, { commit, sizes }: ModelInfo): Promise<void> {
     const write = async (path: string, text: string): Promise<void> => {
-      if ((await readFile(path, 'utf8').catch(() => null)) === text) return;
+      if ((await readOwnText(path)) === text) return;
       await makeFolder(dirname(path));
       await replaceFile(path, (temporary) => writeFile(temporary, text));
     };
@@ -202,7 +202,7 @@ export class HubCache {
     const found = new Set<string>();
     const folder = join(this.root, 'uses');
     for (const name of await namesIn(folder)) {
-      const content = await readClaim(join(folder, name));
+      const content = readClaim(join(folder, name));
       if (content === null) await rm(join(folder, name), { force: true });
       else if (Array.isArray(content.files)) for (const file of content.files) found.add(String(file));
     }
@@ -222,7 +222,7 @@ export class HubCache {
 
   /** Of a small file; null where there is none that can be trusted. */
   private async unsealed(path: string, what: string): Promise<Record<string, unknown> | null> {
-    const text = await readFile(path, 'utf8').catch(() => null);
+    const text = await readOwnText(path);
     if (text === null) return null;
     const found = unsealed(text);
     if (typeof found !== 'string') return found;

@@ -1,8 +1,8 @@
 // Checksums of what is cached. They find what a disk, a copy or another program has changed; whoever can write to the cache can change
 // both, and what the hub sends in parts has no checksum of its own.
-import { readFile, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { stampOf } from '../core/files';
+import { readOwnText, stampOf } from '../core/files';
 import { parseObject } from '../core/objects';
 import { hashBytes, hashRange } from '../core/safetensors';
 
@@ -42,13 +42,15 @@ export class Checksums {
 
 /** The checksum beside a file, or null where there is none. */
 export async function sumOf(path: string): Promise<string | null> {
-  return readFile(path + SUM, 'utf8').then((text) => text.slice(0, 64), () => null); // prettier-ignore
+  return (await readOwnText(path + SUM))?.slice(0, 64) ?? null;
 }
 
 /** Puts the checksum of what is going to be `path` beside it. */
 export async function writeSum(path: string, part: string): Promise<void> {
   const sum = await hashRange({ path: part, offset: 0, length: (await stampOf(part)).size });
-  await writeFile(path + SUM, `${sum}  ${basename(path)}\n`);
+  // Never through a link that has taken its place.
+  await rm(path + SUM, { recursive: true, force: true });
+  await writeFile(path + SUM, `${sum}  ${basename(path)}\n`, { flag: 'wx' });
 }
 
 /** An object as the text of a small file that holds its own checksum. */

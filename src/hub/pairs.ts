@@ -1,9 +1,10 @@
 // Pairs of models that were measured against each other, so that what is kept of them can be seen and removed.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
+import { readOwnText } from '../core/files';
 import { isObject, parseObject } from '../core/objects';
 import { alone, replaceAlone } from '../core/replace';
 import { reportText } from '../core/report';
@@ -82,7 +83,7 @@ export class PairRegistry {
   }
 
   private async read(): Promise<SeenPair[]> {
-    const value = parseObject(await readFile(this.file, 'utf8').catch(() => undefined));
+    const value = parseObject((await readOwnText(this.file)) ?? undefined);
     return Array.isArray(value?.pairs) ? value.pairs.filter(isPair) : [];
   }
 

@@ -1,6 +1,7 @@
 // The Hugging Face cache on this machine: which revisions of a repository lie there, and whether each is whole.
-import { lstat, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { readOwnText } from '../core/files';
 import { type ModelState, stateOf } from './state';
 
 /** Where the search looks, apart from the adapter. */
@@ -124,6 +125,6 @@ async function readRef(path: string): Promise<string | null> {
   const { size } = await lstat(path).catch(() => ({ size: Infinity }));
   // A commit has 40 letters, with SHA-256 64.
   if (size > 100) return null;
-  const text = await readFile(path, 'utf8').catch(() => '');
+  const text = (await readOwnText(path)) ?? '';
   return /^[0-9a-f]{5,64}$/i.exec(text.trim())?.[0] ?? null;
 }

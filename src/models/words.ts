@@ -1,5 +1,6 @@
 // A proposal in words, alike wherever it is made; the words come from whoever shows it, in the language of the editor.
 import { format } from '../core/text';
+import { isRepoId } from './card';
 import { type Proposal, type Proposals } from './propose';
 
 export interface ProposalTexts {
@@ -152,8 +153,8 @@ export function explanation({ trainedOnBase, withoutBase }: Proposals, texts: Pr
  * The command that brings a model into the cache, without weights in other formats. One pattern for .json and .safetensors alike: of several
  * behind one --include, huggingface_hub from 1.0 on takes one only (its issue 4663), and of several --include earlier ones take the last.
  */
-export function downloadCommand(id: string): string {
-  return `hf download ${id} --include "*.[js]*"`;
+export function downloadCommand(id: string | null): string | null {
+  return id === null || !id.includes('/') || !isRepoId(id) ? null : `hf download ${id} --include "*.[js]*"`;
 }
 
 export function lastPart(id: string): string {

@@ -313,6 +313,19 @@ describe('models in folders', () => {
 });
 
 describe('the command for a download', () => {
+  it('is for a model of the hub only: a name from a file is no part of a command', () => {
+    for (const id of [
+      null,
+      'name',
+      'org/name; reboot',
+      'org/$(reboot)',
+      '-x/name',
+      'org/name\nreboot',
+      'org/name/more',
+    ])
+      assert.equal(downloadCommand(id), null);
+  });
+
   it('has one pattern, which fits configurations and weights alone', () => {
     assert.equal(downloadCommand(BASE), `hf download ${BASE} --include "*.[js]*"`);
     const fits = (name: string): boolean => /^.*\.[js].*$/.test(name);

@@ -1,7 +1,7 @@
 // What is claimed is one's own, until it is given back or its process is gone.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,17 +23,23 @@ const leave = (content: object, ageMs = 0): void => {
 };
 
 describe('a claim', () => {
-  it('is void where its process is gone, and where it was not renewed or is dated in the future', async () => {
+  it('is void where its process is gone, and where it was not renewed or is dated in the future', () => {
     leave({ pid: ended, host: machine });
-    assert.equal(await readClaim(path), null);
+    assert.equal(readClaim(path), null);
     for (const ageMs of [120_000, -120_000]) {
       leave({ pid: 1, host: 'elsewhere' }, ageMs);
-      assert.equal(await readClaim(path), null);
+      assert.equal(readClaim(path), null);
     }
     leave({ pid: 1, host: 'elsewhere' }, 20_000);
-    assert.equal((await readClaim(path))?.host, 'elsewhere');
+    assert.equal(readClaim(path)?.host, 'elsewhere');
+    for (const make of [() => { mkdirSync(path); }, () => { symlinkSync(path, path); }, () => { execFileSync('mkfifo', [path]); }]) {
+      rmSync(path, { recursive: true });
+      make();
+      assert.equal(readClaim(path), null, 'what is no file');
+    }
+    rmSync(path);
     leave({ pid: 1, host: machine });
-    assert.equal((await readClaim(path))?.pid, 1);
+    assert.equal(readClaim(path)?.pid, 1);
   });
 
   it('belongs to one at a time, also where many find a void one at once', async () => {
@@ -52,11 +58,11 @@ describe('a claim', () => {
     assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith(basename(path))), [], 'nothing is left'); // prettier-ignore
   });
 
-  it('does not remove that of another who took it over', async () => {
+  it('does not remove that of another who took it over', () => {
     const release = claim(path);
     leave({ pid: 1, host: 'elsewhere' });
     release();
-    assert.equal((await readClaim(path))?.host, 'elsewhere');
+    assert.equal(readClaim(path)?.host, 'elsewhere');
     rmSync(path);
   });
 

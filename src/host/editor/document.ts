@@ -3,7 +3,8 @@ import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter, ADAPTER_FILES, openAdapter } from '../../core/adapter';
-import { SafeLoraError } from '../../core/errors';
+import { companions } from '../../core/companions';
+import { SafeLoraError, someNames } from '../../core/errors';
 import { areAsStamped, ReadableFile } from '../../core/files';
 import { comparePositions, positions } from '../../core/naming';
 import { originalHashes } from '../../core/originals';
@@ -26,6 +27,7 @@ import { selectionSetting } from '../settings';
 import { Measurement } from './measurement';
 import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from './protocol';
 import { TemporaryCopy } from './temporary-copy';
+import { type Log, showInformation, showWarning } from '../surface';
 
 declare const SAFE_LORA_VERSION: string;
 
@@ -52,7 +54,7 @@ export interface DocumentServices {
   models: ModelPairs;
   originals: OriginalsPlace;
   inspections: InspectionStore;
-  log: vscode.LogOutputChannel;
+  log: Log;
 }
 
 export class AdapterDocument extends Disposable {
@@ -301,11 +303,17 @@ export class AdapterDocument extends Disposable {
       const { projection, report } = this.copy ?? this.state;
       this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
       const count = projection?.tensors.size ?? 0;
-      void vscode.window.showInformationMessage(
+      void showInformation(
         count === 0
           ? vscode.l10n.t('Saved as it is, nothing projected: {0}', target.fsPath)
           : vscode.l10n.t('Saved with {0} modules projected: {1}', count, target.fsPath),
       );
+      const { linked } = await companions(this.opened);
+      if (linked.length > 0) {
+        void showWarning(
+          vscode.l10n.t('Not copied, because they are links out of the adapter’s folder: {0}', someNames(linked)),
+        );
+      }
     });
   }
 
@@ -361,7 +369,7 @@ export class AdapterDocument extends Disposable {
     const { generation } = this;
     const go = (state: State) => (): void => {
       if (generation !== this.generation) {
-        void vscode.window.showWarningMessage(
+        void showWarning(
           vscode.l10n.t(
             '“{0}” was done to the adapter as it was before it changed on disk, so it changes nothing now.',
             label,

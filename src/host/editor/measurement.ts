@@ -27,6 +27,7 @@ import { type Agree, type HubService } from '../hub-service';
 import { type InspectionStore } from '../inspections/store';
 import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
+import { type Log } from '../surface';
 
 declare const SAFE_LORA_VERSION: string;
 
@@ -73,7 +74,7 @@ export class Measurement extends Disposable {
     private readonly scope: vscode.Uri,
     /** Where the numbers are kept; null for an adapter that is a copy of something else. */
     private readonly store: InspectionStore | null,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
   }

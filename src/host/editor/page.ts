@@ -12,6 +12,7 @@ import { numberRows } from './numbers';
 import { type OpenedDocument } from './opened-document';
 import { type FromPage, type PageCall, type ToPage } from './protocol';
 import { pageStrings } from './strings';
+import { type Log, showBriefly, showInformation, showSaveDialog } from '../surface';
 
 /** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
 const BATCH_MS = 100;
@@ -28,7 +29,7 @@ export class AdapterPage extends Disposable {
     private readonly panel: vscode.WebviewPanel,
     private readonly document: OpenedDocument,
     private readonly actions: EditorActions,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
     extensionUri: vscode.Uri,
   ) {
     super();
@@ -99,7 +100,7 @@ export class AdapterPage extends Disposable {
         return exportFile(adapter, 'png', vscode.l10n.t('Picture'), call.png);
       case 'copyMarkdown':
         await vscode.env.clipboard.writeText(reportMarkdown(adapter.measurement.report(call.selection)));
-        vscode.window.setStatusBarMessage(vscode.l10n.t('Copied as Markdown'), 3000);
+        showBriefly(vscode.l10n.t('Copied as Markdown'));
         return;
     }
   }
@@ -181,12 +182,12 @@ async function exportReport(adapter: AdapterDocument, format: 'json' | 'csv', se
 
 async function exportFile(adapter: AdapterDocument, ending: string, kind: string, content: Uint8Array): Promise<void> {
   const { name, path } = adapter.adapter;
-  const target = await vscode.window.showSaveDialog({
+  const target = await showSaveDialog({
     title: vscode.l10n.t('Export'),
     defaultUri: vscode.Uri.joinPath(vscode.Uri.file(path), '..', `${name}-safe-lora.${ending}`),
     filters: { [kind]: [ending] },
   });
   if (!target) throw new Cancelled();
   await vscode.workspace.fs.writeFile(target, content);
-  void vscode.window.showInformationMessage(vscode.l10n.t('Exported: {0}', target.fsPath));
+  void showInformation(vscode.l10n.t('Exported: {0}', target.fsPath));
 }

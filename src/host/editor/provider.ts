@@ -9,6 +9,7 @@ import { Disposable } from '../dispose';
 import { type AdapterDocument, type DocumentServices } from './document';
 import { OpenedDocument } from './opened-document';
 import { AdapterPage } from './page';
+import { plain, plainFailures } from '../surface';
 
 /** VS Code takes either kind of event from one emitter, though its types ask for one kind. */
 type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;
@@ -82,7 +83,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
   }
 
   async saveCustomDocument(document: OpenedDocument): Promise<void> {
-    await this.actions.saved(document.adapter);
+    await plainFailures(() => this.actions.saved(document.adapter));
     // VS Code takes what is there when this returns for saved; an edit made meanwhile must be said again.
     setTimeout(() => {
       if (document.adapter.isDirty) this.edited.fire({ document } as EditEvent);
@@ -90,11 +91,11 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
   }
 
   async saveCustomDocumentAs(document: OpenedDocument, destination: vscode.Uri): Promise<void> {
-    await document.adapter.saveAs(destination);
+    await plainFailures(() => document.adapter.saveAs(destination));
   }
 
   async revertCustomDocument(document: OpenedDocument): Promise<void> {
-    await document.revert();
+    await plainFailures(() => document.revert());
   }
 
   async backupCustomDocument(
@@ -102,7 +103,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     { destination }: vscode.CustomDocumentBackupContext,
   ): Promise<vscode.CustomDocumentBackup> {
     await mkdir(dirname(destination.fsPath), { recursive: true });
-    await document.adapter.backup(destination.fsPath);
+    await plainFailures(() => document.adapter.backup(destination.fsPath));
     return { id: destination.toString(), delete: () => void rm(destination.fsPath, { force: true }) };
   }
 
@@ -110,7 +111,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     if (document.failure !== undefined) return undefined;
     const adapter: AdapterDocument = document.adapter;
     return adapter.onDidEdit((edit) => {
-      this.edited.fire({ document, ...edit });
+      this.edited.fire({ document, ...edit, label: plain(edit.label) });
     });
   }
 }

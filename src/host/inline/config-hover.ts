@@ -1,16 +1,18 @@
 // On a target module: its layers as a small table, and the same as a picture with τ and the null level.
 import * as vscode from 'vscode';
 import { modulesByTarget, type ModuleReport } from '../../core/report';
-import { decimal, signed } from '../../core/text';
+import { decimal, elided, markdownText, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from './files';
 import { sparkline } from './sparkline';
 import { DIGITS, ruleText } from '../inspections/words';
+import { markdown } from '../surface';
 
 /** A hover is read at a glance; the editor has the rest. */
 const MOST_ROWS = 32;
+const MOST_LETTERS = 80;
 
 export class ConfigHover extends Disposable implements vscode.HoverProvider {
   constructor(private readonly standings: Standings) {
@@ -66,9 +68,9 @@ function content(target: string, modules: readonly ModuleReport[], standing: Sta
       ]),
     );
   const left = modules.length - shown.size;
-  return new vscode.MarkdownString(
+  return markdown(
     [
-      `**${escape(target)}** · ${escape(ruleText(selection, count, modules.length))}`,
+      `**${cellText(target)}** · ${cellText(ruleText(selection, count, modules.length))}`,
       `![${vscode.l10n.t('Similarity by layer')}](${sparkline({ modules, selected, threshold, dark })})`,
       legend,
       [row(titles), row(['---:', '---:', '---:', '---:', ':---:']), ...rows].join('\n'),
@@ -79,10 +81,10 @@ function content(target: string, modules: readonly ModuleReport[], standing: Sta
 
 function row(cells: readonly string[]): string {
   // The editor gives cells no room of their own.
-  return `| ${cells.map((cell) => (/^:?-+:?$/.test(cell) ? cell : `${escape(cell)}&nbsp;&nbsp;`)).join(' | ')} |`;
+  return `| ${cells.map((cell) => (/^:?-+:?$/.test(cell) ? cell : `${cellText(cell)}&nbsp;&nbsp;`)).join(' | ')} |`;
 }
 
-/** Names come from files. */
-function escape(text: string): string {
-  return text.replace(/[\\`*_{}[\]()#+!|<>~&]/g, '\\$&');
+/** Names come from files, and a hover has room for short ones. */
+function cellText(text: string): string {
+  return markdownText(elided(text, MOST_LETTERS));
 }

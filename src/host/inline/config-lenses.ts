@@ -5,47 +5,33 @@ import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { CONFIG_SELECTOR, folderOf } from './files';
 import { findingText, isProjectedAsSelected, projectedText, staleText } from '../inspections/words';
+import { type Lens, type LensProvider, registerLenses } from '../surface';
 
-export class ConfigLenses extends Disposable implements vscode.CodeLensProvider {
+export class ConfigLenses extends Disposable implements LensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   readonly onDidChangeCodeLenses = this.changed.event;
 
   constructor(private readonly standings: Standings) {
     super();
     this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
-    this._register(vscode.languages.registerCodeLensProvider(CONFIG_SELECTOR, this));
+    this._register(registerLenses(CONFIG_SELECTOR, this));
   }
 
-  async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
+  async lenses(document: vscode.TextDocument): Promise<Lens[]> {
     const folder = folderOf(document.uri);
-    const top = new vscode.Range(0, 0, 0, 0);
-    return lensesOf(await this.standings.of(folder)).map(
-      ({ title, command, tooltip }) =>
-        new vscode.CodeLens(top, {
-          title,
-          command: command ?? '',
-          arguments: [folder],
-          ...(tooltip === undefined ? {} : { tooltip }),
-        }),
-    );
+    const range = new vscode.Range(0, 0, 0, 0);
+    return lensesOf(await this.standings.of(folder)).map((lens) => ({ ...lens, range, arguments: [folder] }));
   }
 }
 
-interface Lens {
-  title: string;
-  /** Without one it only says something. */
-  command?: string;
-  tooltip?: string;
-}
-
-function lensesOf(standing: Standing): Lens[] {
+function lensesOf(standing: Standing): Omit<Lens, 'range'>[] {
   const { report, selection, selected, projected, restorable, state } = standing;
   const open = { title: vscode.l10n.t('Open Report'), command: commands.openReport };
   const restore = restorable ? [{ title: vscode.l10n.t('Restore'), command: commands.restoreOriginals }] : [];
   const isProjected = projected.length > 0 ? [{ title: projectedText(standing) }] : [];
   switch (state) {
     case 'unreadable':
-      return [{ title: `$(warning) ${standing.problem!}`, command: commands.openReport }];
+      return [{ icon: 'warning', title: standing.problem!, command: commands.openReport }];
     case 'uninspected':
       return [
         ...isProjected,
@@ -58,7 +44,7 @@ function lensesOf(standing: Standing): Lens[] {
       ];
     case 'stale':
       return [
-        { title: `$(warning) ${staleText(standing)}` },
+        { icon: 'warning', title: staleText(standing) },
         { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
         ...(standing.changed === 'models'
           ? [{ title: vscode.l10n.t('Choose Models…'), command: commands.chooseModels }]

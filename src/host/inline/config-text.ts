@@ -1,6 +1,7 @@
 // Where things stand in the text of an adapter_config.json, however unfinished it is while somebody types.
-import { findNodeAtLocation, getNodeValue, type Node, parseTree } from 'jsonc-parser';
+import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import type * as vscode from 'vscode';
+import { jsonTree } from '../json-tree';
 
 export interface Place<T> {
   value: T;
@@ -23,12 +24,11 @@ export interface ConfigText {
   place: (key: string) => Place<unknown> | null;
 }
 
-/** A configuration has some thousand; one far larger is none, and parsing it could end the host's stack. */
+/** A configuration has some thousand; one far larger is none. */
 const MOST_LETTERS = 1_000_000;
 
 export function readConfigText(document: vscode.TextDocument): ConfigText {
-  const source = document.getText();
-  const root = source.length > MOST_LETTERS ? undefined : parseTree(source);
+  const root = jsonTree(document.getText(), MOST_LETTERS);
   const find = (key: string): Node | undefined => root && findNodeAtLocation(root, [key]);
   const place = (key: string): Place<unknown> | null => {
     const value = find(key);

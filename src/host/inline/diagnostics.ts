@@ -16,6 +16,7 @@ import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
 import { folderOf, isConfig } from './files';
 import { findingText, isProjectedAsSelected, staleText } from '../inspections/words';
+import { type Log, problem } from '../surface';
 
 export const SOURCE = 'Safe LoRA';
 
@@ -46,7 +47,7 @@ export class ConfigDiagnostics extends Disposable {
     private readonly originals: OriginalsPlace,
     private readonly dismissals: Dismissals,
     private readonly explanations: Explanations,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     const again = (folder?: vscode.Uri): void => {
@@ -131,8 +132,7 @@ function diagnosticOf(
   const range = place
     ? new vscode.Range(document.positionAt(place.start), document.positionAt(place.end))
     : new vscode.Range(0, 0, 0, 1);
-  const diagnostic = new vscode.Diagnostic(range, message, severity);
-  diagnostic.source = SOURCE;
+  const diagnostic = problem(range, message, severity, SOURCE);
   diagnostic.code = { value: code, target };
   return diagnostic;
 }

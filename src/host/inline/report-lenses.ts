@@ -1,46 +1,49 @@
 // In a saved safe_lora_report.json: its finding above it, and beside each module what stands there, one click from the editor.
-import { findNodeAtLocation, getNodeValue, type Node, parseTree } from 'jsonc-parser';
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
-import { isObject } from '../../core/objects';
-import { type ModuleReport, type Report, REPORT_SCHEMA } from '../../core/report';
-import { isSelection } from '../../core/selection';
+import { type ModuleReport } from '../../core/report';
 import { signed } from '../../core/text';
 import { commands } from '../contributions';
 import { Disposable } from '../dispose';
+import { type Standing, type Standings } from '../inspections/standings';
 import { folderOf, REPORT_SELECTOR } from './files';
+import { readReportText, type ShownReport } from './report-text';
 import { DIGITS, findingText, similarityText } from '../inspections/words';
+import { type Lens, type LensProvider, registerLenses } from '../surface';
 
-/** A report of 560 modules has 300 kB; a text far beyond is none, and parsing it would hold the host up. */
-const MAX_LENGTH = 10_000_000;
+export class ReportLenses extends Disposable implements LensProvider {
+  private readonly changed = this._register(new vscode.EventEmitter<void>());
+  readonly onDidChangeCodeLenses = this.changed.event;
 
-export class ReportLenses extends Disposable implements vscode.CodeLensProvider {
-  constructor() {
+  constructor(private readonly standings: Standings) {
     super();
-    this._register(vscode.languages.registerCodeLensProvider(REPORT_SELECTOR, this));
+    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(registerLenses(REPORT_SELECTOR, this));
   }
 
-  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
-    const text = document.getText();
-    const root = text.length > MAX_LENGTH ? undefined : parseTree(text);
-    const report: unknown = root && getNodeValue(root);
-    if (!root || !isReportObject(report)) return [];
+  async lenses(document: vscode.TextDocument): Promise<Lens[]> {
+    const found = readReportText(document.getText());
+    if (!found) return [];
+    const { report, offsets } = found;
     const folder = folderOf(document.uri);
-    const open = (module?: string): vscode.Command => ({
+    const open = (range: vscode.Range, module?: string): Lens => ({
+      range,
       title: vscode.l10n.t('Open in Report'),
       command: commands.openReport,
       arguments: [folder, module],
     });
     const count = report.modules.filter(({ selected }) => selected).length;
-    const finding = { title: findingText(report, report.selection, count), command: '' };
-    const modules = findNodeAtLocation(root, ['modules'])!.children!;
+    const top = new vscode.Range(0, 0, 0, 0);
+    if (isOfAnother(report, await this.standings.of(folder))) {
+      return [{ range: top, icon: 'warning', title: vscode.l10n.t('This report is not about the adapter beside it') }];
+    }
     return [
-      ...[finding, open()].map((command) => new vscode.CodeLens(new vscode.Range(0, 0, 0, 0), command)),
-      ...modules.flatMap((node, i) => {
-        const range = rangeOf(document, node);
-        const module = report.modules[i]!;
-        return [{ title: moduleText(module), command: '' }, open(module.name)].map(
-          (command) => new vscode.CodeLens(range, command),
-        );
+      { range: top, title: findingText(report, report.selection, count) },
+      open(top),
+      ...report.modules.flatMap((module, i) => {
+        const start = document.positionAt(offsets[i]!);
+        const range = new vscode.Range(start, start);
+        return [{ range, title: moduleText(module) }, open(range, module.name)];
       }),
     ];
   }
@@ -54,33 +57,13 @@ function moduleText(module: ModuleReport): string {
   ].join(' · ');
 }
 
-function rangeOf(document: vscode.TextDocument, node: Node): vscode.Range {
-  const start = document.positionAt(node.offset);
-  return new vscode.Range(start, start);
-}
-
-/** As much of a report as the lenses show; anybody may have edited it. */
-function isReportObject(value: unknown): value is Report {
-  return (
-    isObject(value) &&
-    value.schema === REPORT_SCHEMA &&
-    isSelection(value.selection) &&
-    isObject(value.totals) &&
-    isNumberOrNull(value.totals.direction) &&
-    Array.isArray(value.modules) &&
-    value.modules.every(isModule)
-  );
-}
-
-function isModule(value: unknown): value is ModuleReport {
-  return (
-    isObject(value) &&
-    typeof value.name === 'string' &&
-    typeof value.kind === 'string' &&
-    [value.layer, value.expert, value.similarity, value.nullSimilarity, value.direction].every(isNumberOrNull)
-  );
-}
-
-function isNumberOrNull(value: unknown): value is number | null {
-  return value === null || typeof value === 'number';
+/** Another adapter's, or edited by hand: its modules are not those that were measured, or by the same rule others are projected in the file. */
+function isOfAnother({ modules, selection }: ShownReport, standing: Standing): boolean {
+  const { report, projected } = standing;
+  const names = new Set(modules.map(({ name }) => name));
+  if (report && !(report.modules.length === names.size && report.modules.every(({ name }) => names.has(name))))
+    return true;
+  const changed = new Set(projected);
+  const isSaved = changed.size > 0 && isDeepStrictEqual(selection, standing.selection);
+  return isSaved && modules.some(({ name, selected }) => selected && !changed.has(name));
 }

@@ -11,6 +11,7 @@ import { Cancelled, errorView } from '../errors';
 import { selectionSetting } from '../settings';
 import { type Agree, type HubService, notFetched } from '../hub-service';
 import { type InspectionStore } from './store';
+import { type Log, type Progress } from '../surface';
 
 declare const SAFE_LORA_VERSION: string;
 
@@ -37,10 +38,10 @@ export class InspectionBatch extends Disposable {
       engine: EngineService;
       hub: HubService;
       inspections: InspectionStore;
-      log: vscode.LogOutputChannel;
+      log: Log;
     },
     private readonly total: number,
-    private readonly progress: vscode.Progress<{ message?: string; increment?: number }>,
+    private readonly progress: Progress,
     private readonly token: vscode.CancellationToken,
   ) {
     super();

@@ -17,6 +17,7 @@ import { type OriginalsPlace } from '../originals-place';
 import { selectionSetting } from '../settings';
 import { isOnHub } from '../hub-service';
 import { type Entry, type InspectionStore } from './store';
+import { type Log } from '../surface';
 
 export interface Standing {
   readonly folder: vscode.Uri;
@@ -66,7 +67,7 @@ export class Standings extends Disposable {
     private readonly inspections: InspectionStore,
     private readonly pairs: ModelPairs,
     private readonly originals: OriginalsPlace,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
   ) {
     super();
     const files = this._register(vscode.workspace.createFileSystemWatcher(FILES));

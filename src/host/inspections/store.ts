@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
-import { areAsStamped, type FileStamp } from '../../core/files';
+import { areAsStamped, type FileStamp, readOwnText } from '../../core/files';
 import { type AdapterIdentity, adapterIdentity, checkpointStamps, inspectionKey } from '../../core/identity';
 import { type Inspection, makeInspection, parseInspection } from '../../core/inspection';
 import { isObject } from '../../core/objects';
@@ -48,7 +48,7 @@ export class InspectionStore extends Disposable {
   /** The last result of the adapter in a folder, whether or not it still holds. */
   async entry(folder: string): Promise<Entry | null> {
     try {
-      const value: unknown = JSON.parse(await readFile(this.entryFile(folder), 'utf8'));
+      const value: unknown = JSON.parse((await readOwnText(this.entryFile(folder))) ?? '');
       return isObject(value) && value.version === SAFE_LORA_VERSION ? (value.entry as Entry) : null;
     } catch {
       return null;

@@ -15,7 +15,11 @@ export function ruleText(selection: Selection, selected: number, modules: number
 }
 
 /** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */
-export function findingText(report: Report, selection: Selection, selected: number): string {
+export function findingText(
+  report: Pick<Report, 'modules'> & { totals: Pick<Report['totals'], 'direction'> },
+  selection: Selection,
+  selected: number,
+): string {
   const lowest = lowestOf(report.modules);
   const direction = l10n.t('direction {0}', signed(report.totals.direction, DIGITS));
   return [

@@ -10,6 +10,7 @@ import { commands, VIEW } from '../contributions';
 import { Disposable } from '../dispose';
 import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../inspections/words';
 import { type Standing, type Standings } from '../inspections/standings';
+import { createTreeView, plainLines, showQuickPick } from '../surface';
 
 const orders = ['name', 'direction', 'similarity'] as const;
 /** By path; by direction, the lowest first; by the lowest similarity of any module. */
@@ -56,9 +57,7 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
     private readonly memory: vscode.Memento,
   ) {
     super();
-    this.view = this._register(
-      vscode.window.createTreeView(VIEW, { treeDataProvider: this, canSelectMany: true, showCollapseAll: true }),
-    );
+    this.view = this._register(createTreeView(VIEW, this));
     this._register(adapters.onDidChange(() => { this.refresh(); })); // prettier-ignore
     this._register(standings.onDidChange(() => { this.refresh(); })); // prettier-ignore
     this._register(vscode.commands.registerCommand(commands.sortAdapters, () => this.chooseOrder()));
@@ -82,8 +81,8 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
         label: vscode.l10n.t('By lowest similarity'),
         description: vscode.l10n.t('of any module, the lowest first'),
       },
-    ].map((item) => (item.order === this.order ? { ...item, label: `$(check) ${item.label}` } : item));
-    const chosen = await vscode.window.showQuickPick(items, { title: vscode.l10n.t('Sort the adapters') });
+    ].map((item) => (item.order === this.order ? { ...item, icon: 'check' } : item));
+    const chosen = await showQuickPick(items, { title: vscode.l10n.t('Sort the adapters') });
     if (!chosen) return;
     await this.memory.update(ORDER_KEY, chosen.order);
     this.refresh();
@@ -195,11 +194,11 @@ function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
   item.resourceUri = folder;
   item.id = folder.toString();
   item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
-  item.tooltip = [
+  item.tooltip = plainLines([
     folder.fsPath,
     state === 'stale' ? staleText(standing) : (standing.problem ?? finding) || says,
     ...isProjected,
-  ].join('\n');
+  ]);
   item.iconPath = {
     uninspected: new vscode.ThemeIcon('circle-outline'),
     unreadable: new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground')),
@@ -235,7 +234,7 @@ function moduleItem({ folder, name, position, report, selected, projected }: Mod
   item.id = `${folder.toString()} ${name}`;
   const short = report ? [similarityText(report), signed(report.direction, DIGITS)] : [];
   item.description = [...short, ...marks].join(' · ');
-  item.tooltip = [name, ...numbers, ...marks].join('\n');
+  item.tooltip = plainLines([name, ...numbers, ...marks]);
   item.iconPath = new vscode.ThemeIcon(projected ? 'circle-large-filled' : selected ? 'circle-filled' : 'circle-small');
   item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder, name] };
   return item;

@@ -21,6 +21,7 @@ import {
   type ToComparison,
 } from './comparison-protocol';
 import { comparisonStrings } from './comparison-strings';
+import { createWebviewPanel, type Log } from '../surface';
 
 type Folders = Record<Side, vscode.Uri>;
 
@@ -31,7 +32,7 @@ export class Comparisons extends Disposable {
     private readonly standings: Standings,
     private readonly inspector: Inspector,
     private readonly adapters: WorkspaceAdapters,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
     private readonly extensionUri: vscode.Uri,
   ) {
     super();
@@ -93,14 +94,12 @@ class ComparisonPanel extends Disposable {
     private readonly folders: Folders,
     private readonly standings: Standings,
     private readonly inspector: Inspector,
-    private readonly log: vscode.LogOutputChannel,
+    private readonly log: Log,
     extensionUri: vscode.Uri,
   ) {
     super();
     const title = sides.map((side) => folderName(folders[side].fsPath)).join(' ↔ ');
-    this.panel = this._register(
-      vscode.window.createWebviewPanel(commands.compareAdapters, title, vscode.ViewColumn.Active),
-    );
+    this.panel = this._register(createWebviewPanel(commands.compareAdapters, title));
     this._register(this.panel.onDidDispose(() => { this.dispose(); })); // prettier-ignore
     this._register(this.panel.webview.onDidReceiveMessage((message: FromComparison) => void this.receive(message)));
     this._register(

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { l10n } from 'vscode';
 import { type DoctorReport, examine, type ProviderReport } from '../../engine/doctor';
+import { markdownText } from '../../core/text';
 import { LARGEST_ERROR } from '../../engine/devices';
 import { TIMED } from '../../engine/selftest';
 import { commands } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { reporting } from '../errors';
+import { type Log, withProgress } from '../surface';
 
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
@@ -23,7 +25,7 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
 
   constructor(
     private readonly engine: EngineService,
-    log: vscode.LogOutputChannel,
+    log: Log,
   ) {
     super();
     // What the tab is called.
@@ -38,7 +40,7 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
 
   private async show(): Promise<void> {
     const title = l10n.t('Safe LoRA: trying the compute devices');
-    const report = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
+    const report = await withProgress(title, () =>
       examine(this.engine.devices, {
         tool: SAFE_LORA_VERSION,
         onnxruntime: ONNXRUNTIME_VERSION,
@@ -52,7 +54,8 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
 }
 
 function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, providers, auto }: DoctorReport): string {
-  const because = auto.fallbackReason === null ? '' : ` ${l10n.t('No faster one: {0}.', auto.fallbackReason)}`;
+  const because =
+    auto.fallbackReason === null ? '' : ` ${markdownText(l10n.t('No faster one: {0}.', auto.fallbackReason))}`;
   return [
     `# ${l10n.t('Compute devices')}`,
     `${l10n.t('The setting safeLora.device at auto takes **{0}**.', auto.provider)}${because}`,
@@ -98,7 +101,7 @@ function providerCells(report: ProviderReport): string[] {
 
 /** What a library or a driver says is text, not Markdown. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replace(/[\\|<>`_]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const text = (cells: readonly string[]): string => line(cells.map((cell) => markdownText(cell.replace(/\s+/g, ' '))));
+  return [text(head), line(head.map(() => '---')), ...rows.map(text)].join('\n');
 }

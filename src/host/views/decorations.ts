@@ -6,6 +6,7 @@ import { type WorkspaceAdapters } from '../adapters';
 import { Disposable } from '../dispose';
 import { projectedText, ruleText, staleText } from '../inspections/words';
 import { type Standing, type Standings } from '../inspections/standings';
+import { decoration } from '../surface';
 
 export class Decorations extends Disposable implements vscode.FileDecorationProvider {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | vscode.Uri[] | undefined>());
@@ -24,7 +25,7 @@ export class Decorations extends Disposable implements vscode.FileDecorationProv
   async provideFileDecoration(uri: vscode.Uri): Promise<vscode.FileDecoration | undefined> {
     if (basename(uri.path) === ORIGINALS_FILE) {
       const tooltip = vscode.l10n.t('Original weights, kept by Safe LoRA: Restore Original Weights needs this file');
-      return new vscode.FileDecoration('OR', tooltip, new vscode.ThemeColor('disabledForeground'));
+      return decoration('OR', tooltip, 'disabledForeground');
     }
     return this.adapters.has(uri) ? decorationOf(await this.standings.of(uri)) : undefined;
   }
@@ -35,7 +36,7 @@ function decorationOf(standing: Standing): vscode.FileDecoration | undefined {
   const finding = report ? [ruleText(selection, selected.size, report.modules.length)] : [];
   const isProjected = projected.length > 0 ? [projectedText(standing)] : [];
   const say = (badge: string, color: string, ...parts: string[]): vscode.FileDecoration =>
-    new vscode.FileDecoration(badge, `Safe LoRA: ${parts.join(' · ')}`, new vscode.ThemeColor(color));
+    decoration(badge, `Safe LoRA: ${parts.join(' · ')}`, color);
   if (state === 'stale') return say('ST', 'list.warningForeground', staleText(standing), ...isProjected);
   if (projected.length > 0) return say('PR', 'charts.purple', ...isProjected, ...finding);
   if (state === 'inspected') return say('IN', 'charts.blue', vscode.l10n.t('inspected'), ...finding);

@@ -9,6 +9,7 @@ import { folderOf, isConfig, isReport } from '../inline/files';
 import { ruleText } from '../inspections/words';
 import { type Standings } from '../inspections/standings';
 import { setting } from '../settings';
+import { StatusBarEntry } from '../surface';
 
 interface Shown {
   folder: vscode.Uri;
@@ -20,9 +21,7 @@ interface Shown {
 }
 
 export class StatusBar extends Disposable {
-  private readonly item = this._register(
-    vscode.window.createStatusBarItem('safeLora.adapter', vscode.StatusBarAlignment.Right, 100),
-  );
+  private readonly item = this._register(new StatusBarEntry('safeLora.adapter', 'Safe LoRA'));
   private listening: vscode.Disposable | undefined;
   private turn = 0;
 
@@ -31,7 +30,6 @@ export class StatusBar extends Disposable {
     private readonly standings: Standings,
   ) {
     super();
-    this.item.name = 'Safe LoRA';
     const update = (): void => void this.update();
     this._register(vscode.window.tabGroups.onDidChangeTabs(update));
     this._register(vscode.window.tabGroups.onDidChangeTabGroups(update));
@@ -64,17 +62,16 @@ export class StatusBar extends Disposable {
     const rule =
       selection.mode === 'threshold' ? `τ ${Number(selection.threshold.toFixed(3))}` : `K ${selection.count}`;
     const count = selected === null ? vscode.l10n.t('not inspected') : vscode.l10n.t('{0} selected', selected);
-    this.item.text = `$(layers) ${where} · ${rule} · ${count}`;
-    this.item.tooltip = [
+    const tooltip = [
       device === null
         ? vscode.l10n.t('Safe LoRA: not measured yet; device setting {0}', where)
         : vscode.l10n.t('Safe LoRA: measured on {0}', where),
       ...(device?.fallbackReason ? [vscode.l10n.t('No faster device: {0}', device.fallbackReason)] : []),
       ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
       vscode.l10n.t('Click to open the report.'),
-    ].join('\n');
-    this.item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder] };
-    this.item.show();
+    ];
+    const command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder] };
+    this.item.show({ icon: 'layers', text: `${where} · ${rule} · ${count}`, tooltip, command });
   }
 
   private async look(): Promise<Shown | null> {

@@ -1,0 +1,321 @@
+// Everything that the editor shows of ours passes here: names, paths and messages come from strangers' files, and stay text. What they hold
+// of control and bidirectional characters is shown as an escape, what is too long is cut, and no link, icon or markup is made of them.
+// Other modules are kept from the editor's own functions by a rule of ESLint.
+import * as vscode from 'vscode';
+import { elided, visible, visibleJson } from '../core/text';
+
+/** What a list's row has room for. */
+const MOST_LABEL = 200;
+/** The longest sentence of ours, with a path and some names, is shorter. */
+const MOST_MESSAGE = 1500;
+/** The log is a file, and is read to find out what a message left out. */
+const MOST_LOGGED = 20_000;
+
+/** A text of one line. */
+export function plain(text: string, most = MOST_MESSAGE): string {
+  return visible(elided(text, most));
+}
+
+/** A text of several lines, each a text of its own. */
+export function plainLines(lines: readonly string[]): string {
+  return lines.map((line) => plain(line)).join('\n');
+}
+
+/** Of one line in a place where the editor makes links of Markdown's, to commands as well: notifications, their progress, a tool's question. */
+function linkless(text: string): string {
+  return plain(text).replaceAll('](', '] (');
+}
+
+/** Of one line in a place where the editor draws `$(name)` as an icon; our own is given apart. */
+function iconless(text: string, icon?: string): string {
+  const label = plain(text, MOST_LABEL).replace(/\$\(/g, '\\$(');
+  return icon === undefined ? label : `$(${icon}) ${label}`;
+}
+
+/** An untrusted text in Markdown, with neither HTML nor commands. */
+export function markdown(value = ''): vscode.MarkdownString {
+  const made = new vscode.MarkdownString(value);
+  made.isTrusted = false;
+  made.supportHtml = false;
+  return made;
+}
+
+export interface MessageOptions extends vscode.MessageOptions {
+  /** Lines below the message of a modal one. */
+  lines?: readonly string[];
+}
+
+interface ShowMessage {
+  <T extends string>(message: string, ...buttons: T[]): Promise<T | undefined>;
+  <T extends string>(message: string, options: MessageOptions, ...buttons: T[]): Promise<T | undefined>;
+}
+
+type EditorMessage = (message: string, options: vscode.MessageOptions, ...buttons: string[]) => Thenable<unknown>;
+
+function messages(show: EditorMessage): ShowMessage {
+  return (message: string, first?: MessageOptions | string, ...others: string[]) => {
+    const { lines = [], ...options } = typeof first === 'object' ? first : {};
+    const detail = lines.length > 0 ? { detail: lines.map(linkless).join('\n') } : {};
+    const buttons = typeof first === 'string' ? [first, ...others] : others;
+    return Promise.resolve(show(linkless(message), { ...options, ...detail }, ...buttons)) as Promise<never>;
+  };
+}
+
+export const showInformation = messages(vscode.window.showInformationMessage);
+export const showWarning = messages(vscode.window.showWarningMessage);
+export const showError = messages(vscode.window.showErrorMessage);
+
+export type Progress = vscode.Progress<{ message?: string; increment?: number }>;
+
+/** Shows a notification while work is done; with a token where it can be cancelled. */
+export function withProgress<T>(
+  title: string,
+  work: (progress: Progress, token: vscode.CancellationToken) => Thenable<T>,
+  cancellable = false,
+): Thenable<T> {
+  const options = { location: vscode.ProgressLocation.Notification, title: linkless(title), cancellable };
+  return vscode.window.withProgress(options, (progress, token) =>
+    work(
+      {
+        report: ({ message, increment }) => {
+          progress.report({
+            ...(message === undefined ? {} : { message: linkless(message) }),
+            ...(increment === undefined ? {} : { increment }),
+          });
+        },
+      },
+      token,
+    ),
+  );
+}
+
+export interface PickItem extends vscode.QuickPickItem {
+  /** Before the label. */
+  icon?: string;
+}
+
+export async function showQuickPick<T extends PickItem>(
+  items: readonly T[],
+  { title, placeHolder, ...options }: vscode.QuickPickOptions & { title: string },
+): Promise<T | undefined> {
+  const shown = items.map((item) => ({
+    label: iconless(item.label, item.icon),
+    ...(item.kind === undefined ? {} : { kind: item.kind }),
+    ...(item.description === undefined ? {} : { description: iconless(item.description) }),
+    ...(item.detail === undefined ? {} : { detail: iconless(item.detail) }),
+    item,
+  }));
+  const chosen = await vscode.window.showQuickPick(shown, {
+    ...options,
+    title: plain(title, MOST_LABEL),
+    ...(placeHolder === undefined ? {} : { placeHolder: plain(placeHolder, MOST_LABEL) }),
+  });
+  return chosen?.item;
+}
+
+export function showInputBox(options: vscode.InputBoxOptions & { title: string }): Thenable<string | undefined> {
+  return vscode.window.showInputBox({ ...options, title: plain(options.title, MOST_LABEL) });
+}
+
+export function showOpenDialog(
+  options: vscode.OpenDialogOptions & { title: string },
+): Thenable<vscode.Uri[] | undefined> {
+  return vscode.window.showOpenDialog({ ...options, title: plain(options.title, MOST_LABEL) });
+}
+
+export function showSaveDialog(
+  options: vscode.SaveDialogOptions & { title: string },
+): Thenable<vscode.Uri | undefined> {
+  return vscode.window.showSaveDialog({ ...options, title: plain(options.title, MOST_LABEL) });
+}
+
+/** A sentence in the status bar for some seconds. */
+export function showBriefly(text: string): void {
+  vscode.window.setStatusBarMessage(iconless(text), 3000);
+}
+
+/** The extension's output channel. */
+export interface Log {
+  debug: (message: string) => void;
+  info: (message: string) => void;
+  warn: (message: string) => void;
+  error: (problem: string | Error) => void;
+  show: () => void;
+  dispose: () => void;
+}
+
+export function createLog(name: string): Log {
+  const channel = vscode.window.createOutputChannel(name, { log: true });
+  // Lines that follow the first are indented, so that none passes for an entry of its own.
+  const text = (message: string): string =>
+    elided(message, MOST_LOGGED)
+      .trimEnd()
+      .split('\n')
+      .map((line, i) => (i === 0 ? visible(line) : `    ${visible(line.trim())}`))
+      .join('\n');
+  return {
+    debug: (message) => { channel.debug(text(message)); }, // prettier-ignore
+    info: (message) => { channel.info(text(message)); }, // prettier-ignore
+    warn: (message) => { channel.warn(text(message)); }, // prettier-ignore
+    error: (problem) => {
+      channel.error(text(typeof problem === 'string' ? problem : (problem.stack ?? problem.message)));
+    },
+    show: () => { channel.show(); }, // prettier-ignore
+    dispose: () => { channel.dispose(); }, // prettier-ignore
+  };
+}
+
+export function createTreeView<T>(id: string, provider: vscode.TreeDataProvider<T>): vscode.TreeView<T> {
+  const treeDataProvider: vscode.TreeDataProvider<T> = {
+    ...(provider.onDidChangeTreeData ? { onDidChangeTreeData: provider.onDidChangeTreeData } : {}),
+    getChildren: (node) => provider.getChildren(node),
+    getTreeItem: async (node) => plainItem(await provider.getTreeItem(node)),
+  };
+  return vscode.window.createTreeView(id, { treeDataProvider, canSelectMany: true, showCollapseAll: true });
+}
+
+/** @param item whose tooltip is made with `plainLines` */
+function plainItem(item: vscode.TreeItem): vscode.TreeItem {
+  if (typeof item.label === 'string') item.label = plain(item.label, MOST_LABEL);
+  if (typeof item.description === 'string') item.description = plain(item.description, MOST_LABEL);
+  if (typeof item.tooltip === 'string') item.tooltip = plainLines(item.tooltip.split('\n'));
+  return item;
+}
+
+export interface StatusBarText {
+  icon: string;
+  text: string;
+  tooltip: readonly string[];
+  command: vscode.Command;
+}
+
+/** An entry of the status bar, hidden until it has something to show. */
+export class StatusBarEntry implements vscode.Disposable {
+  private readonly item: vscode.StatusBarItem;
+
+  constructor(id: string, name: string) {
+    this.item = vscode.window.createStatusBarItem(id, vscode.StatusBarAlignment.Right, 100);
+    this.item.name = name;
+  }
+
+  show({ icon, text, tooltip, command }: StatusBarText): void {
+    this.item.text = iconless(text, icon);
+    this.item.tooltip = plainLines(tooltip);
+    this.item.command = command;
+    this.item.show();
+  }
+
+  hide(): void {
+    this.item.hide();
+  }
+
+  dispose(): void {
+    this.item.dispose();
+  }
+}
+
+export interface Lens {
+  range: vscode.Range;
+  icon?: string;
+  title: string;
+  /** Without one it only says something. */
+  command?: string;
+  arguments?: unknown[];
+  tooltip?: string;
+}
+
+export interface LensProvider {
+  onDidChangeCodeLenses?: vscode.Event<void>;
+  lenses: (document: vscode.TextDocument) => Lens[] | Promise<Lens[]>;
+}
+
+export function registerLenses(selector: vscode.DocumentSelector, provider: LensProvider): vscode.Disposable {
+  const { onDidChangeCodeLenses } = provider;
+  return vscode.languages.registerCodeLensProvider(selector, {
+    ...(onDidChangeCodeLenses ? { onDidChangeCodeLenses } : {}),
+    provideCodeLenses: async (document) =>
+      (await provider.lenses(document)).map(
+        ({ range, icon, title, command = '', tooltip, arguments: given }) =>
+          new vscode.CodeLens(range, {
+            title: iconless(title, icon),
+            command,
+            ...(given === undefined ? {} : { arguments: given }),
+            ...(tooltip === undefined ? {} : { tooltip: plain(tooltip) }),
+          }),
+      ),
+  });
+}
+
+/** An entry of the Problems view. */
+export function problem(
+  range: vscode.Range,
+  message: string,
+  severity: vscode.DiagnosticSeverity,
+  source: string,
+): vscode.Diagnostic {
+  const made = new vscode.Diagnostic(range, plain(message), severity);
+  made.source = source;
+  return made;
+}
+
+export function decoration(badge: string, tooltip: string, color: string): vscode.FileDecoration {
+  return new vscode.FileDecoration(badge, plain(tooltip), new vscode.ThemeColor(color));
+}
+
+export function createWebviewPanel(id: string, title: string): vscode.WebviewPanel {
+  return vscode.window.createWebviewPanel(id, plain(title, MOST_LABEL), vscode.ViewColumn.Active);
+}
+
+/** What a language model's tool asks before it works. */
+export interface Announcement {
+  /** While it works. */
+  message: string;
+  question?: { title: string; paragraphs: readonly string[] };
+}
+
+export interface Tool<T> {
+  announce: (input: T) => Promise<Announcement>;
+  /** @returns what is told as JSON; the model sees no invisible character, and the values are the same */
+  answer: (input: T, token: vscode.CancellationToken) => Promise<object>;
+}
+
+export function registerTool<T>(name: string, { announce, answer }: Tool<T>): vscode.Disposable {
+  return vscode.lm.registerTool<T>(name, {
+    prepareInvocation: ({ input }) =>
+      plainFailures(async () => {
+        const { message, question } = await announce(input);
+        const invocationMessage = paragraphsOf([message]);
+        if (!question) return { invocationMessage };
+        const { title, paragraphs } = question;
+        return {
+          invocationMessage,
+          confirmationMessages: { title: linkless(title), message: paragraphsOf(paragraphs) },
+        };
+      }),
+    invoke: ({ input }, token) =>
+      plainFailures(async () => {
+        const json = visibleJson(JSON.stringify(await answer(input, token)));
+        return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(json)]);
+      }),
+  });
+}
+
+/** A string would be read as Markdown. */
+function paragraphsOf(paragraphs: readonly string[]): vscode.MarkdownString {
+  const made = markdown();
+  paragraphs.forEach((paragraph, i) => {
+    made.appendMarkdown(i === 0 ? '' : '\n\n').appendText(plain(paragraph));
+  });
+  return made;
+}
+
+/** For what the editor itself tells of a failure: a tool's, or of a save. */
+export async function plainFailures<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof vscode.CancellationError) throw error;
+    const { name, message } = error;
+    throw Object.assign(new Error(linkless(message), { cause: error }), { name });
+  }
+}
