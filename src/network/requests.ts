@@ -42,10 +42,10 @@ export class RequestFailure extends Error {
   }
 }
 
-/**
- * Whether a try got so far that the next begins to count anew: then the line is bad, not dead. A server that sends a byte and breaks
- * off, again and again, gets nowhere.
- */
+/** Fewer bytes came than any line brings: another try is worth no more than where none came. */
+class TooSlow extends RequestFailure {}
+
+/** How far one try got. */
 export class Advance {
   private readonly began = performance.now();
   private bytes = 0;
@@ -54,6 +54,11 @@ export class Advance {
     this.bytes += bytes;
   }
 
+  get isAny(): boolean {
+    return this.bytes > 0;
+  }
+
+  /** As many as a line that is bad, not dead, brings. */
   get isEnough(): boolean {
     return this.bytes >= LEAST_RATE * Math.max(1, (performance.now() - this.began) / 1000);
   }
@@ -61,6 +66,8 @@ export class Advance {
 
 /** Failures in a row before giving up. */
 const TRIES = 4;
+/** Tries that bring too few bytes before giving up: a server that sends a byte and breaks off, again and again, gets nowhere. */
+const MEAGRE_TRIES = 20;
 const FIRST_WAIT_MS = 500;
 /** A server that asks for a longer pause is told to the user. */
 const MAX_WAIT_MS = 120_000;
@@ -92,17 +99,16 @@ export async function request<T>(
 ): Promise<T> {
   const { authorization, ...open } = headers;
   const stalled = new AbortController();
-  const giveUp = (reason: string): void => {
-    stalled.abort(reason);
-  };
   const seconds = stallAfter / 1000;
-  const timer = setTimeout(giveUp, stallAfter, `sent nothing for ${seconds} seconds`);
+  const timer = setTimeout(() => {
+    stalled.abort(new RequestFailure(shownUrl(at), `sent nothing for ${seconds} seconds`, true));
+  }, stallAfter);
   const slow = setTimeout(() => onWait?.(`waiting for ${new URL(at).host} to answer`), TOLD_AFTER_MS);
   let rate: NodeJS.Timeout | undefined;
   let bytes = 0;
   const measure = (): void => {
-    if (bytes < LEAST_RATE * seconds)
-      giveUp(`sent ${Math.round(bytes / seconds)} bytes a second for ${seconds} seconds, fewer than ${LEAST_RATE}`);
+    const reason = `sent ${Math.round(bytes / seconds)} bytes a second for ${seconds} seconds, fewer than ${LEAST_RATE}`;
+    if (bytes < LEAST_RATE * seconds) stalled.abort(new TooSlow(shownUrl(at), reason, true));
     bytes = 0;
   };
   const alive = (count: number): void => {
@@ -131,7 +137,7 @@ export async function request<T>(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (stalled.signal.aborted) throw new RequestFailure(shownUrl(at), String(stalled.signal.reason), true);
+    if (stalled.signal.aborted) throw stalled.signal.reason as RequestFailure;
     throw networkFailure(at, error);
   } finally {
     for (const each of [timer, slow]) clearTimeout(each);
@@ -234,14 +240,17 @@ export async function withRetries<T>(
   { signal, wait = (milliseconds) => delay(milliseconds, undefined, { signal }), onWait }: Network,
   attempt: (advance: Advance) => Promise<T>,
 ): Promise<T> {
+  let meagre = 0;
   for (let failures = 1; ; failures++) {
     const advance = new Advance();
     try {
       return await attempt(advance);
     } catch (error) {
       if (!(error instanceof RequestFailure) || !error.again) throw error;
-      if (advance.isEnough) failures = 1;
-      if (failures === TRIES) throw error;
+      // Then the line is bad, not dead.
+      if (advance.isAny && !(error instanceof TooSlow)) failures = 1;
+      meagre = advance.isEnough ? 0 : meagre + 1;
+      if (failures === TRIES || meagre === MEAGRE_TRIES) throw error;
       const pause = error.retryAfter ?? FIRST_WAIT_MS * 2 ** (failures - 1);
       if (pause > TOLD_AFTER_MS) onWait?.(`${error.message}; trying again in ${Math.ceil(pause / 1000)} seconds`);
       try {

@@ -246,7 +246,8 @@ export class HubServer {
     await write(body.subarray(0, after));
     if (turn.kind === 'stall') return;
     if (after === undefined) response.end();
-    else setTimeout(() => response.destroy(), 20);
+    // A break loses what was not yet read, which a busy machine takes its time for.
+    else setTimeout(() => response.destroy(), 200);
   }
 }
 
