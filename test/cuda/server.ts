@@ -156,7 +156,8 @@ export class Feed {
     await write(body.subarray(0, after));
     if (turn.kind === 'stall') return;
     if (after === undefined) response.end();
-    else setTimeout(() => response.destroy(), 50);
+    // A break loses what was not yet read, which a busy machine takes its time for.
+    else setTimeout(() => response.destroy(), 200);
   }
 
   /** As RFC 9110 has it: a range is for the file that If-Range names. */
