@@ -31,6 +31,8 @@ export interface AdapterConfig {
   trainedOn: string | null;
   /** Branch, tag or commit of the model that it was trained on; null where the configuration does not say. */
   revision: string | null;
+  /** What the model is for, such as CAUSAL_LM; null where the configuration does not say. */
+  taskType: string | null;
   notices: Notice[];
 }
 
@@ -79,6 +81,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
     modulesToSave: read.names('modules_to_save'),
     trainedOn: read.text('base_model_name_or_path'),
     revision: read.text('revision'),
+    taskType: read.text('task_type'),
     notices: settingNotices(raw),
   };
 }

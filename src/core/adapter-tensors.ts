@@ -7,7 +7,7 @@ import { NameMatcher } from './name-matcher';
 import { appendTo } from './objects';
 import { type SafetensorsFile, type TensorInfo } from './safetensors';
 import { GATHER, isEmpty, ungathered } from './ungathered';
-import { isOutputHead, withoutTrainingWrappers } from './weight-names';
+import { isOutputHead, withoutAdaptedLayer, withoutTrainingWrappers } from './weight-names';
 
 /** The two tensors of one adapted weight. */
 export interface LoraPair {
@@ -86,7 +86,7 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
   refuseUngathered(file, found);
   if (found.size === 0) throw nothingFound(file, uncovered);
   const pairs = [...found].map(([name, { A, B }]) => checkedPair(file, name, A, B));
-  return { pairs, notices: [...uncoveredNotices(uncovered, config), ...nameNotices(pairs)] };
+  return { pairs, notices: [...uncoveredNotices(uncovered, config), ...nameNotices(pairs, config)] };
 }
 
 function malformed(file: SafetensorsFile, reason: string, next = 'save the adapter again with PEFT'): SafeLoraError {
@@ -218,12 +218,12 @@ function groupOf(name: string, saved: NameMatcher, { tiesWeights }: AdapterConfi
     : 'LoRA on a convolution';
 }
 
-function nameNotices(pairs: readonly LoraPair[]): Notice[] {
-  const dead = pairs.filter(({ name, b }) => b.name !== loadedName(name));
+function nameNotices(pairs: readonly LoraPair[], config: AdapterConfig): Notice[] {
+  const dead = pairs.filter((pair) => pair.b.name !== loadedName(pair, config));
   return notLoaded(
     dead.map(({ name }) => name),
     pairs.length,
-    dead[0] ? [dead[0].b.name, loadedName(dead[0].name)] : null,
+    dead[0] ? [dead[0].b.name, loadedName(dead[0], config)] : null,
   );
 }
 
@@ -244,7 +244,15 @@ export function notLoaded(names: string[], total: number, example: readonly [str
   ];
 }
 
-/** The name under which PEFT looks for a module's lora_B. */
-function loadedName(module: string): string {
+/** The name under which PEFT looks for a module's lora_B. Only a target parameter's is on a layer that is wrapped already. */
+function loadedName({ name, b }: LoraPair, { targetParameters }: AdapterConfig): string {
+  const inside = b.name.startsWith(PREFIX) ? name : withoutOuter(name);
+  const module = targetParameters.length > 0 ? inside : withoutAdaptedLayer(inside);
   return `${PREFIX}${withoutTrainingWrappers(module)}.lora_B.weight`;
+}
+
+/** Without the model of which the adapted one is a part, where that was saved; without what remains of the prefix. */
+function withoutOuter(name: string): string {
+  const at = name.indexOf(`.${PREFIX}`);
+  return at < 0 ? name.replace(/^model\.(?=model\.)/, '') : name.slice(at + 1 + PREFIX.length);
 }

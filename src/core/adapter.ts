@@ -59,6 +59,8 @@ export interface Adapter {
   trainedOn: string | null;
   /** Branch, tag or commit of that model, or null. */
   revision: string | null;
+  /** `task_type`, such as CAUSAL_LM, or null. */
+  taskType: string | null;
   modules: LoraModule[];
   /** The `safe_lora` metadata of an adapter that was projected before. */
   provenance: Provenance | null;
@@ -114,6 +116,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
     targetParameters: config.targetParameters,
     trainedOn: config.trainedOn,
     revision: config.revision,
+    taskType: config.taskType,
     modules,
     provenance,
     originals,

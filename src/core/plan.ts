@@ -10,7 +10,7 @@ import { isObject } from './objects';
 import { packedTensor, quantised } from './quantised';
 import { placeOf, type TensorInfo } from './safetensors';
 import { ungathered } from './ungathered';
-import { isDataParallel, isVocabularyWeight } from './weight-names';
+import { isDataParallel, isOutputHead, isVocabularyWeight } from './weight-names';
 import { type WantedModule, WeightResolver } from './weight-resolver';
 
 /** The two weights of a module. */
@@ -49,14 +49,14 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   const where = positions(wanted.map(({ name }) => name));
   refuseStoredLayout(adapter, wanted, aligned, aligneds);
   const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i]!, aligneds[i]!, module));
-  const squares = squareOrientation(pairs, aligned, adapter.fanInFanOut);
+  const orientationOf = squareOrientations(pairs, aligned, adapter.fanInFanOut);
   const modules = adapter.modules.map((module, i): PlannedModule => {
     const { weights, notice } = pairs[i]!;
     return {
       ...module,
       ...where.get(module.name)!,
       shape: wanted[i]!.shape,
-      weights: weights && { ...weights, transposed: weights.transposed ?? squares },
+      weights: weights && { ...weights, transposed: weights.transposed ?? orientationOf(weights.aligned) },
       notice,
     };
   });
@@ -68,7 +68,7 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
     ...vocabularyNotices(pairs),
     ...fusedNotices(modules),
     ...[base, aligned].flatMap(leftOverNotices),
-    ...wrappedNotices(adapter, modules),
+    ...misnamedNotices(adapter, modules),
   ];
   return { adapter, base, aligned, modules, notices };
 }
@@ -197,25 +197,51 @@ function pairWeights(
   return { weights: { base, aligned, transposed }, notice, name, vocabulary: null };
 }
 
+/** The modules of transformers' Conv1D, whose weight is [in, out] (modeling_gpt2.py and its relatives). */
+const CONV1D = /(?:^|\.)(?:c_attn|c_fc|c_proj|q_attn)\.weight$/;
+
 /**
- * Whether square weights are stored [in, out]. PEFT goes by the class of the layer and saves one flag for all, that of the last layer
- * that it wrapped. The adapter's other weights tell more, then the checkpoint's; never the output head, which is a linear layer in
- * every model.
+ * Whether a square weight is stored [in, out]. PEFT goes by the class of the layer and saves one flag for all, that of the last layer
+ * that it wrapped; for a linear layer it passes over the flag. The adapter's other weights tell more, then the checkpoint's, of the same
+ * stack first: an encoder and a decoder may differ. The output head tells nothing, it is a linear layer in every model.
  */
-function squareOrientation(pairs: readonly Paired[], checkpoint: Checkpoint, fanInFanOut: boolean): boolean {
-  const ofAdapter = pairs.map(({ weights }) =>
-    weights && !isVocabularyWeight(weights.aligned.name) ? weights.transposed : null,
-  );
-  return (
-    unanimous(ofAdapter) ??
-    unanimous([...checkpoint.tensors.values()].map((one) => storedByBias(one, checkpoint))) ??
-    fanInFanOut
-  );
+function squareOrientations(
+  pairs: readonly Paired[],
+  checkpoint: Checkpoint,
+  fanInFanOut: boolean,
+): (weight: TensorInfo) => boolean {
+  const byShape = new Votes();
+  for (const { weights } of pairs)
+    if (weights && !isVocabularyWeight(weights.aligned.name)) byShape.add(weights.aligned.name, weights.transposed);
+  const byBias = new Votes();
+  for (const one of checkpoint.tensors.values()) byBias.add(one.name, storedByBias(one, checkpoint));
+  return ({ name }) => {
+    const stack = stackOf(name);
+    const told = byShape.of(stack) ?? byBias.of(stack) ?? byShape.of(ALL) ?? byBias.of(ALL);
+    return told ?? (fanInFanOut && CONV1D.test(name));
+  };
 }
 
-function unanimous(told: readonly (boolean | null)[]): boolean | null {
-  const known = new Set(told.filter((value) => value !== null));
-  return known.size === 1 ? known.has(true) : null;
+const ALL = '';
+
+/** What comes before the first number in a name. */
+function stackOf(name: string): string {
+  return /^(.*?)(?:^|\.)\d+\./.exec(name)?.[1] ?? name;
+}
+
+/** Unanimous votes count, by stack and of all. */
+class Votes {
+  private readonly told = new Map<string, Set<boolean>>();
+
+  add(name: string, vote: boolean | null): void {
+    if (vote === null) return;
+    for (const voters of [ALL, stackOf(name)]) this.told.set(voters, (this.told.get(voters) ?? new Set()).add(vote));
+  }
+
+  of(voters: string): boolean | null {
+    const votes = this.told.get(voters);
+    return votes?.size === 1 ? votes.has(true) : null;
+  }
 }
 
 /** Whether a weight is stored [in, out], by the length of its bias, [out]; null where that does not tell. */
@@ -273,19 +299,33 @@ function leftOverNotices({ name, config }: Checkpoint): Notice[] {
   ];
 }
 
-/** Data parallelism's "module" counts as a wrapper only where the model has no such part. */
-function wrappedNotices(adapter: Adapter, modules: readonly PlannedModule[]): Notice[] {
+/** Names that only the model shows not to be its modules'. */
+function misnamedNotices(adapter: Adapter, modules: readonly PlannedModule[]): Notice[] {
   const noticed = new Set(adapter.notices.filter(({ code }) => code === 'names-not-loaded').flatMap((n) => n.modules));
-  const wrapped = modules.filter(
-    ({ name, weights }) =>
-      !noticed.has(name) && isDataParallel(name) && weights !== null && !isDataParallel(weights.aligned.name),
-  );
-  const [first] = wrapped;
+  const misnamed = modules.flatMap(({ name, b, weights }) => {
+    const right = noticed.has(name) || !weights ? null : rightName(name, weights.aligned.name, adapter.taskType);
+    return right === null ? [] : [{ name, from: b.name, to: b.name.replace(name, right) }];
+  });
+  const [first] = misnamed;
   return notLoaded(
-    wrapped.map(({ name }) => name),
+    misnamed.map(({ name }) => name),
     modules.length,
-    first ? [first.b.name, first.b.name.replace(/(^|\.)module\./, '$1')] : null,
+    first ? [first.from, first.to] : null,
   );
+}
+
+/**
+ * What the model calls a module of another name, as far as the name of the stored weight tells; null where it does not. Data
+ * parallelism's "module" counts as a wrapper only where the model has no such part. A language model with a head has its layers in
+ * "model", where the checkpoint has them there, and no second "model" in it: https://github.com/huggingface/peft/issues/1579.
+ */
+function rightName(module: string, weight: string, taskType: string | null): string | null {
+  if (isDataParallel(module) && !isDataParallel(weight)) return module.replace(/(^|\.)module\./, '$1');
+  if (taskType !== 'CAUSAL_LM') return null;
+  const stored = weight.replace(/\.weight$/, '');
+  const isWithout = module.startsWith('layers.') && stored === `model.${module}`;
+  const isDouble = module === `model.${stored}` && (stored.startsWith('model.') || isOutputHead(stored));
+  return isWithout || isDouble ? stored : null;
 }
 
 /** Compares what the adapter says it was trained on with what was given. */

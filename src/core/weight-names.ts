@@ -24,6 +24,10 @@ export function withoutTrainingWrappers(name: string): string {
   return without(name, (part, i) => TRAINING_WRAPPERS.has(part) || (part === DATA_PARALLEL && i === 0));
 }
 
+export function withoutAdaptedLayer(name: string): string {
+  return without(name, (part) => part === ADAPTED_LAYER);
+}
+
 export function isDataParallel(name: string): boolean {
   return name.split('.').includes(DATA_PARALLEL);
 }

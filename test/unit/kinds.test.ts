@@ -183,8 +183,20 @@ describe('names of weights', () => {
     [`pretrained_model.model.${layer}`, `model.${layer}`],
     ['model.layers.0.mixer.q_proj', 'backbone.layers.0.mixer.q_proj'],
     ['model.layers.0.mlp.gate', 'model.layers.0.block_sparse_moe.gate'],
+    [`model.${layer}`, 'model.layers.0._fsdp_wrapped_module._fpw_module.self_attn.q_proj'],
+    [`model.${layer}`, `_forward_module.model.${layer}`],
+    [`model.language_model.model.${layer}`, `model.language_model.${layer}`],
+    [`model.vision_tower.encoder.${layer}`, `vision_tower.vision_model.encoder.${layer}`],
+    [`vision_tower.vision_model.encoder.${layer}`, `model.vision_tower.encoder.${layer}`],
+    ['model.layers.0.mlp.router', 'model.layers.0.block_sparse_moe.gate'],
+    ['model.layers.0.block_sparse_moe.experts.3.w1', 'model.layers.0.mlp.experts.3.gate_proj'],
+    ['model.layers.0.mlp.experts.3.down_proj', 'model.layers.0.block_sparse_moe.experts.3.w2'],
     ['lm_head', 'embed_out'],
+    ['embed_out', 'lm_head'],
     ['lm_head', 'transformer.output_layer'],
+    ['lm_head', 'language_model.output'],
+    ['language_model.lm_head', 'lm_head'],
+    ['model.unembed_tokens', 'lm_head'],
     ['output', 'output'],
     ['lm_head', 'model.transformer.ff_out'],
     ['unembed_tokens', 'lm_head'],
@@ -212,7 +224,15 @@ describe('names of weights', () => {
   });
 
   it('of a head whose vocabulary was resized leave that module out', async () => {
-    for (const head of ['lm_head', 'output', 'output_layer', 'embed_out']) {
+    for (const head of [
+      'lm_head',
+      'output',
+      'output_layer',
+      'embed_out',
+      'proj_out',
+      'cls.predictions.decoder',
+      'model.unembed_tokens',
+    ]) {
       const modules: Record<string, [number, number]> = { [Q]: [6, 4], [head]: [9, 4] };
       const plan = await planOf(adapterWith(modules), {
         base: { [`${Q}.weight`]: [6, 4], [`${head}.weight`]: [8, 4] },
@@ -232,10 +252,18 @@ describe('names that PEFT does not load', () => {
     `base_model.model._fsdp_wrapped_module.${Q}.lora_A.weight`,
     `base_model.model.base_model.model.${Q}.lora_A.weight`,
     `base_model.model.${Q}.lora_A.default.weight`,
+    // with the task of an adapter to a language model with a head
+    `base_model.${Q}.lora_A.weight`,
+    `base_model.model.model.${Q}.lora_A.weight`,
+    `base_model.model.${Q}.base_layer.lora_A.weight`,
+    `_forward_module.base_model.model.${Q}.lora_A.weight`,
+    `pretrained_model.base_model.model.${Q}.lora_A.weight`,
+    `model.${Q}.lora_A.weight`,
   ];
   for (const key of wrong) {
     it(`${key}: measured, with a notice that says what the name should be`, async () => {
-      const plan = await planOf(adapterOf(keys(key)), { base: { [`${Q}.weight`]: [6, 4] } });
+      const adapter = adapterOf(keys(key), { task_type: 'CAUSAL_LM' });
+      const plan = await planOf(adapter, { base: { [`${Q}.weight`]: [6, 4] } });
       const notice = plan.notices.find(({ code }) => code === 'names-not-loaded');
       assert.match(notice!.message, /does nothing/);
       assert.ok(notice!.message.includes(` to base_model.model.${Q}.lora_B.weight`), notice!.message);
@@ -244,6 +272,13 @@ describe('names that PEFT does not load', () => {
   it('base_model.model.… and nested parameters are loaded', async () => {
     assert.deepEqual(codesOf(await openAdapter(adapterOf(keys(`base_model.model.${Q}.lora_A.weight`)))), []);
   });
+  it('a part of the model alone may have been adapted', async () => {
+    const base = { [`${Q}.weight`]: [6, 4], 'model.visual.blocks.0.attn.qkv.weight': [6, 4] };
+    const layers = adapterOf(keys(`base_model.${Q}.lora_A.weight`), { task_type: 'FEATURE_EXTRACTION' });
+    assert.deepEqual(codesOf(await planOf(layers, { base })), []);
+    const tower = adapterOf(keys('base_model.model.visual.blocks.0.attn.qkv.lora_A.weight'), { task_type: 'CAUSAL_LM' });
+    assert.deepEqual(codesOf(await planOf(tower, { base })), []);
+  }); // prettier-ignore
   it('a "module" in the middle is a wrapper only where the model has none', async () => {
     const name = 'model.layers.0.module.self_attn.q_proj';
     const adapter = adapterWith({ [name]: [6, 4] });
@@ -429,6 +464,28 @@ describe('tensors of an adapter', () => {
       assert.match((await refusal(openAdapter(adapterOf(stack)))).message, /stacked experts/);
     }
   });
+  it('of square weights are in the layout of their stack, whatever the flag says', async () => {
+    const modules: Record<string, [number, number]> = {
+      'encoder.layer.0.attention.query': [4, 4],
+      'encoder.layer.0.intermediate.dense': [8, 4],
+      'decoder.h.0.attn.c_attn': [12, 4],
+      'decoder.h.0.attn.c_proj': [4, 4],
+    };
+    const base = Object.fromEntries(
+      Object.entries(modules).map(([name, [out, width]]) => [
+        `${name}.weight`,
+        name.startsWith('decoder') ? [width, out] : [out, width],
+      ]),
+    );
+    const layouts = async (parts: string[], fan_in_fan_out: boolean): Promise<Record<string, boolean>> => {
+      const chosen = Object.fromEntries(Object.entries(modules).filter(([name]) => parts.some((part) => name.endsWith(part))));
+      const plan = await planOf(adapterWith(chosen, { fan_in_fan_out }), { base });
+      return Object.fromEntries(plan.modules.map(({ name, weights }) => [name.split('.').at(-1)!, weights!.transposed]));
+    };
+    for (const flag of [true, false])
+      assert.deepEqual(await layouts(['query', 'dense', 'c_attn', 'c_proj'], flag), { query: false, dense: false, c_attn: true, c_proj: true });
+    assert.deepEqual(await layouts(['query', 'c_proj'], true), { query: false, c_proj: true });
+  }); // prettier-ignore
   it('of several adapters are said to be before any is held twice', async () => {
     const shapes = { [key('A')]: [2, 4], [key('B')]: [6, 2] };
     const named = Object.fromEntries(
@@ -446,6 +503,8 @@ describe('tensors of an adapter', () => {
     const adapter = adapterOf({ [key('A', router)]: [2, 4], [key('B', router)]: [6, 2] }, { target_parameters: ['mlp.router.scale'] });
     const plan = await planOf(adapter, { base: { [`${router}.scale`]: [6, 4] } });
     assert.equal(plan.modules[0]!.weights!.base.name, `${router}.scale`);
+    const beside = await planOf(adapter, { base: { [`${router}.weight`]: [6, 4], [`${router}.scale`]: [6, 4] } });
+    assert.equal(beside.modules[0]!.weights!.base.name, `${router}.scale`);
     const error = await refusal(planOf(adapter, { base: { [`${router}.scale`]: [2, 6, 4] } }));
     assert.equal(error.code, 'model-missing-target');
   }); // prettier-ignore
