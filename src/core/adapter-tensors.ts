@@ -118,8 +118,10 @@ function refuseVariants(file: SafetensorsFile): void {
 /** lora_A [experts, r, in] and lora_B [experts, out, r], of which one may be shared, [1, …]; a convolution has [r, in, k] and [out, r, 1]. */
 function isStackedExperts(file: SafetensorsFile, key: string): boolean {
   if (!key.includes('.lora_A.')) return false;
-  const [a, b] = [file.tensors.get(key), file.tensors.get(key.replace('.lora_A.', '.lora_B.'))];
-  if (a?.shape.length !== 3 || b?.shape.length !== 3) return false;
+  const a = file.tensors.get(key);
+  if (a?.shape.length !== 3) return false;
+  const b = file.tensors.get(key.replace('.lora_A.', '.lora_B.'));
+  if (b?.shape.length !== 3) return false;
   const isConvolution = b.shape[2] === 1 && b.shape[1] === a.shape[0];
   const fits = a.shape[0] === b.shape[0] || a.shape[0] === 1 || b.shape[0] === 1;
   return !isConvolution && fits && a.shape[1] === b.shape[2];

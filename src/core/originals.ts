@@ -28,6 +28,8 @@ export interface Originals {
   file: SafetensorsFile;
   /** The adapter's file up to its tensors' bytes, as it was at the first save in place. */
   head: Uint8Array;
+  /** The head is the one that was kept. */
+  isHeadSound: boolean;
   /** Of every lora_A and lora_B as they were then. */
   sha256: TensorHashes;
 }
@@ -38,13 +40,13 @@ export async function openOriginals(path: string): Promise<Originals> {
   const entry = parseObject(file.metadata.get(ORIGINALS_KEY));
   const head = Buffer.from(typeof entry?.head === 'string' ? entry.head : '', 'base64');
   const version = SCHEMAS.indexOf(String(entry?.schema));
-  if (version < 0 || !isHashes(entry?.sha256) || (version > 0 && entry.headSha256 !== hashBytes(head))) {
+  if (version < 0 || !isHashes(entry?.sha256)) {
     throw new SafeLoraError(
       'originals-foreign',
       `${path}: is not a file in which safe-lora kept original weights; move it away.`,
     );
   }
-  return { file, head, sha256: entry.sha256 };
+  return { file, head, isHeadSound: version === 0 || entry.headSha256 === hashBytes(head), sha256: entry.sha256 };
 }
 
 /**
@@ -53,12 +55,12 @@ export async function openOriginals(path: string): Promise<Originals> {
  * @param modules with `b` as it lies in the adapter's own file
  */
 export async function belongTo(
-  { file, head, sha256 }: Originals,
+  { file, head, isHeadSound, sha256 }: Originals,
   adapterFile: SafetensorsFile,
   modules: readonly Pick<LoraModule, 'name' | 'a' | 'b'>[],
   provenance: Provenance,
 ): Promise<boolean> {
-  if (Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return false;
+  if (!isHeadSound || Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return false;
   for (const { name, a, b } of modules) {
     if ((await hashRange(a)) !== sha256[a.name]) return false;
     const present = await hashRange(b);
@@ -123,8 +125,10 @@ export async function keepOriginals(
     );
   }
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  if (earlier && kept.length === earlier.file.tensors.size && (await isSound(earlier))) return;
-  const head = earlier?.head ?? adapter.originals?.head ?? (await readHead(adapter.file));
+  const isComplete = kept.length === earlier?.file.tensors.size;
+  if (isComplete && earlier.isHeadSound && (await isSound(earlier))) return;
+  const head =
+    (earlier?.isHeadSound ? earlier.head : undefined) ?? adapter.originals?.head ?? (await readHead(adapter.file));
   const entry = JSON.stringify({
     schema: SCHEMAS.at(-1),
     head: Buffer.from(head).toString('base64'),

@@ -169,24 +169,16 @@ export function hashBytes(bytes: Uint8Array): string {
  */
 export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): Header {
   const dataStart = 8 + bytes.length;
-  const parsed = new HeaderParser(bytes, path).parse();
-  const tensors = new Map<string, TensorInfo>();
-  for (const [name, entry] of parsed.tensors) {
-    const [begin, end] = entry.dataOffsets;
+  const { tensors, metadata } = new HeaderParser(bytes, path).parse((name, entry): TensorInfo => {
+    const { dtype, shape, dataOffsets } = entry;
+    const [begin, end] = dataOffsets;
     if (begin > end) throw malformed(path, `tensor ${quoted(name)} ends before it begins`);
     if (dataStart + end > fileSize) throw truncated(path, dataStart + end, fileSize);
     checkSize(name, entry, path);
-    tensors.set(name, {
-      path,
-      name,
-      dtype: entry.dtype,
-      shape: entry.shape,
-      offset: dataStart + begin,
-      length: end - begin,
-    });
-  }
+    return { path, name, dtype, shape, offset: dataStart + begin, length: end - begin };
+  });
   checkCoverage([...tensors.values()], dataStart, fileSize, path);
-  return { tensors, metadata: parsed.metadata, dataStart };
+  return { tensors, metadata, dataStart };
 }
 
 /** A product of sizes is a 64-bit number to every reader of the format. */
@@ -257,8 +249,9 @@ class HeaderParser {
     }
   }
 
-  parse(): { tensors: Map<string, HeaderEntry>; metadata: Map<string, string> } {
-    const tensors = new Map<string, HeaderEntry>();
+  /** @param made what becomes of a tensor's entry */
+  parse<T>(made: (name: string, entry: HeaderEntry) => T): { tensors: Map<string, T>; metadata: Map<string, string> } {
+    const tensors = new Map<string, T>();
     let metadata = new Map<string, string>();
     let hasMetadata = false;
     if (!this.text.startsWith('{')) this.fail('does not begin with "{"');
@@ -271,7 +264,7 @@ class HeaderParser {
         if (tensors.has(key)) this.failTwice(key);
         if (tensors.size === MAX_TENSORS) this.fail(`names more than ${MAX_TENSORS} tensors`);
         this.checkName(key);
-        tensors.set(key, this.entry(key));
+        tensors.set(key, made(key, this.entry(key)));
       }
     });
     this.space();

@@ -1,4 +1,5 @@
 // Names of weights: what wraps a module without being part of the model, and what libraries have renamed.
+import { appendTo } from './objects';
 
 /** Segments that a wrapper adds for training: torch.compile, FSDP (also of torch 1), activation checkpointing, Lightning. */
 const TRAINING_WRAPPERS = new Set([
@@ -79,22 +80,33 @@ const EXPERT_RENAMINGS: typeof INNER_RENAMINGS = [
   ['.w3.', '.up_proj.'],
 ];
 
-/** What else the weight may be called, by one renaming of its beginning and one of each segment within. */
-export function otherNames(name: string): string[] {
-  const inner = /\.experts\.\d+\./.test(name) ? [...INNER_RENAMINGS, ...EXPERT_RENAMINGS] : INNER_RENAMINGS;
-  let names = [
-    name,
-    ...bothWays(RENAMINGS)
-      .filter(([from]) => name.startsWith(from))
-      .map(([from, to]) => to + name.slice(from.length)),
-  ];
-  for (const [from, to] of bothWays(inner))
-    names = names.flatMap((one) => (one.includes(from) ? [one, one.replace(from, to)] : [one]));
-  return [...new Set(names)].filter((other) => other !== name);
+function bothWays(table: typeof RENAMINGS): typeof RENAMINGS {
+  return table.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]);
 }
 
-function bothWays(table: typeof RENAMINGS): (readonly [from: string, to: string])[] {
-  return table.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]);
+const BEGINNINGS = bothWays(RENAMINGS);
+const SEGMENTS = bothWays(INNER_RENAMINGS);
+const EXPERT_SEGMENTS = bothWays([...INNER_RENAMINGS, ...EXPERT_RENAMINGS]);
+
+const lastSegment = (of: string): string => of.split('.').findLast((part) => part !== '') ?? '';
+/** By the last segment that a row changes, the other one. */
+const LAST_SEGMENTS = new Map<string, string[]>();
+for (const [from, to] of EXPERT_SEGMENTS) appendTo(LAST_SEGMENTS, lastSegment(from), lastSegment(to));
+
+/** What the module that owns a weight may be called in its own last segment, whatever comes before. */
+export function ownerSegments(name: string): string[] {
+  const segment = name.split('.').at(-2) ?? '';
+  return [segment, ...(LAST_SEGMENTS.get(segment) ?? [])];
+}
+
+/** What else the weight may be called, by one renaming of its beginning and one of each segment within. */
+export function otherNames(name: string): string[] {
+  let names = [name];
+  for (const [from, to] of BEGINNINGS) if (name.startsWith(from)) names.push(to + name.slice(from.length));
+  for (const [from, to] of /\.experts\.\d+\./.test(name) ? EXPERT_SEGMENTS : SEGMENTS)
+    if (names.some((one) => one.includes(from)))
+      names = names.flatMap((one) => (one.includes(from) ? [one, one.replace(from, to)] : [one]));
+  return [...new Set(names)].filter((other) => other !== name);
 }
 
 const OUTPUT_HEADS = new Set([

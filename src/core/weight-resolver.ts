@@ -5,7 +5,7 @@ import { SafeLoraError, shown } from './errors';
 import { fusedPart } from './fused';
 import { appendTo } from './objects';
 import { type TensorInfo } from './safetensors';
-import { isIndex, isInputEmbedding, isOutputHead, otherNames, withoutWrappers } from './weight-names';
+import { isIndex, isInputEmbedding, isOutputHead, otherNames, ownerSegments, withoutWrappers } from './weight-names';
 
 /** A module as far as its weight's place depends on it. */
 export interface WantedModule {
@@ -22,6 +22,8 @@ export class WeightResolver {
   private readonly byName = new Map<string, TensorInfo[]>();
   /** By each end of the name without wrappers that says as well which layer is meant. */
   private readonly byEnd = new Map<string, TensorInfo[]>();
+  /** The last segments of the modules that own them. */
+  private readonly owners = new Set<string>();
   /** What the targeted parameters are called, by the modules that own them; by '' where any module may. */
   private readonly parameters = new Map<string, string[]>();
   private heads: TensorInfo[] | undefined;
@@ -38,6 +40,7 @@ export class WeightResolver {
       appendTo(this.byName, name, tensor);
       for (const end of endsOf(name)) appendTo(this.byEnd, end, tensor);
       lasts.add(lastOf(name));
+      this.owners.add(ownerSegments(name)[0]!);
     }
     for (const parameter of new Set(parameters)) {
       if (lasts.has(lastOf(parameter))) appendTo(this.parameters, ownerOf(parameter), lastOf(parameter));
@@ -68,8 +71,11 @@ export class WeightResolver {
     const exact = this.checkpoint.tensors.get(name);
     if (exact) return exact;
     const plain = withoutWrappers(name);
+    const same = this.unambiguous(name, this.byName.get(plain));
+    if (same) return same;
+    // Most names that are nowhere are told by this at once, however many there are.
+    if (!ownerSegments(plain).some((segment) => this.owners.has(segment))) return undefined;
     return (
-      this.unambiguous(name, this.byName.get(plain)) ??
       this.unambiguous(
         name,
         otherNames(plain).flatMap((other) => this.byName.get(other) ?? []),

@@ -246,7 +246,10 @@ export function mutatePath(path: string, shelf: Shelf, random: Random): void {
     default: // no disk takes so much, but a hole
       replace(path, () => {
         writeFileSync(path, '');
-        truncateSync(path, random.pick([8, 9_000_000, /\.(?:json|safetensors)$/.test(path) ? 6_000_000_000 : 9_000_001]));
+        truncateSync(
+          path,
+          random.pick([8, 9_000_000, /\.(?:json|safetensors)$/.test(path) ? 6_000_000_000 : 9_000_001]),
+        );
       });
   }
 }

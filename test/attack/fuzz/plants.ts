@@ -13,7 +13,9 @@ export type Plant = Oracle;
 const refusal =
   (message: (place: string) => string) =>
   async (c: Case): Promise<void> => {
-    await c.attempt(() => Promise.reject(new SafeLoraError('adapter-config', message(c.inside))));
+    // After it was made, since making it mends the text.
+    const error = Object.assign(new SafeLoraError('adapter-config', ''), { message: message(c.inside) });
+    await c.attempt(() => Promise.reject(error));
   };
 
 export const plants: Readonly<Record<Plant, (c: Case) => Promise<void>>> = {

@@ -1,0 +1,26 @@
+// Mutated input through the whole product; CASES=1000000 SEED=7 tries more of them.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fuzz } from './fuzz/run';
+import { plants } from './fuzz/plants';
+import { describeFailure, summary } from './fuzz/words';
+
+const CASES = Number(process.env.CASES ?? 4000);
+const SEED = Number(process.env.SEED ?? 12);
+
+describe('mutated input', () => {
+  it(`is read or refused, and nothing is lost: ${CASES} cases of seed ${SEED}`, async () => {
+    const result = await fuzz({ cases: CASES, seed: SEED });
+    process.stdout.write(`# ${summary(SEED, result).replaceAll('\n', '\n# ')}\n`);
+    assert.deepEqual(result.failures.map((failure) => describeFailure(failure).text), []); // prettier-ignore
+  });
+});
+
+describe('a planted fault', () => {
+  for (const plant of Object.keys(plants) as (keyof typeof plants)[]) {
+    it(`is found: ${plant}`, async () => {
+      const { failures } = await fuzz({ cases: 1, seed: 1, plant, hangAfter: 5000 });
+      assert.deepEqual([...new Set(failures.map(({ oracle }) => oracle))], [plant]);
+    });
+  }
+});
