@@ -202,7 +202,7 @@ describe('a saved report that is not what it seems', () => {
   let seen: ReturnType<typeof watch>;
   let whole: Record<string, unknown> & { modules: Record<string, unknown>[] };
   before(async () => {
-    session = await Session.start({ fill: copySampleWithPair });
+    session = await Session.start({ fill: copySampleWithPair, settings: { 'editor.unusualLineTerminators': 'off' } });
     seen = watch(session.workbench.window);
     const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
     const { stderr } = await cli(['project', session.path('adapters', 'harmful'), ...models, '--out', session.path('adapters', 'projected')]); // prettier-ignore
@@ -295,14 +295,10 @@ describe('settings that name devices and other machines', () => {
     const { workbench } = session;
     await workbench.openFile('.vscode/settings.json');
     await workbench.command('Problems: Focus on Problems View');
-    const rows = workbench.window.locator('.markers-panel .monaco-list-row');
-    const labels = (): Promise<string[]> =>
-      rows.evaluateAll((all) => all.map((row) => row.getAttribute('aria-label') ?? ''));
-    await until(async () => (await labels()).some((text) => text.includes('is not a folder on this machine')), 'problems'); // prettier-ignore
+    // The list renders only the rows in view.
+    for (const place of ['/dev/zero: is not', '/dev/stdin: is not', '/proc/self/mem: is not', '//host.invalid/share'])
+      await workbench.window.locator('.markers-panel .monaco-list-row').filter({ hasText: place }).first().waitFor();
     await workbench.screenshot('hostile settings');
-    const said = (await labels()).join('\n');
-    for (const place of ['/dev/zero', '/proc/self/mem', '/pipe'])
-      assert.ok(said.includes(place), `${place} in ${said}`);
   });
 
   it('keep an adapter from being measured with a cause, and hang nothing', async () => {

@@ -32,7 +32,17 @@ describe('a claim', () => {
     }
     leave({ pid: 1, host: 'elsewhere' }, 20_000);
     assert.equal(readClaim(path)?.host, 'elsewhere');
-    for (const make of [() => { mkdirSync(path); }, () => { symlinkSync(path, path); }, () => { execFileSync('mkfifo', [path]); }]) {
+    for (const make of [
+      () => {
+        mkdirSync(path);
+      },
+      () => {
+        symlinkSync(path, path);
+      },
+      () => {
+        execFileSync('mkfifo', [path]);
+      },
+    ]) {
       rmSync(path, { recursive: true });
       make();
       assert.equal(readClaim(path), null, 'what is no file');

@@ -225,7 +225,11 @@ describe('a module that is called as what every object has', () => {
 });
 
 describe('what a file says of itself', () => {
-  const provenance = { modules: ['a'], selection: { mode: 'count', count: 1, overrides: { added: [], removed: [] } } };
+  const provenance = {
+    modules: ['a'],
+    sha256: { a: '0' },
+    selection: { mode: 'count', count: 1, overrides: { added: [], removed: [] } },
+  };
 
   it('goes into no report but for what this tool writes', async () => {
     const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
