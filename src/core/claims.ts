@@ -5,13 +5,14 @@ import {
   constants,
   fstatSync,
   linkSync,
+  lstatSync,
   openSync,
   readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { rm, utimes } from 'node:fs/promises';
+import { utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TOLD_AFTER_MS } from './aborting';
@@ -143,11 +144,16 @@ export async function tryClaim(path: string): Promise<Release | Record<string, u
   }
 }
 
+function existsNow(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** Of two that find a claim void at once, the later would remove the one that the earlier has made since: they take turns. */
 async function removeVoid(path: string): Promise<void> {
   const release = await claimInTurn(`${path}.void`);
   try {
-    if (readClaim(path) === null) await rm(path, { recursive: true, force: true });
+    // One that is gone is nobody's to remove: the next would be removed in its place.
+    if (existsNow(path) && readClaim(path) === null) rmSync(path, { recursive: true, force: true });
   } catch (error) {
     throw fileError(path, error, 'write');
   } finally {
