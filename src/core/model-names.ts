@@ -20,16 +20,26 @@ export function commitOf(path: string): string | null {
 
 /** Parts of names that say by themselves that weights are rounded. */
 const QUANTISED = [
-  'gptq', 'awq', 'gguf', 'ggml', 'exl[23]', 'hqq', 'aqlm', 'eetq', 'vptq', 'spqr', 'higgs', 'quip', 'autoround', 'torchao', 'quanto',
-  'nvfp4(?:a16)?', 'mxfp[48]', 'fp[48](?:a16)?', 'nf4', 'int[2-8](?:wo)?', 'w\\d+a\\d+', '[2-8]-?bits?', 'i?q[2-8](?:_(?:\\d|k|n?l|s|m|x{1,2}[sl]))*',
+  'gptq(?:model)?', 'awq', 'gguf', 'ggml', 'exl[23]', 'hqq', 'aqlm', 'eetq', 'vptq', 'spqr', 'higgs', 'quip', 'auto-?round', 'torchao',
+  'quanto', 'marlin', 'spinquant', 'qlora_int4_eo8', 'nvfp4(?:a16)?', '[wa]?mxfp[48]', 'fp[48](?:a16|wo)?', 'float8(?:dq|wo)?', 'nf4',
+  'q?int[1-8](?:wo)?', 'w\\d+a(?:fp)?\\d+', 'a\\d+w\\d+', '\\d+da\\d+w', '[1-8]-?bits?', '1\\.58-?bits?', '\\d+(?:[._]\\d+)?bpw',
+  'i?q[1-8](?:_(?:\\d|k|n?l|s|m|x{1,2}[sl]))*', 'q[2-8]f(?:16|32)_\\d',
 ]; // prettier-ignore
-/** Parts that say so only beside one of those: how, by whom, or in groups of how many. */
-const BESIDE = [
-  'bnb', 'unsloth', 'mlx', 'dwq', 'quantized', 'dynamic', 'static', 'block', 'kv', 'mixed', 'qat', 'imatrix', 'i1', 'v[12]', 'gs?\\d+',
-  '\\d+g', '\\d+x\\d+',
+/** Parts that say so only before one of those: how, by what, or for whom. */
+const BEFORE = [
+  'bnb', 'unsloth', 'mlx', 'dwq', 'quantized', 'dynamic', 'static', 'mixed', 'qat', 'imat(?:rix)?', 'i1', 'ud', 'onnx', 'openvino', 'ov',
+  'modelopt', 'quark', 'rtn', 'llmc', 'sinq', 'pv', 'h\\d',
 ]; // prettier-ignore
-const QUANTISED_PART = new RegExp(`[-_.](?:${QUANTISED.join('|')})(?=$|[-_.])`, 'i');
-const QUANTISED_ENDING = new RegExp(`(?:[-_.](?:${[...QUANTISED, ...BESIDE].join('|')}))+$`, 'i');
+/** Parts that say so only behind one of those: in groups of how many, with what. */
+const BEHIND = [
+  'block(?:-\\d+)?', 'kv', 'v[12]', 'w\\d+', 'gs?\\d+', '\\d+g', '\\d+x\\d+', 'per', 'token', 'channel', 'tensor(?:wise)?', 'a?sym', 'inc',
+  'cw', 'moe', 'qad', 'dq', 'e[45]m[23]', 'eo\\d', 'mlc', 'vlm', 'amd', 'ct', 'smashed', 'actorder', 'true', 'dwq-\\d+', 'hf',
+]; // prettier-ignore
+const oneOf = (parts: readonly string[]): string => `[-_.](?:${parts.join('|')})`;
+const QUANTISED_ENDING = new RegExp(
+  `(?:${oneOf(BEFORE)})*${oneOf(QUANTISED)}(?:${oneOf([...QUANTISED, ...BEFORE, ...BEHIND])})*$`,
+  'i',
+);
 
 /** Characters at the end of a name that are looked at: more than any name of a file has. Matching takes time by their square. */
 const MOST_ENDING = 255;
@@ -37,7 +47,7 @@ const MOST_ENDING = 255;
 /** @returns null for a name that does not say that its weights are quantised */
 export function unquantisedName(name: string): string | null {
   const ending = QUANTISED_ENDING.exec(name.slice(-MOST_ENDING))?.[0];
-  return ending !== undefined && QUANTISED_PART.test(ending) ? name.slice(0, -ending.length) : null;
+  return ending === undefined ? null : name.slice(0, -ending.length);
 }
 
 /** The last part of a path or an id that is not empty. */

@@ -35,7 +35,12 @@ const isFile = (path: string): Promise<boolean> => kindOf(path).then((kind) => k
 
 export async function stateOf(folder: string): Promise<ModelState> {
   const config = await readObject(join(folder, CONFIG));
-  if (config && isObject(config.quantization_config) && (await isPacked(folder))) return { kind: 'quantised' };
+  const hasSingle = await isFile(join(folder, SINGLE));
+  const map = hasSingle ? null : await weightMap(folder);
+  if (config && isObject(config.quantization_config)) {
+    const names = hasSingle ? await namesIn(join(folder, SINGLE)) : Object.keys(map ?? {});
+    if (isPacked(names)) return { kind: 'quantised' };
+  }
   const missing = config ? [] : [CONFIG];
   const incomplete = (files: string[], shards: { there: number; total: number } | null = null): ModelState => ({
     kind: 'incomplete',
@@ -43,14 +48,14 @@ export async function stateOf(folder: string): Promise<ModelState> {
     missing: [...missing, ...files],
     isLoading: false,
   });
-  if (await isFile(join(folder, SINGLE))) return missing.length === 0 ? { kind: 'here' } : incomplete([]);
+  if (hasSingle) return missing.length === 0 ? { kind: 'here' } : incomplete([]);
   const names = await readdir(folder).catch((): string[] => []);
   if (!names.includes(INDEX)) {
     if (!names.includes(SINGLE) && names.some((name) => PICKLE.test(name) && PICKLED_WEIGHTS.test(name)))
       return { kind: 'pickle' };
     return incomplete([SINGLE]);
   }
-  const shards = await shardsOf(join(folder, INDEX));
+  const shards = map && shardsOf(map);
   if (shards === null) return incomplete([INDEX]);
   const there = await Promise.all(shards.map((shard) => isFile(join(folder, shard))));
   const gone = shards.filter((_, i) => !there[i]);
@@ -62,19 +67,25 @@ export async function stateOf(folder: string): Promise<ModelState> {
  * Whether the names of the tensors say what the configuration says: that weights are packed, and not those of experts alone. Without
  * any names the configuration's word is all there is.
  */
-async function isPacked(folder: string): Promise<boolean> {
-  const map = (await readObject(join(folder, INDEX), jsonCaps.index))?.weight_map;
-  const single = await openSafetensors(join(folder, SINGLE)).catch(() => null);
-  const names = [...(isObject(map) ? Object.keys(map) : []), ...(single?.tensors.keys() ?? [])];
+function isPacked(names: readonly string[]): boolean {
   return names.length === 0 || names.some(showsPacking);
 }
 
-/** The files of an index, or null where it cannot be read. */
-async function shardsOf(path: string): Promise<string[] | null> {
-  const map = (await readObject(path, jsonCaps.index))?.weight_map;
-  if (!isObject(map)) return null;
+/** The names of a file's tensors, none where it cannot be read. */
+async function namesIn(path: string): Promise<string[]> {
+  const file = await openSafetensors(path).catch(() => null);
+  return [...(file?.tensors.keys() ?? [])];
+}
+
+/** The files of the tensors by the index, or null where it cannot be read. */
+async function weightMap(folder: string): Promise<Record<string, unknown> | null> {
+  const map = (await readObject(join(folder, INDEX), jsonCaps.index))?.weight_map;
+  return isObject(map) ? map : null;
+}
+
+/** The files of an index, or null where they lie outside its folder: an index may come from anywhere. */
+function shardsOf(map: Readonly<Record<string, unknown>>): string[] | null {
   const shards = [...new Set(Object.values(map))];
-  // An index from anywhere may name files outside its folder.
   return shards.every((shard): shard is string => typeof shard === 'string' && shard === basename(shard))
     ? shards.sort()
     : null;
