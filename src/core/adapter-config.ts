@@ -40,6 +40,8 @@ export interface AdapterConfig {
 export interface ModulePatterns {
   key: string;
   patterns: readonly (readonly [pattern: PythonPattern, value: number])[];
+  /** How many of the first are whole numbers, which JSON.parse puts before all others; PEFT keeps the order of the file. */
+  moved: number;
 }
 
 /**
@@ -63,6 +65,12 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   const raw = jsonObjectOf(bytes, refuse);
   refuseUnsupported(path, raw);
   checkTargetPattern(path, raw.target_modules);
+  if (raw.lora_alpha === 0) {
+    throw new SafeLoraError(
+      'adapter-config',
+      `${path}: lora_alpha is 0, with which the adapter does nothing; set it to the value of the training.`,
+    );
+  }
   const read = new SettingReader(path, raw, refuse);
   return {
     path,
@@ -149,7 +157,7 @@ class SettingReader {
         throw this.refuse(`${key} gives ${shown(pattern)} not ${what}`);
       return [translated(this.path, key, pattern, endingPattern), setting] as const;
     });
-    return { key, patterns };
+    return { key, patterns, moved: entries.filter(([pattern]) => /^(?:0|[1-9]\d*)$/.test(pattern)).length };
   }
 }
 
@@ -178,24 +186,29 @@ function translated(
 /**
  * What a pattern of the configuration gives each module, else null.
  * @param deadline see `matchingDeadline`
- * @throws SafeLoraError where matching takes too long
+ * @throws SafeLoraError where matching takes too long, or the order of the patterns matters and is lost
  */
 export function numbersOf(
   names: readonly string[],
   path: string,
-  { key, patterns }: ModulePatterns,
+  { key, patterns, moved }: ModulePatterns,
   deadline: number,
 ): (number | null)[] {
-  const fitting = firstFitting(
-    patterns.map(([pattern]) => pattern),
-    names,
-    deadline,
-  );
-  if (fitting) return fitting.map((pattern) => patterns[pattern]?.[1] ?? null);
-  throw new SafeLoraError(
-    'adapter-config',
-    `${path}: a pattern of ${key} takes too long to match; write the names of the modules instead.`,
-  );
+  const refuse = (reason: string): SafeLoraError =>
+    new SafeLoraError('adapter-config', `${path}: ${reason}; write the names of the modules instead.`);
+  const numbersBy = (ordered: typeof patterns): (number | null)[] => {
+    const sources = ordered.map(([pattern]) => pattern);
+    const fitting = firstFitting(sources, names, deadline);
+    if (!fitting) throw refuse(`a pattern of ${key} takes too long to match`);
+    return fitting.map((pattern) => ordered[pattern]?.[1] ?? null);
+  };
+  const numbers = numbersBy(patterns);
+  if (moved > 0) {
+    const otherwise = numbersBy([...patterns.slice(moved), ...patterns.slice(0, moved)]);
+    if (numbers.some((number, i) => number !== otherwise[i]))
+      throw refuse(`${key} has a whole number for a pattern, which fits the same module as another`);
+  }
+  return numbers;
 }
 
 /** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
@@ -241,6 +254,12 @@ function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>)
       `${path}: is the configuration of an MLX adapter (fine_tune_type), not of PEFT; convert the adapter to PEFT format first.`,
     );
   }
+  if (type === undefined) {
+    throw new SafeLoraError(
+      'not-lora',
+      `${path}: has no peft_type, as every configuration of PEFT has; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
+    );
+  }
   if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') {
     throw new SafeLoraError(
       'not-lora',
@@ -249,7 +268,8 @@ function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>)
   }
   const refuse = (what: string, next: string): SafeLoraError =>
     new SafeLoraError('unsupported-adapter', `${path}: ${what}; ${next}.`);
-  for (const [key, [what, next]] of Object.entries(UNSUPPORTED)) if (isSet(raw[key])) throw refuse(what, next);
+  for (const [key, [what, next]] of Object.entries(UNSUPPORTED))
+    if (isSet(raw[key]) && !isEmptyList(raw[key])) throw refuse(what, next);
   const init = raw.init_lora_weights;
   if (typeof init === 'string' && CHANGED_BASE.test(init)) {
     throw refuse(
@@ -267,6 +287,11 @@ function valueText(value: unknown): string {
 
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
+}
+
+/** PEFT takes an empty layer_replication for none. */
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** Settings that leave the saved B·A the whole update: LoraConfig's of PEFT 0.4 to 0.21, and those that this tool reads. */

@@ -145,11 +145,14 @@ function refuseUngathered(file: SafetensorsFile, found: ReadonlyMap<string, Side
   if (fault) throw malformed(file, fault.what, fault.next);
 }
 
-function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
+/** @throws SafeLoraError where the tensors have the names of another format or method */
+export function refuseForeignNames(file: SafetensorsFile): void {
   const format = formatOfTensors(file.tensors.keys());
-  if (format) {
-    return new SafeLoraError('adapter-empty', `${file.path}: has ${format.what}; ${format.next}.`);
-  }
+  if (format) throw new SafeLoraError('adapter-empty', `${file.path}: has ${format.what}; ${format.next}.`);
+}
+
+function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
+  refuseForeignNames(file);
   const names = someNames(uncovered.map(({ name }) => name)) || 'no tensor at all';
   return new SafeLoraError(
     'adapter-empty',

@@ -2,7 +2,7 @@
 import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type AdapterConfig, CONFIG_FILE, loraScale, numbersOf, readAdapterConfig } from './adapter-config';
-import { type LoraPair, pairTensors } from './adapter-tensors';
+import { type LoraPair, pairTensors, refuseForeignNames } from './adapter-tensors';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
 import { type FileStamp, kindOf, stampOf } from './files';
 import { formatOfAdapterFiles } from './formats';
@@ -15,6 +15,7 @@ import { asides } from './replace';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
 
 export const ADAPTER_FILE = 'adapter_model.safetensors';
+const PICKLED_FILE = 'adapter_model.bin';
 /** What in-place saving keeps of the weights it replaced. */
 export const ORIGINALS_FILE = 'safe_lora_original.safetensors';
 
@@ -83,8 +84,10 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   });
   const kept = originalsPath ?? join(folder, ORIGINALS_FILE);
   const stamps = await adapterStamps(folder, kept);
-  const config = await readAdapterConfig(folder);
   const file = await openSafetensors(join(folder, ADAPTER_FILE));
+  // What others than PEFT write has no configuration of PEFT either.
+  if ((await kindOf(join(folder, CONFIG_FILE))) === null) refuseForeignNames(file);
+  const config = await readAdapterConfig(folder);
   const paired = pairTensors(file, config);
   const { pairs } = paired;
   const notices = [...config.notices, ...paired.notices];
@@ -154,7 +157,7 @@ function absent(path: string): SafeLoraError {
 
 /** What a folder without an adapter's weights is. */
 async function noAdapter(folder: string): Promise<SafeLoraError> {
-  const pickle = join(folder, 'adapter_model.bin');
+  const pickle = join(folder, PICKLED_FILE);
   if ((await kindOf(pickle)) !== null) {
     return new SafeLoraError(
       'format-pickle',
@@ -190,10 +193,17 @@ async function adaptersInside(folder: string): Promise<string[]> {
       next.push(...names.sort().slice(0, MOST_FOLDERS).map((name) => join(parent, name))); // prettier-ignore
     }
     level = next.slice(0, MOST_FOLDERS);
-    for (const child of level)
-      if ((await kindOf(join(child, ADAPTER_FILE)).catch(() => null)) === 'file') found.push(child);
+    for (const child of level) if (await holdsAdapter(child)) found.push(child);
   }
   return found;
+}
+
+/** Also one in pickle format: what is to be done about it is said where it is given. */
+async function holdsAdapter(folder: string): Promise<boolean> {
+  const kinds = await Promise.all(
+    [ADAPTER_FILE, PICKLED_FILE].map((name) => kindOf(join(folder, name)).catch(() => null)),
+  );
+  return kinds.includes('file');
 }
 
 /** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */

@@ -14,7 +14,8 @@ const BEFORE_GGUF = 'give the adapter or model that it was converted from';
 const TRANSFORMERS = 'give the version for transformers (model.safetensors)';
 const CONVERT = 'convert it with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)';
 
-type Table = readonly (readonly [pattern: RegExp, what: string, next: string])[];
+type Row = readonly [pattern: RegExp, what: string, next: string];
+type Table = readonly Row[];
 
 /* eslint-disable no-control-regex -- signatures are bytes */
 const SIGNATURES: Table = [
@@ -36,53 +37,99 @@ const SIGNATURES: Table = [
 /** Names that others than PEFT give to the tensors of an update. */
 const TENSOR_NAMES: Table = [
   [/\.lora_(?:down|up)\.weight$|^lora_(?:unet|te\d?)_/, 'the names of kohya (lora_down, lora_up, alpha)', TO_PEFT],
-  [/\.lora(?:_linear_layer)?\.(?:down|up)\.weight$/, 'the names of diffusers (lora.down, lora.up)', TO_PEFT],
+  [/[._]lora(?:_linear_layer)?\.(?:down|up)\.weight$/, 'the names of diffusers (lora.down, lora.up)', TO_PEFT],
   [/^blk\.\d+\.[\w.]+\.lora_[ab]$/, 'the names of llama.cpp (blk.N)', TO_PEFT],
   [/\.lora_[ab]\.weight$/, 'the names of torchtune (lora_a.weight, lora_b.weight)', TO_PEFT],
   [/\.lora_[ab]$/, 'the names of MLX (lora_a, lora_b)', TO_PEFT],
+  [/\.lora_[AB]$/, 'the names of loralib or LitGPT (lora_A and lora_B without weight)', TO_PEFT],
   [/^(?=.*adapter).*\.linear_(?:in|out)\.weight$/, 'the names of NeMo (linear_in, linear_out)', TO_PEFT],
   [
-    /\.(?:hada_w[12]|lokr_w[12]|lora_E|vera_lambda|oft_r|boft_r|ia3_l)|^prompt_embeddings$/i,
+    /\.(?:hada_w[12]|lokr_w[12]|lora_E$|vera_lambda|oft_[rR]|boft_R|ia3_l)|^prompt_embeddings$/,
     'the tensors of another method than LoRA',
     'give an adapter with peft_type LORA',
   ],
   [
-    /(?:^|\.)(?:embed_tokens|wte|word_embeddings|input_layernorm|ln_f)\.weight$/,
+    /(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embeddings|input_layernorm|ln_f)\.weight$/,
     "a whole model's weights, not an adapter",
     'give the folder of the adapter',
   ],
 ];
 
-/** Files of folders without adapter_model.safetensors; `{}` stands for the file's name. */
+/** For folders of either; `{}` stands for the file's name. */
+const TRAINING: Row = [
+  /^(?:global_step\d+|zero_to_fp32\.py|pytorch_model_fsdp[\w.]*|.*\.distcp|latest_checkpointed_iteration\.txt)$/,
+  '{}, a checkpoint of a training in parts',
+  'save the whole with save_pretrained, of DeepSpeed after zero_to_fp32.py',
+];
+const UNFINISHED: Row = [
+  /\.(?:incomplete|aria2|part|partial|crdownload|download|tmp)$/,
+  '{}, a download that is not done',
+  'download it again',
+];
+const ARCHIVE: Row = [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'];
+
+/** Files of folders without adapter_model.safetensors. */
 const ADAPTER_FILES: Table = [
   [/^adapters\.(?:safetensors|npz)$/, '{}, an adapter of MLX', TO_PEFT],
   [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
   [/^pytorch_lora_weights\.\w+$/, '{}, an adapter of diffusers', TO_PEFT],
   [/^adapter_\d+\.(?:pt|safetensors)$/, '{}, an adapter of torchtune', TO_PEFT],
   [
+    /^adapter_model(?:-\d+-of-\d+\.safetensors|\.safetensors\.index\.json)$/,
+    '{}, an adapter in shards, which PEFT does not load',
+    'join them in one adapter_model.safetensors, with safetensors.torch.load_file and save_file',
+  ],
+  TRAINING,
+  UNFINISHED,
+  [
     /^(?:model|pytorch_model|consolidated)[\w.-]*\.(?:safetensors|bin|pth|index\.json)$/,
     '{}, a whole model and no adapter',
     'give the folder of the adapter',
   ],
-  [/\.safetensors$/, '{}, but PEFT loads adapter_model.safetensors', 'save the adapter with PEFT'],
-  [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'],
+  [
+    /\.safetensors$/i,
+    '{}, but PEFT loads adapter_model.safetensors',
+    'rename it if PEFT saved it, else save the adapter with PEFT',
+  ],
+  ARCHIVE,
+  [
+    /\.(?:bin|pt|pth|ckpt|lora|nemo)$/,
+    '{}, which is not in safetensors format',
+    'save the adapter with PEFT: model.save_pretrained(NEW_DIR, safe_serialization=True)',
+  ],
+  [/^adapter_config\.json$/, '{} but no adapter_model.safetensors', 'download or copy it into the same folder'],
 ];
 
 /** Files of folders with neither model.safetensors nor its index. */
 const MODEL_FILES: Table = [
   [/^model-\d+-of-\d+\.safetensors$/, '{} but no index', 'download model.safetensors.index.json into the same folder'],
-  [/^model\.\w+\.safetensors$/, '{}, a variant', 'give a folder with model.safetensors'],
+  [
+    /^model\.(?:\w+(?:-\d+-of-\d+)?\.safetensors|safetensors\.index\.\w+\.json)$/,
+    '{}, a variant',
+    'give a folder with model.safetensors',
+  ],
   [/^consolidated[\w.-]*\.(?:safetensors|pth)$/, "{}, in the format of Mistral's or Meta's own code", TRANSFORMERS],
   [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
   [/^weights(?:\.\d+)?\.(?:npz|safetensors)$/, '{}, the weights of MLX', TRANSFORMERS],
-  [/^(?:tf_model\.h5|flax_model\.msgpack|model\.onnx)$/, '{}, the weights of another framework', CONVERT],
+  [
+    /^(?:tf_model\.h5|flax_model\.msgpack|model\.onnx|onnx|openvino_model\.xml|rust_model\.ot)$/,
+    '{}, the weights of another framework',
+    CONVERT,
+  ],
+  [/^pytorch_model-\d+-of-\d+\.bin$/, "{}, in PyTorch's pickle format, which is not read", CONVERT],
+  TRAINING,
+  UNFINISHED,
   [
     /^(?:model_index\.json|diffusion_pytorch_model[\w.-]*)$/,
     '{}, a model of diffusers',
     'give a language model in safetensors format',
   ],
   [/^snapshots$/, 'a repository of the hub cache', 'give one of the folders in its snapshots folder'],
-  [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'],
+  [/^checkpoint-\d+$/, 'no model itself but {}', 'give that folder, or another checkpoint'],
+  [/\.safetensors$/i, '{}, but transformers loads model.safetensors', TRANSFORMERS],
+  ARCHIVE,
+  [/\.(?:pt|pth|ckpt|nemo)$/, '{}, which is not in safetensors format', TRANSFORMERS],
+  [/^config\.json$/, '{} but no weights', 'download model.safetensors, or its index and shards, into the same folder'],
 ];
 
 /** What a file is by its first bytes, or null where they do not tell. */

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
 import { quoted, SafeLoraError, shown } from './errors';
-import { ReadableFile, truncated } from './files';
+import { isLfsPointer, ReadableFile, truncated } from './files';
 import { formatOf } from './formats';
 
 /** One tensor's place in a file. */
@@ -63,13 +63,11 @@ export const MAX_NAME_PARTS = 64;
 /** Bytes read at a time where a tensor goes from file to file or into a hash. */
 const PIECE = 2 ** 20;
 
-const LFS_SIGNATURE = 'version https://git-lfs';
-
 /** Reads and checks a file's header; the tensors' bytes are not touched. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   return ReadableFile.with(path, async (file) => {
     const start = await file.read(0, Math.min(file.size, 128));
-    if (Buffer.from(start).toString('latin1').startsWith(LFS_SIGNATURE)) {
+    if (isLfsPointer(start)) {
       throw new SafeLoraError(
         'lfs-pointer',
         `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,

@@ -158,9 +158,13 @@ describe('a quantised model', () => {
       'bnb-4bit', 'unsloth-bnb-4bit', 'GPTQ', 'GPTQ-Int4', 'AWQ', 'AWQ-INT4', 'FP8', 'FP8-dynamic', 'FP8-KV', 'quantized.w4a16',
       'quantized.w8a8', 'NVFP4', 'NVFP4A16', 'FP4', 'MXFP4', 'MXFP4-Q8', '4bit', '8bit', '4bit-DWQ', 'MLX-4bit', 'mlx-8Bit', 'GGUF',
       'Q4_K_M-GGUF', 'i1-GGUF', 'HQQ-4bit', 'AQLM-2Bit-1x16', 'GPTQ-4bit-128g', 'w4a16-g128', 'int8', 'nf4', 'EXL2', 'bnb-8-bit',
+      'int4-ov', 'onnx-int4', '4.65bpw-h6-exl2', 'exl3-4bpw', 'q4f16_1-MLC', 'UD-Q4_K_XL-GGUF', 'UD-MLX-4bit', 'int4-awq-block-128',
+      'MXFP4-MOE', 'w8a8-dynamic-per-token', 'QLORA_INT4_EO8', 'SpinQuant_INT4_EO8', 'AutoRound-GPTQ-asym-4bit', 'int4-inc', 'NVFP4-QAD',
+      '4bit-DWQ-053125', '4bit-dwq-v2', 'AQLM-PV-2Bit-1x16-hf', 'fp8-e4m3', 'W4AFP8', 'FP8-Tensorwise', 'WMXFP4-AMXFP4', 'W4A16_ASYM',
+      'float8dq', '8da4w', 'qint4', 'Marlin-AWQ', 'ModelOpt-FP8', 'GPTQ-4bit-32g-actorder_True', 'bnb-4bit-smashed', '2bit', 'hqq-1bit',
     ]; // prettier-ignore
     for (const ending of names) assert.equal(unquantisedName(`org/Model-7B-Instruct-v0.2-${ending}`), 'org/Model-7B-Instruct-v0.2');
-    for (const name of ['gpt-oss-20b', 'Qwen3-8B', 'Phi-4-mini-instruct', 'Model-MLX', 'Model-Dynamic', 'Mistral-7B-v0.1', 'toy-v2'])
+    for (const name of ['gpt-oss-20b', 'Qwen3-8B', 'Phi-4-mini-instruct', 'Model-MLX', 'Model-Dynamic', 'Mistral-7B-v0.1', 'toy-v2', 'gemma-3-4b-it-qat-int4-unquantized', 'Model-fp16', 'Llama-2-7b-hf'])
       assert.equal(unquantisedName(name), null, name);
   }); // prettier-ignore
 });
@@ -539,6 +543,7 @@ describe('settings of PEFT', () => {
       ensure_weight_tying: true,
       exclude_modules: ['lm_head'],
       qalora_group_size: 16,
+      layer_replication: [],
       peft_version: '0.21.2',
       revision: 'main',
       some_future_flag: false,
@@ -559,6 +564,14 @@ describe('settings of PEFT', () => {
     const plan = await planOf(path, { base: { [`${Q}.weight`]: [6, 4] } });
     assert.ok(codesOf(plan).includes('revision-unconfirmed'));
   });
+  it('an alpha of 0, a missing peft_type and a lost order of patterns are said', async () => {
+    assert.match((await refusal(adapter({ lora_alpha: 0 }))).message, /lora_alpha is 0, with which the adapter does nothing/);
+    assert.match((await refusal(adapter({ peft_type: undefined }))).message, /has no peft_type/);
+    const order = openAdapter(adapterWith({ 'mlp.0': [6, 4] }, { alpha_pattern: { 'mlp.0': 16, 0: 32 } }));
+    assert.match((await refusal(order)).message, /a whole number for a pattern, which fits the same module/);
+    const { modules } = await openAdapter(adapterWith({ 'mlp.0': [6, 4] }, { alpha_pattern: { 'mlp.1': 16, 0: 32 } }));
+    assert.equal(modules[0]!.scale, 16);
+  }); // prettier-ignore
   it('a negative alpha subtracts the adapter', async () => {
     const { modules } = await adapter({ lora_alpha: -8, r: 2 });
     assert.equal(modules[0]!.scale, -4);
@@ -612,6 +625,15 @@ describe('other formats and places', () => {
     ['a whole model', { 'config.json': '{}', 'model.safetensors': '' }, /a whole model and no adapter/],
     ['a sharded model', { 'model.safetensors.index.json': '{}' }, /a whole model and no adapter/],
     ['another name', { 'lora.safetensors': '' }, /lora\.safetensors, but PEFT loads/],
+    ['shards', { 'adapter_model-00001-of-00002.safetensors': '' }, /an adapter in shards.*; join them/],
+    ['DeepSpeed', { 'global_step9/a.pt': '', 'zero_to_fp32.py': '' }, /a checkpoint of a training in parts/],
+    ['half a download', { 'adapter_model.safetensors.incomplete': '' }, /a download that is not done/],
+    [
+      'a configuration alone',
+      { 'adapter_config.json': '{}', 'README.md': '' },
+      /adapter_config\.json but no adapter_model/,
+    ],
+    ['a pickle inside', { 'checkpoint-5/adapter_model.bin': '' }, /itself; give .*checkpoint-5/],
     ['one adapter inside', { 'default/adapter_model.safetensors': '' }, /itself; give .*default/],
     [
       'several inside',
@@ -633,6 +655,11 @@ describe('other formats and places', () => {
     ['a variant', { 'model.fp16.safetensors': '' }, /a variant/],
     ['TensorFlow', { 'tf_model.h5': '' }, /another framework/],
     ['diffusers', { 'model_index.json': '' }, /a model of diffusers/],
+    ['a sharded pickle', { 'pytorch_model-00001-of-00002.bin': '' }, /PyTorch's pickle format/],
+    ['a checkpoint inside', { 'checkpoint-5/model.safetensors': '' }, /no model itself but checkpoint-5/],
+    ['FSDP', { 'pytorch_model_fsdp_0/__0_0.distcp': '' }, /a checkpoint of a training in parts/],
+    ['another name', { 'gptq_model-4bit-128g.safetensors': '' }, /but transformers loads model\.safetensors/],
+    ['a configuration alone', { 'config.json': '{}' }, /config\.json but no weights; download/],
     ['a cache', { 'snapshots/abc/model.safetensors': '', 'refs/main': '' }, /repository of the hub cache/],
   ];
   for (const [name, files, cause] of models)
@@ -643,6 +670,9 @@ describe('other formats and places', () => {
   const names: [string, RegExp][] = [
     ['lora_unet_down.lora_down.weight', /kohya/],
     ['unet.attn.to_q.lora.up.weight', /diffusers/],
+    ['unet.attn.processor.to_q_lora.down.weight', /diffusers/],
+    ['transformer.h.0.attn.attn.lora_A', /loralib or LitGPT/],
+    ['base_model.model.model.embed_tokens.lora_embedding_A', /nothing to project.*lora_embedding_A/],
     ['layers.0.attn.q_proj.lora_a.weight', /torchtune/],
     ['model.layers.0.self_attn.q_proj.lora_a', /MLX/],
     ['blk.0.attn_q.weight.lora_a', /llama\.cpp/],
@@ -654,6 +684,20 @@ describe('other formats and places', () => {
       assert.match((await refusal(openAdapter(adapterOf({ [name]: [2, 2] })))).message, cause);
     });
 
+  it('the names of another tool are named where the configuration is missing, too', async () => {
+    const path = inFolder({ 'adapter_model.safetensors': safetensors(randomTensors(1, { 'lora_unet_a.alpha': [1] })) });
+    assert.match((await refusal(openAdapter(path))).message, /the names of kohya/);
+    const peft = inFolder({
+      'adapter_model.safetensors': safetensors(randomTensors(1, { 'q.lora_A.weight': [1, 1] })),
+    });
+    assert.match((await refusal(openAdapter(peft))).message, /adapter_config\.json: is missing/);
+  });
+  it('a pointer of Git LFS in place of a configuration is named', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\n';
+    const model = writeModel(own(), { 'a.weight': randomTensor(1, [2, 2]) });
+    writeFileSync(join(model, 'config.json'), pointer);
+    assert.match((await refusal(openCheckpoint(model))).message, /config\.json: is a Git LFS pointer/);
+  });
   it('a configuration of MLX is named', async () => {
     const path = adapterWith({ [Q]: [6, 4] });
     writeFileSync(join(path, 'adapter_config.json'), '{"fine_tune_type": "lora"}');
