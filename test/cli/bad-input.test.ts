@@ -231,10 +231,19 @@ describe('a safetensors file that is not what it should be', () => {
       /quantised at .*\(.*, I32\)/,
     );
     const own = smallCase(join(folder, 'unneeded'));
-    spoil(modelOf(own.base), 'future');
-    const future = readFileSync(modelOf(own.base)).toString('latin1').replace('"I32"', '"X32"');
-    writeFileSync(modelOf(own.base), Buffer.from(future, 'latin1'));
+    spoil(modelOf(own.base), 'other');
     assert.equal((await cli(['inspect', own.adapter, '--base', own.base, '--aligned', own.aligned])).status, 0);
+  });
+
+  it('refuses a dtype that the format does not name, as the safetensors library does', async () => {
+    await refused(
+      ({ base }) => {
+        const odd: TensorSpec = { dtype: 'X32', shape: [6, 4], bytes: Buffer.alloc(96) };
+        writeFileSync(modelOf(base), safetensors({ [`${Q0}.weight`]: randomTensor(1, [6, 4]), other: odd }));
+      },
+      join('base', 'model.safetensors'),
+      /tensor "other" has the dtype "X32", which is not known here/,
+    );
   });
 });
 

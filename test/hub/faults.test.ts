@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
 import { type Checkpoint, openCheckpoint } from '../../src/core/checkpoint';
+import { announceWaits } from '../../src/core/claims';
 import { SafeLoraError } from '../../src/core/errors';
 import { areAsStamped } from '../../src/core/files';
 import { checkpointStamps } from '../../src/core/identity';
@@ -210,7 +211,8 @@ describe('a long wait is told', () => {
       onNotice(text);
       rmSync(claim);
     };
-    const model = await hubOf({ onNotice: release }).open(`hf://${BASE}`);
+    announceWaits(release);
+    const model = await hubOf().open(`hf://${BASE}`);
     const claim = `${large(model).path}.claim`;
     writeFileSync(claim, JSON.stringify({ pid: 7, host: 'elsewhere' }));
     await fetchLarge(model);
