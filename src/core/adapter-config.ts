@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { type Notice, quoted, SafeLoraError, shown, someNames } from './errors';
 import { jsonCaps, jsonObjectOf, kindOf, readJsonBytes } from './files';
 import { isObject } from './objects';
-import { endingPattern, firstFitting, isPlain, PatternError, type PythonPattern, wholePattern } from './patterns';
+import {
+  endingPattern,
+  firstFitting,
+  isPlain,
+  type MatchingTime,
+  PatternError,
+  type PythonPattern,
+  wholePattern,
+} from './patterns';
 
 export const CONFIG_FILE = 'adapter_config.json';
 
@@ -185,20 +193,20 @@ function translated(
 
 /**
  * What a pattern of the configuration gives each module, else null.
- * @param deadline see `matchingDeadline`
+ * @param time that all patterns of the configuration may take together
  * @throws SafeLoraError where matching takes too long, or the order of the patterns matters and is lost
  */
 export function numbersOf(
   names: readonly string[],
   path: string,
   { key, patterns, moved }: ModulePatterns,
-  deadline: number,
+  time: MatchingTime,
 ): (number | null)[] {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('adapter-config', `${path}: ${reason}; write the names of the modules instead.`);
   const numbersBy = (ordered: typeof patterns): (number | null)[] => {
     const sources = ordered.map(([pattern]) => pattern);
-    const fitting = firstFitting(sources, names, deadline);
+    const fitting = firstFitting(sources, names, time);
     if (!fitting) throw refuse(`a pattern of ${key} takes too long to match`);
     return fitting.map((pattern) => ordered[pattern]?.[1] ?? null);
   };

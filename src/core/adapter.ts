@@ -9,7 +9,7 @@ import { formatOfAdapterFiles } from './formats';
 import { folderName } from './model-names';
 import { targeted } from './naming';
 import { belongTo, openOriginals, type Originals } from './originals';
-import { matchingDeadline } from './patterns';
+import { MatchingTime } from './patterns';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { asides } from './replace';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -96,9 +96,9 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const projected = new Set(provenance?.modules ?? []);
   const names = pairs.map(({ name }) => name);
   if (names.filter((name) => projected.has(name)).length < projected.size) throw unknownProjection(file);
-  const deadline = matchingDeadline();
-  const alphas = numbersOf(names, config.path, config.alphaPattern, deadline);
-  const ranks = numbersOf(names, config.path, config.rankPattern, deadline);
+  const time = new MatchingTime();
+  const alphas = numbersOf(names, config.path, config.alphaPattern, time);
+  const ranks = numbersOf(names, config.path, config.rankPattern, time);
   const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
     const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;

@@ -1,9 +1,9 @@
 // Patterns that a configuration holds, matched against module names as PEFT matches them. A file from anywhere may hold one that
 // backtracks without end, and the process that reads it is shared, so that compiling and matching have a time limit.
 import { runInNewContext } from 'node:vm';
-import { appendTo } from './objects';
 import { END, FLAGS, forCharacters } from './python-characters';
 import { PatternError, translate } from './python-pattern';
+import { endsAtDots } from './weight-names';
 
 export { PatternError };
 
@@ -16,10 +16,12 @@ export interface PythonPattern {
 }
 
 /**
- * For all patterns of a configuration together. Sane ones take microseconds for a name; one that V8 is compiling cannot be interrupted,
- * which takes some 200 ms at worst.
+ * Of the processor's time, for all patterns of a configuration together. Sane ones take microseconds for a name; one that V8 is
+ * compiling cannot be interrupted, which takes some 200 ms at worst.
  */
 const MOST_MS = 250;
+/** By the clock, which runs on while a busy machine gives the time to others. */
+const MOST_MS_BY_CLOCK = 1000;
 
 /** Characters beyond ASCII in all names; every pattern becomes longer by them. */
 const MOST_OTHERS = 64;
@@ -55,9 +57,16 @@ export function endingPattern(key: string): PythonPattern {
   return { source: String.raw`^(?:[^\n]*\.)?${key.replaceAll('.', String.raw`[^\n]`)}\n?${END}`, plain: key };
 }
 
-/** When matching that begins now has to be done. */
-export function matchingDeadline(): number {
-  return performance.now() + MOST_MS;
+/** The time that matching may take from now on. */
+export class MatchingTime {
+  private readonly used = process.cpuUsage();
+  private readonly end = performance.now() + MOST_MS_BY_CLOCK;
+
+  /** Whole milliseconds, 0 or less where none are left. */
+  get left(): number {
+    const { user, system } = process.cpuUsage(this.used);
+    return Math.ceil(Math.min(MOST_MS - (user + system) / 1000, this.end - performance.now()));
+  }
 }
 
 /**
@@ -67,7 +76,7 @@ export function matchingDeadline(): number {
 export function firstFitting(
   patterns: readonly PythonPattern[],
   names: readonly string[],
-  deadline = matchingDeadline(),
+  time = new MatchingTime(),
 ): number[] | null {
   if (patterns.length === 0) return names.map(() => -1);
   const others = charactersBeyondAscii(names);
@@ -79,12 +88,12 @@ export function firstFitting(
     rest.map((i) => patterns[i]!),
     names,
     others,
-    deadline,
+    time,
   );
   if (!byScript) return null;
   const first: number[] = [];
   for (const [i, name] of names.entries()) {
-    if (performance.now() > deadline) return null;
+    if (time.left <= 0) return null;
     const found = [rest[byScript[i]!], plain?.firstFor(name)].filter((index) => index !== undefined);
     first.push(found.length === 0 ? -1 : Math.min(...found));
   }
@@ -96,44 +105,73 @@ function matchedByScript(
   patterns: readonly PythonPattern[],
   names: readonly string[],
   others: readonly string[],
-  deadline: number,
+  time: MatchingTime,
 ): number[] | null {
   if (patterns.length === 0) return names.map(() => -1);
   const sources = patterns.map(({ source }) => source).map(forCharacters(others));
-  const timeout = Math.ceil(deadline - performance.now());
-  if (timeout <= 0) return null;
-  try {
-    return Array.from(runInNewContext(SCRIPT, { sources, names, flags: FLAGS, end: END }, { timeout }) as number[]);
-  } catch (error) {
-    const { code, name } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' || name === 'RangeError' || name === 'SyntaxError') return null;
-    throw error;
+  const context = { sources, names, flags: FLAGS, end: END };
+  // Again where the time went to other processes.
+  for (let timeout = time.left; timeout > 0; timeout = time.left) {
+    try {
+      return Array.from(runInNewContext(SCRIPT, context, { timeout }) as number[]);
+    } catch (error) {
+      const { code, name } = error as NodeJS.ErrnoException;
+      if (name === 'RangeError' || name === 'SyntaxError') return null;
+      if (code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    }
   }
+  return null;
+}
+
+/** Plain patterns of one length with dots in the same places: each dot fits any character, the rest has to be equal. */
+interface DotsAlike {
+  places: readonly number[];
+  /** Their indices. */
+  first: Map<string, number>;
 }
 
 /** Plain patterns without regular expressions: EVA writes one for every module. */
 class PlainPatterns {
-  /** Their indices, by their lengths. */
-  private readonly byLength = new Map<number, number[]>();
+  /** By length and places of dots, of which there are few. */
+  private readonly byLength = new Map<number, Map<string, DotsAlike>>();
 
-  constructor(private readonly patterns: readonly PythonPattern[]) {
-    for (const [i, { plain }] of patterns.entries()) if (plain !== null) appendTo(this.byLength, plain.length, i);
+  constructor(patterns: readonly PythonPattern[]) {
+    for (const [i, { plain }] of patterns.entries()) {
+      if (plain === null) continue;
+      const places = dotsOf(plain);
+      const alike = this.byLength.get(plain.length) ?? new Map<string, DotsAlike>();
+      this.byLength.set(plain.length, alike);
+      const { first } = alike.get(places.join()) ?? { first: new Map<string, number>() };
+      alike.set(places.join(), { places, first });
+      if (!first.has(plain)) first.set(plain, i);
+    }
   }
 
   /** Among names in ASCII. */
   firstFor(name: string): number | undefined {
-    let first: number | undefined;
-    for (let begin = 0; ; begin = name.indexOf('.', begin) + 1) {
-      const found = this.byLength.get(name.length - begin)?.find((i) => isLike(name, begin, this.patterns[i]!.plain!));
-      if (found !== undefined && found < (first ?? Infinity)) first = found;
-      if (!name.includes('.', begin)) return first;
+    let found: number | undefined;
+    for (const end of [name, ...endsAtDots(name)]) {
+      for (const { places, first } of this.byLength.get(end.length)?.values() ?? []) {
+        const index = first.get(withDots(end, places));
+        if (index !== undefined && index < (found ?? Infinity)) found = index;
+      }
     }
+    return found;
   }
 }
 
-function isLike(name: string, begin: number, key: string): boolean {
-  for (let i = key.length - 1; i >= 0; i--) if (key[i] !== '.' && key[i] !== name[begin + i]) return false;
-  return true;
+function dotsOf(text: string): number[] {
+  return Array.from(text.matchAll(/\./g), ({ index }) => index);
+}
+
+function withDots(text: string, places: readonly number[]): string {
+  let begin = 0;
+  const parts = places.map((place) => {
+    const part = text.slice(begin, place);
+    begin = place + 1;
+    return part;
+  });
+  return [...parts, text.slice(begin)].join('.');
 }
 
 /** @returns null where there are too many */

@@ -15,6 +15,13 @@ export function isIndex(segment: string): boolean {
   return /^\d+$/.test(segment);
 }
 
+/** What follows each dot, the longest first. */
+export function endsAtDots(name: string): string[] {
+  const ends: string[] = [];
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) ends.push(name.slice(dot + 1));
+  return ends;
+}
+
 /** A name as the model has it by itself, whatever wrapped it or its layers when it was saved. */
 export function withoutWrappers(name: string): string {
   return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || part === ADAPTED_LAYER);

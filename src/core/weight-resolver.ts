@@ -5,7 +5,15 @@ import { SafeLoraError, shown } from './errors';
 import { fusedPart } from './fused';
 import { appendTo } from './objects';
 import { type TensorInfo } from './safetensors';
-import { isIndex, isInputEmbedding, isOutputHead, otherNames, ownerSegments, withoutWrappers } from './weight-names';
+import {
+  endsAtDots,
+  isIndex,
+  isInputEmbedding,
+  isOutputHead,
+  otherNames,
+  ownerSegments,
+  withoutWrappers,
+} from './weight-names';
 
 /** A module as far as its weight's place depends on it. */
 export interface WantedModule {
@@ -141,13 +149,6 @@ function endsOf(name: string): string[] {
   const parts = name.split('.');
   const numberAt = parts.findIndex(isIndex);
   return endsAtDots(name).slice(0, numberAt < 0 ? -1 : numberAt);
-}
-
-/** What follows each dot, the longest first. */
-function endsAtDots(name: string): string[] {
-  const ends: string[] = [];
-  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) ends.push(name.slice(dot + 1));
-  return ends;
 }
 
 function ownerOf(parameter: string): string {

@@ -567,7 +567,7 @@ describe('files that cannot be read', () => {
         rmSync(modelOf(base));
       },
       'base',
-      /holds neither model\.safetensors nor/,
+      /holds config\.json but no weights/,
     );
     await refused(
       ({ base }) => {

@@ -86,11 +86,11 @@ const cases: Case[] = [
   ['many patterns', 'adapter-config', config({ alpha_pattern: patterns(300_000, (i) => `a${i}.*b`) })],
   ['patterns within 1 MB', 'adapter-config', config({ alpha_pattern: patterns(30_000, (i) => `a${i}.*b`) })],
   ['many characters of regular expressions', 'adapter-config', config({ rank_pattern: patterns(100, (i) => `${'(a|b)?'.repeat(100)}${i}`) })], // prettier-ignore
-  // Patterns have a deadline, which a busy machine meets or not.
-  ['as many names as patterns', 'either', config({ alpha_pattern: patterns(9_000, (i) => `m.layers.${i}.q_proj`) }), pairs(9_000, (i) => `m.layers.${i}.q_proj`)], // prettier-ignore
+  ['as many names as patterns', 9_000, config({ alpha_pattern: patterns(9_000, (i) => `m.layers.${i}.q_proj`) }), pairs(9_000, (i) => `m.layers.${i}.q_proj`)], // prettier-ignore
   ['patterns that backtrack without end', 'adapter-config', config({ rank_pattern: { '([a-z_.0-9]+)+X': 1 }, alpha_pattern: { '([a-z_.0-9]+)+Y': 1 } }), pairs(10, (i) => `m.${'a'.repeat(60)}${i}`)], // prettier-ignore
   ['a pattern of nested groups', 'adapter-config', config({ rank_pattern: patterns(1, () => `${'('.repeat(9000)}${')'.repeat(9000)}`) })], // prettier-ignore
-  ['a pattern of nested repetitions', 'either', config({ alpha_pattern: { '(?:(?:a{1000}){1000}){1000}': 4 } })],
+  ['a pattern of nested repetitions', 1, config({ alpha_pattern: { '(?:(?:a{1000}){1000}){1000}': 4 } })],
+  // Near its time, which is up or not.
   ['a pattern that is slow to compile', 'either', config({ alpha_pattern: patterns(1, () => '(a|b)?'.repeat(1500)) })],
   ['nested lists for a type', 'not-lora', `{"peft_type":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
   ['nested lists beside NaN', 'adapter-config', `{"peft_type":"LORA","y":NaN,"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`], // prettier-ignore
