@@ -272,6 +272,12 @@ class HeaderParser {
 
   private metadata(): Map<string, string> {
     const values = new Map<string, string>();
+    this.space();
+    // As good as none to the safetensors library.
+    if (this.text.startsWith('null', this.at)) {
+      this.at += 4;
+      return values;
+    }
     this.object((key) => {
       if (values.has(key)) this.failTwice(key);
       if (values.size === MAX_METADATA) this.fail(`has more than ${MAX_METADATA} entries in __metadata__`);

@@ -34,6 +34,24 @@ export async function pythonEnvironment(): Promise<string> {
   return python;
 }
 
+/** Runs one of the Python programs beside this file, which share nothing with what they test. */
+export function program(python: string, name: string, ...args: string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(python, [join(import.meta.dirname, name), ...args], {
+      // No compiled copies beside the programs.
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    let text = '';
+    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', (status) => {
+      if (status === 0) resolve();
+      else reject(new Error(`${name} ended with status ${status ?? 'none'}:\n${text}`));
+    });
+  });
+}
+
 interface Python {
   command: string;
   /** Three numbers with dots between. */

@@ -1,12 +1,11 @@
 // What Safe LoRA says of adapters that PEFT saved, and what it writes, held against PEFT itself and dense float64; see docs/interop.md.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type ModuleReport, type Report } from '../../src/core/report';
 import { cli, sample, temporaryFolder } from '../fixtures/make';
-import { pythonEnvironment } from './environment';
+import { program, pythonEnvironment } from './environment';
 import { DOCS, resultsText, type Row, type WaysOut, writeDocs } from './findings';
 
 /** Absolute for cosines, relative for norms and gains. The engine's products are float32, its sums of them float64. */
@@ -235,24 +234,6 @@ async function runSafeLora(): Promise<void> {
       projected.set(`${selection}/${family}`, readJson(join('written', selection, `${family}.json`)) as Batch);
     }
   }
-}
-
-/** Runs one of the Python programs beside this file, which share nothing with what they test. */
-function program(python: string, name: string, ...args: string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(python, [join(import.meta.dirname, name), ...args], {
-      // No compiled copies beside the programs.
-      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-      stdio: ['ignore', 'inherit', 'pipe'],
-    });
-    let text = '';
-    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    child.on('error', reject);
-    child.on('close', (status) => {
-      if (status === 0) resolve();
-      else reject(new Error(`${name} ended with status ${status ?? 'none'}:\n${text}`));
-    });
-  });
 }
 
 function readJson(name: string): unknown {
