@@ -1,8 +1,8 @@
 // Mutated input through the whole product; CASES=1000000 SEED=7 tries more of them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { oracles } from './fuzz/oracles';
 import { fuzz } from './fuzz/run';
-import { plants } from './fuzz/plants';
 import { describeFailure, summary } from './fuzz/words';
 
 const CASES = Number(process.env.CASES ?? 4000);
@@ -17,10 +17,11 @@ describe('mutated input', () => {
 });
 
 describe('a planted fault', () => {
-  for (const plant of Object.keys(plants) as (keyof typeof plants)[]) {
+  for (const plant of oracles) {
     it(`is found: ${plant}`, async () => {
-      const { failures } = await fuzz({ cases: 1, seed: 1, plant, hangAfter: 5000 });
-      assert.deepEqual([...new Set(failures.map(({ oracle }) => oracle))], [plant]);
+      const { failures } = await fuzz({ cases: 1, seed: 1, plant, ...(plant === 'hang' ? { hangAfter: 5000 } : {}) });
+      const found = failures.map(({ oracle }) => oracle);
+      assert.ok(found.includes(plant), `found: ${found.join()}`);
     });
   }
 });

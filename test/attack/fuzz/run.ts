@@ -43,7 +43,7 @@ export async function fuzz(options: Options): Promise<Result> {
   const started = performance.now();
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'safe-lora-fuzz-'));
   const result: Result = { failures: [], outcomes: {}, mostCpu: 0, seconds: 0 };
-  const workers = options.only === undefined ? Math.min(options.workers ?? 2, options.cases) : 1;
+  const workers = options.only === undefined ? Math.min(options.workers ?? 4, options.cases) : 1;
   try {
     await Promise.all(Array.from({ length: workers }, (_, i) => work(folder, i, workers, options, result)));
   } finally {
