@@ -13,6 +13,12 @@ const sources = {
 } as const;
 export type Bundle = keyof typeof sources;
 
+/** For cases of milliseconds in a process without an editor. */
+const stubs = {
+  vscode: join(root, 'test/attack/fuzz/vscode.ts'),
+  'node:fs/promises': join(root, 'test/attack/fuzz/promises.ts'),
+};
+
 export async function bundle(...names: Bundle[]): Promise<void> {
   await build({
     entryPoints: names.map((name) => ({ in: join(root, sources[name]), out: name })),
@@ -25,7 +31,7 @@ export async function bundle(...names: Bundle[]): Promise<void> {
     external: ['onnxruntime-node'],
     // As in the product's own bundle: jsonc-parser's other form cannot be bundled.
     mainFields: ['module', 'main'],
-    alias: { vscode: join(root, 'test/attack/fuzz/vscode.ts') },
+    alias: names.includes('fuzz-worker') ? stubs : {},
     // test/fixtures finds the repository from its own place, two folders down.
     define: { 'import.meta.dirname': 'sourceFolder' },
     banner: { js: `const sourceFolder = require('node:path').join(__dirname, '../test/fixtures');` },

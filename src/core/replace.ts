@@ -1,6 +1,6 @@
 // Files and folders put in place as a whole: written beside, synced, renamed. A kill leaves the old one or the new one.
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { claimInTurn } from './claims';
@@ -82,11 +82,21 @@ export function asideName(path: string, age: 'new' | 'old'): string {
   return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${randomBytes(4).toString('hex')}`);
 }
 
+/** @throws SafeLoraError where a folder cannot be read */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw fileError(folder, error);
+  }
+}
+
 /** What lies beside a file or folder from one who died while replacing it. */
 export function asides(path: string): { path: string; isOld: boolean }[] {
   const folder = dirname(path);
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).flatMap((name) => {
+  return namesIn(folder).flatMap((name) => {
     const [, of, kind, rest] = ASIDE.exec(name) ?? [];
     // Without more it is the claim itself.
     return of === basename(path) && rest ? [{ path: join(folder, name), isOld: kind === 'old' }] : [];

@@ -5,7 +5,7 @@ import { oracles } from './fuzz/oracles';
 import { fuzz } from './fuzz/run';
 import { describeFailure, summary } from './fuzz/words';
 
-const CASES = Number(process.env.CASES ?? 4000);
+const CASES = Number(process.env.CASES ?? 20_000);
 const SEED = Number(process.env.SEED ?? 12);
 
 describe('mutated input', () => {

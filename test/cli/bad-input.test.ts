@@ -552,6 +552,7 @@ describe('weights that are not numbers', () => {
 describe('files that cannot be read', () => {
   it('says which path does not exist', async () => {
     await refused(({ adapter }) => ({ adapter: `${adapter}-not-there` }), 'adapter-not-there', /does not exist/);
+    await refused(({ adapter }) => ({ adapter: join(weightsOf(adapter), 'adapter') }), 'adapter', /does not exist/);
     await refused(({ base }) => ({ base: `${base}-not-there` }), 'base-not-there', /does not exist/);
     await refused(({ base }) => ({ base: modelOf(base) }), 'model.safetensors', /is not a folder/);
     await refused(({ base }) => ({ adapter: modelOf(base) }), 'model.safetensors', /is not an adapter/);

@@ -228,10 +228,13 @@ export function mutatePath(path: string, shelf: Shelf, random: Random): void {
         symlinkSync(dirname(shelf.outside), path);
       });
       break;
-    case 7: // the same, by a link
-      renameSync(path, `${path}.there`);
-      symlinkSync(`${path}.there`, path);
+    case 7: {
+      // the same, by a link
+      const there = `${path}.there-${random.below(1_000_000)}`;
+      renameSync(path, there);
+      symlinkSync(there, path);
       break;
+    }
     case 8:
       chmodSync(path, random.pick([0, 0o200, 0o400]));
       break;
