@@ -7,7 +7,7 @@ import { missingWeights, type Role } from './missing-weights';
 import { cachedRepository, commitOf, lastPart, plainName, unquantisedName } from './model-names';
 import { comparePositions, type Position, positions } from './naming';
 import { isObject } from './objects';
-import { packedTensor, quantised } from './quantised';
+import { Packing, quantised } from './quantised';
 import { placeOf, type TensorInfo } from './safetensors';
 import { ungathered } from './ungathered';
 import { isDataParallel, isOutputHead, isVocabularyWeight } from './weight-names';
@@ -105,8 +105,9 @@ function resolveAll(
 ): TensorInfo[] {
   const { checkpoint } = resolver;
   const found = wanted.map((module) => resolver.weightOf(module));
+  const packing = new Packing(checkpoint, (name) => resolver.find(name));
   const packed = wanted
-    .map(({ name }, i) => ({ name, by: packedTensor(name, found[i], checkpoint, (key) => resolver.find(key)) }))
+    .map(({ name }, i) => ({ name, by: packing.evidence(name, found[i]) }))
     .filter((module): module is { name: string; by: TensorInfo } => module.by !== null);
   if (packed.length > 0) {
     throw quantised(

@@ -29,31 +29,45 @@ export function showsPacking(name: string): boolean {
   return [...BESIDE, ...INSTEAD].some((part) => name.endsWith(`.${part}`));
 }
 
-/**
- * The tensor that shows a module's weight to be packed, by itself or in a fused weight or in parts.
- * @param weight the module's own, where there is one
- * @returns null where nothing shows it
- */
-export function packedTensor(
-  module: string,
-  weight: TensorInfo | undefined,
-  checkpoint: Checkpoint,
-  find: (name: string) => TensorInfo | undefined,
-): TensorInfo | null {
-  if (weight) {
-    const stored = weight.within ?? weight;
-    if (!isFloatDtype(stored.dtype)) return stored;
-    const owner = stored.name.replace(/\.weight$/, '');
-    const beside = BESIDE.map((name) => checkpoint.tensors.get(`${owner}.${name}`));
-    return beside.find((tensor) => tensor !== undefined) ?? null;
+/** Finds what shows that weights are packed; most checkpoints hold nothing of the kind, which is looked at once. */
+export class Packing {
+  /** Of `INSTEAD`, those that occur. */
+  private readonly instead: readonly string[];
+  private readonly hasPackedWeights: boolean;
+
+  constructor(
+    private readonly checkpoint: Checkpoint,
+    private readonly find: (name: string) => TensorInfo | undefined,
+  ) {
+    const tensors = [...checkpoint.tensors.values()];
+    this.instead = INSTEAD.filter((part) => tensors.some(({ name }) => name.endsWith(`.${part}`)));
+    this.hasPackedWeights = tensors.some(({ name, dtype }) => name.endsWith('.weight') && !isFloatDtype(dtype));
   }
-  for (const owner of [module, ...fusedModules(module), ...partsOf(module)]) {
-    const stored = find(`${owner}.weight`);
-    if (stored && !isFloatDtype(stored.dtype)) return stored;
-    const instead = INSTEAD.map((name) => find(`${owner}.${name}`)).find((tensor) => tensor !== undefined);
-    if (instead) return instead;
+
+  /**
+   * The tensor that shows a module's weight to be packed, by itself or in a fused weight or in parts.
+   * @param weight the module's own, where there is one
+   * @returns null where nothing shows it
+   */
+  evidence(module: string, weight: TensorInfo | undefined): TensorInfo | null {
+    if (weight) {
+      const stored = weight.within ?? weight;
+      if (!isFloatDtype(stored.dtype)) return stored;
+      const owner = stored.name.replace(/\.weight$/, '');
+      const beside = BESIDE.map((name) => this.checkpoint.tensors.get(`${owner}.${name}`));
+      return beside.find((tensor) => tensor !== undefined) ?? null;
+    }
+    if (!this.hasPackedWeights && this.instead.length === 0) return null;
+    for (const owner of [module, ...fusedModules(module), ...partsOf(module)]) {
+      const stored = this.hasPackedWeights ? this.find(`${owner}.weight`) : undefined;
+      if (stored && !isFloatDtype(stored.dtype)) return stored;
+      for (const name of this.instead) {
+        const found = this.find(`${owner}.${name}`);
+        if (found) return found;
+      }
+    }
+    return null;
   }
-  return null;
 }
 
 /** Rounded weights have no exact difference to another checkpoint's. */

@@ -143,7 +143,7 @@ describe('a small adapter', () => {
     const models = [await openCheckpoint(base), await openCheckpoint(aligned)] as const;
     for (const name of [expert, (i: number) => `x${i}.lm_head`, (i: number) => `x${i}.layers.0.self_attn.k_proj`]) {
       const settings = config({ target_parameters: times(2000, (i) => `p${i}.weight`) });
-      const adapter = await openAdapter(write(settings, pairs(3000, name)));
+      const adapter = await openAdapter(write(settings, pairs(10_000, name)));
       await inTime(() => {
         assert.throws(() => makePlan(adapter, ...models), refusal('model-missing-target'));
       });
