@@ -62,5 +62,10 @@ export function sealed(content: object): string {
 export function unsealed(text: string): Record<string, unknown> | Exclude<Soundness, 'sound' | 'absent'> {
   const { sha256, ...content } = parseObject(text) ?? {};
   if (sha256 === undefined) return 'unchecked';
-  return hashBytes(Buffer.from(JSON.stringify(content))) === sha256 ? content : 'damaged';
+  try {
+    return hashBytes(Buffer.from(JSON.stringify(content))) === sha256 ? content : 'damaged';
+  } catch {
+    // Deeper than the stack, as nothing that was sealed.
+    return 'damaged';
+  }
 }

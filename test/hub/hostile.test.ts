@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { type Checkpoint } from '../../src/core/checkpoint';
 import { SafeLoraError } from '../../src/core/errors';
 import { Hub } from '../../src/hub/checkpoint';
+import { unsealed } from '../../src/hub/checksums';
 import { temporaryFolder } from '../fixtures/make';
 import { type Asked, type HubServer } from './server';
 import { BASE, cached, startSample } from './setting';
@@ -163,4 +164,10 @@ describe('for weights', () => {
       await refused(model.remote!.fetch(tensor, never), 'hub-answer', reason);
       assert.deepEqual(cached(storage, /\.tensor(?:\.sha256)?$/), []);
     });
+});
+
+describe('in the cache', () => {
+  it('a list deeper than the stack is damaged', () => {
+    assert.equal(unsealed(`{"sha256":"0","sizes":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 'damaged');
+  });
 });
