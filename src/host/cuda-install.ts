@@ -7,6 +7,7 @@ import { kindOf } from '../core/files';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
 import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
+import { type Network } from '../network/requests';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, errorView, reporting } from './errors';
@@ -98,7 +99,9 @@ export class CudaInstall extends Disposable {
     const { storage, version } = this.target;
     const index = feedIndex(process.env);
     const looking = vscode.l10n.t('Looking for the CUDA provider');
-    const offer = await working(looking, (signal) => findOffer(this.target, { fetch: editorFetch, signal }, index));
+    const offer = await working(looking, (signal, progress) =>
+      findOffer(this.target, this.network(signal, progress), index),
+    );
     const download = vscode.l10n.t('Download');
     const chosen = await showInformation(
       vscode.l10n.t('Download the CUDA provider of onnxruntime {0}, {1}?', version, bytesText(offer.size)),
@@ -117,7 +120,7 @@ export class CudaInstall extends Disposable {
     if (chosen !== download) throw new Cancelled();
     await working(vscode.l10n.t('Downloading the CUDA provider'), (signal, progress) => {
       let shown = 0;
-      return installFromFeed(this.target, { fetch: editorFetch, signal }, offer, (done, total) => {
+      return installFromFeed(this.target, this.network(signal, progress), offer, (done, total) => {
         const percent = Math.floor((100 * done) / total);
         if (percent === shown) return;
         const message = vscode.l10n.t('{0} of {1}, {2} %', bytesText(done), bytesText(total), percent);
@@ -126,6 +129,15 @@ export class CudaInstall extends Disposable {
       });
     });
     await this.installed();
+  }
+
+  /** What it waits for is told in the progress and the log. */
+  private network(signal: AbortSignal, progress: Progress): Network {
+    const onWait = (message: string): void => {
+      this.log.info(message);
+      progress.report({ message });
+    };
+    return { fetch: editorFetch, signal, onWait };
   }
 
   private async useFile(): Promise<void> {
