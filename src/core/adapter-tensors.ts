@@ -153,7 +153,12 @@ export function refuseForeignNames(file: SafetensorsFile): void {
 
 function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
   refuseForeignNames(file);
-  const names = someNames(uncovered.map(({ name }) => name)) || 'no tensor at all';
+  if (file.tensors.size === 0) {
+    const what =
+      'holds no tensor at all, as DeepSpeed ZeRO-3 and FSDP leave it where no parameter was gathered before saving';
+    return new SafeLoraError('adapter-empty', `${file.path}: ${what}; ${GATHER}.`);
+  }
+  const names = someNames(uncovered.map(({ name }) => name));
   return new SafeLoraError(
     'adapter-empty',
     `${file.path}: there is nothing to project: it holds no lora_A and lora_B of a linear layer, only ${names}; give a trained LoRA adapter.`,

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileError, SafeLoraError } from './errors';
+import { formatOfJson } from './formats';
 import { parseJsonBytes } from './json';
 import { isObject } from './objects';
 
@@ -158,7 +159,8 @@ export function jsonObjectOf(bytes: Uint8Array, refuse: (reason: string) => Safe
   try {
     value = parseJsonBytes(bytes);
   } catch (error) {
-    if (isLfsPointer(bytes)) throw refuse('is a Git LFS pointer, not JSON (run "git lfs pull" in its repository)');
+    const format = formatOfJson(bytes);
+    if (format) throw refuse(`is ${format.what}, not JSON (${format.next})`);
     throw refuse(`is not valid JSON (${(error as Error).message.slice(0, 120)})`);
   }
   if (!isObject(value)) throw refuse('is not a JSON object');
@@ -174,11 +176,6 @@ export async function readOwnText(path: string): Promise<string | null> {
     file.size > MAX_OWN_BYTES ? null : Buffer.from(await file.read(0, file.size)).toString('utf8'),
   );
   return read.catch(() => null);
-}
-
-/** What git leaves in place of a file that Git LFS keeps elsewhere. */
-export function isLfsPointer(start: Uint8Array): boolean {
-  return Buffer.from(start.subarray(0, 64)).toString('latin1').startsWith('version https://git-lfs');
 }
 
 /** What is at the path, following symbolic links, or null where nothing is. */

@@ -14,8 +14,12 @@ const BEFORE_GGUF = 'give the adapter or model that it was converted from';
 const TRANSFORMERS = 'give the version for transformers (model.safetensors)';
 const CONVERT = 'convert it with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)';
 
+const THE_FILE_ITSELF = 'download the file itself, with a token where its repository is gated';
+
 type Row = readonly [pattern: RegExp, what: string, next: string];
 type Table = readonly Row[];
+
+const WEB_PAGE = /^\s*<(?:!doctype|html|head|\?xml|error)/i;
 
 /* eslint-disable no-control-regex -- signatures are bytes */
 const SIGNATURES: Table = [
@@ -25,11 +29,7 @@ const SIGNATURES: Table = [
   [/^\x1f\x8b/, 'a gzip archive, not safetensors', 'unpack it'],
   [/^\x89HDF/, 'an HDF5 file, not safetensors', CONVERT],
   [/^\x93NUMPY/, 'an array of NumPy, not safetensors', 'save it with safetensors.numpy.save_file'],
-  [
-    /^\s*<(?:!doctype|html|head|\?xml|error)/i,
-    'a web page, not safetensors',
-    'download the file itself, with a token where its repository is gated',
-  ],
+  [WEB_PAGE, 'a web page, not safetensors', THE_FILE_ITSELF],
   [/^[\t\n\r\x20-\x7e\x80-\xff]+$/, 'a text file, not safetensors', 'download or save it again'],
 ];
 /* eslint-enable no-control-regex */
@@ -134,11 +134,25 @@ const MODEL_FILES: Table = [
 
 /** What a file is by its first bytes, or null where they do not tell. */
 export function formatOf(start: Uint8Array): Format | null {
-  return firstIn(SIGNATURES, [
-    Buffer.from(start)
-      .toString('latin1')
-      .replace(/^\xef\xbb\xbf/, ''),
-  ]);
+  return firstIn(SIGNATURES, [textOf(start)]);
+}
+
+/** What text is that should be JSON, or null where it does not tell. */
+export function formatOfJson(start: Uint8Array): Format | null {
+  const text = textOf(start);
+  if (isLfsPointer(start)) return { what: 'a Git LFS pointer', next: 'run "git lfs pull" in its repository' };
+  return WEB_PAGE.test(text) ? { what: 'a web page', next: THE_FILE_ITSELF } : null;
+}
+
+/** What git leaves in place of a file that Git LFS keeps elsewhere. */
+export function isLfsPointer(start: Uint8Array): boolean {
+  return textOf(start).startsWith('version https://git-lfs');
+}
+
+function textOf(start: Uint8Array): string {
+  return Buffer.from(start.subarray(0, 512))
+    .toString('latin1')
+    .replace(/^\xef\xbb\xbf/, '');
 }
 
 /** Whose names the tensors of a file have, or null where they do not tell. */

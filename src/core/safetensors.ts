@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
 import { quoted, SafeLoraError, shown } from './errors';
-import { isLfsPointer, ReadableFile, truncated } from './files';
-import { formatOf } from './formats';
+import { ReadableFile, truncated } from './files';
+import { formatOf, isLfsPointer } from './formats';
 
 /** One tensor's place in a file. */
 export interface TensorInfo {

@@ -10,6 +10,7 @@ import { parseJson, parseJsonBytes } from '../../src/core/json';
 import { unquantisedName } from '../../src/core/model-names';
 import { makePlan, type Plan } from '../../src/core/plan';
 import {
+  f32,
   plainConfig,
   randomTensor,
   randomTensors,
@@ -617,6 +618,27 @@ describe('other formats and places', () => {
       assert.match((await refusal(openCheckpoint(inFolder({ 'model.safetensors': start })))).message, cause);
     });
   }
+
+  it('a web page or a Git LFS pointer under the name of a configuration is named', async () => {
+    for (const [text, cause] of [
+      ['\ufeff\n<!DOCTYPE html><html>', /config\.json.* is a web page, not JSON \(download the file itself/],
+      ['version https://git-lfs.github.com/spec/v1\n', /config\.json.* is a Git LFS pointer, not JSON \(run/],
+    ] as const) {
+      const weights = safetensors({ 'x.lora_A.weight': f32([1, 1], [1]), 'x.lora_B.weight': f32([1, 1], [1]) });
+      const adapter = inFolder({ 'adapter_config.json': text, 'adapter_model.safetensors': weights });
+      assert.match((await refusal(openAdapter(adapter))).message, cause);
+      const model = inFolder({ 'config.json': text, 'model.safetensors': safetensors({ w: f32([1], [1]) }) });
+      assert.match((await refusal(openCheckpoint(model))).message, cause);
+    }
+  });
+
+  it('an adapter without any tensor is one that was not gathered', async () => {
+    const adapter = inFolder({ 'adapter_config.json': config, 'adapter_model.safetensors': safetensors({}) });
+    assert.match(
+      (await refusal(openAdapter(adapter))).message,
+      /no tensor at all, as DeepSpeed ZeRO-3 and FSDP.*stage3_gather/,
+    );
+  });
 
   const adapters: [string, Record<string, string>, RegExp][] = [
     ['MLX', { 'adapters.safetensors': '' }, /an adapter of MLX/],
