@@ -76,7 +76,7 @@ export class MatchingTime {
 export function firstFitting(
   patterns: readonly PythonPattern[],
   names: readonly string[],
-  time = new MatchingTime(),
+  time: Pick<MatchingTime, 'left'> = new MatchingTime(),
 ): number[] | null {
   if (patterns.length === 0) return names.map(() => -1);
   const others = charactersBeyondAscii(names);
@@ -105,7 +105,7 @@ function matchedByScript(
   patterns: readonly PythonPattern[],
   names: readonly string[],
   others: readonly string[],
-  time: MatchingTime,
+  time: Pick<MatchingTime, 'left'>,
 ): number[] | null {
   if (patterns.length === 0) return names.map(() => -1);
   const sources = patterns.map(({ source }) => source).map(forCharacters(others));

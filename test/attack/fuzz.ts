@@ -15,8 +15,8 @@ async function main(): Promise<void> {
   const result = await fuzz({
     seed,
     cases: Number(values.cases ?? 1_000_000),
-    workers: Number(values.workers ?? 4),
     without: (values.without?.split(',') ?? []) as Oracle[],
+    ...(values.workers === undefined ? {} : { workers: Number(values.workers) }),
     ...(values.case === undefined ? {} : { only: Number(values.case) }),
     ...(values.target === undefined ? {} : { target: values.target as Target }),
     onFailure: (failure) => {

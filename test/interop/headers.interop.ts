@@ -126,16 +126,15 @@ const sorted = (tensors: Tensor[]): Tensor[] => tensors.toSorted(([a], [b]) => (
 describe(`${CASES} headers of seed ${SEED}`, () => {
   const folder = temporaryFolder();
   const [source, target] = [join(folder, 'headers.bin'), join(folder, 'answers.jsonl')];
-  const fileAt = (i: number): Buffer => fileOf(new Random(SEED, i));
+  const files = Array.from({ length: CASES }, (_, i) => fileOf(new Random(SEED, i)));
   before(async () => {
     const python = await pythonEnvironment();
-    const parts = Array.from({ length: CASES }, (_, i) => {
-      const file = fileAt(i);
+    const parts = files.flatMap((file) => {
       const length = Buffer.alloc(4);
       length.writeUInt32LE(file.length);
       return [length, file];
     });
-    writeFileSync(source, Buffer.concat(parts.flat()));
+    writeFileSync(source, Buffer.concat(parts));
     await program(python, 'headers.py', source, target);
   });
 
@@ -144,7 +143,7 @@ describe(`${CASES} headers of seed ${SEED}`, () => {
     const unexplained: string[] = [];
     let i = 0;
     for await (const line of createInterface(createReadStream(target))) {
-      const file = fileAt(i++);
+      const file = files[i++]!;
       const [theirs, ours] = [JSON.parse(line) as Answer, ourAnswer(file)];
       const what = compare(ours, theirs);
       counts.set(what, (counts.get(what) ?? 0) + 1);

@@ -266,6 +266,7 @@ describe('matching', () => {
     const names = Array.from({ length: 80 }, (_, layer) => kinds.map((kind) => `model.layers.${layer}.${kind}_proj`));
     const patterns = names.flat().map(endingPattern);
     assert.deepEqual(firstFitting(patterns, names.flat()), Array.from(patterns.keys()));
+    assert.deepEqual(firstFitting(patterns, names.flat(), { left: 0 }), null);
   });
 
   it('takes a dot of a plain name as any character, as Python does, and the first pattern in their order', () => {
