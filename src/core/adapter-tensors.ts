@@ -155,7 +155,7 @@ function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): 
   refuseForeignNames(file);
   if (file.tensors.size === 0) {
     const what =
-      'holds no tensor at all, as DeepSpeed ZeRO-3 and FSDP leave it where no parameter was gathered before saving';
+      'there is nothing to project: it holds no tensor at all, as DeepSpeed ZeRO-3 and FSDP leave it where no parameter was gathered before saving';
     return new SafeLoraError('adapter-empty', `${file.path}: ${what}; ${GATHER}.`);
   }
   const names = someNames(uncovered.map(({ name }) => name));
