@@ -58,8 +58,7 @@ describe('the sample workspace', () => {
   });
 
   it('leaves nothing behind where the copy fails, and says why', async () => {
-    const [extension] = readdirSync(session.editor.extensionsDir).filter((name) => name.startsWith('safe-lora.'));
-    const file = join(session.editor.extensionsDir, extension!, 'sample', 'adapters', 'mixed', MODEL_FILE);
+    const file = session.extensionFile('sample', 'adapters', 'mixed', MODEL_FILE);
     const before = readdirSync(parent);
     renameSync(file, `${file}.aside`);
     // A pipe cannot be copied.

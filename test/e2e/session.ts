@@ -80,6 +80,12 @@ export class Session {
     return join(this.parent, ...parts);
   }
 
+  /** A file of the installed extension. */
+  extensionFile(...parts: string[]): string {
+    const [extension] = readdirSync(this.editor.extensionsDir).filter((name) => name.startsWith('safe-lora.'));
+    return join(this.editor.extensionsDir, extension!, ...parts);
+  }
+
   /** Opens an adapter of the workspace as a double-click would, which measures nothing. */
   async openAdapter(adapter: string): Promise<AdapterTab> {
     await this.workbench.openFile(`adapters/${adapter}/${MODEL_FILE}`);
@@ -120,7 +126,7 @@ export class Session {
 
   /** Waits for the engine to start a process other than a known one, and does something to it at once. */
   async whenEngineStarts(act: (pid: number) => void, known?: number): Promise<void> {
-    for (const end = Date.now() + 20_000; Date.now() < end;) {
+    for (const end = Date.now() + 60_000; Date.now() < end;) {
       const pid = this.engineChildren().find((child) => child !== known);
       if (pid !== undefined) {
         act(pid);
@@ -161,7 +167,7 @@ export function rememberPair(workspace: string): void {
 }
 
 /** Waits until a condition holds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeout = 15_000): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, what: string, timeout = 30_000): Promise<void> {
   for (const end = Date.now() + timeout; Date.now() < end;) {
     if (await holds()) return;
     await sleep(50);

@@ -137,7 +137,7 @@ describe('the view of the adapters', () => {
     cpSync(session.path('adapters', 'mixed'), copy, { recursive: true });
     await session.workbench.command('View: Close All Editors');
     await session.workbench.command('View: Show Explorer');
-    await until(() => session.engineChildren().length === 0, 'the engine to rest', 20_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to rest', 60_000);
     await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
     await (await session.workbench.explorerRow('adapters/copy')).locator('[aria-label*="inspected · 6 of 12"]').waitFor(); // prettier-ignore
     assert.equal(session.engineChildren().length, 0);

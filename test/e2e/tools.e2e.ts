@@ -197,13 +197,13 @@ describe('the language model tools', () => {
   });
 
   it('end when they are cancelled', async () => {
-    await until(() => session.engineChildren().length === 0, 'the engine to stop after its last user', 20_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop after its last user', 60_000);
     const frozen = session.whenEngineStarts((pid) => process.kill(pid, 'SIGSTOP'));
     await call(session, INSPECT, { adapter: 'adapters/mixed-all' });
     await frozen;
     await session.workbench.command('Probe: Cancel Tool');
     assert.match((await answer(session)).error!, /Cancel/);
-    await until(() => session.engineChildren().length === 0, 'the engine to stop', 20_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop', 60_000);
   });
 });
 
