@@ -156,13 +156,13 @@ export function copySampleWithPair(workspace: string): void {
   rememberPair(workspace);
 }
 
-/** Puts the sample's two models into the workspace's settings. */
-export function rememberPair(workspace: string): void {
+/** Puts the sample's two models into the workspace's settings, with others. */
+export function rememberPair(workspace: string, others: Record<string, unknown> = {}): void {
   const pair = { base: join(workspace, 'base'), aligned: join(workspace, 'aligned') };
   mkdirSync(join(workspace, '.vscode'));
   writeFileSync(
     join(workspace, '.vscode', 'settings.json'),
-    JSON.stringify({ 'safeLora.pairs': { 'toy-llama-aligned': pair } }),
+    JSON.stringify({ ...others, 'safeLora.pairs': { 'toy-llama-aligned': pair } }),
   );
 }
 

@@ -7,7 +7,7 @@ import type { Locator } from 'playwright-core';
 import { randomTensor, sample, writeAdapter } from '../fixtures/make';
 import { violations } from './accessibility';
 import { AdapterTab } from './adapter-tab';
-import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { copySample, copySampleWithPair, MODEL_FILE, rememberPair, Session, until } from './session';
 import { themes } from './workbench';
 
 /** Starts a run whose engine stands still at its first module. */
@@ -20,6 +20,12 @@ async function frozenRun(session: Session, adapter: string): Promise<{ tab: Adap
   const tab = await session.projectAdapter(adapter);
   await frozen;
   return { tab, pid };
+}
+
+/** Closes every editor: the engine ends after its last one. */
+async function engineRests(session: Session): Promise<void> {
+  await session.workbench.command('View: Close All Editors');
+  await until(() => session.engineChildren().length === 0, 'the engine to rest', 60_000);
 }
 
 describe('a run that does not come to its end', () => {
@@ -44,8 +50,7 @@ describe('a run that does not come to its end', () => {
   });
 
   it('is cancelled from its notification', async () => {
-    await session.workbench.command('View: Close All Editors');
-    await until(() => session.engineChildren().length === 0, 'the engine to stop after its last editor', 60_000);
+    await engineRests(session);
     const { tab } = await frozenRun(session, 'mixed');
     const notification = session.workbench.notification('Safe LoRA: measuring mixed');
     await notification.waitFor();
@@ -71,11 +76,19 @@ describe('an engine that dies', () => {
   let session: Session;
   before(async () => {
     // With one process at a time, the module of the one that dies is taken up by the next to start.
-    session = await Session.start({ fill: copySampleWithPair, settings: { 'safeLora.workers': 1 } });
+    session = await Session.start({
+      fill: (workspace) => {
+        copySample(workspace);
+        rememberPair(workspace, { 'safeLora.workers': 1 });
+      },
+    });
   });
   after(() => session.stop());
 
   it('says so when the engine dies, leaves the editor alive, and works on Retry', async () => {
+    // The first processes of a session try the devices.
+    await (await session.projectAdapter('harmful')).measured();
+    await engineRests(session);
     const { tab, pid } = await frozenRun(session, 'mixed-all');
     await tab.banner(/of 42 modules/).waitFor();
     // The one that takes its place ends, too, before it can compute: a module fails only with its second process.

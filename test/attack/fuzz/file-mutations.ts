@@ -1,5 +1,5 @@
 // Mutations of files: of their bytes, of a safetensors file's header and tensors, and of what lies at a path instead of a file.
-import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { basename, dirname, join } from 'node:path';
 import { floatDtypes } from '../../../src/core/dtype';
 import { f32, safetensors, type TensorSpec, withHeader } from '../../fixtures/make';
@@ -236,7 +236,8 @@ export function mutatePath(path: string, shelf: Shelf, random: Random): void {
       break;
     }
     case 8:
-      chmodSync(path, random.pick([0, 0o200, 0o400]));
+      // Not through a link: it may lead to itself.
+      if (!lstatSync(path).isSymbolicLink()) chmodSync(path, random.pick([0, 0o200, 0o400]));
       break;
     case 9: // beside it
       mkdirSync(join(folder, random.pick(['weights.safetensors', 'checkpoint-1', 'optimizer.pt'])), {

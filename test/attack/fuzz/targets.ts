@@ -159,6 +159,9 @@ function mutate(c: Case, ...paths: readonly string[]): void {
   }
 }
 
+/** More bytes than any file of the world has, but not a hole's. */
+const LARGEST_READ = 100_000_000;
+
 /** The file, or what is at its path. */
 function mutateAny(c: Case, path: string): void {
   const { random, trace, inside } = c;
@@ -166,7 +169,7 @@ function mutateAny(c: Case, path: string): void {
   const folder = dirname(path);
   if (!existsSync(folder) || !lstatSync(folder).isDirectory()) return;
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found?.isFile() && random.chance(0.4)) {
+  if (found?.isFile() && found.size <= LARGEST_READ && random.chance(0.4)) {
     mutate(c, path);
     return;
   }
