@@ -130,7 +130,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
 
 async function adapterFolder(path: string): Promise<string> {
   const kind = await kindOf(path);
-  if (kind === null) throw absent(path);
+  if (kind === null) throw await absent(path);
   const folder = kind === 'folder' ? path : dirname(path);
   if (kind !== 'folder' && basename(path) !== ADAPTER_FILE) {
     const format = formatOfAdapterFiles([basename(path)]);
@@ -145,14 +145,22 @@ async function adapterFolder(path: string): Promise<string> {
   return folder;
 }
 
-function absent(path: string): SafeLoraError {
+async function absent(path: string): Promise<SafeLoraError> {
   const earlier = asides(resolve(path)).find(({ isOld }) => isOld);
+  const repository = await repositoryOf(path);
   return new SafeLoraError(
     'file-access',
     earlier
       ? `${path}: the folder is not there, since replacing it was interrupted; its earlier content is ${earlier.path}, which the same command brings back when it is run again.`
-      : `${path}: the adapter does not exist; check the path.`,
+      : `${path}: the adapter does not exist; check the path${repository === null ? '' : `, or download it where it is on the hub: hf download ${repository} --local-dir DIR`}.`,
   );
+}
+
+/** The repository that a path may mean, as `org/name`; null where it is a path in a folder that is there. */
+async function repositoryOf(path: string): Promise<string | null> {
+  const [, scheme, id] = /^(hf:\/\/)?(\w[\w.-]*\/\w[\w.-]*)$/.exec(path) ?? [];
+  if (id === undefined) return null;
+  return scheme !== undefined || (await kindOf(dirname(path))) === null ? id : null;
 }
 
 /** What a folder without an adapter's weights is. */
@@ -177,8 +185,11 @@ async function noAdapter(folder: string): Promise<SafeLoraError> {
   return format ? refuse(format.what, format.next) : refuse(`no ${ADAPTER_FILE}`, 'give the folder of a LoRA adapter');
 }
 
-/** Trainers save adapters in folders of checkpoints (`checkpoint-500/`), PEFT one of another name in a folder called so: both at once at most. */
-const MOST_LEVELS = 2;
+/**
+ * Trainers save adapters in folders of checkpoints (`checkpoint-500/`), PEFT one of another name in a folder called so; verl three levels
+ * deep (`global_step_100/actor/lora_adapter/`).
+ */
+const MOST_LEVELS = 3;
 /** Of one folder: enough for the checkpoints of a training, and no walk through a whole disk. */
 const MOST_FOLDERS = 200;
 

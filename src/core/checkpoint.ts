@@ -1,7 +1,7 @@
 // A model: one safetensors file or shards with an index, found by name, read by range.
 import { createHash } from 'node:crypto';
 import { readdir, realpath } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileError, SafeLoraError, shown } from './errors';
 import { jsonCaps, kindOf, readJsonObject } from './files';
 import { formatOfModelFiles } from './formats';
@@ -80,11 +80,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const kind = await kindOf(path);
   if (kind === null)
     throw new SafeLoraError('file-access', `${path}: the model folder does not exist; check the path.`);
-  if (kind !== 'folder')
-    throw new SafeLoraError(
-      'file-access',
-      `${path}: is not a folder; give the folder that holds the model's config.json and safetensors files.`,
-    );
+  if (kind !== 'folder') throw notAFolder(path);
   const realPath = await realpath(path).catch((error: unknown) => {
     throw fileError(path, error);
   });
@@ -100,14 +96,26 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   return { ...(await readCheckpoint(files)), realPath };
 }
 
+function notAFolder(path: string): SafeLoraError {
+  const isPartOfModel = /\.(?:safetensors|json)$/i.test(path);
+  const format = isPartOfModel ? null : formatOfModelFiles([basename(path)]);
+  const next = isPartOfModel ? `give the folder that it is in, ${dirname(path)}` : format?.next;
+  return new SafeLoraError(
+    'file-access',
+    `${path}: is not a folder${format ? ` (${format.what})` : ''}; ${next ?? "give the folder that holds the model's config.json and safetensors files"}.`,
+  );
+}
+
 /** @throws SafeLoraError for everything that keeps the files from being a safetensors model */
 export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint, 'realPath'>> {
   const { path, name } = model;
   const config = await readConfig(model);
-  const { files, absent } = await openFiles(model);
+  const { files, absent, placed } = await openFiles(model);
   const tensors = new Map<string, TensorInfo>();
   for (const file of files) {
     for (const [tensorName, tensor] of file.tensors) {
+      // Of two shards that hold it, the index's counts.
+      if ((placed.get(tensorName) ?? file) !== file) continue;
       const other = tensors.get(tensorName);
       if (other)
         throw new SafeLoraError(
@@ -133,14 +141,16 @@ async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
   );
 }
 
-/** The files with the model's tensors, and what the index places in them without their holding it. */
+/** The files with the model's tensors, and what the index places in them: what they hold, and what they do not. */
 interface OpenedFiles {
   files: SafetensorsFile[];
+  placed: ReadonlyMap<string, SafetensorsFile>;
   absent: Map<string, string>;
 }
 
 async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
-  if (await model.has(SINGLE_FILE)) return { files: [await model.open(SINGLE_FILE)], absent: new Map() };
+  if (await model.has(SINGLE_FILE))
+    return { files: [await model.open(SINGLE_FILE)], placed: new Map(), absent: new Map() };
   if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
     if (await model.has(pickle)) {
@@ -180,12 +190,16 @@ async function openShards(model: ModelFiles): Promise<OpenedFiles> {
     appendTo(names, shard, tensor);
   }
   const files: SafetensorsFile[] = [];
+  const placed = new Map<string, SafetensorsFile>();
   const absent = new Map<string, string>();
   for (const shard of [...names.keys()].sort()) {
     if (!(await model.has(shard))) throw refuse(`names the shard ${shown(shard)}, which is not there`);
     const file = await model.open(shard);
-    for (const tensor of names.get(shard)!) if (!file.tensors.has(tensor)) absent.set(tensor, shard);
+    for (const tensor of names.get(shard)!) {
+      if (file.tensors.has(tensor)) placed.set(tensor, file);
+      else absent.set(tensor, shard);
+    }
     files.push(file);
   }
-  return { files, absent };
+  return { files, placed, absent };
 }

@@ -81,6 +81,7 @@ export const noticeCodes = [
   'trained-on-base',
   'trained-on-quantised',
   'vocabulary-differs',
+  'weight-missing',
 ] as const;
 export type NoticeCode = (typeof noticeCodes)[number];
 

@@ -47,9 +47,33 @@ function reasonFor(
   other: WeightResolver,
   missing: readonly WantedModule[],
 ): Reason {
+  const [first] = missing as [WantedModule];
+  for (const { name } of missing) {
+    const cause = causeOf(name, resolver);
+    if (cause) return cause;
+  }
+  const there = other.weightOf(first);
+  if (there) {
+    const otherRole = role === 'base' ? 'aligned' : 'base';
+    return {
+      why: `only the ${otherRole} model has it, as ${there.name}`,
+      next: 'give two models of the same architecture and layout',
+    };
+  }
+  return alikeIn(first.name, resolver);
+}
+
+/**
+ * Whether a model may well be without a module: one outside all layers, that is, a head or a projector of the task that the adapter was
+ * trained for, unless there is a cause that can be removed.
+ */
+export function mayLack({ name }: WantedModule, resolver: WeightResolver): boolean {
+  return !name.split('.').some(isIndex) && causeOf(name, resolver) === null;
+}
+
+/** What keeps a weight from being found that a model of another form, or a whole one, would have. */
+function causeOf(name: string, resolver: WeightResolver): Reason | null {
   const { checkpoint } = resolver;
-  const [wanted] = missing as [WantedModule];
-  const { name } = wanted;
   const shard = promisedShard(name, checkpoint);
   if (shard !== undefined)
     return { why: `the index places it in ${shard}, which does not hold it`, next: `download ${shard} again` };
@@ -76,17 +100,7 @@ function reasonFor(
       why: `it keeps their parts apart (${parts.map(({ tensor }) => tensor.name).join(', ')})`,
       next: 'give models that keep them fused as the adapter does',
     };
-  const foreign = foreignNames(name, checkpoint);
-  if (foreign) return foreign;
-  const there = other.weightOf(wanted);
-  if (there) {
-    const otherRole = role === 'base' ? 'aligned' : 'base';
-    return {
-      why: `only the ${otherRole} model has it, as ${there.name}`,
-      next: 'give two models of the same architecture and layout',
-    };
-  }
-  return alikeIn(name, resolver);
+  return foreignNames(name, checkpoint);
 }
 
 /** The shard in which the index places a module's weight, or the fused weight that it is a part of, without its being there. */

@@ -3,7 +3,7 @@ import { type Adapter, type LoraModule } from './adapter';
 import { notLoaded } from './adapter-tensors';
 import { type Checkpoint } from './checkpoint';
 import { type Notice, type NoticeCode, SafeLoraError, shown, someNames } from './errors';
-import { missingWeights, type Role } from './missing-weights';
+import { mayLack, missingWeights, type Role } from './missing-weights';
 import { cachedRepository, commitOf, lastPart, plainName, unquantisedName } from './model-names';
 import { comparePositions, type Position, positions } from './naming';
 import { isObject } from './objects';
@@ -48,7 +48,7 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   const aligneds = resolveAll('aligned', wanted, inAligned, inBase);
   const where = positions(wanted.map(({ name }) => name));
   refuseStoredLayout(adapter, wanted, aligned, aligneds);
-  const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i]!, aligneds[i]!, module));
+  const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i], aligneds[i], module));
   const orientationOf = squareOrientations(pairs, aligned, adapter.fanInFanOut);
   const modules = adapter.modules.map((module, i): PlannedModule => {
     const { weights, notice } = pairs[i]!;
@@ -66,6 +66,7 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
     ...modelNotices(adapter, base, aligned),
     ...projectedNotices(modules),
     ...vocabularyNotices(pairs),
+    ...missingNotices(wanted, bases, aligneds),
     ...fusedNotices(modules),
     ...[base, aligned].flatMap(leftOverNotices),
     ...misnamedNotices(adapter, modules),
@@ -97,12 +98,13 @@ export function sameModel(path: string): SafeLoraError {
   );
 }
 
+/** @returns undefined where the model may well be without such a weight */
 function resolveAll(
   role: Role,
   wanted: readonly WantedModule[],
   resolver: WeightResolver,
   other: WeightResolver,
-): TensorInfo[] {
+): (TensorInfo | undefined)[] {
   const { checkpoint } = resolver;
   const found = wanted.map((module) => resolver.weightOf(module));
   const packing = new Packing(checkpoint, (name) => resolver.find(name));
@@ -116,15 +118,16 @@ function resolveAll(
       packed[0]!.by,
     );
   }
+  const tensors = found.filter((tensor) => tensor !== undefined);
   const missing = wanted.filter((_, i) => found[i] === undefined);
-  if (missing.length > 0) throw missingWeights(role, resolver, other, missing, wanted.length);
-  const tensors = found as TensorInfo[];
+  if (tensors.length === 0 || !missing.every((module) => mayLack(module, resolver)))
+    throw missingWeights(role, resolver, other, missing, wanted.length);
   const fault = ungathered(tensors, `the ${tensors.length} weights that the adapter changes`);
   if (fault) throw new SafeLoraError('model-shape', `${checkpoint.path}: ${fault.what}; ${fault.next}.`);
-  tensors.forEach((tensor, i) => {
-    if (tensor.shape.length !== 2) throw notTwoDimensional(tensor, wanted[i]!);
+  found.forEach((tensor, i) => {
+    if (tensor && tensor.shape.length !== 2) throw notTwoDimensional(tensor, wanted[i]!);
   });
-  return tensors;
+  return found;
 }
 
 /** A stack of experts does not begin with a module's outputs, as a convolution does. */
@@ -144,11 +147,11 @@ function refuseStoredLayout(
   { path, targetParameters }: Adapter,
   wanted: readonly WantedModule[],
   aligned: Checkpoint,
-  tensors: readonly TensorInfo[],
+  tensors: readonly (TensorInfo | undefined)[],
 ): void {
   if (targetParameters.length === 0) return;
   const reversed = wanted.filter(
-    ({ shape: [out] }, i) => tensors[i]!.shape[0] === out && storedByBias(tensors[i]!, aligned) === true,
+    ({ shape: [out] }, i) => tensors[i]?.shape[0] === out && storedByBias(tensors[i], aligned) === true,
   );
   if (reversed.length === 0) return;
   throw new SafeLoraError(
@@ -169,10 +172,11 @@ interface Paired {
 
 function pairWeights(
   { name, shape: [out, width] }: WantedModule,
-  base: TensorInfo,
-  aligned: TensorInfo,
+  base: TensorInfo | undefined,
+  aligned: TensorInfo | undefined,
   { alreadyProjected }: LoraModule,
 ): Paired {
+  if (!base || !aligned) return { weights: null, notice: 'weight-missing', name, vocabulary: null };
   const [baseRows, baseColumns] = base.shape as [number, number];
   const [rows, columns] = aligned.shape as [number, number];
   const isVocabulary = isVocabularyWeight(base.name) && isVocabularyWeight(aligned.name);
@@ -272,6 +276,23 @@ function vocabularyNotices(pairs: readonly Paired[]): Notice[] {
         : `Not measured: base and aligned differ in their vocabulary's size at ${name} (${base} and ${aligned} rows).`;
     return [{ code: 'vocabulary-differs', message, modules: [name] }];
   });
+}
+
+function missingNotices(
+  wanted: readonly WantedModule[],
+  bases: readonly (TensorInfo | undefined)[],
+  aligneds: readonly (TensorInfo | undefined)[],
+): Notice[] {
+  const code = 'weight-missing';
+  const without = (who: string, lacks: (i: number) => boolean): Notice[] => {
+    const modules = wanted.filter((_, i) => lacks(i)).map(({ name }) => name);
+    return modules.length === 0 ? [] : [{ code, message: `Not measured: ${who} no weight for ${someNames(modules)}.`, modules }]; // prettier-ignore
+  };
+  return [
+    ...without('base and aligned have', (i) => !bases[i] && !aligneds[i]),
+    ...without('the base model has', (i) => !bases[i] && aligneds[i] !== undefined),
+    ...without('the aligned model has', (i) => bases[i] !== undefined && !aligneds[i]),
+  ];
 }
 
 function fusedNotices(modules: readonly PlannedModule[]): Notice[] {

@@ -7,8 +7,8 @@ const TRAINING_WRAPPERS = new Set([
 ]); // prettier-ignore
 /** What DataParallel and DeepSpeed call the model that they wrap; a model may have a part of that name itself. */
 const DATA_PARALLEL = 'module';
-/** What PEFT calls the layer that it wraps. */
-const ADAPTED_LAYER = 'base_layer';
+/** What PEFT calls the layer that it wraps (`base_layer`), and the module of which it trains a copy (AuxiliaryTrainingWrapper). */
+const ADAPTED_LAYERS = new Set(['base_layer', 'original_module']);
 
 /** True for a segment of a name that is a number: a layer's, or an expert's. */
 export function isIndex(segment: string): boolean {
@@ -24,7 +24,7 @@ export function endsAtDots(name: string): string[] {
 
 /** A name as the model has it by itself, whatever wrapped it or its layers when it was saved. */
 export function withoutWrappers(name: string): string {
-  return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || part === ADAPTED_LAYER);
+  return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || ADAPTED_LAYERS.has(part));
 }
 
 /** A name without what surely was not part of the model that the adapter is loaded into. */
@@ -33,7 +33,7 @@ export function withoutTrainingWrappers(name: string): string {
 }
 
 export function withoutAdaptedLayer(name: string): string {
-  return without(name, (part) => part === ADAPTED_LAYER);
+  return without(name, (part) => ADAPTED_LAYERS.has(part));
 }
 
 export function isDataParallel(name: string): boolean {
@@ -123,6 +123,7 @@ const OUTPUT_HEADS = new Set([
   'output', 'output_layer', 'ff_out', 'unembed_tokens',
 ]); // prettier-ignore
 const INPUT_EMBEDDINGS = new Set([
+  // `set_input_embeddings` of transformers' models: llama, gpt2, gpt_neox, bloom, T5; of InternLM2 in its own modeling file
   'embed_tokens', 'wte', 'embed_in', 'word_embeddings', 'tok_embeddings', 'embeddings', 'shared',
 ]); // prettier-ignore
 
@@ -139,6 +140,14 @@ export function isVocabularyWeight(tensor: string): boolean {
 
 export function isInputEmbedding(module: string): boolean {
   return isOutside(module, INPUT_EMBEDDINGS);
+}
+
+/**
+ * True for the name of a layer that predicts further tokens. Transformers loads none (`_keys_to_ignore_on_load_unexpected = [r"^mtp.*"]`
+ * in modeling_qwen3_next.py), so an adapter trained with it has none either.
+ */
+export function isPredictionLayer(name: string): boolean {
+  return name.split('.').includes('mtp');
 }
 
 function isOutside(module: string, names: ReadonlySet<string>): boolean {

@@ -10,6 +10,7 @@ import {
   isIndex,
   isInputEmbedding,
   isOutputHead,
+  isPredictionLayer,
   otherNames,
   ownerSegments,
   withoutWrappers,
@@ -62,7 +63,7 @@ export class WeightResolver {
   weightOf(module: WantedModule): TensorInfo | undefined {
     return (
       this.targetParameter(module.name) ??
-      this.find(`${module.name}.weight`) ??
+      this.find(`${module.name}.weight`, module.shape) ??
       fusedPart(module, (name) => this.find(name), this.checkpoint.config) ??
       // torch.nn.MultiheadAttention
       this.matrix(`${module.name}.in_proj_weight`) ??
@@ -73,13 +74,14 @@ export class WeightResolver {
   /**
    * A tensor by its whole name: as it is, then without wrappers, then by a known renaming, then where one name is the other's end at
    * a dot.
+   * @param shape decides between candidates
    * @throws SafeLoraError where two fit equally
    */
-  find(name: string): TensorInfo | undefined {
+  find(name: string, shape?: readonly [number, number]): TensorInfo | undefined {
     const exact = this.checkpoint.tensors.get(name);
     if (exact) return exact;
     const plain = withoutWrappers(name);
-    const same = this.unambiguous(name, this.byName.get(plain));
+    const same = this.unambiguous(name, this.byName.get(plain), shape);
     if (same) return same;
     // Most names that are nowhere are told by this at once, however many there are.
     if (!ownerSegments(plain).some((segment) => this.owners.has(segment))) return undefined;
@@ -87,11 +89,13 @@ export class WeightResolver {
       this.unambiguous(
         name,
         otherNames(plain).flatMap((other) => this.byName.get(other) ?? []),
+        shape,
       ) ??
-      this.unambiguous(name, [
-        ...(this.byEnd.get(plain) ?? []),
-        ...endsOf(plain).flatMap((end) => this.byName.get(end) ?? []),
-      ])
+      this.unambiguous(
+        name,
+        [...(this.byEnd.get(plain) ?? []), ...endsOf(plain).flatMap((end) => this.byName.get(end) ?? [])],
+        shape,
+      )
     );
   }
 
@@ -128,7 +132,17 @@ export class WeightResolver {
     );
   }
 
-  private unambiguous(wanted: string, candidates: readonly TensorInfo[] = []): TensorInfo | undefined {
+  private unambiguous(
+    wanted: string,
+    found: readonly TensorInfo[] = [],
+    shape?: readonly [number, number],
+  ): TensorInfo | undefined {
+    const tests = [
+      ({ name }: TensorInfo) => !isPredictionLayer(name),
+      (tensor: TensorInfo) => shape === undefined || fits(tensor, shape),
+    ];
+    // A test that none passes tells nothing.
+    const candidates = tests.reduce((left, test) => (left.some(test) ? left.filter(test) : left), found);
     const names = [...new Set(candidates.map(({ name }) => name))];
     if (names.length > 1) {
       const more = names.length > MOST_NAMED ? ` or ${names.length - MOST_NAMED} more` : '';
@@ -149,6 +163,12 @@ function endsOf(name: string): string[] {
   const parts = name.split('.');
   const numberAt = parts.findIndex(isIndex);
   return endsAtDots(name).slice(0, numberAt < 0 ? -1 : numberAt);
+}
+
+/** Stored as a linear layer has it or as a Conv1D. */
+function fits(tensor: TensorInfo, [out, width]: readonly [number, number]): boolean {
+  const [rows, columns, ...more] = tensor.shape;
+  return more.length === 0 && ((rows === out && columns === width) || (rows === width && columns === out));
 }
 
 function ownerOf(parameter: string): string {

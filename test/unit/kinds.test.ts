@@ -1,7 +1,7 @@
 // Kinds of adapters and models that people have, each in more forms than the one report that it came from: made here, name by name.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
 import { openCheckpoint } from '../../src/core/checkpoint';
@@ -203,6 +203,8 @@ describe('names of weights', () => {
     ['language_model.lm_head', 'lm_head'],
     ['model.unembed_tokens', 'lm_head'],
     ['output', 'output'],
+    ['lm_head', 'base_model.model.lm_head.original_module'],
+    ['score', 'score.original_module'],
     ['lm_head', 'model.transformer.ff_out'],
     ['unembed_tokens', 'lm_head'],
     [`model.${layer}`, 'model.layers.0._fpw_module.self_attn.q_proj'],
@@ -220,6 +222,21 @@ describe('names of weights', () => {
       });
     });
   }
+
+  it('that two parts of a model have are told by the shape', async () => {
+    const base = { [`thinker.model.${layer}.weight`]: [6, 4], [`talker.model.${layer}.weight`]: [3, 2] };
+    const found = (shape: [number, number]) => foundIn({ [`model.${layer}`]: shape }, { base });
+    assert.deepEqual(await found([6, 4]), { [`model.${layer}`]: `thinker.model.${layer}.weight` });
+    assert.deepEqual(await found([3, 2]), { [`model.${layer}`]: `talker.model.${layer}.weight` });
+    const same = { ...base, [`talker.model.${layer}.weight`]: [6, 4] };
+    assert.equal((await refusal(foundIn({ [`model.${layer}`]: [6, 4] }, { base: same }))).code, 'model-ambiguous');
+  });
+  it('of layers that predict further tokens are taken only where nothing else has them', async () => {
+    const ahead = { [`mtp.${layer}.weight`]: [6, 4] };
+    const both = { ...ahead, [`model.language_model.${layer}.weight`]: [6, 4] };
+    assert.deepEqual(await foundIn({ [layer]: [6, 4] }, { base: both }), { [layer]: `model.language_model.${layer}.weight` });
+    assert.deepEqual(await foundIn({ [`mtp.${layer}`]: [6, 4] }, { base: both }), { [`mtp.${layer}`]: `mtp.${layer}.weight` });
+  }); // prettier-ignore
 
   it('that only a part of the model has in common are no match', async () => {
     const error = await refusal(
@@ -245,6 +262,52 @@ describe('names of weights', () => {
       assert.deepEqual(codesOf(plan), ['vocabulary-differs'], head);
       assert.equal(plan.modules.find(({ name }) => name === head)!.weights, null);
     }
+  });
+});
+
+describe('a head or a projector that a model does not have', () => {
+  const weight = `${Q}.weight`;
+  const left = async (name: string, models: Models): Promise<string> => {
+    const plan = await planOf(adapterWith({ [Q]: [6, 4], [name]: [2, 4] }), models);
+    const [notice, ...more] = plan.notices;
+    assert.deepEqual([notice!.code, notice!.modules, more], ['weight-missing', [name], []]);
+    assert.deepEqual(
+      plan.modules.map(({ name, weights, notice }) => [name, weights !== null, notice]),
+      [[Q, true, null], [name, false, 'weight-missing']],
+    ); // prettier-ignore
+    return notice!.message;
+  };
+  it('is left out, and the notice says which model lacks it', async () => {
+    const none = { [weight]: [6, 4] };
+    for (const name of ['score', 'custom_text_proj', 'v_head.summary', 'lm_head', 'multi_modal_projector.linear_1']) {
+      assert.equal(await left(name, { base: none }), `Not measured: base and aligned have no weight for ${name}.`);
+      const has = { ...none, [`${name}.weight`]: [2, 4] };
+      assert.match(await left(name, { base: none, aligned: has }), /: the base model has no weight for/);
+      assert.match(await left(name, { base: has, aligned: none }), /: the aligned model has no weight for/);
+    }
+  });
+  it('is not where nothing else can be measured, nor within layers', async () => {
+    const models = { base: { [weight]: [6, 4] } };
+    for (const modules of [{ score: [2, 4] }, { [Q]: [6, 4], 'model.layers.0.self_attn.gate': [2, 4] }] as Record<
+      string,
+      [number, number]
+    >[])
+      assert.equal((await refusal(planOf(adapterWith(modules), models))).code, 'model-missing-target');
+  });
+  it('is not where the index places it in a shard that lacks it', async () => {
+    const shard = 'model-00001-of-00001.safetensors';
+    const model = own();
+    mkdirSync(model);
+    writeFileSync(join(model, shard), safetensors(randomTensors(1, { [weight]: [6, 4] })));
+    const map = { weight_map: { [weight]: shard, 'score.weight': shard } };
+    writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify(map));
+    const aligned = writeModel(own(), randomTensors(2, { [weight]: [6, 4], 'score.weight': [2, 4] }));
+    const adapter = await openAdapter(adapterWith({ [Q]: [6, 4], score: [2, 4] }));
+    const [one, other] = [await openCheckpoint(model), await openCheckpoint(aligned)];
+    assert.match(
+      (await refusal(Promise.resolve().then(() => makePlan(adapter, one, other)))).message,
+      /the index places it in/,
+    );
   });
 });
 
@@ -436,6 +499,29 @@ describe('why a weight is missing', () => {
       assert.match(error.message, /the index places it in model-00001-of-00001.* which does not hold it; download/);
     });
   }
+});
+
+describe('a tensor in two shards', () => {
+  const [first, second] = [1, 2].map((n) => `model-0000${n}-of-00002.safetensors`) as [string, string];
+  const modelWith = (weightMap: Record<string, string>): string => {
+    const model = own();
+    mkdirSync(model);
+    writeFileSync(join(model, first), safetensors(randomTensors(1, { [`${Q}.weight`]: [6, 4], one: [1] })));
+    writeFileSync(join(model, second), safetensors(randomTensors(2, { [`${Q}.weight`]: [6, 4], two: [1] })));
+    writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify({ weight_map: weightMap }));
+    return model;
+  };
+  it('is the one that the index names', async () => {
+    for (const shard of [first, second]) {
+      const model = await openCheckpoint(modelWith({ one: first, two: second, [`${Q}.weight`]: shard }));
+      assert.equal(basename(model.tensors.get(`${Q}.weight`)!.path), shard);
+      assert.equal(model.tensors.size, 3);
+    }
+  });
+  it('is refused where the index names none', async () => {
+    const error = await refusal(openCheckpoint(modelWith({ one: first, two: second })));
+    assert.match(error.message, /00002-of-00002.*self_attn\.q_proj\.weight is also in .*00001-of-00002/);
+  });
 });
 
 describe('tensors of an adapter', () => {
@@ -662,6 +748,11 @@ describe('other formats and places', () => {
       { 'checkpoint-5/adapter_model.safetensors': '', 'checkpoint-10/adapter_model.safetensors': '' },
       /but 2 adapters; give one of .*checkpoint-10, .*checkpoint-5/,
     ],
+    [
+      'one of verl',
+      { 'global_step_7/actor/lora_adapter/adapter_model.safetensors': '', 'latest_checkpointed_iteration.txt': '7' },
+      /give .*global_step_7.actor.lora_adapter/,
+    ],
     ['one two levels down', { 'checkpoint-5/default/adapter_model.safetensors': '' }, /give .*checkpoint-5.default/],
   ];
   for (const [name, files, cause] of adapters)
@@ -688,6 +779,26 @@ describe('other formats and places', () => {
     it(`a folder with ${name} is no model that can be read, and says so`, async () => {
       assert.match((await refusal(openCheckpoint(inFolder(files)))).message, cause);
     });
+
+  it('a file in place of a model’s folder is named', async () => {
+    const path = inFolder({ 'm-Q4.gguf': 'GGUF', 'model.safetensors': '', 'config.json': '{}', 'notes.txt': '' });
+    for (const [file, cause] of [
+      ['m-Q4.gguf', /is not a folder \(m-Q4\.gguf, a GGUF file, .*\); give the adapter or model that/],
+      ['model.safetensors', /is not a folder; give the folder that it is in, .*case-\d+\.$/],
+      ['config.json', /is not a folder; give the folder that it is in, .*case-\d+\.$/],
+      ['notes.txt', /is not a folder; give the folder that holds the model's config\.json/],
+    ] as const)
+      assert.match((await refusal(openCheckpoint(join(path, file)))).message, cause);
+  });
+  it('an adapter that is on the hub alone is to be downloaded', async () => {
+    for (const path of ['some-org/some-adapter', 'hf://some-org/some-adapter'])
+      assert.match(
+        (await refusal(openAdapter(path))).message,
+        /does not exist; check the path, or .*: hf download some-org\/some-adapter --local-dir DIR\.$/,
+      );
+    for (const path of ['test/no-adapter', '/some-org/some-adapter', './some-org/some-adapter', 'adapter'])
+      assert.match((await refusal(openAdapter(path))).message, /does not exist; check the path\.$/, path);
+  });
 
   const names: [string, RegExp][] = [
     ['lora_unet_down.lora_down.weight', /kohya/],
