@@ -40,15 +40,10 @@ export interface EngineOptions {
   beatMs?: number;
 }
 
-/** Modules that are computed, and given up, together. */
-export interface Job {
-  /** Why it was given up. */
-  cancelled?: Error;
-}
-
 interface Pending {
   task: ModuleTask;
-  job: Job;
+  /** Modules of one signal are a job: they are given up together. */
+  signal: AbortSignal;
   /** Its child died once already. */
   tried: boolean;
   resolve: (result: ModuleResult) => void;
@@ -83,8 +78,8 @@ export class Engine {
   private disposed = false;
   /** Of the children that are started from now on. */
   private largestBlock: number | undefined;
-  /** When each job last had a module taken up, in turns. */
-  private readonly served = new WeakMap<Job, number>();
+  /** When each job last had a module taken up, in turns; 0 before the first. */
+  private readonly served = new WeakMap<AbortSignal, number>();
   private turns = 0;
 
   constructor(private readonly options: EngineOptions) {
@@ -95,31 +90,35 @@ export class Engine {
   }
 
   /**
-   * @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up; the reason given to `cancel`
-   * where the job was cancelled
+   * @param signal of all modules that are given up together, which are served in turn with those of other signals
+   * @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up; the signal's reason where it
+   * was aborted
    */
-  compute(task: ModuleTask, job: Job = {}): Promise<ModuleResult> {
+  compute(task: ModuleTask, signal: AbortSignal = new AbortController().signal): Promise<ModuleResult> {
     return new Promise((resolve, reject) => {
-      const gone = job.cancelled ?? (this.disposed ? ended('was stopped', task.name) : undefined);
-      if (gone) {
-        reject(gone);
-        return;
+      signal.throwIfAborted();
+      if (this.disposed) throw ended('was stopped', task.name);
+      if (!this.served.has(signal)) {
+        this.served.set(signal, 0);
+        signal.addEventListener('abort', () => {
+          this.giveUp(signal);
+        });
       }
-      this.queue.push({ task, job, tried: false, resolve, reject });
+      this.queue.push({ task, signal, tried: false, resolve, reject });
       this.next();
     });
   }
 
-  /** Gives a job up at once. A run cannot be interrupted, so the children that compute its modules end; others take their place. */
-  cancel(job: Job, reason: Error): void {
-    job.cancelled = reason;
-    const queued = this.queue.filter((pending) => pending.job === job);
+  /** At once: a run cannot be interrupted, so the children that compute the job's modules end, and others take their place. */
+  private giveUp(signal: AbortSignal): void {
+    const reason = signal.reason as Error;
+    const queued = this.queue.filter((pending) => pending.signal === signal);
     for (const pending of queued) {
       this.queue.splice(this.queue.indexOf(pending), 1);
       pending.reject(reason);
     }
     for (const child of this.children) {
-      if (child.job !== job) continue;
+      if (child.signal !== signal) continue;
       this.children.delete(child);
       child.kill(reason);
     }
@@ -168,19 +167,19 @@ export class Engine {
 
   /** The next module of the job that waits the longest: a short job does not wait for a long one's end. */
   private takeFairly(): Pending {
-    const jobs = [...new Set(this.queue.map((pending) => pending.job))];
-    const served = (job: Job): number => this.served.get(job) ?? 0;
+    const jobs = [...new Set(this.queue.map(({ signal }) => signal))];
+    const served = (job: AbortSignal): number => this.served.get(job)!;
     const next = jobs.reduce((longest, job) => (served(job) < served(longest) ? job : longest));
     this.served.set(next, ++this.turns);
     return this.queue.splice(
-      this.queue.findIndex((pending) => pending.job === next),
+      this.queue.findIndex(({ signal }) => signal === next),
       1,
     )[0]!;
   }
 
   /** A child may die of what had nothing to do with its module, memory that another process took, say. */
   private retry(pending: Pending): boolean {
-    if (pending.tried || pending.job.cancelled || this.disposed) return false;
+    if (pending.tried || pending.signal.aborted || this.disposed) return false;
     // A driver may not survive that its memory runs out.
     this.largestBlock = (this.largestBlock ?? LARGEST_BLOCK) / 4;
     this.queue.unshift({ ...pending, tried: true });
@@ -291,8 +290,8 @@ class Child {
     return this.process.pid;
   }
 
-  get job(): Job | undefined {
-    return this.current?.job;
+  get signal(): AbortSignal | undefined {
+    return this.current?.signal;
   }
 
   run(pending: Pending): void {

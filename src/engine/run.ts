@@ -4,7 +4,7 @@ import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualMode
 import { type TensorInfo } from '../core/safetensors';
 import { type Fetched, Fetching } from './fetching';
 import { mostColumns } from './memory';
-import { type Engine, type Job } from './pool';
+import { type Engine } from './pool';
 import { valueOf } from './protocol';
 
 export interface Progress extends Fetched {
@@ -61,26 +61,17 @@ export async function measurePlans(
   { onProgress, onFetched, signal, known, keep = () => true }: MeasureOptions = {},
 ): Promise<Outcome[]> {
   const started = performance.now();
-  const job: Job = {};
-  const travel = new AbortController();
-  const cancel = (reason: Error): void => {
-    engine.cancel(job, reason);
-    travel.abort(reason);
-  };
-  const giveUp = (): void => {
-    cancel(signal!.reason as Error);
-  };
-  signal?.throwIfAborted();
+  const failed = new AbortController();
+  const ended = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  ended.throwIfAborted();
   const groups = groupsOf(plans, engine.workingMemory, (name) => known?.has(name) ?? false);
   const needed = new Set(groups.flatMap(weightsOf).map(({ path }) => path));
   const fetching = await Fetching.of(
     plans,
     ({ path }) => needed.has(path),
-    travel.signal,
+    ended,
     (fetched) => onFetched?.(fetched),
   );
-  signal?.addEventListener('abort', giveUp, { once: true });
-  if (signal?.aborted) giveUp();
   const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
   const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
   const findings = plans.map(() => new Map<string, MeasuredModule>());
@@ -95,7 +86,7 @@ export async function measurePlans(
     const { name, shape, weights } = parts[0]!.module;
     const updates = parts.map(({ module: { a, b, scale } }) => ({ a, b, subtracted: scale < 0 }));
     await fetching.bring(...weightsOf(parts));
-    const result = await engine.compute({ name, shape, ...weights!, updates }, job);
+    const result = await engine.compute({ name, shape, ...weights!, updates }, ended);
     bytesRead += result.bytesRead;
     bytesDone += weightBytes(parts);
     parts.forEach(({ plan, module }, i) => {
@@ -126,18 +117,17 @@ export async function measurePlans(
     try {
       await compute(parts);
     } catch (error) {
-      if (job.cancelled) throw error;
+      if (ended.aborted) throw error;
       for (const { plan } of parts) fail(plan, error);
     }
     // Nothing is left to be done for anybody.
-    if (failures.size === plans.length) cancel([...failures.values()].at(-1) as Error);
+    if (failures.size === plans.length) failed.abort([...failures.values()].at(-1));
   };
   try {
     await Promise.all(groups.map(walk));
   } catch (error) {
     if (failures.size < plans.length) throw error;
   } finally {
-    signal?.removeEventListener('abort', giveUp);
     await fetching.release();
   }
   const seconds = (performance.now() - started) / 1000 / plans.length;

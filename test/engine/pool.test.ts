@@ -6,7 +6,7 @@ import { openAdapter } from '../../src/core/adapter';
 import { openCheckpoint } from '../../src/core/checkpoint';
 import { makePlan, type Plan, type PlannedModule } from '../../src/core/plan';
 import { columnsMemory } from '../../src/engine/memory';
-import { Engine, type Job } from '../../src/engine/pool';
+import { Engine } from '../../src/engine/pool';
 import { type ModuleTask, valueOf } from '../../src/engine/protocol';
 import { measurePlans, type Progress } from '../../src/engine/run';
 import { childPath, sample } from '../fixtures/make';
@@ -55,9 +55,9 @@ describe('the pool of children', () => {
   it('does not let a short job wait for the end of a long one', async () => {
     const engine = engineOf(1);
     const all = await sampleTasks();
-    const [long, short]: Job[] = [{}, {}];
+    const [long, short] = [new AbortController(), new AbortController()].map(({ signal }) => signal);
     const order: string[] = [];
-    const run = (task: ModuleTask, job: Job, name: string): Promise<void> =>
+    const run = (task: ModuleTask, job: AbortSignal, name: string): Promise<void> =>
       engine.compute(task, job).then(() => void order.push(name));
     const running = all.map((task) => run(task, long!, 'long'));
     running.push(run(all[0]!, short!, 'short'));
@@ -68,12 +68,12 @@ describe('the pool of children', () => {
   it('rejects what is cancelled with the reason, at once, and goes on with others', async () => {
     const engine = engineOf(2);
     const all = await sampleTasks();
-    const [given, kept]: Job[] = [{}, {}];
+    const [given, kept] = [new AbortController(), new AbortController()];
     const reason = new Error('given up');
-    const pending = all.map((task) => engine.compute(task, given).then(() => null, (error: unknown) => error)); // prettier-ignore
-    const other = engine.compute(all[0]!, kept);
+    const pending = all.map((task) => engine.compute(task, given.signal).then(() => null, (error: unknown) => error)); // prettier-ignore
+    const other = engine.compute(all[0]!, kept.signal);
     const started = performance.now();
-    engine.cancel(given!, reason);
+    given.abort(reason);
     const results = await Promise.all(pending);
     assert.ok(performance.now() - started < 200);
     assert.ok(results.every((result) => result === null || result === reason));

@@ -47,7 +47,6 @@ const engine = {
     earlier = result.catch(() => undefined);
     return result;
   },
-  cancel: (job: { cancelled?: Error }, reason: Error) => (job.cancelled = reason),
   workingMemory: MEMORY / 2,
 } as unknown as Engine;
 const standing = { report: null, projected: [], selection: null };
