@@ -6,32 +6,42 @@ import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder 
 import { type Network } from '../network/requests';
 import { type CudaArguments } from './arguments';
 import { openLine } from './network';
-import { notice, print, StatusLine } from './terminal';
+import { StatusLine, type Terminal } from './terminal';
 
 export interface CudaInstall extends CudaArguments {
   storage: string;
   onnxruntime: string;
   signal: AbortSignal;
+  terminal: Terminal;
 }
 
 /** @throws SafeLoraError, or the signal's reason */
-export async function installCuda({ archive, removes, storage, onnxruntime, signal }: CudaInstall): Promise<void> {
+export async function installCuda({
+  archive,
+  removes,
+  storage,
+  onnxruntime,
+  signal,
+  terminal,
+}: CudaInstall): Promise<void> {
   const target = { storage, version: onnxruntime };
   if (removes) {
     const folder = cudaFolder(storage);
-    print([(await remove(storage)) ? `removed  ${folder}` : `nothing to remove in ${folder}`]);
+    terminal.print([(await remove(storage)) ? `removed  ${folder}` : `nothing to remove in ${folder}`]);
     return;
   }
   const folder = archive === undefined ? await fromFeed() : await installFromArchive(target, archive, signal);
-  print([`installed  ${folder}`, ...stateLines(storage, await cudaState(storage, onnxruntime))]);
+  terminal.print([`installed  ${folder}`, ...stateLines(storage, await cudaState(storage, onnxruntime))]);
 
   async function fromFeed(): Promise<string> {
     const { fetch, close } = openLine();
-    const network: Network = { fetch, signal, onWait: notice };
-    const line = new StatusLine();
+    const network: Network = { fetch, signal, onWait: terminal.notice };
+    const line = new StatusLine(terminal);
     try {
       const offer = await findOffer(target, network, feedIndex(process.env));
-      print([`${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`]);
+      terminal.print([
+        `${bytesText(offer.size)} from ${new URL(offer.url).host} into ${providerFolder(storage, onnxruntime)}`,
+      ]);
       return await installFromFeed(target, network, offer, (done, total) => {
         line.show(`${bytesText(done)} of ${bytesText(total)}, ${Math.floor((100 * done) / total)} %`);
       });

@@ -6,7 +6,7 @@ import { fileError, SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
 import { replaceFile } from '../core/replace';
 import { reportText } from '../core/report';
-import { printExactly } from './terminal';
+import { type Terminal } from './terminal';
 
 /** @throws SafeLoraError where the file could not be written, or holds something else than a report of this tool */
 export async function checkJsonTarget(path: string | undefined): Promise<void> {
@@ -26,10 +26,10 @@ export async function checkJsonTarget(path: string | undefined): Promise<void> {
   }
 }
 
-export async function writeJson(path: string | undefined, value: object): Promise<void> {
+export async function writeJson(path: string | undefined, value: object, terminal: Terminal): Promise<void> {
   if (path === undefined) return;
   if (path === '-') {
-    printExactly(reportText(value));
+    terminal.printExactly(reportText(value));
     return;
   }
   await replaceFile(path, (temporary) => writeFile(temporary, reportText(value)));

@@ -4,19 +4,19 @@ import { type ListedPair, PairRegistry } from '../hub/pairs';
 import { type PairsArguments } from './arguments';
 import { writeJson } from './json';
 import { storageFolder } from './storage';
-import { print } from './terminal';
+import { type Terminal } from './terminal';
 
 /** @throws SafeLoraError */
-export async function pairs({ remove, json }: PairsArguments): Promise<void> {
+export async function pairs({ remove, json }: PairsArguments, terminal: Terminal): Promise<void> {
   const registry = new PairRegistry(storageFolder());
   if (remove !== undefined) {
     const bytes = await registry.remove(remove);
-    print([`removed  ${remove}, ${bytesText(bytes)} of cached weights`]);
+    terminal.print([`removed  ${remove}, ${bytesText(bytes)} of cached weights`]);
     return;
   }
   const found = await registry.list();
-  if (json !== '-') print(pairLines(found));
-  await writeJson(json, { schema: 'safe-lora/pairs@1', pairs: found });
+  if (json !== '-') terminal.print(pairLines(found));
+  await writeJson(json, { schema: 'safe-lora/pairs@1', pairs: found }, terminal);
 }
 
 function pairLines(found: readonly ListedPair[]): string[] {

@@ -5,9 +5,14 @@ import { type Progress } from '../engine/run';
 import { StatusLine } from './terminal';
 
 export class ProgressLine extends StatusLine {
-  private readonly started = performance.now();
+  private started = performance.now();
   private modules = '';
   private left = '';
+
+  /** What is left is reckoned from now on. */
+  begin(): void {
+    this.started = performance.now();
+  }
 
   update({ modulesDone, modulesTotal, bytesDone, bytesTotal, ...fetched }: Progress): void {
     const left = ((performance.now() - this.started) / 1000) * (bytesTotal / bytesDone - 1);

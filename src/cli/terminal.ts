@@ -1,6 +1,6 @@
 // The only way to the terminal: everything that a person reads there is made visible here, whatever file it came from.
 import { createColors } from 'picocolors';
-import { isatty } from 'node:tty';
+import { type Writable } from 'node:stream';
 import { visible } from '../core/text';
 
 type Style = 'bold' | 'cyan' | 'dim' | 'magenta' | 'underline' | 'yellow';
@@ -13,73 +13,93 @@ export interface Styled {
 
 export type Line = string | readonly (string | Styled)[];
 
-const { NO_COLOR, FORCE_COLOR } = process.env;
-const colors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : isatty(1)));
-
-/** Lines for people on standard output. */
-export function print(lines: readonly Line[]): void {
-  process.stdout.write(lines.map((line) => `${lineText(line)}\n`).join(''));
-}
-
-/** For programs, as it is: JSON escapes control characters itself. */
-export function printExactly(text: string): void {
-  process.stdout.write(text);
-}
-
-/** A line for people on standard error. */
-export function tell(line: string): void {
-  process.stderr.write(`${visible(line)}\n`);
-}
-
 /** To the line's start, which is then empty. */
 const CLEAR = '\r\x1b[K';
 
-/** A line on standard error that stays, in place of one that is written over and over. */
-export function notice(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(CLEAR);
-  complain(text);
+export type Output = Writable & { isTTY?: boolean };
+
+export class Terminal {
+  private readonly colors: ReturnType<typeof createColors>;
+
+  constructor(
+    private readonly out: Output,
+    private readonly err: Output,
+    { NO_COLOR, FORCE_COLOR }: NodeJS.ProcessEnv,
+  ) {
+    this.colors = createColors(!NO_COLOR && (FORCE_COLOR ? FORCE_COLOR !== '0' : out.isTTY === true));
+  }
+
+  /** Lines for people on standard output. */
+  print(lines: readonly Line[]): void {
+    this.out.write(lines.map((line) => `${this.lineText(line)}\n`).join(''));
+  }
+
+  /** For programs, as it is: JSON escapes control characters itself. */
+  printExactly(text: string): void {
+    this.out.write(text);
+  }
+
+  /** A line for people on standard error. */
+  tell(line: string): void {
+    this.err.write(`${visible(line)}\n`);
+  }
+
+  /** A line on standard error that stays, in place of one that is written over and over. */
+  readonly notice = (text: string): void => {
+    if (this.err.isTTY) this.err.write(CLEAR);
+    this.complain(text);
+  };
+
+  /** A failure on standard error, a line of its own that begins with the tool's name. */
+  complain(message: string): void {
+    this.tell(`safe-lora: ${message}`);
+  }
+
+  /** A failure that nobody foresaw, with the places in the code. */
+  complainUnexpected(error: unknown): void {
+    const [first, ...rest] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split('\n');
+    this.complain(`unexpected: ${first!}`);
+    // Indented, so that no line of a message passes for one of the tool's.
+    for (const line of rest) this.tell(`    ${line.trim()}`);
+  }
+
+  /** In place of what is written over and over, where a person is watching. */
+  writeOver(text: string): boolean {
+    if (this.err.isTTY) this.err.write(CLEAR + visible(text));
+    return this.err.isTTY === true;
+  }
+
+  private lineText(line: Line): string {
+    if (typeof line === 'string') return visible(line);
+    return line
+      .map((part) => (typeof part === 'string' ? visible(part) : this.colors[part.style](visible(part.text))))
+      .join('')
+      .trimEnd();
+  }
 }
 
-/** A failure on standard error, a line of its own that begins with the tool's name. */
-export function complain(message: string): void {
-  tell(`safe-lora: ${message}`);
-}
-
-/** A failure that nobody foresaw, with the places in the code. */
-export function complainUnexpected(error: unknown): void {
-  const [first, ...rest] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split('\n');
-  complain(`unexpected: ${first!}`);
-  // Indented, so that no line of a message passes for one of the tool's.
-  for (const line of rest) tell(`    ${line.trim()}`);
-}
-
-/** A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure. */
-export function allowClosedOutput(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+/** This process's own. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr, env } = process;
+  // A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
+  return new Terminal(stdout, stderr, env);
 }
 
 /** A line on standard error that is written over and over, where a person is watching. */
 export class StatusLine {
   private shown = false;
 
+  constructor(private readonly terminal: Terminal) {}
+
   show(text: string): void {
-    if (!process.stderr.isTTY) return;
-    process.stderr.write(CLEAR + visible(text));
-    this.shown = true;
+    this.shown = this.terminal.writeOver(text);
   }
 
   clear(): void {
-    if (this.shown) process.stderr.write(CLEAR);
+    if (this.shown) this.terminal.writeOver('');
     this.shown = false;
   }
-}
-
-function lineText(line: Line): string {
-  if (typeof line === 'string') return visible(line);
-  return line
-    .map((part) => (typeof part === 'string' ? visible(part) : colors[part.style](visible(part.text))))
-    .join('')
-    .trimEnd();
 }

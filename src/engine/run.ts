@@ -41,14 +41,10 @@ interface Part {
   module: PlannedModule;
 }
 
-/**
- * Measures every module of a plan. The first failure ends the walk.
- * @returns the modules in the plan's order
- */
-export async function measurePlan(plan: Plan, engine: Engine, options: MeasureOptions = {}): Promise<Measured> {
-  const [outcome] = await measurePlans([plan], engine, options);
-  if ('failure' in outcome!) throw outcome.failure;
-  return outcome!.measured;
+/** @throws what kept the plan from being measured */
+export function measuredOf(outcome: Outcome): Measured {
+  if ('failure' in outcome) throw outcome.failure;
+  return outcome.measured;
 }
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { type ChosenDevice, Devices } from '../engine/devices';
 import { Engine } from '../engine/pool';
-import { type Provider } from '../engine/providers';
+import { type Device, type Provider } from '../engine/providers';
 import { SECTION } from './contributions';
 import { Disposable } from './dispose';
 import { setting } from './settings';
@@ -57,6 +57,11 @@ export class EngineService extends Disposable {
         this.stop();
       }, LINGER_MS);
     });
+  }
+
+  /** @throws SafeLoraError where a device that was asked for by name cannot run; the signal's reason */
+  choose(device: Device, signal?: AbortSignal): Promise<ChosenDevice> {
+    return this.devices.choose(device, signal);
   }
 
   /** The engine on a device that can run. */

@@ -32,6 +32,8 @@ import { Decorations } from './views/decorations';
 import { StatusBar } from './views/status-bar';
 import { createLog } from './surface';
 
+declare const SAFE_LORA_VERSION: string;
+
 export function activate(context: vscode.ExtensionContext): void {
   const log = createLog('Safe LoRA');
   announceWaits((text) => {
@@ -43,7 +45,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const storage = context.storageUri ?? context.globalStorageUri;
   const originals = new OriginalsPlace(storage);
   const inspections = new InspectionStore(storage);
-  const services = { engine, hub, models, originals, inspections, log };
+  const work = { version: SAFE_LORA_VERSION, models: hub, engine };
+  const services = { work, engine, hub, models, originals, inspections, log };
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);

@@ -9,6 +9,7 @@ import { Hub } from '../hub/checkpoint';
 import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
 import { parseReference } from '../hub/reference';
+import { type Agree } from '../work/services';
 import { commands } from './contributions';
 import { Disposable } from './dispose';
 import { Cancelled, reporting } from './errors';
@@ -16,9 +17,6 @@ import { editorFetch } from './network';
 import { type Log, showInformation, showInputBox } from './surface';
 
 const SECRET = 'safeLora.hubToken';
-
-/** Decides whether the weights that a plan lacks may travel. @throws Cancelled, or a SafeLoraError that says why not */
-export type Agree = (plan: Plan, signal: AbortSignal) => Promise<void>;
 
 export class HubService extends Disposable {
   private opened: Hub | undefined;
@@ -81,8 +79,17 @@ export class HubService extends Disposable {
     });
   }
 
-  /** Says what has to travel for a plan, and asks once for each tensor. */
-  readonly agree: Agree = async (plan, signal) => {
+  /** Says what has to travel for each plan, and asks once for each tensor. @throws Cancelled where the answer is no */
+  readonly agree: Agree = async (plans, signal) => {
+    for (const plan of plans) await this.agreeTo(plan, signal);
+  };
+
+  /** For work during which nobody is asked. @throws SafeLoraError where weights would have to travel */
+  readonly refuse: Agree = async (plans) => {
+    for (const plan of plans) if ((await this.lacking(plan)).lines.length > 0) throw notFetched(plan);
+  };
+
+  private async agreeTo(plan: Plan, signal: AbortSignal | undefined): Promise<void> {
     const { lines, paths } = await this.lacking(plan);
     if (lines.length === 0) return;
     const fetch = vscode.l10n.t('Fetch');
@@ -91,13 +98,7 @@ export class HubService extends Disposable {
     const answer = await orAborted(showInformation(message, { modal: true, lines: [...lines, kept] }, fetch), signal);
     if (answer !== fetch) throw new Cancelled();
     for (const path of paths) this.agreed.add(path);
-  };
-
-  /** For work during which nobody is asked. */
-  readonly refuse: Agree = async (plan) => {
-    const { lines } = await this.lacking(plan);
-    if (lines.length > 0) throw notFetched(plan);
-  };
+  }
 
   private async lacking(plan: Plan): Promise<{ lines: string[]; paths: string[] }> {
     const lines: string[] = [];

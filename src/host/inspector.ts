@@ -3,10 +3,8 @@ import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
-import { type DueRun } from './editor/measurement';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled } from './errors';
-import { InspectionBatch } from './inspections/batch';
+import { InspectAll } from './inspect-all';
 import { type Standings } from './inspections/standings';
 import { type Progress, showInformation, showWarning, withProgress } from './surface';
 
@@ -66,47 +64,18 @@ export class Inspector {
       return;
     }
     const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
-    const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectionBatch> => {
-      const batch = new InspectionBatch(this.services, due.length, progress, token);
-      // The engine stays for all of them.
-      const held = this.services.engine.hold();
+    const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectAll> => {
+      const withDocument = this.withDocument.bind(this);
+      const all = new InspectAll(this.services, this.editor, this.actions, withDocument, progress, token);
       try {
-        for (const folder of due) {
-          await batch.take(folder, () => this.planQuietly(folder, batch, token));
-          if (token.isCancellationRequested) break;
-        }
-        await batch.measure();
+        await all.run(due);
       } finally {
-        held.dispose();
-        batch.dispose();
+        all.dispose();
       }
-      return batch;
+      return all;
     };
     const { done, failed } = await withProgress(title, work, true);
     await this.tell(done, failed);
-  }
-
-  /** @returns null where there is nothing left to measure: it was done before, or in the adapter's own tab */
-  private async planQuietly(
-    folder: vscode.Uri,
-    batch: InspectionBatch,
-    token: vscode.CancellationToken,
-  ): Promise<DueRun | null> {
-    return this.withDocument(folder, async (document) => {
-      const { measurement, adapter } = document;
-      const isKnown = measurement.models.base && measurement.models.aligned;
-      if (!isKnown && batch.dismissed.has(adapter.trainedOn)) throw await this.actions.unknownModels(document);
-      await this.actions.askForModels(document).catch(async (error: unknown) => {
-        batch.dismissed.add(adapter.trainedOn);
-        throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
-      });
-      if (!this.editor.find(document.uri)) return measurement.toMeasure(batch.signal, batch.agree);
-      const listening = token.onCancellationRequested(() => void measurement.stop());
-      await measurement.run(batch.agree);
-      listening.dispose();
-      measurement.requireDone();
-      return null;
-    });
   }
 
   private async tell(done: number, failed: number): Promise<void> {

@@ -10,7 +10,7 @@ import { makePlan } from '../../src/core/plan';
 import { selectable } from '../../src/core/report';
 import { select } from '../../src/core/selection';
 import { Engine } from '../../src/engine/pool';
-import { measurePlan } from '../../src/engine/run';
+import { measuredOf, measurePlans } from '../../src/engine/run';
 import { childPath, sample } from '../fixtures/make';
 
 interface Reference {
@@ -36,7 +36,7 @@ describe("the authors' own results on the sample", () => {
         await openCheckpoint(join(sample, 'base')),
         await openCheckpoint(join(sample, 'aligned')),
       );
-      const { modules } = await measurePlan(plan, engine);
+      const { modules } = measuredOf((await measurePlans([plan], engine))[0]!);
       assert.deepEqual(modules.map((module) => module.name).sort(), Object.keys(reference.similarity).sort());
       for (const { name: module, measurement } of modules) {
         const difference = Math.abs(measurement!.similarity! - reference.similarity[module]!);

@@ -1,4 +1,4 @@
-// The core, the network, the hub and the rooms of CUDA's install and of the models' places stand alone: neither the editor, the engine, the command line nor a browser.
+// The core, the network, the hub, the work and the rooms of CUDA's install and of the models' places stand alone: neither the editor, the command line nor a browser.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ const rooms: Record<string, RegExp> = {
   'src/network': /^(?:\.\/[a-z-]+|\.\.\/core\/[a-z-]+|node:[a-z/]+)$/i,
   'src/hub': /^(?:\.\/[a-z-]+|\.\.\/(?:core|network)\/[a-z-]+|node:[a-z/]+)$/i,
   'src/cuda': /^(?:\.\/[a-z-]+|\.\.\/(?:core|network)\/[a-z-]+|node:[a-z_/]+|yauzl|crc-32)$/i,
+  'src/work': /^(?:\.\/[a-z-]+|\.\.\/(?:core|engine)\/[a-z-]+)$/i,
   'src/models': /^(?:\.\/[a-z-]+|\.\.\/core\/[a-z-]+|node:[a-z/]+|yaml)$/i,
 };
 

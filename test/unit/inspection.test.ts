@@ -13,7 +13,7 @@ import { makePlan } from '../../src/core/plan';
 import { buildReport, reportText, selectedIn } from '../../src/core/report';
 import { findingSum, signed } from '../../src/core/text';
 import { Engine } from '../../src/engine/pool';
-import { measurePlan } from '../../src/engine/run';
+import { measuredOf, measurePlans } from '../../src/engine/run';
 import { childPath, smallCase, temporaryFolder } from '../fixtures/make';
 
 const overrides = { added: [], removed: [] };
@@ -29,9 +29,10 @@ describe('an inspection', () => {
     const { base, aligned, adapter } = smallCase(temporaryFolder());
     const plan = makePlan(await openAdapter(adapter), await openCheckpoint(base), await openCheckpoint(aligned));
     const engine = new Engine({ childPath, memory: 2 ** 28, workers: 1 });
-    const measured = await measurePlan(plan, engine).finally(() => {
+    const [outcome] = await measurePlans([plan], engine).finally(() => {
       engine.dispose();
     });
+    const measured = measuredOf(outcome!);
     const context = { version: '0', device: { requested: 'cpu', provider: 'cpu', fallbackReason: null } };
     const report = buildReport(plan, measured, { mode: 'threshold', threshold: 0.35, overrides }, context);
     const kept = parseInspection(reportText(makeInspection(report, measured.modules)))!;

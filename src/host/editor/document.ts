@@ -9,7 +9,7 @@ import { areAsStamped, ReadableFile } from '../../core/files';
 import { comparePositions, positions } from '../../core/naming';
 import { originalHashes } from '../../core/originals';
 import { REPORT_FILE } from '../../core/output';
-import { makeProjection, type Projection, readProjection } from '../../core/patch';
+import { type Projection, readProjection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
 import { type Report, selectable, travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
@@ -19,6 +19,7 @@ import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
 import { type HubService } from '../hub-service';
+import { type Services } from '../../work/services';
 import { requireTrust } from '../errors';
 import { type InspectionStore } from '../inspections/store';
 import { type ModelPairs } from '../models';
@@ -28,8 +29,6 @@ import { Measurement } from './measurement';
 import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from './protocol';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../surface';
-
-declare const SAFE_LORA_VERSION: string;
 
 /** What the adapter's file would hold if it were saved now. A new object for each edit: two are the same state only if they are one. */
 interface State {
@@ -49,6 +48,8 @@ export interface Edit {
 export type Move = 'moved' | 'saved';
 
 export interface DocumentServices {
+  /** What measures: the two after it, as the work knows them. */
+  work: Services;
   engine: EngineService;
   hub: HubService;
   models: ModelPairs;
@@ -95,7 +96,7 @@ export class AdapterDocument extends Disposable {
     const store = uri.scheme === 'file' ? services.inspections : null;
     const pair = services.models.find(opened, uri);
     this.measurement = this._register(
-      new Measurement(opened, services.engine, services.hub, pair, uri, store, services.log),
+      new Measurement(opened, services.work, services.hub, pair, uri, store, services.log),
     );
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
@@ -386,10 +387,9 @@ export class AdapterDocument extends Disposable {
   }
 
   private async projected(selection: Selection): Promise<State> {
-    const { plan, modules } = await this.measurement.projected(selection);
-    const projection = await makeProjection(plan, modules, selection, SAFE_LORA_VERSION);
+    const { projection, report } = await this.measurement.projected(selection);
     if (projection.tensors.size === 0) return { projection: null, report: null };
-    return { projection, report: travellingReport(this.measurement.report(selection)) };
+    return { projection, report: travellingReport(report) };
   }
 
   private refuseReadOnly(): void {

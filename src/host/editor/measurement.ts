@@ -16,26 +16,19 @@ import {
   selectable,
 } from '../../core/report';
 import { select, type Selection } from '../../core/selection';
-import { type ChosenDevice } from '../../engine/devices';
 import { type Fetched } from '../../engine/fetching';
-import { measurePlan, type Progress } from '../../engine/run';
+import { measuredOf, type Progress } from '../../engine/run';
+import { type Due, measureTogether, planFor, prepare } from '../../work/measure';
+import { project, type Projected } from '../../work/project';
+import { type Agree, type Services } from '../../work/services';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
-import { type EngineService } from '../engine-service';
 import { Cancelled, errorView } from '../errors';
-import { type Agree, type HubService } from '../hub-service';
+import { type HubService } from '../hub-service';
 import { type InspectionStore } from '../inspections/store';
 import { selectionSetting, setting } from '../settings';
 import { type ModelView, type RunState, type RunView } from './protocol';
 import { type Log } from '../surface';
-
-declare const SAFE_LORA_VERSION: string;
-
-/** What is to be measured, and where. */
-export interface DueRun {
-  plan: Plan;
-  device: ChosenDevice;
-}
 
 export class Measurement extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
@@ -68,7 +61,7 @@ export class Measurement extends Disposable {
 
   constructor(
     private adapter: Adapter,
-    private readonly engine: EngineService,
+    private readonly services: Services,
     private readonly hub: HubService,
     private pair: Partial<ModelPair>,
     private readonly scope: vscode.Uri,
@@ -174,12 +167,12 @@ export class Measurement extends Disposable {
   }
 
   /**
-   * All modules, with the projections that a selection takes; those that were not kept are computed now.
+   * What a selection makes of the adapter; projections that were not kept are computed now.
    * @throws SafeLoraError where the models are no longer those that were measured
    */
-  async projected(selection: Selection): Promise<{ plan: Plan; modules: MeasuredModule[] }> {
+  async projected(selection: Selection): Promise<Projected> {
     for (;;) {
-      const { plan, modules } = this.complete;
+      const { modules } = this.complete;
       if (!(await this.modelsHold())) {
         this.clear();
         throw new SafeLoraError(
@@ -192,7 +185,7 @@ export class Measurement extends Disposable {
       }
       const names = select(selectable(modules), selection);
       const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
-      if (missing.length === 0) return { plan, modules };
+      if (missing.length === 0) return project(this.plan!, this.all(modules), selection, this.context);
       await this.measureAgain(missing.map(({ name }) => name));
     }
   }
@@ -216,7 +209,7 @@ export class Measurement extends Disposable {
    * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
    * @throws SafeLoraError where a model or the adapter cannot be read
    */
-  async toMeasure(signal: AbortSignal, agree: Agree): Promise<DueRun | null> {
+  async toMeasure(signal: AbortSignal, agree: Agree): Promise<Due | null> {
     await this.recalling;
     return this.state === 'done' ? null : this.prepare(signal, agree);
   }
@@ -229,8 +222,7 @@ export class Measurement extends Disposable {
 
   report(selection: Selection): Report {
     const { plan, modules } = this.complete;
-    const measured: Measured = { modules, bytesRead: this.bytesRead, seconds: this.seconds };
-    return buildReport(plan, measured, selection, { version: SAFE_LORA_VERSION, device: this.device! });
+    return buildReport(plan, this.all(modules), selection, this.context);
   }
 
   /** @param selection for the totals and notices, which a threshold hardly changes */
@@ -323,7 +315,7 @@ export class Measurement extends Disposable {
       abort.signal.throwIfAborted();
       const due = await this.prepare(abort.signal, agree);
       if (!due) return;
-      await measurePlan(due.plan, await this.engine.on(due.device), {
+      const [outcome] = await measureTogether([due.plan], due.device, this.services, {
         signal: abort.signal,
         known: this.results,
         onFetched: (fetched) => {
@@ -338,10 +330,10 @@ export class Measurement extends Disposable {
           this.changed.fire();
         },
       });
+      measuredOf(outcome!);
       await refuseOutdated(this.adapter);
       this.settle(started);
       this.enter('done');
-      await this.hub.remember(due.plan);
       await this.keep();
     } catch (error) {
       this.failure = error;
@@ -353,10 +345,10 @@ export class Measurement extends Disposable {
   }
 
   /** Plans a run; null where the numbers of an earlier one hold, which are taken up. */
-  private async prepare(signal: AbortSignal, agree: Agree): Promise<DueRun | null> {
+  private async prepare(signal: AbortSignal, agree: Agree): Promise<Due | null> {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
-    const plan = makePlan(this.adapter, await this.hub.open(base!, signal), await this.hub.open(aligned!, signal));
+    const plan = await planFor(this.adapter, { base: base!, aligned: aligned! }, this.services, signal);
     const before = this.plan;
     if (before && (before.base.realPath !== plan.base.realPath || before.aligned.realPath !== plan.aligned.realPath)) {
       // A branch on the hub has moved: numbers of two commits are no one run.
@@ -369,8 +361,7 @@ export class Measurement extends Disposable {
       this.takeUp(kept);
       return null;
     }
-    await agree(plan, signal);
-    const device = await this.engine.devices.choose(setting('device', this.scope), signal);
+    const device = await prepare([plan], setting('device', this.scope), this.services, { agree, signal });
     if (this.device && this.device.provider !== device.provider && this.results.size > 0) {
       // Numbers of two devices are no one run.
       this.results.clear();
@@ -402,6 +393,14 @@ export class Measurement extends Disposable {
     this.state = 'idle';
     this.replaced.fire();
     this.changed.fire();
+  }
+
+  private get context(): { version: string; device: Report['device'] } {
+    return { version: this.services.version, device: this.device! };
+  }
+
+  private all(modules: MeasuredModule[]): Measured {
+    return { modules, bytesRead: this.bytesRead, seconds: this.seconds };
   }
 
   private measuredModules(plan: Plan): MeasuredModule[] {

@@ -22,7 +22,7 @@ import { type Selection } from '../../../src/core/selection';
 import { ModuleEngine } from '../../../src/engine/module';
 import { type Engine } from '../../../src/engine/pool';
 import { type ModuleTask } from '../../../src/engine/protocol';
-import { measurePlan } from '../../../src/engine/run';
+import { measuredOf, measurePlans } from '../../../src/engine/run';
 import { compactReport } from '../../../src/host/compact-report';
 import { reportCsv, reportMarkdown } from '../../../src/host/editor/exports';
 import { numberRows } from '../../../src/host/editor/numbers';
@@ -119,7 +119,7 @@ export async function measured(
 ): Promise<{ projection: Projection; report: string } | null> {
   return c.attempt(async () => {
     const plan = makePlan(adapter, base, aligned);
-    const results = await measurePlan(plan, engine);
+    const results = measuredOf((await measurePlans([plan], engine))[0]!);
     try {
       if (truth) for (const module of results.modules) checkModule(module, truth);
     } catch (error) {

@@ -1,0 +1,228 @@
+// safe-lora, from its words to its exit status: the same work as the editor's, from a command line.
+import { basename, join } from 'node:path';
+import { type Adapter } from '../core/adapter';
+import { announceWaits } from '../core/claims';
+import { SafeLoraError } from '../core/errors';
+import { removeUnfinished } from '../core/output';
+import { type Report } from '../core/report';
+import { type Devices } from '../engine/devices';
+import { examine } from '../engine/doctor';
+import { type Batch } from '../work/batch';
+import { inspect, type InspectPorts } from '../work/inspect';
+import { projectCopies } from '../work/project';
+import { type Ports } from '../work/services';
+import { type Arguments, HELP, type InspectArguments, MissingModel, parseArguments, type ProjectArguments, UsageError } from './arguments'; // prettier-ignore
+import { installCuda } from './cuda';
+import { doctorLines } from './doctor';
+import { checkJsonTarget, writeJson } from './json';
+import { pairs } from './pairs';
+import { ProgressLine } from './progress';
+import { withProposals } from './proposals';
+import { devicesOf, type Program, RunServices, travelLines } from './services';
+import { onEndingSignal } from './signals';
+import { storageFolder } from './storage';
+import { reportLines } from './table';
+import { type Terminal } from './terminal';
+
+/**
+ * One call of the command line, in this process.
+ * @param argv without the names of Node and of the program
+ * @returns the exit status
+ */
+export async function run(argv: readonly string[], program: Program): Promise<number> {
+  const call = new Call(program);
+  const stopListening = onEndingSignal((status) => {
+    call.interrupt(status);
+  });
+  try {
+    return await call.run(await readArguments(argv));
+  } catch (error) {
+    return statusOf(error, program.terminal);
+  } finally {
+    stopListening();
+  }
+}
+
+async function readArguments(argv: readonly string[]): Promise<Arguments> {
+  try {
+    return parseArguments(argv);
+  } catch (error) {
+    throw error instanceof MissingModel ? await withProposals(error) : error;
+  }
+}
+
+class Interrupted extends Error {
+  constructor(readonly status: number) {
+    super('interrupted');
+  }
+}
+
+class Call {
+  private readonly line: ProgressLine;
+  private readonly devices: Devices;
+  private services: RunServices | undefined;
+  /** Of work that tidies up before it ends. */
+  private tidy: AbortController | undefined;
+  private isQuiet = false;
+
+  constructor(private readonly program: Program) {
+    this.line = new ProgressLine(program.terminal);
+    this.devices = devicesOf(program, (provider) => {
+      if (!this.isQuiet) this.line.show(`trying the device ${provider}`);
+    });
+  }
+
+  async run(args: Arguments): Promise<number> {
+    this.isQuiet = 'quiet' in args && args.quiet;
+    if (!this.isQuiet) announceWaits(this.terminal.notice);
+    switch (args.command) {
+      case 'help':
+        this.terminal.printExactly(HELP);
+        return 0;
+      case 'version':
+        this.terminal.print([this.program.version]);
+        return 0;
+      case 'doctor':
+        return this.doctor(args.json);
+      case 'install-cuda':
+        return this.tidily((signal) =>
+          installCuda({
+            ...args,
+            storage: storageFolder(),
+            onnxruntime: this.program.onnxruntimeVersion,
+            signal,
+            terminal: this.terminal,
+          }),
+        );
+      case 'pairs':
+        await checkJsonTarget(args.json);
+        await pairs(args, this.terminal);
+        return 0;
+      case 'inspect':
+      case 'project':
+        return this.work(args);
+    }
+  }
+
+  /** A signal ends the work in its own order, a second one, or one during any other work, at once. */
+  interrupt(status: number): void {
+    if (this.tidy && !this.tidy.signal.aborted) {
+      this.tidy.abort(new Interrupted(status));
+      return;
+    }
+    this.services?.stop();
+    this.devices.dispose();
+    removeUnfinished();
+    process.exit(status);
+  }
+
+  private get terminal(): Terminal {
+    return this.program.terminal;
+  }
+
+  private async work(args: InspectArguments | ProjectArguments): Promise<number> {
+    await checkJsonTarget(args.json);
+    this.services = new RunServices(this.program, this.devices, { ...args, onStart: () => { this.line.begin(); } }); // prettier-ignore
+    try {
+      return await finish(await this.reports(args, this.services), args, this.terminal);
+    } finally {
+      this.line.clear();
+      await this.services.end();
+    }
+  }
+
+  private reports(args: InspectArguments | ProjectArguments, services: RunServices): Promise<Batch<Report>> {
+    const show = (report: Report, ...more: string[]): void => {
+      this.line.clear();
+      // With `--json -` standard output belongs to the report.
+      if (!args.quiet && args.json !== '-')
+        this.terminal.print([...reportLines(report, args.selectionIsDefault), ...more]);
+    };
+    const watching: Pick<InspectPorts, 'onProgress' | 'onFetched'> = {
+      onProgress: (progress) => { this.line.update(progress); },
+      onFetched: (fetched) => { this.line.fetched(fetched); },
+    }; // prettier-ignore
+    const ports: Ports = {
+      agree: async (plans) => {
+        if (!args.quiet)
+          (await travelLines(plans)).forEach((line) => {
+            this.terminal.tell(line);
+          });
+      },
+      ...(args.quiet ? {} : watching),
+    };
+    if (args.command === 'inspect') return inspect(args, services, { ...ports, onReport: show });
+    const placesOf = (adapters: readonly Adapter[]): string[] => placesIn(args, adapters);
+    return projectCopies({ ...args, placesOf }, services, {
+      ...ports,
+      onWritten: (report, path) => {
+        show(report, `written  ${path}`);
+      },
+    });
+  }
+
+  private async doctor(json: string | undefined): Promise<number> {
+    await checkJsonTarget(json);
+    const found = await examine(this.devices, {
+      tool: this.program.version,
+      onnxruntime: this.program.onnxruntimeVersion,
+      gpusProgram: join(this.program.folder, 'gpus.js'),
+    });
+    this.line.clear();
+    if (json !== '-') this.terminal.print(doctorLines(found));
+    await writeJson(json, found, this.terminal);
+    return 0;
+  }
+
+  private async tidily(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+    this.tidy = new AbortController();
+    await work(this.tidy.signal);
+    return 0;
+  }
+}
+
+/**
+ * Where the adapters' copies go: the folder itself for the only one, a folder in it for each of several.
+ * @throws UsageError where two would have one name
+ */
+function placesIn({ out, adapters: paths }: ProjectArguments, adapters: readonly Adapter[]): string[] {
+  if (paths.length === 1) return adapters.map(() => out);
+  const byPlace = new Map<string, Adapter>();
+  for (const adapter of adapters) {
+    const place = join(out, basename(adapter.name));
+    const other = byPlace.get(place);
+    if (other) throw new UsageError(`${other.path} and ${adapter.path} would both be written to ${place}`);
+    byPlace.set(place, adapter);
+  }
+  return [...byPlace.keys()];
+}
+
+/** Says what could not be done, one line each, and writes what --json asks for: of one adapter its report. */
+async function finish(
+  { values, failures }: Batch<Report>,
+  { adapters, json }: InspectArguments | ProjectArguments,
+  terminal: Terminal,
+): Promise<number> {
+  const failed = [...failures].map(([adapter, { code, message }]) => ({ adapter, code, message }));
+  for (const { message } of failed) terminal.complain(message);
+  const all = { schema: 'safe-lora/reports@1', reports: values, failures: failed };
+  await writeJson(json, adapters.length === 1 ? values[0]! : all, terminal);
+  return failed.length > 0 ? 1 : 0;
+}
+
+function statusOf(error: unknown, terminal: Terminal): number {
+  if (error instanceof Interrupted) {
+    terminal.complain('interrupted; what has been downloaded is kept, run it again to go on.');
+    return error.status;
+  }
+  if (error instanceof UsageError) {
+    terminal.complain(`${error.message} (safe-lora --help shows how)`);
+    return 2;
+  }
+  if (error instanceof SafeLoraError) {
+    terminal.complain(error.message);
+    return error.code === 'engine-failed' ? 3 : 1;
+  }
+  terminal.complainUnexpected(error);
+  return 3;
+}

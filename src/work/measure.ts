@@ -1,0 +1,82 @@
+// From adapters and two models to numbers: planned, agreed to, on a device, in passes over the weights that several share.
+import { type Adapter } from '../core/adapter';
+import { makePlan, type Plan } from '../core/plan';
+import { type ChosenDevice } from '../engine/devices';
+import { type Device } from '../engine/providers';
+import { measurePlans, type MeasureOptions, type Outcome } from '../engine/run';
+import { type Ports, type Services } from './services';
+
+/** The two models as they were given. */
+export interface Pair {
+  base: string;
+  aligned: string;
+}
+
+/** What is to be measured, and where. */
+export interface Due {
+  plan: Plan;
+  device: ChosenDevice;
+}
+
+/** @throws SafeLoraError where a model cannot be opened or does not fit the adapter; the signal's reason */
+export async function planFor(
+  adapter: Adapter,
+  { base, aligned }: Pair,
+  { models }: Pick<Services, 'models'>,
+  signal?: AbortSignal,
+): Promise<Plan> {
+  return makePlan(adapter, await models.open(base, signal), await models.open(aligned, signal));
+}
+
+/** Asks whether weights may travel, then chooses where to compute. @throws what either throws */
+export async function prepare(
+  plans: readonly Plan[],
+  device: Device,
+  { engine }: Services,
+  { agree, signal }: Ports,
+): Promise<ChosenDevice> {
+  await agree(plans, signal);
+  return engine.choose(device, signal);
+}
+
+/**
+ * Measures plans in one pass over the weights that they share.
+ * @param options `keep` says whether a module's projection is wanted
+ * @returns what became of each, in their order
+ */
+export async function measureTogether(
+  plans: readonly Plan[],
+  device: ChosenDevice,
+  { models, engine }: Services,
+  options: MeasureOptions,
+): Promise<Outcome[]> {
+  if (plans.length === 0) return [];
+  const running = await engine.on(device);
+  // Before any weight has come: what a broken run leaves in the cache can be found and removed.
+  for (const plan of pairsIn(plans)) await models.remember(plan);
+  return measurePlans(plans, running, options);
+}
+
+/** What is due, as many together as a pass takes and on one device. */
+export async function* passesOf<T extends Due>(due: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
+  let pass: T[] = [];
+  for await (const one of due) {
+    if (pass[0] && pass[0].device.provider !== one.device.provider) {
+      yield pass;
+      pass = [];
+    }
+    pass.push(one);
+    if (pass.length === most) {
+      yield pass;
+      pass = [];
+    }
+  }
+  if (pass.length > 0) yield pass;
+}
+
+/** One plan of each pair of models. */
+function pairsIn(plans: readonly Plan[]): Plan[] {
+  return [
+    ...new Map(plans.map((plan) => [JSON.stringify([plan.base.realPath, plan.aligned.realPath]), plan])).values(),
+  ];
+}

@@ -1,0 +1,96 @@
+// Projects what a selection takes: the projection with its report, and adapters written as copies.
+import { type Adapter } from '../core/adapter';
+import { companions } from '../core/companions';
+import { type Notice, SafeLoraError, someNames } from '../core/errors';
+import { checkDestination, type Destination, writeFolder } from '../core/output';
+import { makeProjection, type Projection, writeAdapterFile } from '../core/patch';
+import { type Plan } from '../core/plan';
+import { buildReport, type Measured, type Report, travellingReport } from '../core/report';
+import { mayTake, type Selection } from '../core/selection';
+import { measuredOf } from '../engine/run';
+import { type Batch } from './batch';
+import { type InspectPorts, type InspectRequest, planAll } from './inspect';
+import { measureTogether, prepare } from './measure';
+import { type Services } from './services';
+
+/** What a selection makes of an adapter. */
+export interface Projected {
+  projection: Projection;
+  report: Report;
+}
+
+/**
+ * The projection of the selected modules, and its report.
+ * @param measured every module, the selected ones with their projections
+ * @throws SafeLoraError where a projected B does not fit its dtype
+ */
+export async function project(
+  plan: Plan,
+  measured: Measured,
+  selection: Selection,
+  context: { version: string; device: Report['device']; notices?: readonly Notice[] },
+): Promise<Projected> {
+  const report = buildReport(plan, measured, selection, context);
+  const projection = await makeProjection(plan, measured.modules, selection, context.version);
+  return { projection, report };
+}
+
+export interface CopyRequest extends InspectRequest {
+  /** Where the adapters' copies go, in their order. */
+  placesOf: (adapters: readonly Adapter[]) => readonly string[];
+  /** Earlier results are replaced. */
+  force: boolean;
+  /** Adapters that were projected before are gone on from. */
+  again: boolean;
+}
+
+export interface CopyPorts extends InspectPorts {
+  /** A copy is written. */
+  onWritten?: (report: Report, path: string) => void;
+}
+
+/**
+ * Measures adapters on one pair of models and writes a projected copy of each. No source is changed.
+ * @returns the reports of the adapters that were written, and what kept the others from it
+ * @throws SafeLoraError where a model cannot be opened, or the only adapter cannot be projected
+ */
+export async function projectCopies(
+  request: CopyRequest,
+  services: Services,
+  ports: CopyPorts,
+): Promise<Batch<Report>> {
+  const plans = await planAll(request, services, ports.signal);
+  const places = request.placesOf(plans.values.map(({ adapter }) => adapter));
+  const due = await plans.each(async (plan, i): Promise<{ plan: Plan; destination: Destination }> => {
+    if (!request.again) refuseProjectedBefore(plan.adapter);
+    return { plan, destination: await checkDestination(places[i]!, plan.adapter, request.force) };
+  });
+  const going = due.values.map(({ plan }) => plan);
+  const device = await prepare(going, request.device, services, ports);
+  const { selection } = request;
+  const outcomes = await measureTogether(going, device, services, {
+    ...ports,
+    keep: ({ name, measurement }) => mayTake(selection, name, measurement?.similarity ?? null),
+  });
+  return due.each(async ({ plan, destination }, i) => {
+    const measured = measuredOf(outcomes[i]!);
+    const { adapter } = plan;
+    const { notices } = await companions(adapter);
+    const { version } = services;
+    const { projection, report } = await project(plan, measured, selection, { version, device, notices });
+    const write = (path: string): Promise<void> => writeAdapterFile(path, adapter, projection);
+    await writeFolder(destination, adapter, write, travellingReport(report));
+    ports.onWritten?.(report, destination.path);
+    return report;
+  });
+}
+
+/** @throws SafeLoraError for an adapter whose originals are gone */
+function refuseProjectedBefore({ file, modules }: Adapter): void {
+  const before = modules.filter((module) => module.alreadyProjected).map((module) => module.name);
+  if (before.length === 0) return;
+  throw new SafeLoraError(
+    'already-projected',
+    `${file.path}: ${someNames(before)} ${before.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
+  );
+}
