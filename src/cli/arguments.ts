@@ -222,7 +222,8 @@ interface CommonValues {
 }
 
 function commonArguments(values: CommonValues, positionals: readonly string[]): Omit<InspectArguments, 'command'> {
-  if (positionals.length === 0) throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
+  if (positionals.length === 0 || positionals.includes(''))
+    throw new UsageError('ADAPTER is missing: the folder of a LoRA adapter');
   const { base, aligned } = values;
   const missing = (message: string): UsageError => new MissingModel(message, positionals, { base, aligned });
   if (!base) throw missing('--base MODEL is missing: the pretrained model');
@@ -231,7 +232,7 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
   const device = devices.find((name) => name === (values.device ?? 'auto'));
   if (!device) throw new UsageError(`--device ${values.device!} is none of ${devices.join(', ')}`);
   const memory = Number(values.memory ?? DEFAULT_MEMORY_MIB);
-  if (!Number.isInteger(memory) || memory < MIN_MEMORY_MIB)
+  if (!Number.isSafeInteger(memory) || memory < MIN_MEMORY_MIB)
     throw new UsageError(`--memory ${values.memory!} is not a whole number of MiB from ${MIN_MEMORY_MIB}`);
   return {
     adapters: [...positionals],
@@ -252,7 +253,7 @@ function selectionOf({ threshold, count }: CommonValues): Selection {
   if (threshold !== undefined && count !== undefined)
     throw new UsageError('--threshold and --count exclude each other');
   if (count !== undefined) {
-    if (!/^\d+$/.test(count) || Number(count) < 1)
+    if (!/^\d+$/.test(count) || Number(count) < 1 || !Number.isSafeInteger(Number(count)))
       throw new UsageError(`--count ${count} is not a whole number from 1`);
     return { mode: 'count', count: Number(count), overrides };
   }

@@ -92,7 +92,8 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const { pairs } = paired;
   const notices = [...config.notices, ...paired.notices];
   const provenance = provenanceOf(file);
-  const originals = provenance ? await verifiedOriginals(kept, file, pairs, provenance, notices) : null;
+  const verified = provenance ? await verifiedOriginals(kept, file, pairs, provenance, notices) : null;
+  const originals = verified?.originals ?? null;
   const projected = new Set(provenance?.modules ?? []);
   const names = pairs.map(({ name }) => name);
   if (names.filter((name) => projected.has(name)).length < projected.size) throw unknownProjection(file);
@@ -101,7 +102,8 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const ranks = numbersOf(names, config.path, config.rankPattern, time);
   const modules = pairs.map(({ name, a, b }, i): LoraModule => {
     const rank = a.shape[0]!;
-    const original = projected.has(name) ? originals?.file.tensors.get(b.name) : b;
+    const isOriginal = verified ? !verified.replaced.has(name) : !projected.has(name);
+    const original = isOriginal ? b : originals?.file.tensors.get(b.name);
     const scale = loraScale(alphas[i] ?? config.alpha, rank, config.useRslora);
     return { name, a, b: original ?? b, rank, scale, alreadyProjected: original === undefined };
   });
@@ -273,10 +275,11 @@ async function verifiedOriginals(
   pairs: readonly LoraPair[],
   provenance: Provenance,
   notices: Notice[],
-): Promise<Originals | null> {
+): Promise<{ originals: Originals; replaced: ReadonlySet<string> } | null> {
   if ((await kindOf(path)) === null) return null;
   const originals = await openOriginals(path);
-  if (await belongTo(originals, file, pairs, provenance)) return originals;
+  const replaced = await belongTo(originals, file, pairs, provenance);
+  if (replaced) return { originals, replaced };
   notices.push({
     code: 'originals-foreign',
     message: `${basename(path)} keeps the weights of another adapter or of an earlier training, and is not used.`,

@@ -8,6 +8,7 @@ import { formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
 import { appendTo, isObject } from './objects';
 import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
+import { visible } from './text';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
@@ -184,9 +185,10 @@ async function openShards(model: ModelFiles): Promise<OpenedFiles> {
   const names = new Map<string, string[]>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
     if (typeof shard !== 'string') throw refuse(`gives no file for tensor ${shown(tensor)}`);
-    if (shard !== basename(shard) || shard.includes('\\') || shard === '' || shard === '.' || shard === '..') {
+    if (shard !== basename(shard) || shard.includes('\\') || ['', '.', '..'].includes(shard)) {
       throw refuse(`names a file outside its folder (${shown(shard)})`);
     }
+    if (visible(shard) !== shard) throw refuse(`names a shard with control characters (${shown(shard)})`);
     appendTo(names, shard, tensor);
   }
   const files: SafetensorsFile[] = [];

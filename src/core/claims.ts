@@ -23,6 +23,10 @@ import { parseObject } from './objects';
 const BEAT_MS = 5_000;
 /** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
 const VOID_AFTER_MS = 60_000;
+/** No two clocks differ by so much. */
+const ANY_CLOCK_MS = 86_400_000;
+/** A process that lives has renewed its claim within that time. */
+const STILL_MS = 3 * BEAT_MS;
 const POLL_MS = 100;
 
 /** Gives a claim back. */
@@ -121,10 +125,22 @@ function stored(path: string): { content: Record<string, unknown>; modified: num
 export function readClaim(path: string): Record<string, unknown> | null {
   const found = stored(path);
   if (!found || held.has(path)) return found?.content ?? null;
-  if (Math.abs(Date.now() - found.modified) > VOID_AFTER_MS) return null;
   const { pid, host } = found.content;
-  if (host !== machine) return found.content;
-  return typeof pid === 'number' && isRunning(pid) ? found.content : null;
+  if (host === machine && !(typeof pid === 'number' && isRunning(pid))) return null;
+  const age = Math.abs(Date.now() - found.modified);
+  return age > ANY_CLOCK_MS || (age > VOID_AFTER_MS && standsStill(path, found)) ? null : found.content;
+}
+
+/** Claims that looked void, and when this process first saw them so. */
+const suspects = new Map<string, { seen: string; since: number }>();
+
+/** The clocks of two machines may differ, and one that slept has not renewed yet: a claim that looks void must stay as it is for a while. */
+function standsStill(path: string, { content, modified }: { content: object; modified: number }): boolean {
+  const seen = `${modified} ${JSON.stringify(content)}`;
+  const known = suspects.get(path);
+  if (known?.seen === seen) return performance.now() - known.since > STILL_MS;
+  suspects.set(path, { seen, since: performance.now() });
+  return false;
 }
 
 /**

@@ -41,6 +41,9 @@ interface Reason {
   next: string;
 }
 
+/** Of a few modules the reason is looked for: many lack for the same. */
+const MOST_EXPLAINED = 10;
+
 function reasonFor(
   role: Role,
   resolver: WeightResolver,
@@ -48,8 +51,9 @@ function reasonFor(
   missing: readonly WantedModule[],
 ): Reason {
   const [first] = missing as [WantedModule];
-  for (const { name } of missing) {
-    const cause = causeOf(name, resolver);
+  const causes = new Causes(resolver);
+  for (const { name } of missing.slice(0, MOST_EXPLAINED)) {
+    const cause = causes.of(name);
     if (cause) return cause;
   }
   const there = other.weightOf(first);
@@ -64,54 +68,69 @@ function reasonFor(
 }
 
 /**
- * Whether a model may well be without a module: one outside all layers, that is, a head or a projector of the task that the adapter was
- * trained for, unless there is a cause that can be removed.
+ * Whether a model may well be without these modules: each outside all layers, that is, a head or a projector of the task that the
+ * adapter was trained for, unless there is a cause that can be removed.
  */
-export function mayLack({ name }: WantedModule, resolver: WeightResolver): boolean {
-  return !name.split('.').some(isIndex) && causeOf(name, resolver) === null;
+export function mayLack(modules: readonly WantedModule[], resolver: WeightResolver): boolean {
+  // Tasks have no more heads.
+  if (modules.length > MOST_EXPLAINED || modules.some(({ name }) => name.split('.').some(isIndex))) return false;
+  const causes = new Causes(resolver);
+  return modules.every(({ name }) => causes.of(name) === null);
 }
 
-/** What keeps a weight from being found that a model of another form, or a whole one, would have. */
-function causeOf(name: string, resolver: WeightResolver): Reason | null {
-  const { checkpoint } = resolver;
-  const shard = promisedShard(name, checkpoint);
-  if (shard !== undefined)
-    return { why: `the index places it in ${shard}, which does not hold it`, next: `download ${shard} again` };
-  const stack = expertStack(name, resolver);
-  if (stack)
-    return {
-      why: `it keeps its experts stacked in ${stack.name} [${stack.shape.join(', ')}], which is not supported`,
-      next: 'give models that keep each expert apart',
-    };
-  const [fused] = weightsOf(fusedModules(name), resolver);
-  if (fused) {
-    const { tensor, module } = fused;
-    const order = hasKnownOrder(module, checkpoint.config)
-      ? 'do not add up with the adapter'
-      : "have an order of the model's own";
-    return {
-      why: `it keeps them fused in ${tensor.name} [${tensor.shape.join(', ')}], whose rows ${order}`,
-      next: 'give models that keep them apart',
-    };
+/** What keeps weights of one checkpoint from being found that a model of another form, or a whole one, would have. */
+class Causes {
+  private readonly checkpoint: Checkpoint;
+  private readonly promised: WeightResolver | null;
+  private readonly foreign: Reason | null;
+
+  constructor(private readonly resolver: WeightResolver) {
+    this.checkpoint = resolver.checkpoint;
+    this.promised = promisedBy(this.checkpoint);
+    this.foreign = foreignTensors(this.checkpoint);
   }
-  const parts = weightsOf(partsOf(name), resolver);
-  if (parts.length > 0)
-    return {
-      why: `it keeps their parts apart (${parts.map(({ tensor }) => tensor.name).join(', ')})`,
-      next: 'give models that keep them fused as the adapter does',
-    };
-  return foreignNames(name, checkpoint);
+
+  of(name: string): Reason | null {
+    const { checkpoint, resolver } = this;
+    // The shard in which the index places the weight, or the fused weight that it is a part of, without its being there.
+    const shard = this.promised && weightsOf([name, ...fusedModules(name)], this.promised)[0]?.tensor.path;
+    if (shard)
+      return { why: `the index places it in ${shard}, which does not hold it`, next: `download ${shard} again` };
+    const stack = expertStack(name, resolver);
+    if (stack)
+      return {
+        why: `it keeps its experts stacked in ${stack.name} [${stack.shape.join(', ')}], which is not supported`,
+        next: 'give models that keep each expert apart',
+      };
+    const [fused] = weightsOf(fusedModules(name), resolver);
+    if (fused) {
+      const { tensor, module } = fused;
+      const order = hasKnownOrder(module, checkpoint.config)
+        ? 'do not add up with the adapter'
+        : "have an order of the model's own";
+      return {
+        why: `it keeps them fused in ${tensor.name} [${tensor.shape.join(', ')}], whose rows ${order}`,
+        next: 'give models that keep them apart',
+      };
+    }
+    const parts = weightsOf(partsOf(name), resolver);
+    if (parts.length > 0)
+      return {
+        why: `it keeps their parts apart (${parts.map(({ tensor }) => tensor.name).join(', ')})`,
+        next: 'give models that keep them fused as the adapter does',
+      };
+    return this.foreign ?? foreignModule(name);
+  }
 }
 
-/** The shard in which the index places a module's weight, or the fused weight that it is a part of, without its being there. */
-function promisedShard(module: string, checkpoint: Checkpoint): string | undefined {
-  if (checkpoint.absent.size === 0) return undefined;
+/** What the index places in shards that do not hold it; null where there is nothing of the kind. */
+function promisedBy(checkpoint: Checkpoint): WeightResolver | null {
+  if (checkpoint.absent.size === 0) return null;
   const stubs = [...checkpoint.absent].map(([name, path]): [string, TensorInfo] => [
     name,
     { path, name, dtype: '', shape: [], offset: 0, length: 0 },
   ]);
-  const promised = new WeightResolver({ ...checkpoint, tensors: new Map(stubs) });
-  return weightsOf([module, ...fusedModules(module)], promised)[0]?.tensor.path;
+  return new WeightResolver({ ...checkpoint, tensors: new Map(stubs) });
 }
 
 function weightsOf(modules: readonly string[], resolver: WeightResolver): { module: string; tensor: TensorInfo }[] {
@@ -132,16 +151,19 @@ const FOREIGN: readonly (readonly [name: RegExp, whose: string, next: string])[]
   [/(?:^|\.)_?flat_param(?:_\d+)?$/, "FSDP's flat shards", 'save the model again with state_dict_type FULL_STATE_DICT'],
 ];
 
-/** A checkpoint, or an adapter, whose names are not those of transformers. */
-function foreignNames(module: string, checkpoint: Checkpoint): Reason | null {
-  const names = [...checkpoint.tensors.keys()];
-  for (const [pattern, whose, next] of FOREIGN) {
-    const found = names.find((name) => pattern.test(name));
-    if (found !== undefined) return { why: `its weights have the names of ${whose} (${found})`, next };
-    if (pattern.test(module))
-      return { why: `the adapter has the names of ${whose}`, next: 'convert it to the names of transformers' };
-  }
+/** Whose names a checkpoint's tensors have, where they are not those of transformers. */
+function foreignTensors({ tensors }: Checkpoint): Reason | null {
+  for (const name of tensors.keys())
+    for (const [pattern, whose, next] of FOREIGN)
+      if (pattern.test(name)) return { why: `its weights have the names of ${whose} (${name})`, next };
   return null;
+}
+
+function foreignModule(module: string): Reason | null {
+  const [, whose] = FOREIGN.find(([pattern]) => pattern.test(module)) ?? [];
+  return whose === undefined
+    ? null
+    : { why: `the adapter has the names of ${whose}`, next: 'convert it to the names of transformers' };
 }
 
 /** A tensor of all experts together where the adapter has one expert's weight: of the same layer, and of the same kind, where it can be. */

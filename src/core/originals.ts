@@ -16,6 +16,7 @@ import {
   readHead,
   type SafetensorsFile,
   type TensorHashes,
+  type TensorInfo,
 } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
 
@@ -39,7 +40,7 @@ export async function openOriginals(path: string): Promise<Originals> {
   const file = await openSafetensors(path);
   const entry = parseObject(file.metadata.get(ORIGINALS_KEY));
   const head = Buffer.from(typeof entry?.head === 'string' ? entry.head : '', 'base64');
-  const version = SCHEMAS.indexOf(String(entry?.schema));
+  const version = typeof entry?.schema === 'string' ? SCHEMAS.indexOf(entry.schema) : -1;
   if (version < 0 || !isHashes(entry?.sha256)) {
     throw new SafeLoraError(
       'originals-foreign',
@@ -50,26 +51,34 @@ export async function openOriginals(path: string): Promise<Originals> {
 }
 
 /**
- * True where an adapter's file is what saving in place made of the adapter that these originals were kept from: every tensor is
+ * Whether an adapter's file is what saving in place made of the adapter that these originals were kept from: every lora_A and lora_B is
  * as it was then, or the projection that the provenance names, with its original at hand.
  * @param modules with `b` as it lies in the adapter's own file
+ * @returns the modules whose original is the kept one; null where these are not the adapter's originals
  */
 export async function belongTo(
   { file, head, isHeadSound, sha256 }: Originals,
   adapterFile: SafetensorsFile,
   modules: readonly Pick<LoraModule, 'name' | 'a' | 'b'>[],
   provenance: Provenance,
-): Promise<boolean> {
-  if (!isHeadSound || Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return false;
+): Promise<ReadonlySet<string> | null> {
+  if (!isHeadSound || Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return null;
+  const replaced = new Set<string>();
   for (const { name, a, b } of modules) {
-    if ((await hashRange(a)) !== sha256[a.name]) return false;
+    if ((await hashRange(a)) !== sha256[a.name]) return null;
     const present = await hashRange(b);
+    // What is kept of a module that is not projected now is not needed, and may have been damaged unseen.
     if (present === sha256[b.name]) continue;
     const kept = file.tensors.get(b.name);
-    if (present !== provenance.sha256[name] || kept?.dtype !== b.dtype || kept.length !== b.length) return false;
-    if ((await hashRange(kept)) !== sha256[b.name]) return false;
+    if (present !== provenance.sha256[name] || !kept || !isOfForm(kept, b)) return null;
+    if ((await hashRange(kept)) !== sha256[b.name]) return null;
+    replaced.add(name);
   }
-  return true;
+  return replaced;
+}
+
+function isOfForm(kept: TensorInfo, b: TensorInfo): boolean {
+  return kept.dtype === b.dtype && kept.length === b.length && String(kept.shape) === String(b.shape);
 }
 
 /** True where a file's head names the tensors of another file: the same, with the same place among the data. */

@@ -7,7 +7,7 @@ import { companions, copyCompanion, isInside } from './companions';
 import { fileError, SafeLoraError, someNames, unwritable } from './errors';
 import { kindOf } from './files';
 import { PROVENANCE_KEY } from './provenance';
-import { alone, asideName, sync } from './replace';
+import { alone, asideName, earlierName, removeOld, sync } from './replace';
 import { openSafetensors } from './safetensors';
 
 /** The report saved in the adapter's folder. */
@@ -33,7 +33,8 @@ export async function checkDestination(path: string, adapter: Adapter, force: bo
   }
   const destination = { path: real, given: path, force };
   // Where the folder is not there, nobody has begun to write into it.
-  if ((await kindOf(dirname(real))) === 'folder') await alone(real, () => refuseOccupied(destination, adapter));
+  if ((await kindOf(dirname(real))) === 'folder')
+    await alone(real, () => refuseOccupied(destination, adapter), isResult);
   return destination;
 }
 
@@ -78,11 +79,15 @@ export async function realDestination(path: string): Promise<string> {
   }
 }
 
+/** @throws SafeLoraError for a damaged adapter */
+async function isResult(folder: string): Promise<boolean> {
+  const file = join(folder, ADAPTER_FILE);
+  return (await kindOf(file)) === 'file' && (await openSafetensors(file)).metadata.has(PROVENANCE_KEY);
+}
+
 /** Only a folder that this tool wrote, and that would lose nothing, is replaced. */
 async function refuseForeign(path: string, real: string, adapter: Adapter): Promise<void> {
-  const file = join(real, ADAPTER_FILE);
-  const ours = (await kindOf(file)) === 'file' && (await openSafetensors(file)).metadata.has(PROVENANCE_KEY);
-  if (!ours)
+  if (!(await isResult(real)))
     throw new SafeLoraError(
       'output-exists',
       `${path}: this folder is not a result of safe-lora, so --force does not replace it; choose another output.`,
@@ -118,26 +123,30 @@ export async function writeFolder(
 ): Promise<void> {
   const { path } = destination;
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
-  await alone(path, async () => {
-    await refuseOccupied(destination, adapter);
-    const fresh = asideName(path, 'new');
-    const { copied } = await companions(adapter);
-    try {
-      unfinished.add(fresh);
-      await mkdir(fresh);
-      await writeAdapter(join(fresh, ADAPTER_FILE));
-      for (const companion of copied) await copyCompanion(companion, join(fresh, companion.name));
-      await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
-      await sync(fresh);
-      place(fresh, path, await refuseOccupied(destination, adapter));
-      await sync(dirname(path));
-    } catch (error) {
-      rmSync(fresh, { recursive: true, force: true });
-      throw fileError(path, error, 'write');
-    } finally {
-      unfinished.delete(fresh);
-    }
-  });
+  await alone(
+    path,
+    async () => {
+      await refuseOccupied(destination, adapter);
+      const fresh = asideName(path, 'new');
+      const { copied } = await companions(adapter);
+      try {
+        unfinished.add(fresh);
+        await mkdir(fresh);
+        await writeAdapter(join(fresh, ADAPTER_FILE));
+        for (const companion of copied) await copyCompanion(companion, join(fresh, companion.name));
+        await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
+        await sync(fresh);
+        place(fresh, path, await refuseOccupied(destination, adapter));
+        await sync(dirname(path));
+      } catch (error) {
+        rmSync(fresh, { recursive: true, force: true });
+        throw fileError(path, error, 'write');
+      } finally {
+        unfinished.delete(fresh);
+      }
+    },
+    isResult,
+  );
 }
 
 /** In one synchronous step, so that no signal handler of this process sees it half done. */
@@ -155,7 +164,7 @@ function place(fresh: string, path: string, replaces: boolean): void {
     putBack(old, path);
     throw error;
   }
-  rmSync(old, { recursive: true, force: true });
+  removeOld(old);
 }
 
 /** @throws SafeLoraError where another program has taken the place */
@@ -163,8 +172,7 @@ function putBack(old: string, path: string): void {
   try {
     renameSync(old, path);
   } catch (error) {
-    // Under a name that no later run takes for a leftover.
-    const kept = `${path}.earlier-${Date.now()}`;
+    const kept = earlierName(path);
     renameSync(old, kept);
     throw new SafeLoraError(
       'output-exists',

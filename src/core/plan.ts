@@ -120,7 +120,7 @@ function resolveAll(
   }
   const tensors = found.filter((tensor) => tensor !== undefined);
   const missing = wanted.filter((_, i) => found[i] === undefined);
-  if (tensors.length === 0 || !missing.every((module) => mayLack(module, resolver)))
+  if (missing.length > 0 && (tensors.length === 0 || !mayLack(missing, resolver)))
     throw missingWeights(role, resolver, other, missing, wanted.length);
   const fault = ungathered(tensors, `the ${tensors.length} weights that the adapter changes`);
   if (fault) throw new SafeLoraError('model-shape', `${checkpoint.path}: ${fault.what}; ${fault.next}.`);

@@ -1,6 +1,6 @@
 // Files and folders put in place as a whole: written beside, synced, renamed. A kill leaves the old one or the new one.
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { claimInTurn } from './claims';
@@ -15,18 +15,22 @@ export function isAside(name: string): boolean {
   return ASIDE.test(name);
 }
 
+/** Whether what is at a path is what was to take an older one's place. */
+type IsSuccessor = (path: string) => Promise<boolean>;
+
 /**
  * Runs an action that nobody else runs for this file or folder meanwhile, in this process or another, and finishes or undoes
  * first what a killed one left. Its folder must exist.
+ * @param isSuccessor see `recover`
  * @throws SafeLoraError; what the action throws
  */
-export async function alone<T>(path: string, action: () => Promise<T>): Promise<T> {
+export async function alone<T>(path: string, action: () => Promise<T>, isSuccessor?: IsSuccessor): Promise<T> {
   const claim = join(dirname(path), `.${basename(path)}.safe-lora-claim`);
   const release = await claimInTurn(claim).catch((error: unknown) => {
     throw error instanceof SafeLoraError ? fileError(path, error.cause, 'write') : error;
   });
   try {
-    await recover(path);
+    await recover(path, isSuccessor);
     return await action();
   } finally {
     release();
@@ -103,14 +107,49 @@ export function asides(path: string): { path: string; isOld: boolean }[] {
   });
 }
 
-/** Finishes or undoes what a killed run left beside the destination; for one who is alone with it. */
-export async function recover(path: string): Promise<void> {
+/**
+ * Finishes or undoes what a killed run left beside the destination; for one who is alone with it.
+ * @param isSuccessor where something else has come to the destination, what was there before stays beside it, under another name
+ */
+export async function recover(path: string, isSuccessor: IsSuccessor = () => Promise.resolve(true)): Promise<void> {
   for (const aside of asides(path)) {
     try {
-      if (aside.isOld && (await kindOf(path)) === null) await rename(aside.path, path);
-      else await rm(aside.path, { recursive: true, force: true });
+      if (!aside.isOld) await rm(aside.path, { recursive: true, force: true });
+      else if ((await kindOf(path)) === null) await rename(aside.path, path);
+      else if (await isSuccessor(path)) removeOld(aside.path);
+      else await rename(aside.path, earlierName(path));
     } catch (error) {
       throw fileError(aside.path, error, 'write');
     }
   }
+}
+
+/** A name that no later run takes for a leftover. */
+export function earlierName(path: string): string {
+  return `${path}.earlier-${Date.now()}`;
+}
+
+/** Removes a folder whose place another has taken. It may be read-only, and what cannot be removed stays: its successor is in place. */
+export function removeOld(folder: string): void {
+  const attempt = (): boolean => {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (attempt()) return;
+  try {
+    makeWritable(folder);
+  } catch {
+    // The next attempt tells.
+  }
+  attempt();
+}
+
+function makeWritable(folder: string): void {
+  chmodSync(folder, 0o700);
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) makeWritable(join(folder, entry.name));
 }

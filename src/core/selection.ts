@@ -47,15 +47,13 @@ export function mayTake(selection: Selection, name: string, similarity: number |
   return mode === 'count' || similarity <= selection.threshold || overrides.added.includes(name);
 }
 
-/** True for what can be used as a selection; files may hold anything. */
+/** True for what can be used as a selection; files may hold anything, also numbers that JSON cannot give back. */
 export function isSelection(value: unknown): value is Selection {
   if (!isObject(value) || !isObject(value.overrides)) return false;
   const { added, removed } = value.overrides;
   const names = [added, removed].every((list) => Array.isArray(list) && list.every((name) => typeof name === 'string'));
   const { mode, threshold, count } = value;
-  return (
-    names && (mode === 'threshold' ? typeof threshold === 'number' : mode === 'count' && typeof count === 'number')
-  );
+  return names && (mode === 'threshold' ? Number.isFinite(threshold) : mode === 'count' && Number.isSafeInteger(count));
 }
 
 /** A selection from a file without what else stands there. */

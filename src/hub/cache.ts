@@ -6,7 +6,7 @@
 //     hub/uses/N                       claims: the tensors that a running job needs
 //     hub/models/ORG--NAME/refs/REV    the commit that a branch or a tag was last
 //     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; beside them .sha256 is the checksum, .part what is
-//                                      unfinished, .claim in work
+//                                      unfinished, .part.sha256 what of that is on the disk, .claim in work
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
@@ -15,7 +15,7 @@ import { fileError, unwritable } from '../core/errors';
 import { readOwnText, stampOf } from '../core/files';
 import { isObject } from '../core/objects';
 import { replaceFile, sync } from '../core/replace';
-import { Checksums, sealed, type Soundness, SUM, sumOf, unsealed, writeSum } from './checksums';
+import { Checksums, notedBytes, sealed, type Soundness, SUM, sumOf, unsealed, writeSum } from './checksums';
 import { isCommit } from './reference';
 import { type ModelInfo } from './client';
 
@@ -130,7 +130,7 @@ export class HubCache {
   /** Bytes that are there of a file, or of its beginning. */
   async has({ path, length }: CachedFile): Promise<number> {
     if ((await stampOf(path)).size === length && (await sumOf(path)) !== null) return length;
-    return Math.min(length, Math.max(0, (await stampOf(path + PART)).size));
+    return Math.min(length, await notedBytes(path + PART));
   }
 
   /**
@@ -190,7 +190,8 @@ export class HubCache {
       const used = await this.inUse();
       for (const { path, size } of entries.sort((a, b) => a.used - b.used)) {
         if (total <= this.limit) return;
-        if (used.has(relative(this.root, path).replace(PART, ''))) continue;
+        const name = relative(this.root, path);
+        if (used.has(name.endsWith(PART) ? name.slice(0, -PART.length) : name)) continue;
         for (const file of [path, path + SUM]) await rm(file, { force: true }).catch(() => undefined);
         total -= size;
       }
@@ -237,6 +238,7 @@ export class HubCache {
       if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');
       await writeSum(path, part);
       await rename(part, path);
+      await rm(part + SUM, { force: true });
     } catch (error) {
       // A process whose claim was taken for void may have done the same, with the same bytes.
       if ((await this.checksums.check(path)) !== 'sound') throw fileError(part, error, 'write');

@@ -19,6 +19,7 @@ import {
   type TensorInfo,
 } from '../core/safetensors';
 import { cacheName, HubCache, type Making } from './cache';
+import { Unfinished } from './checksums';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
 import { DEFAULT_REVISION, isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
 
@@ -270,14 +271,25 @@ class HubModel implements ModelFiles {
     await (this.room ??= this.cache.makeRoom(this.held));
     const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === length;
     const make = async (part: string): Promise<void> => {
-      let has = Math.max(0, (await stampOf(part)).size);
+      const unfinished = new Unfinished(part);
+      let has = await unfinished.begin();
       if (has > length) has = 0;
       // A new file even where an old one is empty: whoever may still write into that one writes elsewhere.
       if (has === 0) await rm(part, { force: true });
       if (length === 0) await writeFile(part, '').catch(unwritable(part));
       if (has === length) return;
       const client = this.online(`${span.file}: ${tensor.name}`);
-      await client.range(this.pinned, span, this.sizeOf(span.file), part, has, signal, (done) => onBytes?.(done));
+      const told = (done: number): void => {
+        unfinished.grown(done);
+        onBytes?.(done);
+      };
+      try {
+        await client.range(this.pinned, span, this.sizeOf(span.file), part, has, signal, told);
+      } catch (error) {
+        await unfinished.end();
+        throw error;
+      }
+      await unfinished.settled();
     };
     const waiting = async (part: string): Promise<void> => onBytes?.(Math.max(0, (await stampOf(part)).size));
     await this.cache.ensure({ path, what: `${this.place(span.file)}: ${tensor.name}`, isWhole, make, waiting }, signal);

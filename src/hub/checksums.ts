@@ -1,9 +1,13 @@
 // Checksums of what is cached. They find what a disk, a copy or another program has changed; whoever can write to the cache can change
 // both, and what the hub sends in parts has no checksum of its own.
-import { rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rm, truncate, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { unwritable } from '../core/errors';
 import { readOwnText, stampOf } from '../core/files';
 import { parseObject } from '../core/objects';
+import { replaceFile, sync } from '../core/replace';
 import { hashBytes, hashRange } from '../core/safetensors';
 
 /** Of the file beside another one that holds its SHA-256, as `sha256sum -c` reads it. */
@@ -51,6 +55,83 @@ export async function writeSum(path: string, part: string): Promise<void> {
   // Never through a link that has taken its place.
   await rm(path + SUM, { recursive: true, force: true });
   await writeFile(path + SUM, `${sum}  ${basename(path)}\n`, { flag: 'wx' });
+}
+
+/** Between two notes about an unfinished file: a kill costs no more. */
+const NOTE_EVERY_MS = 2_000;
+
+/**
+ * What is known of an unfinished file: so many bytes are on the disk, with this checksum. What a crash, or another program, leaves
+ * without such a note is not gone on with.
+ */
+export class Unfinished {
+  private readonly hash = createHash('sha256');
+  private hashed = 0;
+  private noted = -Infinity;
+  private noting: Promise<void> = Promise.resolve();
+
+  constructor(private readonly part: string) {}
+
+  /** How many of its bytes can be gone on with; nothing follows them then. */
+  async begin(): Promise<number> {
+    const { length, sha256 } = (await noteOf(this.part)) ?? {};
+    const { part } = this;
+    if (length !== undefined && (await stampOf(part)).size >= length) {
+      if ((await hashRange({ path: part, offset: 0, length }).catch(() => null)) === sha256) {
+        await truncate(part, length).catch(unwritable(part));
+        return length;
+      }
+    }
+    for (const file of [part, part + SUM]) await rm(file, { recursive: true, force: true }).catch(unwritable(file));
+    return 0;
+  }
+
+  /** Notes it now and then. @param length bytes that were written */
+  grown(length: number): void {
+    if (performance.now() - this.noted < NOTE_EVERY_MS) return;
+    this.noted = performance.now();
+    this.noting = this.noting.then(() => this.note(length));
+  }
+
+  /** Once this settles, no note is under way. */
+  settled(): Promise<void> {
+    return this.noting;
+  }
+
+  /** Notes what is there. */
+  async end(): Promise<void> {
+    await this.settled();
+    await this.note((await stampOf(this.part)).size);
+  }
+
+  /** Where it cannot be noted, only the bytes are lost. */
+  private async note(length: number): Promise<void> {
+    const { part } = this;
+    if (length <= this.hashed) return;
+    try {
+      await sync(part);
+      const rest = createReadStream(part, { start: this.hashed, end: length - 1 });
+      for await (const chunk of rest) this.hash.update(chunk as Buffer);
+      this.hashed = length;
+      const text = sealed({ length, of: this.hash.copy().digest('hex') });
+      await replaceFile(part + SUM, (temporary) => writeFile(temporary, text));
+    } catch {
+      // The next note, or none.
+    }
+  }
+}
+
+/** Bytes of an unfinished file that a note vouches for, by their number. */
+export async function notedBytes(part: string): Promise<number> {
+  const { length = 0 } = (await noteOf(part)) ?? {};
+  return Math.min(length, Math.max(0, (await stampOf(part)).size));
+}
+
+async function noteOf(part: string): Promise<{ length: number; sha256: string } | null> {
+  const note = unsealed((await readOwnText(part + SUM)) ?? '');
+  if (typeof note === 'string') return null;
+  const { length, of } = note;
+  return Number.isSafeInteger(length) && typeof of === 'string' ? { length: length as number, sha256: of } : null;
 }
 
 /** An object as the text of a small file that holds its own checksum. */

@@ -1,8 +1,8 @@
 // What the environment says of the hub, under the names that its own tools use.
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileError, SafeLoraError } from '../core/errors';
+import { SafeLoraError } from '../core/errors';
+import { kindOf, ReadableFile } from '../core/files';
 
 const ENDPOINT = 'https://huggingface.co';
 const DEFAULT_LIMIT = 20e9;
@@ -30,6 +30,9 @@ export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv):
   );
 }
 
+/** Far more than any token has. */
+const MOST_TOKEN_BYTES = 10_000;
+
 /**
  * HF_TOKEN, else what the hub's own tools have stored.
  * @returns undefined where there is none
@@ -40,12 +43,10 @@ export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefine
   if (given) return checked(given, 'HF_TOKEN');
   const home = filled(env.HF_HOME) ?? join(filled(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'huggingface');
   const path = filled(env.HF_TOKEN_PATH) ?? join(home, 'token');
-  const stored = await readFile(path, 'utf8').catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
-    throw fileError(path, error);
-  });
-  return stored.trim() === '' ? undefined : checked(stored.trim(), path);
+  if ((await kindOf(path)) === null) return undefined;
+  const bytes = await ReadableFile.with(path, (file) => file.read(0, Math.min(file.size, MOST_TOKEN_BYTES)));
+  const stored = Buffer.from(bytes).toString('utf8').trim();
+  return stored === '' ? undefined : checked(stored, path);
 }
 
 /** What is not fit for a header would be repeated by the error of fetch. */

@@ -1,5 +1,6 @@
 // Models on the hub as a user of the command line has them: the same numbers, few bytes, and what is kept of them.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -215,12 +216,10 @@ describe('the cache', () => {
   it('goes on after a kill where the dead run was', async () => {
     hub.turns = [...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const), { kind: 'slow', piece: 2000, pause: 20 }]; // prettier-ignore
     await killed(env, storage, 600_000);
-    const had = sizes(storage, /\.tensor(?:\.part)?$/).reduce((sum, size) => sum + size, 0);
-    assert.ok(
-      cached(storage, /\.tensor\.part$/).some((path) => readFileSync(path).length > 0),
-      'nothing was broken off',
-    );
-    assert.ok(had >= 600_000 && had < needed.weights);
+    const noted = cached(storage, /\.part\.sha256$/).map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { length: number }).length); // prettier-ignore
+    const had = [...sizes(storage, /\.tensor$/), ...noted].reduce((sum, size) => sum + size, 0);
+    assert.ok(noted.length > 0 && noted.every((length) => length > 0), 'nothing was broken off');
+    assert.ok(had < needed.weights);
     hub.turns = [{ kind: 'whole' }];
     hub.asked.length = 0;
     const { report } = await inspect(env);
@@ -228,16 +227,28 @@ describe('the cache', () => {
     assert.equal(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0), needed.weights - had); // prettier-ignore
   });
 
-  it('takes what a run had whole when it was killed, and throws away what is too long', async () => {
+  it('goes on with what is noted of an unfinished file, and with nothing else', async () => {
     await warm();
-    const [whole, long] = cached(storage, /\.tensor$/);
-    renameSync(whole!, `${whole!}.part`);
-    writeFileSync(`${long!}.part`, Buffer.concat([readFileSync(long!), Buffer.alloc(9)]));
-    rmSync(long!);
+    const [whole, longer, changed, unknown] = cached(storage, /\.tensor$/) as [string, string, string, string];
+    const lengths = [whole, longer, changed, unknown].map((path) => readFileSync(path).length);
+    for (const [path, noted] of [[whole, 1], [longer, 0.5], [changed, 0.5]] as const) {
+      const bytes = readFileSync(path);
+      const length = Math.floor(bytes.length * noted);
+      const content = { length, of: createHash('sha256').update(bytes.subarray(0, length)).digest('hex') };
+      const sha256 = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+      writeFileSync(`${path}.part.sha256`, JSON.stringify({ ...content, sha256 }));
+    } // prettier-ignore
+    renameSync(whole, `${whole}.part`);
+    // After what is noted comes what a crash left.
+    writeFileSync(`${longer}.part`, Buffer.concat([readFileSync(longer).fill(0, Math.floor(lengths[1]! / 2)), Buffer.alloc(9)])); // prettier-ignore
+    writeFileSync(`${changed}.part`, readFileSync(changed).fill(0, 0, 100));
+    writeFileSync(`${unknown}.part`, readFileSync(unknown).fill(0, 100));
+    for (const path of [longer, changed, unknown]) rmSync(path);
     const { report } = await inspect(env);
     assert.deepEqual(numbers(report), numbers(fromDisk));
-    assert.equal(hub.weightRequests.length, 1);
-    assert.equal(cached(storage, /\.part$/).length, 0);
+    const sent = hub.weightRequests.reduce((sum, request) => sum + request.sent, 0);
+    assert.deepEqual([hub.weightRequests.length, sent], [3, Math.ceil(lengths[1]! / 2) + lengths[2]! + lengths[3]!]);
+    assert.equal(cached(storage, /\.part/).length, 0);
   });
 
   it('serves two runs at once, for which each tensor comes once', async () => {
@@ -255,7 +266,7 @@ describe('the cache', () => {
     const ended = 2 ** 22 + 1;
     writeFileSync(`${dead!}.claim`, JSON.stringify({ pid: ended, host: machine }));
     writeFileSync(`${silent!}.claim`, JSON.stringify({ pid: 1, host: 'elsewhere' }));
-    const longAgo = new Date(Date.now() - 120_000);
+    const longAgo = new Date(Date.now() - 2 * 86_400_000);
     utimesSync(`${silent!}.claim`, longAgo, longAgo);
     const farAhead = new Date('2100-01-01');
     for (const path of [`${future!}.claim`, join(storage, 'hub', 'lock')]) {

@@ -15,6 +15,7 @@ beforeEach(() => {
   path = join(folder, `case-${cases++}`);
 });
 
+const DAY = 86_400_000;
 const ended = spawnSync(process.execPath, ['-e', '']).pid;
 const leave = (content: object, ageMs = 0): void => {
   writeFileSync(path, JSON.stringify(content));
@@ -26,7 +27,7 @@ describe('a claim', () => {
   it('is void where its process is gone, and where it was not renewed or is dated in the future', () => {
     leave({ pid: ended, host: machine });
     assert.equal(readClaim(path), null);
-    for (const ageMs of [120_000, -120_000]) {
+    for (const ageMs of [2 * DAY, -2 * DAY]) {
       leave({ pid: 1, host: 'elsewhere' }, ageMs);
       assert.equal(readClaim(path), null);
     }
@@ -50,6 +51,26 @@ describe('a claim', () => {
     rmSync(path);
     leave({ pid: 1, host: machine });
     assert.equal(readClaim(path)?.pid, 1);
+  });
+
+  it('holds where the clock of its machine is another, and is void once it stands still for a while', (t) => {
+    let now = performance.now();
+    t.mock.method(performance, 'now', () => now);
+    for (const host of ['elsewhere', machine])
+      for (const ageMs of [120_000, -120_000]) {
+        leave({ pid: 1, host }, ageMs);
+        assert.equal(readClaim(path)?.pid, 1);
+        // Renewed, by a clock that is just as wrong.
+        for (const later of [5_000, 10_000, 15_000]) {
+          now += 10_000;
+          leave({ pid: 1, host }, ageMs - later);
+          assert.equal(readClaim(path)?.pid, 1);
+        }
+        now += 14_000;
+        assert.equal(readClaim(path)?.pid, 1);
+        now += 2_000;
+        assert.equal(readClaim(path), null);
+      }
   });
 
   it('belongs to one at a time, also where many find a void one at once', async () => {
