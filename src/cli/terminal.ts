@@ -81,11 +81,14 @@ export class Terminal {
 /** This process's own. */
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
-  // A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
+  const terminal = new Terminal(stdout, stderr, env);
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
+    if (error.code === 'EPIPE') return;
+    terminal.complain(`standard output: cannot write it: ${error.message}; make room, or send it elsewhere.`);
+    process.exit(1);
   });
-  return new Terminal(stdout, stderr, env);
+  return terminal;
 }
 
 /** A line on standard error that is written over and over, where a person is watching. */

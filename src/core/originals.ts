@@ -21,8 +21,8 @@ import {
 import { writeSafetensors } from './safetensors-writer';
 
 const ORIGINALS_KEY = 'safe_lora_original';
-/** The first has no hash of its head. */
-const SCHEMAS = ['safe-lora/original@1', 'safe-lora/original@2'];
+/** The first has no hash of its head, the second none of the tensors beside the LoRA pairs. */
+const SCHEMAS = ['safe-lora/original@1', 'safe-lora/original@2', 'safe-lora/original@3'];
 
 export interface Originals {
   /** Holds the original lora_B of every module that was projected in place. */
@@ -33,6 +33,8 @@ export interface Originals {
   isHeadSound: boolean;
   /** Of every lora_A and lora_B as they were then. */
   sha256: TensorHashes;
+  /** See `restHash`, as it was then; null where an earlier version kept them. */
+  rest: string | null;
 }
 
 /** @throws SafeLoraError where the file is not one that `keepOriginals` wrote */
@@ -47,7 +49,8 @@ export async function openOriginals(path: string): Promise<Originals> {
       `${path}: is not a file in which safe-lora kept original weights; move it away.`,
     );
   }
-  return { file, head, isHeadSound: version === 0 || entry.headSha256 === hashBytes(head), sha256: entry.sha256 };
+  const isHeadSound = version === 0 || entry.headSha256 === hashBytes(head);
+  return { file, head, isHeadSound, sha256: entry.sha256, rest: typeof entry.rest === 'string' ? entry.rest : null };
 }
 
 /**
@@ -114,6 +117,18 @@ export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
   return hashes;
 }
 
+/** SHA-256 over the names and contents of the tensors beside the LoRA pairs: no projection changes them. */
+export async function restHash(
+  { tensors }: Pick<SafetensorsFile, 'tensors'>,
+  modules: readonly Pick<LoraModule, 'a' | 'b'>[],
+): Promise<string> {
+  const pairs = new Set(modules.flatMap(({ a, b }) => [a.name, b.name]));
+  const hashes: [string, string][] = [];
+  for (const tensor of tensors.values())
+    if (!pairs.has(tensor.name)) hashes.push([tensor.name, await hashRange(tensor)]);
+  return hashBytes(Buffer.from(JSON.stringify(hashes.sort(([one], [other]) => (one < other ? -1 : 1)))));
+}
+
 /**
  * Makes sure that the original lora_B of the named modules lies in the file at `path`. The file is written once and then only
  * extended; the first head stays. For one who is `alone` with the adapter.
@@ -143,6 +158,7 @@ export async function keepOriginals(
     head: Buffer.from(head).toString('base64'),
     headSha256: hashBytes(head),
     sha256,
+    rest: earlier ? earlier.rest : await restHash(adapter.file, adapter.modules),
   });
   // An adapter's B is its original, wherever that lies.
   const sources = kept.map(({ b }) => ({ ...b, from: b }));

@@ -5,10 +5,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Adapter, ADAPTER_FILE } from './adapter';
 import { companions, copyCompanion, isInside } from './companions';
 import { fileError, SafeLoraError, someNames, unwritable } from './errors';
-import { kindOf } from './files';
+import { kindOf, readOwnText, stampOf } from './files';
+import { isObject, parseObject } from './objects';
 import { PROVENANCE_KEY } from './provenance';
 import { alone, asideName, earlierName, removeOld, sync } from './replace';
-import { openSafetensors } from './safetensors';
+import { hashRange, openSafetensors, type TensorHashes } from './safetensors';
 
 /** The report saved in the adapter's folder. */
 export const REPORT_FILE = 'safe_lora_report.json';
@@ -94,13 +95,29 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
     );
   const { copied } = await companions(adapter);
   const written = new Set([ADAPTER_FILE, REPORT_FILE, ...copied.map(({ name }) => name)]);
-  const lost = (await readdir(real)).filter((name) => !written.has(name));
+  const sha256 = await writtenFiles(real);
+  const lost: string[] = [];
+  for (const entry of await readdir(real, { withFileTypes: true })) {
+    const { name } = entry;
+    const isOurs = entry.isFile() && written.has(name) && (!Object.hasOwn(sha256, name) || sha256[name] === (await hashFile(join(real, name)))); // prettier-ignore
+    if (!isOurs) lost.push(name);
+  }
   if (lost.length > 0) {
     throw new SafeLoraError(
       'output-exists',
-      `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
+      `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there as ${lost.length === 1 ? 'it is' : 'they are'}; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
     );
   }
+}
+
+/** SHA-256 of the files that went along into a result, as its report says; none of an earlier version's. */
+async function writtenFiles(folder: string): Promise<Readonly<Record<string, unknown>>> {
+  const files = parseObject((await readOwnText(join(folder, REPORT_FILE))) ?? '')?.files;
+  return isObject(files) ? files : {};
+}
+
+async function hashFile(path: string): Promise<string> {
+  return hashRange({ path, offset: 0, length: (await stampOf(path)).size });
 }
 
 const unfinished = new Set<string>();
@@ -113,13 +130,13 @@ export function removeUnfinished(): void {
 /**
  * Writes the new adapter folder and puts it in place, one process at a time.
  * @param writeAdapter writes the adapter's file at the path that it is given
- * @param report the content of the report beside it
+ * @param report makes the content of the report beside it, from the SHA-256 of the files that went along
  */
 export async function writeFolder(
   destination: Destination,
   adapter: Adapter,
   writeAdapter: (path: string) => Promise<void>,
-  report: string,
+  report: (files: TensorHashes) => string,
 ): Promise<void> {
   const { path } = destination;
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
@@ -133,8 +150,12 @@ export async function writeFolder(
         unfinished.add(fresh);
         await mkdir(fresh);
         await writeAdapter(join(fresh, ADAPTER_FILE));
-        for (const companion of copied) await copyCompanion(companion, join(fresh, companion.name));
-        await writeFile(join(fresh, REPORT_FILE), report, { flush: true });
+        const sha256 = new Map<string, string>();
+        for (const companion of copied) {
+          await copyCompanion(companion, join(fresh, companion.name));
+          sha256.set(companion.name, await hashFile(join(fresh, companion.name)));
+        }
+        await writeFile(join(fresh, REPORT_FILE), report(Object.fromEntries(sha256)), { flush: true });
         await sync(fresh);
         place(fresh, path, await refuseOccupied(destination, adapter));
         await sync(dirname(path));

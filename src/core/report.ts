@@ -7,6 +7,7 @@ import { targeted } from './naming';
 import { type KnownProjection } from './patch';
 import { type Plan, type PlannedModule, sameModel } from './plan';
 import { type Provenance } from './provenance';
+import { type TensorHashes } from './safetensors';
 import { type Selectable, select, type Selection } from './selection';
 
 export const REPORT_SCHEMA = 'safe-lora/report@1';
@@ -244,8 +245,11 @@ function measuredNotices(
   return notices;
 }
 
-/** The report that travels with the adapter: no path, no time, so that it can be published and is equal for equal input. */
-export function travellingReport(report: Report): string {
+/**
+ * The report that travels with the adapter: no path, no time, so that it can be published and is equal for equal input.
+ * @param files SHA-256 of what went along beside the adapter's weights, by name; the folder may be replaced while it holds these
+ */
+export function travellingReport(report: Report, files?: TensorHashes): string {
   const withoutPath = <T extends { path: string }>({ path, ...rest }: T): Omit<T, 'path'> => rest;
   const { seconds, ...totals } = report.totals;
   return reportText({
@@ -254,6 +258,7 @@ export function travellingReport(report: Report): string {
     base: withoutPath(report.base),
     aligned: withoutPath(report.aligned),
     totals,
+    ...(files ? { files } : {}),
   });
 }
 

@@ -7,7 +7,7 @@ import { CONFIG_FILE } from './adapter-config';
 import { companions, copyCompanion } from './companions';
 import { changedOnDisk, fileError, SafeLoraError, unwritable } from './errors';
 import { kindOf } from './files';
-import { keepOriginals, originalHashes } from './originals';
+import { keepOriginals, originalHashes, restHash } from './originals';
 import { REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
 import { alone, recover, replaceAlone } from './replace';
@@ -139,7 +139,7 @@ async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
 }
 
 /**
- * Compares every A and B that was written with what it must be.
+ * Compares every A and B that was written with what it must be, and where the first file is given back every other tensor, too.
  * @param sha256 of the originals
  * @throws SafeLoraError
  */
@@ -161,6 +161,12 @@ async function refuseUnlike(
       `${adapter.file.path}: the weights of ${name} changed while they were saved, and nothing was replaced; reload the adapter.`,
     );
   }
+  const rest = projection ? null : (adapter.originals?.rest ?? null);
+  if (rest === null || (await restHash({ tensors }, adapter.modules)) === rest) return;
+  throw new SafeLoraError(
+    'originals-foreign',
+    `${adapter.file.path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file cannot be given back, and nothing was replaced; use the adapter as it was before.`,
+  );
 }
 
 /**

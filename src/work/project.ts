@@ -79,7 +79,7 @@ export async function projectCopies(
     const { version } = services;
     const { projection, report } = await project(plan, measured, selection, { version, device, notices });
     const write = (path: string): Promise<void> => writeAdapterFile(path, adapter, projection);
-    await writeFolder(destination, adapter, write, travellingReport(report));
+    await writeFolder(destination, adapter, write, (files) => travellingReport(report, files));
     ports.onWritten?.(report, destination.path);
     return report;
   });

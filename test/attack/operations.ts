@@ -58,7 +58,12 @@ export async function folder(root: string, mark: number, force = false): Promise
   const adapter = await open(root);
   const destination = await checkDestination(placesIn(root).out, adapter, force);
   const projection = markedProjection(adapter, MODULES.slice(0, 2), mark);
-  await writeFolder(destination, adapter, (path) => writeAdapterFile(path, adapter, projection), '{"report":4}\n');
+  await writeFolder(
+    destination,
+    adapter,
+    (path) => writeAdapterFile(path, adapter, projection),
+    () => '{"report":4}\n',
+  );
 }
 
 interface Operation {

@@ -18,6 +18,7 @@ import { describe, it } from 'node:test';
 import {
   bits16,
   cli,
+  cliPath,
   f32,
   plainConfig,
   randomTensor,
@@ -664,4 +665,10 @@ describe('a call that is wrong', () => {
       assert.equal(result.stdout, '');
     });
   }
+});
+
+it('says that standard output is full', () => {
+  const { status, stderr } = spawnSync('sh', ['-c', `'${process.execPath}' '${cliPath}' --help > /dev/full`], { encoding: 'utf8' }); // prettier-ignore
+  assert.equal(status, 1);
+  assert.match(stderr, /^safe-lora: standard output: cannot write it: ENOSPC[^\n]*; make room[^\n]*\n$/);
 });

@@ -40,6 +40,11 @@ it('answers with the exit status, call after call, and leaves no listener behind
   assert.match(gone.err, /^safe-lora: .*gone: the adapter does not exist; check the path\.\n$/);
   const wrong = await call('inspect', harmful, ...models, '--treshold', '0.3');
   assert.equal(wrong.status, 2);
+  const endless = await call('inspect', harmful, ...models, '--count', '9'.repeat(400));
+  assert.equal(endless.status, 2);
+  const nameless = await call('inspect', '', ...models);
+  assert.deepEqual([nameless.status, nameless.out], [2, '']);
+  assert.match(nameless.err, /^safe-lora: ADAPTER is missing/);
   assert.match(wrong.err, /--treshold.*\(safe-lora --help shows how\)/);
   assert.equal(process.listenerCount('SIGINT'), listeners);
 });

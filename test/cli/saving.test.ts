@@ -258,6 +258,22 @@ describe('where the output may lie', () => {
     writeFileSync(join(out, 'notes.txt'), 'mine');
     await refused(project(adapter, out, '--count', '8', '--force'), /would lose notes\.txt/);
     rmSync(join(out, 'notes.txt'));
+    // Under the name of a file that went along.
+    const config = join(out, 'adapter_config.json');
+    const alike = readFileSync(config);
+    writeFileSync(config, '{"mine": true}');
+    await refused(
+      project(adapter, out, '--force'),
+      /would lose adapter_config\.json, which safe-lora did not put there as it is/,
+    );
+    rmSync(config);
+    mkdirSync(config);
+    await refused(project(adapter, out, '--force'), /would lose adapter_config\.json/);
+    rmSync(config, { recursive: true });
+    writeFileSync(config, alike);
+    // The adapter's own may have changed since.
+    const trained = join(adapter, 'adapter_config.json');
+    writeFileSync(trained, `${readFileSync(trained, 'utf8')}\n`);
     await succeed(project(adapter, out, '--count', '8', '--force'));
     assert.equal(changed(read(weights(adapter)), read(weights(out))).length, 8);
     assert.deepEqual(readdirSync(dirname(adapter)).sort(), ['harmful', 'new']);

@@ -78,10 +78,15 @@ export class Workbench {
     return this.window.locator('.codelens-decoration:visible > *').filter({ hasText: text });
   }
 
-  /** Clicks a lens until what it leads to is there: a click on one that is just being drawn anew is lost. */
+  /**
+   * Clicks a lens until what it leads to is there: a click on one that is just being drawn anew is lost. What opens slowly may have
+   * taken the lens away already.
+   */
   async clickLens(text: string | RegExp, effect: Locator): Promise<void> {
+    await this.lens(text).first().waitFor();
     await again(async () => {
-      await this.lens(text).first().click({ timeout: 3000 });
+      const lens = this.lens(text).first();
+      if (await lens.isVisible()) await lens.click({ timeout: 3000 });
       await effect.first().waitFor({ timeout: 5000 });
     });
   }

@@ -1,5 +1,6 @@
 // A hub, and a line to it, that fail in every way: what is gone on with, what is refused and in which words, and where the token goes.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
@@ -335,6 +336,9 @@ describe('the token', () => {
     assert.equal(await tokenOf({ HF_TOKEN: ' hf_given ', HF_HOME: home }), 'hf_given');
     assert.equal(await tokenOf({ HF_TOKEN: '', HF_TOKEN_PATH: other, HF_HOME: home }), 'hf_elsewhere');
     assert.equal(await tokenOf({ HF_HOME: home }), 'hf_stored');
+    const pipe = join(home, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await assert.rejects(tokenOf({ HF_TOKEN_PATH: pipe }), /pipe: cannot read it: it is a special file/);
     assert.equal(await tokenOf({ XDG_CACHE_HOME: join(folder, 'nowhere') }), undefined);
     assert.equal(endpointOf({}), 'https://huggingface.co');
     assert.equal(endpointOf({ HF_ENDPOINT: 'https://hub.example/' }), 'https://hub.example');

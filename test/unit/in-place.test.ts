@@ -25,8 +25,9 @@ import { checkDestination, writeFolder } from '../../src/core/output';
 import { type Projection, readProjection, writeAdapterFile } from '../../src/core/patch';
 import { readPatch, writePatch } from '../../src/core/patch-file';
 import { type Provenance } from '../../src/core/provenance';
+import { hashRange } from '../../src/core/safetensors';
 import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
-import { randomTensor, root, safetensors, temporaryFolder, writeAdapter } from '../fixtures/make';
+import { randomTensor, root, safetensors, temporaryFolder, type TensorSpec, writeAdapter } from '../fixtures/make';
 import { markedProjection } from '../fixtures/projection';
 
 const folder = temporaryFolder();
@@ -205,6 +206,63 @@ describe('saving in place', () => {
     );
   });
 
+  it('takes only what is needed of the originals, and only as it was kept', async () => {
+    const path = newAdapter();
+    const sha256 = await originalHashes(await openAdapter(path));
+    await save(path, [names[0]], 1);
+    const [file, originals] = [join(path, FILE), join(path, ORIGINALS)];
+    const metadataOf = (at: string): Record<string, string> => {
+      const bytes = readFileSync(at);
+      const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE(0)))) as { __metadata__: Record<string, string> }; // prettier-ignore
+      return header.__metadata__;
+    };
+    const bOf = (name: string): string => `base_model.model.${name}.lora_B.weight`;
+    // The file is the original, and says that it was projected; what is beside it is anything.
+    const provenance = JSON.parse(metadataOf(file).safe_lora!) as Provenance;
+    const claimed = { ...provenance, modules: [...names], sha256: Object.fromEntries(names.map((name) => [name, sha256[bOf(name)]])) }; // prettier-ignore
+    const kept = JSON.parse(metadataOf(originals).safe_lora_original!) as object;
+    const pairs = (mark: number): Record<string, TensorSpec> =>
+      Object.fromEntries(names.map((name, i) => [bOf(name), { ...randomTensor(mark + i, [3, 4]) }]));
+    const a = Object.fromEntries(names.map((name, i) => [`base_model.model.${name}.lora_A.weight`, randomTensor(1 + i, [2, 4])])); // prettier-ignore
+    const b = Object.fromEntries(names.map((name, i) => [bOf(name), randomTensor(11 + i, [6, 2])]));
+    const interleaved = Object.fromEntries(names.flatMap((name) => Object.entries({ ...a, ...b }).filter(([key]) => key.includes(name)))); // prettier-ignore
+    writeFileSync(file, safetensors(interleaved, { safe_lora: JSON.stringify(claimed) }));
+    writeFileSync(originals, safetensors(pairs(77), { safe_lora_original: JSON.stringify(kept) }));
+    const adapter = await openAdapter(path);
+    assert.equal(adapter.originals !== null, true);
+    for (const { b: taken, alreadyProjected } of adapter.modules) {
+      assert.deepEqual([taken.path, String(taken.shape), alreadyProjected], [file, '6,2', false]);
+      assert.equal(await hashRange(taken), sha256[taken.name]);
+    }
+  });
+
+  it('does not give the first file back where a tensor beside the pairs is another', async () => {
+    const path = newAdapter();
+    const file = join(path, FILE);
+    const bytes = readFileSync(file);
+    const end = 8 + Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString('utf8', 8, end)) as object;
+    const size = bytes.length - end;
+    const score = { dtype: 'F32', shape: [4], data_offsets: [size, size + 16] };
+    const text = Buffer.from(JSON.stringify({ ...header, 'base_model.model.score.weight': score }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    writeFileSync(file, Buffer.concat([length, text, bytes.subarray(end), Buffer.alloc(16)]));
+    const first = readFileSync(file);
+    await save(path, [names[0]], 1);
+    const saved = readFileSync(file);
+    writeFileSync(file, Buffer.concat([saved.subarray(0, -16), Buffer.alloc(16, 1)]));
+    const changed = readFileSync(file);
+    await assert.rejects(
+      restore(path),
+      refusal('originals-foreign', /tensors beside the LoRA pairs are no longer those/),
+    );
+    assert.deepEqual(readFileSync(file), changed);
+    writeFileSync(file, saved);
+    await restore(path);
+    assert.deepEqual(readFileSync(file), first);
+  });
+
   it('names a file that only looks like originals', async () => {
     const path = newAdapter();
     writeFileSync(join(path, ORIGINALS), safetensors({ x: randomTensor(1, [2]) }));
@@ -289,7 +347,12 @@ describe('what another program does to the adapter meanwhile', () => {
 describe('a folder that is replaced', () => {
   const write = async (adapter: Adapter, out: string, force: boolean): Promise<void> => {
     const destination = await checkDestination(out, adapter, force);
-    await writeFolder(destination, adapter, (path) => writeAdapterFile(path, adapter, null), '{}\n');
+    await writeFolder(
+      destination,
+      adapter,
+      (path) => writeAdapterFile(path, adapter, null),
+      () => '{}\n',
+    );
   };
 
   it('is back where the new one cannot be put in its place', async () => {
@@ -300,7 +363,7 @@ describe('a folder that is replaced', () => {
       await checkDestination(out, adapter, false),
       adapter,
       (file) => writeAdapterFile(file, adapter, markedProjection(adapter, [names[0]], 1)),
-      '{}\n',
+      () => '{}\n',
     );
     const before = readFileSync(join(out, FILE));
     const { renameSync: rename } = fs;
@@ -317,6 +380,47 @@ describe('a folder that is replaced', () => {
     }
     assert.deepEqual(readFileSync(join(out, FILE)), before);
     assert.deepEqual(readdirSync(dirname(out)).filter((name) => name.startsWith('.')), []); // prettier-ignore
+  });
+
+  it('stays under another name where something else has come to its place', async () => {
+    const path = newAdapter();
+    const out = join(dirname(path), 'out');
+    const old = join(dirname(path), '.out.safe-lora-old-ab12');
+    for (const [place, content] of [[old, 'earlier'], [out, 'mine']] as const) {
+      mkdirSync(place);
+      writeFileSync(join(place, 'notes'), content);
+    } // prettier-ignore
+    await assert.rejects(
+      write(await openAdapter(path), out, true),
+      refusal('output-exists', /not a result of safe-lora/),
+    );
+    const kept = readdirSync(dirname(path)).find((name) => name.startsWith('out.earlier-'))!;
+    assert.equal(readFileSync(join(dirname(path), kept, 'notes'), 'utf8'), 'earlier');
+    assert.equal(readFileSync(join(out, 'notes'), 'utf8'), 'mine');
+  });
+
+  it('does not hold up its successor where it is read-only', async () => {
+    const path = newAdapter();
+    const out = join(dirname(path), 'out');
+    const adapter = await openAdapter(path);
+    const project = async (mark: number): Promise<void> =>
+      writeFolder(
+        await checkDestination(out, adapter, true),
+        adapter,
+        (file) => writeAdapterFile(file, adapter, markedProjection(adapter, [names[0]], mark)),
+        () => '{}\n',
+      );
+    await project(1);
+    mkdirSync(join(out, 'more'));
+    for (const at of [join(out, 'more'), out]) chmodSync(at, 0o500);
+    const asides = (): string[] => readdirSync(dirname(out)).filter((name) => name.startsWith('.'));
+    // A folder that nobody put there is not lost, read-only or not.
+    await assert.rejects(project(2), refusal('output-exists', /would lose more, which/));
+    chmodSync(out, 0o700);
+    fs.rmdirSync(join(out, 'more'));
+    chmodSync(out, 0o500);
+    await project(2);
+    assert.deepEqual(asides(), []);
   });
 
   it('is named where a kill left it aside', async () => {

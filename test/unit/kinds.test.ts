@@ -411,6 +411,17 @@ describe('weights that a model keeps fused', () => {
 });
 
 describe('why a weight is missing', () => {
+  it('is found in time, however many are', async () => {
+    const many = (last: string): Record<string, [number, number]> =>
+      Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`model.layers.${i}.mlp.${last}`, [1, 1]]));
+    const weights = Object.fromEntries(
+      Object.entries(many('up_proj')).map(([name, shape]) => [`${name}.weight`, shape]),
+    );
+    const started = process.cpuUsage();
+    assert.match(await reason({ base: weights }, many('zzz')), /for 3000 of the adapter's 3000 modules/);
+    const { user, system } = process.cpuUsage(started);
+    assert.ok((user + system) / 1e6 < 5, `${(user + system) / 1e6} s of the processor`);
+  });
   const reason = async (models: Models, modules: Record<string, [number, number]> = { [Q]: [6, 4] }): Promise<string> =>
     (await refusal(planOf(adapterWith(modules), models))).message;
 

@@ -209,7 +209,12 @@ async function write(
     async () => {
       const written = await c.attempt(async () => {
         const destination = await checkDestination(out, adapter, random.chance(0.7));
-        await writeFolder(destination, adapter, (file) => writeAdapterFile(file, adapter, projection), report);
+        await writeFolder(
+          destination,
+          adapter,
+          (file) => writeAdapterFile(file, adapter, projection),
+          () => report,
+        );
         return true;
       });
       await done(written ? out : '');

@@ -103,7 +103,7 @@ async function makeSetting(root: string, variant: Variant, seed: number): Promis
 
 async function writeOut(out: string, adapter: Adapter, names: readonly string[]): Promise<void> {
   const projection = markedProjection(adapter, names.slice(0, 1), 3);
-  await writeFolder(await checkDestination(out, adapter, false), adapter, (path) => writeAdapterFile(path, adapter, projection), '{"report":4}\n'); // prettier-ignore
+  await writeFolder(await checkDestination(out, adapter, false), adapter, (path) => writeAdapterFile(path, adapter, projection), () => '{"report":4}\n'); // prettier-ignore
 }
 
 /** One tensor a shard. */
