@@ -23,8 +23,8 @@ import { parseObject } from './objects';
 const BEAT_MS = 5_000;
 /** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
 const VOID_AFTER_MS = 60_000;
-/** No two clocks differ by so much. */
-const ANY_CLOCK_MS = 86_400_000;
+/** No two machines' clocks differ by so much. */
+const ANY_CLOCK_MS = 3_600_000;
 /** A process that lives has renewed its claim within that time. */
 const STILL_MS = 3 * BEAT_MS;
 const POLL_MS = 100;
@@ -128,7 +128,8 @@ export function readClaim(path: string): Record<string, unknown> | null {
   const { pid, host } = found.content;
   if (host === machine && !(typeof pid === 'number' && isRunning(pid))) return null;
   const age = Math.abs(Date.now() - found.modified);
-  return age > ANY_CLOCK_MS || (age > VOID_AFTER_MS && standsStill(path, found)) ? null : found.content;
+  if (age <= VOID_AFTER_MS) return found.content;
+  return (host !== machine && age > ANY_CLOCK_MS) || standsStill(path, found) ? null : found.content;
 }
 
 /** Claims that looked void, and when this process first saw them so. */
