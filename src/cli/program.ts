@@ -8,7 +8,7 @@ import { type Report } from '../core/report';
 import { type Devices } from '../engine/devices';
 import { examine } from '../engine/doctor';
 import { type Batch } from '../work/batch';
-import { inspect, type InspectPorts } from '../work/inspect';
+import { inspect } from '../work/inspect';
 import { projectCopies } from '../work/project';
 import { type Ports } from '../work/services';
 import { type Arguments, HELP, type InspectArguments, MissingModel, parseArguments, type ProjectArguments, UsageError } from './arguments'; // prettier-ignore
@@ -138,19 +138,19 @@ class Call {
       if (!args.quiet && args.json !== '-')
         this.terminal.print([...reportLines(report, args.selectionIsDefault), ...more]);
     };
-    const watching: Pick<InspectPorts, 'onProgress' | 'onFetched'> = {
-      onProgress: (progress) => { this.line.update(progress); },
-      onFetched: (fetched) => { this.line.fetched(fetched); },
-    }; // prettier-ignore
-    const ports: Ports = {
-      agree: async (plans) => {
-        if (!args.quiet)
-          (await travelLines(plans)).forEach((line) => {
-            this.terminal.tell(line);
-          });
-      },
-      ...(args.quiet ? {} : watching),
-    };
+    const ports: Ports = args.quiet
+      ? { agree: () => Promise.resolve() }
+      : {
+          agree: async (plans) => {
+            for (const line of await travelLines(plans)) this.terminal.tell(line);
+          },
+          onProgress: (progress) => {
+            this.line.update(progress);
+          },
+          onFetched: (fetched) => {
+            this.line.fetched(fetched);
+          },
+        };
     if (args.command === 'inspect') return inspect(args, services, { ...ports, onReport: show });
     const placesOf = (adapters: readonly Adapter[]): string[] => placesIn(args, adapters);
     return projectCopies({ ...args, placesOf }, services, {

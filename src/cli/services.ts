@@ -22,9 +22,13 @@ export interface Program {
   terminal: Terminal;
 }
 
+function childPathIn({ folder }: Program): string {
+  return join(folder, 'engine-child.js');
+}
+
 export function devicesOf(program: Program, onTry?: (provider: Provider) => void): Devices {
-  const { version, onnxruntimeVersion, folder } = program;
-  const childPath = join(folder, 'engine-child.js');
+  const { version, onnxruntimeVersion } = program;
+  const childPath = childPathIn(program);
   return new Devices({ childPath, storage: storageFolder(), version, onnxruntimeVersion, ...(onTry && { onTry }) });
 }
 
@@ -85,7 +89,7 @@ export class RunServices implements Services {
 
   private async start({ provider }: ChosenDevice): Promise<Engine> {
     const { memory, quiet, onStart } = this.options;
-    const childPath = join(this.program.folder, 'engine-child.js');
+    const childPath = childPathIn(this.program);
     const onWait = quiet ? {} : { onWait: this.program.terminal.notice };
     this.running = new Engine({ childPath, memory, ...onWait, ...(await this.devices.process(provider)) });
     onStart();

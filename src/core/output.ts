@@ -5,11 +5,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Adapter, ADAPTER_FILE } from './adapter';
 import { companions, copyCompanion, isInside } from './companions';
 import { fileError, SafeLoraError, someNames, unwritable } from './errors';
-import { kindOf, readOwnText, stampOf } from './files';
+import { kindOf, readOwnText } from './files';
 import { isObject, parseObject } from './objects';
 import { PROVENANCE_KEY } from './provenance';
 import { alone, asideName, earlierName, removeOld, sync } from './replace';
-import { hashRange, openSafetensors, type TensorHashes } from './safetensors';
+import { hashFile, openSafetensors, type TensorHashes } from './safetensors';
 
 /** The report saved in the adapter's folder. */
 export const REPORT_FILE = 'safe_lora_report.json';
@@ -114,10 +114,6 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
 async function writtenFiles(folder: string): Promise<Readonly<Record<string, unknown>>> {
   const files = parseObject((await readOwnText(join(folder, REPORT_FILE))) ?? '')?.files;
   return isObject(files) ? files : {};
-}
-
-async function hashFile(path: string): Promise<string> {
-  return hashRange({ path, offset: 0, length: (await stampOf(path)).size });
 }
 
 const unfinished = new Set<string>();

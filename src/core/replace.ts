@@ -131,21 +131,19 @@ export function earlierName(path: string): string {
 
 /** Removes a folder whose place another has taken. It may be read-only, and what cannot be removed stays: its successor is in place. */
 export function removeOld(folder: string): void {
-  const attempt = (): boolean => {
-    try {
-      rmSync(folder, { recursive: true, force: true });
-      return true;
-    } catch {
-      return false;
-    }
+  const remove = (): void => {
+    rmSync(folder, { recursive: true, force: true });
   };
-  if (attempt()) return;
   try {
-    makeWritable(folder);
+    remove();
   } catch {
-    // The next attempt tells.
+    try {
+      makeWritable(folder);
+      remove();
+    } catch {
+      // The next run tries again.
+    }
   }
-  attempt();
 }
 
 function makeWritable(folder: string): void {

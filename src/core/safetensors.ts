@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
 import { quoted, SafeLoraError, shown } from './errors';
-import { ReadableFile, truncated } from './files';
+import { ReadableFile, stampOf, truncated } from './files';
 import { formatOf, isLfsPointer } from './formats';
 
 /** One tensor's place in a file. */
@@ -154,6 +154,11 @@ export async function hashRange(range: ByteRange): Promise<string> {
   const hash = createHash('sha256');
   for await (const piece of readInPieces(range)) hash.update(piece);
   return hash.digest('hex');
+}
+
+/** SHA-256 of a whole file. @throws SafeLoraError where it cannot be read */
+export async function hashFile(path: string): Promise<string> {
+  return hashRange({ path, offset: 0, length: (await stampOf(path)).size });
 }
 
 export function hashBytes(bytes: Uint8Array): string {

@@ -4,7 +4,7 @@ import { bytesText } from '../core/bytes';
 import { refuseOutdated } from '../core/identity';
 import { buildReport, type Measured } from '../core/report';
 import { measuredOf, type Outcome } from '../engine/run';
-import { type Due, measureTogether, passesOf } from '../work/measure';
+import { type Due, measureTogether, pairKey, passesOf } from '../work/measure';
 import { type Agree } from '../work/services';
 import { type EditorActions } from './actions';
 import { Disposable } from './dispose';
@@ -39,6 +39,7 @@ export class InspectAll extends Disposable {
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
     private readonly withDocument: WithDocument,
+    private readonly folders: readonly vscode.Uri[],
     private readonly progress: Progress,
     token: vscode.CancellationToken,
   ) {
@@ -51,11 +52,11 @@ export class InspectAll extends Disposable {
   }
 
   /** What keeps one from being inspected is in the log, and keeps no other from it. */
-  async run(folders: readonly vscode.Uri[]): Promise<void> {
+  async run(): Promise<void> {
     // The engine stays for all of them.
     const held = this.services.engine.hold();
     try {
-      for await (const pass of passesOf(this.plan(folders), PASS_SIZE)) await this.inspect(pass, folders.length);
+      for await (const pass of passesOf(this.plan(), PASS_SIZE)) await this.inspect(pass);
     } finally {
       held.dispose();
     }
@@ -65,11 +66,11 @@ export class InspectAll extends Disposable {
     return this.abort.signal;
   }
 
-  private async *plan(folders: readonly vscode.Uri[]): AsyncGenerator<Planned> {
-    for (const scope of folders) {
+  private async *plan(): AsyncGenerator<Planned> {
+    for (const scope of this.folders) {
       if (this.signal.aborted) return;
       this.progress.report({ message: vscode.workspace.asRelativePath(scope) });
-      const due = await this.settled(folders.length, () => this.planOne(scope));
+      const due = await this.settled(() => this.planOne(scope));
       if (due) yield { scope, ...due };
     }
   }
@@ -97,7 +98,7 @@ export class InspectAll extends Disposable {
   /** Asks once for each pair of models. */
   private readonly agree: Agree = async (plans, signal) => {
     for (const plan of plans) {
-      const models = JSON.stringify([plan.base.realPath, plan.aligned.realPath]);
+      const models = pairKey(plan);
       if (this.declined.has(models)) return this.services.hub.refuse([plan], signal);
       try {
         await this.services.hub.agree([plan], signal);
@@ -109,12 +110,12 @@ export class InspectAll extends Disposable {
     }
   };
 
-  private async inspect(pass: readonly Planned[], total: number): Promise<void> {
+  private async inspect(pass: readonly Planned[]): Promise<void> {
     if (this.signal.aborted) return;
     const outcomes = await this.measure(pass).catch((failure: unknown) => pass.map((): Outcome => ({ failure })));
     // One after the other: two of the same content have one place in the store.
     for (const [i, outcome] of outcomes.entries()) {
-      await this.settled(total, async () => {
+      await this.settled(async () => {
         await this.keep(pass[i]!, measuredOf(outcome));
         return null;
       });
@@ -150,7 +151,7 @@ export class InspectAll extends Disposable {
   }
 
   /** Counts an adapter as done where the action answers null, and as failed where it throws. */
-  private async settled<T>(total: number, action: () => Promise<T | null>): Promise<T | null> {
+  private async settled<T>(action: () => Promise<T | null>): Promise<T | null> {
     try {
       const further = await action();
       if (further !== null) return further;
@@ -160,7 +161,7 @@ export class InspectAll extends Disposable {
       this.failed++;
       this.services.log.error(errorView(error).message);
     }
-    this.progress.report({ increment: 100 / total });
+    this.progress.report({ increment: 100 / this.folders.length });
     return null;
   }
 }

@@ -66,9 +66,9 @@ export class Inspector {
     const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
     const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectAll> => {
       const withDocument = this.withDocument.bind(this);
-      const all = new InspectAll(this.services, this.editor, this.actions, withDocument, progress, token);
+      const all = new InspectAll(this.services, this.editor, this.actions, withDocument, due, progress, token);
       try {
-        await all.run(due);
+        await all.run();
       } finally {
         all.dispose();
       }

@@ -272,10 +272,7 @@ class HubModel implements ModelFiles {
     const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === length;
     const make = async (part: string): Promise<void> => {
       const unfinished = new Unfinished(part);
-      let has = await unfinished.begin();
-      if (has > length) has = 0;
-      // A new file even where an old one is empty: whoever may still write into that one writes elsewhere.
-      if (has === 0) await rm(part, { force: true });
+      const has = await unfinished.begin(length);
       if (length === 0) await writeFile(part, '').catch(unwritable(part));
       if (has === length) return;
       const client = this.online(`${span.file}: ${tensor.name}`);

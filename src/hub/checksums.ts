@@ -1,14 +1,13 @@
 // Checksums of what is cached. They find what a disk, a copy or another program has changed; whoever can write to the cache can change
 // both, and what the hub sends in parts has no checksum of its own.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { unwritable } from '../core/errors';
 import { readOwnText, stampOf } from '../core/files';
 import { parseObject } from '../core/objects';
-import { replaceFile, sync } from '../core/replace';
-import { hashBytes, hashRange } from '../core/safetensors';
+import { sync } from '../core/replace';
+import { hashBytes, hashFile, hashRange, readInPieces } from '../core/safetensors';
 
 /** Of the file beside another one that holds its SHA-256, as `sha256sum -c` reads it. */
 export const SUM = '.sha256';
@@ -51,10 +50,13 @@ export async function sumOf(path: string): Promise<string | null> {
 
 /** Puts the checksum of what is going to be `path` beside it. */
 export async function writeSum(path: string, part: string): Promise<void> {
-  const sum = await hashRange({ path: part, offset: 0, length: (await stampOf(part)).size });
-  // Never through a link that has taken its place.
-  await rm(path + SUM, { recursive: true, force: true });
-  await writeFile(path + SUM, `${sum}  ${basename(path)}\n`, { flag: 'wx' });
+  await writeNew(path + SUM, `${await hashFile(part)}  ${basename(path)}\n`);
+}
+
+/** Never through a link that has taken its place. */
+async function writeNew(path: string, text: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  await writeFile(path, text, { flag: 'wx' });
 }
 
 /** Between two notes about an unfinished file: a kill costs no more. */
@@ -65,23 +67,29 @@ const NOTE_EVERY_MS = 2_000;
  * without such a note is not gone on with.
  */
 export class Unfinished {
-  private readonly hash = createHash('sha256');
+  private hash = createHash('sha256');
+  /** Bytes that `hash` has taken. */
   private hashed = 0;
-  private noted = -Infinity;
+  private noted = performance.now();
   private noting: Promise<void> = Promise.resolve();
 
   constructor(private readonly part: string) {}
 
-  /** How many of its bytes can be gone on with; nothing follows them then. */
-  async begin(): Promise<number> {
-    const { length, sha256 } = (await noteOf(this.part)) ?? {};
+  /**
+   * How many of its bytes can be gone on with; nothing follows them then.
+   * @param most as many as it is to have
+   */
+  async begin(most: number): Promise<number> {
     const { part } = this;
-    if (length !== undefined && (await stampOf(part)).size >= length) {
-      if ((await hashRange({ path: part, offset: 0, length }).catch(() => null)) === sha256) {
-        await truncate(part, length).catch(unwritable(part));
-        return length;
-      }
+    const note = await noteOf(part);
+    const isSound = note !== null && note.length > 0 && note.length <= most && (await this.sumTo(note.length).catch(() => null)) === note.sha256; // prettier-ignore
+    if (isSound) {
+      await truncate(part, note.length).catch(unwritable(part));
+      return note.length;
     }
+    this.hash = createHash('sha256');
+    this.hashed = 0;
+    // A new file even where an old one is empty: whoever may still write into that one writes elsewhere.
     for (const file of [part, part + SUM]) await rm(file, { recursive: true, force: true }).catch(unwritable(file));
     return 0;
   }
@@ -104,20 +112,24 @@ export class Unfinished {
     await this.note((await stampOf(this.part)).size);
   }
 
-  /** Where it cannot be noted, only the bytes are lost. */
+  /** Where it cannot be noted, only the bytes are lost, as where the note is lost that is not synced itself. */
   private async note(length: number): Promise<void> {
-    const { part } = this;
     if (length <= this.hashed) return;
     try {
-      await sync(part);
-      const rest = createReadStream(part, { start: this.hashed, end: length - 1 });
-      for await (const chunk of rest) this.hash.update(chunk as Buffer);
-      this.hashed = length;
-      const text = sealed({ length, of: this.hash.copy().digest('hex') });
-      await replaceFile(part + SUM, (temporary) => writeFile(temporary, text));
+      await sync(this.part);
+      await writeNew(this.part + SUM, sealed({ length, of: await this.sumTo(length) }));
     } catch {
       // The next note, or none.
     }
+  }
+
+  /** SHA-256 of the file's beginning, no shorter than the last one. */
+  private async sumTo(length: number): Promise<string> {
+    for await (const piece of readInPieces({ path: this.part, offset: this.hashed, length: length - this.hashed })) {
+      this.hash.update(piece);
+      this.hashed += piece.length;
+    }
+    return this.hash.copy().digest('hex');
   }
 }
 

@@ -4,7 +4,8 @@ import { SafeLoraError } from '../core/errors';
 export class Batch<T> {
   private constructor(
     private readonly going: readonly { path: string; value: T }[],
-    private readonly failed: ReadonlyMap<string, SafeLoraError>,
+    /** What kept adapters from going on, by their paths. */
+    readonly failures: ReadonlyMap<string, SafeLoraError>,
     private readonly isAlone: boolean,
   ) {}
 
@@ -19,11 +20,6 @@ export class Batch<T> {
     return this.going.map(({ value }) => value);
   }
 
-  /** What kept adapters from going on, by their paths. */
-  get failures(): ReadonlyMap<string, SafeLoraError> {
-    return this.failed;
-  }
-
   /**
    * Takes each adapter a step on, one after the other.
    * @param step is also given the adapter's place among `values`
@@ -31,15 +27,15 @@ export class Batch<T> {
    */
   async each<U>(step: (value: T, i: number) => U | Promise<U>): Promise<Batch<U>> {
     const going: { path: string; value: U }[] = [];
-    const failed = new Map(this.failed);
+    const failures = new Map(this.failures);
     for (const [i, { path, value }] of this.going.entries()) {
       try {
         going.push({ path, value: await step(value, i) });
       } catch (error) {
         if (this.isAlone || !(error instanceof SafeLoraError)) throw error;
-        failed.set(path, error);
+        failures.set(path, error);
       }
     }
-    return new Batch(going, failed, this.isAlone);
+    return new Batch(going, failures, this.isAlone);
   }
 }

@@ -4,9 +4,8 @@ import { makePlan, type Plan } from '../core/plan';
 import { buildReport, type Report } from '../core/report';
 import { type Selection } from '../core/selection';
 import { type Device } from '../engine/providers';
-import { measuredOf } from '../engine/run';
 import { Batch } from './batch';
-import { measureTogether, type Pair, prepare } from './measure';
+import { eachMeasured, openPair, type Pair } from './measure';
 import { type Ports, type Services } from './services';
 
 export interface InspectRequest extends Pair {
@@ -26,30 +25,26 @@ export interface InspectPorts extends Ports {
  * @throws SafeLoraError where a model cannot be opened, or the only adapter cannot be measured
  */
 export async function inspect(
-  request: InspectRequest,
+  { selection, ...request }: InspectRequest,
   services: Services,
-  ports: InspectPorts,
+  { onReport, ...ports }: InspectPorts,
 ): Promise<Batch<Report>> {
-  const plans = await planAll(request, services, ports.signal);
-  const device = await prepare(plans.values, request.device, services, ports);
-  const outcomes = await measureTogether(plans.values, device, services, { ...ports, keep: () => false });
-  return plans.each((plan, i) => {
-    const report = buildReport(plan, measuredOf(outcomes[i]!), request.selection, {
-      version: services.version,
-      device,
-    });
-    ports.onReport?.(report);
+  const due = await planAll(request, services, ports.signal);
+  const options = { ...ports, keep: () => false };
+  return eachMeasured(due, request.device, services, options, ({ plan }, measured, context) => {
+    const report = buildReport(plan, measured, selection, context);
+    onReport?.(report);
     return report;
   });
 }
 
 /** Opens every adapter, and the two models once. */
 export async function planAll(
-  { adapters, base, aligned }: Pair & { adapters: readonly string[] },
-  { models }: Services,
+  { adapters, ...pair }: Pair & { adapters: readonly string[] },
+  services: Services,
   signal?: AbortSignal,
-): Promise<Batch<Plan>> {
+): Promise<Batch<{ plan: Plan }>> {
   const opened = await Batch.of(adapters).each((path) => openAdapter(path));
-  const pair = opened.values.length > 0 ? ([await models.open(base, signal), await models.open(aligned, signal)] as const) : null; // prettier-ignore
-  return opened.each((adapter) => makePlan(adapter, ...pair!));
+  const models = opened.values.length > 0 ? await openPair(pair, services, signal) : null;
+  return opened.each((adapter) => ({ plan: makePlan(adapter, ...models!) }));
 }

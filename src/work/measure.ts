@@ -1,9 +1,12 @@
 // From adapters and two models to numbers: planned, agreed to, on a device, in passes over the weights that several share.
 import { type Adapter } from '../core/adapter';
+import { type Checkpoint } from '../core/checkpoint';
 import { makePlan, type Plan } from '../core/plan';
+import { type Measured } from '../core/report';
 import { type ChosenDevice } from '../engine/devices';
 import { type Device } from '../engine/providers';
-import { measurePlans, type MeasureOptions, type Outcome } from '../engine/run';
+import { measuredOf, measurePlans, type MeasureOptions, type Outcome } from '../engine/run';
+import { type Batch } from './batch';
 import { type Ports, type Services } from './services';
 
 /** The two models as they were given. */
@@ -21,11 +24,20 @@ export interface Due {
 /** @throws SafeLoraError where a model cannot be opened or does not fit the adapter; the signal's reason */
 export async function planFor(
   adapter: Adapter,
+  pair: Pair,
+  services: Pick<Services, 'models'>,
+  signal?: AbortSignal,
+): Promise<Plan> {
+  return makePlan(adapter, ...(await openPair(pair, services, signal)));
+}
+
+/** @returns base and aligned */
+export async function openPair(
   { base, aligned }: Pair,
   { models }: Pick<Services, 'models'>,
   signal?: AbortSignal,
-): Promise<Plan> {
-  return makePlan(adapter, await models.open(base, signal), await models.open(aligned, signal));
+): Promise<[Checkpoint, Checkpoint]> {
+  return [await models.open(base, signal), await models.open(aligned, signal)];
 }
 
 /** Asks whether weights may travel, then chooses where to compute. @throws what either throws */
@@ -53,8 +65,26 @@ export async function measureTogether(
   if (plans.length === 0) return [];
   const running = await engine.on(device);
   // Before any weight has come: what a broken run leaves in the cache can be found and removed.
-  for (const plan of pairsIn(plans)) await models.remember(plan);
+  for (const plan of new Map(plans.map((one) => [pairKey(one), one])).values()) await models.remember(plan);
   return measurePlans(plans, running, options);
+}
+
+/**
+ * Measures all that go on, in one pass, and takes those that could be measured a step on.
+ * @param options `keep` as for `measureTogether`
+ */
+export async function eachMeasured<T extends { plan: Plan }, U>(
+  batch: Batch<T>,
+  requested: Device,
+  services: Services,
+  options: Ports & Pick<MeasureOptions, 'keep'>,
+  step: (value: T, measured: Measured, context: { version: string; device: ChosenDevice }) => U | Promise<U>,
+): Promise<Batch<U>> {
+  const plans = batch.values.map(({ plan }) => plan);
+  const device = await prepare(plans, requested, services, options);
+  const outcomes = await measureTogether(plans, device, services, options);
+  const { version } = services;
+  return batch.each((value, i) => step(value, measuredOf(outcomes[i]!), { version, device }));
 }
 
 /** What is due, as many together as a pass takes and on one device. */
@@ -74,9 +104,7 @@ export async function* passesOf<T extends Due>(due: AsyncIterable<T>, most: numb
   if (pass.length > 0) yield pass;
 }
 
-/** One plan of each pair of models. */
-function pairsIn(plans: readonly Plan[]): Plan[] {
-  return [
-    ...new Map(plans.map((plan) => [JSON.stringify([plan.base.realPath, plan.aligned.realPath]), plan])).values(),
-  ];
+/** Equal for plans on the same two models. */
+export function pairKey({ base, aligned }: Plan): string {
+  return JSON.stringify([base.realPath, aligned.realPath]);
 }

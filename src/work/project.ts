@@ -2,16 +2,15 @@
 import { type Adapter } from '../core/adapter';
 import { companions } from '../core/companions';
 import { type Notice, SafeLoraError, someNames } from '../core/errors';
-import { checkDestination, type Destination, writeFolder } from '../core/output';
+import { checkDestination, writeFolder } from '../core/output';
 import { makeProjection, type Projection, writeAdapterFile } from '../core/patch';
 import { type Plan } from '../core/plan';
 import { buildReport, type Measured, type Report, travellingReport } from '../core/report';
 import { mayTake, type Selection } from '../core/selection';
-import { measuredOf } from '../engine/run';
 import { type Batch } from './batch';
-import { type InspectPorts, type InspectRequest, planAll } from './inspect';
-import { measureTogether, prepare } from './measure';
-import { type Services } from './services';
+import { type InspectRequest, planAll } from './inspect';
+import { eachMeasured } from './measure';
+import { type Ports, type Services } from './services';
 
 /** What a selection makes of an adapter. */
 export interface Projected {
@@ -44,7 +43,7 @@ export interface CopyRequest extends InspectRequest {
   again: boolean;
 }
 
-export interface CopyPorts extends InspectPorts {
+export interface CopyPorts extends Ports {
   /** A copy is written. */
   onWritten?: (report: Report, path: string) => void;
 }
@@ -57,30 +56,26 @@ export interface CopyPorts extends InspectPorts {
 export async function projectCopies(
   request: CopyRequest,
   services: Services,
-  ports: CopyPorts,
+  { onWritten, ...ports }: CopyPorts,
 ): Promise<Batch<Report>> {
+  const { selection, again, force } = request;
   const plans = await planAll(request, services, ports.signal);
-  const places = request.placesOf(plans.values.map(({ adapter }) => adapter));
-  const due = await plans.each(async (plan, i): Promise<{ plan: Plan; destination: Destination }> => {
-    if (!request.again) refuseProjectedBefore(plan.adapter);
-    return { plan, destination: await checkDestination(places[i]!, plan.adapter, request.force) };
+  const places = request.placesOf(plans.values.map(({ plan }) => plan.adapter));
+  const due = await plans.each(async ({ plan }, i) => {
+    if (!again) refuseProjectedBefore(plan.adapter);
+    return { plan, destination: await checkDestination(places[i]!, plan.adapter, force) };
   });
-  const going = due.values.map(({ plan }) => plan);
-  const device = await prepare(going, request.device, services, ports);
-  const { selection } = request;
-  const outcomes = await measureTogether(going, device, services, {
+  const options: Parameters<typeof eachMeasured>[3] = {
     ...ports,
     keep: ({ name, measurement }) => mayTake(selection, name, measurement?.similarity ?? null),
-  });
-  return due.each(async ({ plan, destination }, i) => {
-    const measured = measuredOf(outcomes[i]!);
+  };
+  return eachMeasured(due, request.device, services, options, async ({ plan, destination }, measured, context) => {
     const { adapter } = plan;
     const { notices } = await companions(adapter);
-    const { version } = services;
-    const { projection, report } = await project(plan, measured, selection, { version, device, notices });
+    const { projection, report } = await project(plan, measured, selection, { ...context, notices });
     const write = (path: string): Promise<void> => writeAdapterFile(path, adapter, projection);
     await writeFolder(destination, adapter, write, (files) => travellingReport(report, files));
-    ports.onWritten?.(report, destination.path);
+    onWritten?.(report, destination.path);
     return report;
   });
 }

@@ -214,11 +214,16 @@ describe('a pair on the hub', () => {
 
 describe('the cache', () => {
   it('goes on after a kill where the dead run was', async () => {
-    hub.turns = [...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const), { kind: 'slow', piece: 2000, pause: 20 }]; // prettier-ignore
+    hub.turns = [...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const), { kind: 'slow', piece: 2000, pause: 100 }]; // prettier-ignore
     await killed(env, storage, 600_000);
     const noted = cached(storage, /\.part\.sha256$/).map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { length: number }).length); // prettier-ignore
     const had = [...sizes(storage, /\.tensor$/), ...noted].reduce((sum, size) => sum + size, 0);
-    assert.ok(noted.length > 0 && noted.every((length) => length > 0), 'nothing was broken off');
+    assert.ok(
+      cached(storage, /\.tensor\.part$/).some((path) => readFileSync(path).length > 0),
+      'nothing was broken off',
+    );
+    assert.ok(sizes(storage, /\.tensor(?:\.part)?$/).reduce((sum, size) => sum + size, 0) >= 600_000);
+    assert.ok(noted.length > 0 && noted.every((length) => length > 0), 'nothing was noted');
     assert.ok(had < needed.weights);
     hub.turns = [{ kind: 'whole' }];
     hub.asked.length = 0;
