@@ -130,10 +130,11 @@ export async function restHash(
 }
 
 /**
- * Makes sure that the original lora_B of the named modules lies in the file at `path`. The file is written once and then only
- * extended; the first head stays. For one who is `alone` with the adapter.
+ * Makes sure that the original lora_B of the named modules lies in the file at `path`, and that the first file can be given back. What
+ * is kept there stays; the head stays for as long as anything of the adapter is projected. For one who is `alone` with the adapter.
  * @param sha256 the adapter's `originalHashes`
- * @throws SafeLoraError where it keeps another adapter's weights, or the weights to be kept are not those that were hashed
+ * @throws SafeLoraError where it keeps another adapter's weights, the weights to be kept are not those that were hashed, or the tensors
+ * beside them are not those of the first file
  */
 export async function keepOriginals(
   path: string,
@@ -149,16 +150,23 @@ export async function keepOriginals(
     );
   }
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  const isComplete = kept.length === earlier?.file.tensors.size;
-  if (isComplete && earlier.isHeadSound && (await isSound(earlier))) return;
-  const head =
-    (earlier?.isHeadSound ? earlier.head : undefined) ?? adapter.originals?.head ?? (await readHead(adapter.file));
+  const present = await restHash(adapter.file, adapter.modules);
+  // Of an adapter that is not projected, the first file is the one that is there, whatever was kept of an earlier one.
+  const { head, rest } = adapter.originals ?? { head: await readHead(adapter.file), rest: present };
+  if (rest !== null && rest !== present) {
+    throw new SafeLoraError(
+      'originals-foreign',
+      `${adapter.file.path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file could not be given back; save it in another folder, or use the adapter as it was before.`,
+    );
+  }
+  const isComplete = kept.length === earlier?.file.tensors.size && earlier.rest === rest;
+  if (isComplete && earlier.isHeadSound && Buffer.from(head).equals(earlier.head) && (await isSound(earlier))) return;
   const entry = JSON.stringify({
     schema: SCHEMAS.at(-1),
     head: Buffer.from(head).toString('base64'),
     headSha256: hashBytes(head),
     sha256,
-    rest: earlier ? earlier.rest : await restHash(adapter.file, adapter.modules),
+    rest,
   });
   // An adapter's B is its original, wherever that lies.
   const sources = kept.map(({ b }) => ({ ...b, from: b }));
@@ -168,8 +176,8 @@ export async function keepOriginals(
     (temporary) => writeSafetensors(temporary, sources, new Map([[ORIGINALS_KEY, entry]])),
     async (temporary) => {
       if (!(await isSound({ file: await openSafetensors(temporary), sha256 }))) throw changedOnDisk(adapter.file.path);
-      const present = (await kindOf(path)) === null ? null : await openSafetensors(path);
-      if (present?.identity !== earlier?.file.identity) throw changedOnDisk(path);
+      const there = (await kindOf(path)) === null ? null : await openSafetensors(path);
+      if (there?.identity !== earlier?.file.identity) throw changedOnDisk(path);
     },
   );
 }

@@ -27,7 +27,15 @@ import { readPatch, writePatch } from '../../src/core/patch-file';
 import { type Provenance } from '../../src/core/provenance';
 import { hashRange } from '../../src/core/safetensors';
 import { saveCopy, saveInPlace, writeObstacle } from '../../src/core/save';
-import { randomTensor, root, safetensors, temporaryFolder, type TensorSpec, writeAdapter } from '../fixtures/make';
+import {
+  randomTensor,
+  root,
+  safetensors,
+  temporaryFolder,
+  type TensorSpec,
+  withHeader,
+  writeAdapter,
+} from '../fixtures/make';
 import { markedProjection } from '../fixtures/projection';
 
 const folder = temporaryFolder();
@@ -236,29 +244,62 @@ describe('saving in place', () => {
     }
   });
 
-  it('does not give the first file back where a tensor beside the pairs is another', async () => {
+  describe('with a tensor beside the pairs', () => {
+    /** @returns the adapter, and what sets the last value of that tensor */
+    function withHead(): { path: string; setRest: (value: number) => void } {
+      const path = newAdapter();
+      const file = join(path, FILE);
+      const bytes = readFileSync(file);
+      const end = 8 + Number(bytes.readBigUInt64LE(0));
+      const header = JSON.parse(bytes.toString('utf8', 8, end)) as object;
+      const size = bytes.length - end;
+      const score = { dtype: 'F32', shape: [4], data_offsets: [size, size + 16] };
+      writeFileSync(file, withHeader(JSON.stringify({ ...header, 'base_model.model.score.weight': score }), Buffer.concat([bytes.subarray(end), Buffer.alloc(16)]))); // prettier-ignore
+      const setRest = (value: number): void => {
+        writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, -1), Buffer.from([value])]));
+      };
+      return { path, setRest };
+    }
+    const another = refusal('originals-foreign', /tensors beside the LoRA pairs are no longer those/);
+
+    it('gives the first file back or none', async () => {
+      const { path, setRest } = withHead();
+      const file = join(path, FILE);
+      const first = readFileSync(file);
+      await save(path, [names[0]], 1);
+      setRest(1);
+      const changed = readFileSync(file);
+      await assert.rejects(restore(path), another);
+      await assert.rejects(save(path, [names[0], names[1]], 2), another, 'nobody could restore what this makes');
+      assert.deepEqual(readFileSync(file), changed);
+      setRest(0);
+      await restore(path);
+      assert.deepEqual(readFileSync(file), first);
+    });
+
+    it('that was changed while nothing was projected gives that file back', async () => {
+      const { path, setRest } = withHead();
+      const file = join(path, FILE);
+      await save(path, [names[0]], 1);
+      await restore(path);
+      setRest(1);
+      const first = readFileSync(file);
+      await save(path, [names[0]], 2);
+      await restore(path);
+      assert.deepEqual(readFileSync(file), first);
+    });
+  });
+
+  it('gives back the header that was there last while nothing was projected', async () => {
     const path = newAdapter();
     const file = join(path, FILE);
+    await save(path, [names[0]], 1);
+    await restore(path);
     const bytes = readFileSync(file);
     const end = 8 + Number(bytes.readBigUInt64LE(0));
-    const header = JSON.parse(bytes.toString('utf8', 8, end)) as object;
-    const size = bytes.length - end;
-    const score = { dtype: 'F32', shape: [4], data_offsets: [size, size + 16] };
-    const text = Buffer.from(JSON.stringify({ ...header, 'base_model.model.score.weight': score }));
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(text.length));
-    writeFileSync(file, Buffer.concat([length, text, bytes.subarray(end), Buffer.alloc(16)]));
+    writeFileSync(file, withHeader(`${bytes.toString('utf8', 8, end)}${' '.repeat(16)}`, bytes.subarray(end)));
     const first = readFileSync(file);
-    await save(path, [names[0]], 1);
-    const saved = readFileSync(file);
-    writeFileSync(file, Buffer.concat([saved.subarray(0, -16), Buffer.alloc(16, 1)]));
-    const changed = readFileSync(file);
-    await assert.rejects(
-      restore(path),
-      refusal('originals-foreign', /tensors beside the LoRA pairs are no longer those/),
-    );
-    assert.deepEqual(readFileSync(file), changed);
-    writeFileSync(file, saved);
+    await save(path, [names[0], names[1]], 2);
     await restore(path);
     assert.deepEqual(readFileSync(file), first);
   });
