@@ -4,7 +4,7 @@ import { access, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileError, SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
-import { replaceFile } from '../core/replace';
+import { replaceFile } from '../core/atomic';
 import { reportText } from '../core/report';
 import { type Terminal } from './terminal';
 

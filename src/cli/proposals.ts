@@ -1,7 +1,7 @@
 // A call without its models: what this machine has for the adapter is named, and not taken.
 import { homedir } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { readTrainedOn } from '../core/adapter-config';
 import { type ModelRole, propose, type Proposals } from '../models/propose';
 import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/words';

@@ -3,15 +3,7 @@ import { join } from 'node:path';
 import { type Notice, quoted, SafeLoraError, shown, someNames } from './errors';
 import { jsonCaps, jsonObjectOf, kindOf, readJsonBytes } from './files';
 import { isObject } from './objects';
-import {
-  endingPattern,
-  firstFitting,
-  isPlain,
-  type MatchingTime,
-  PatternError,
-  type PythonPattern,
-  wholePattern,
-} from './patterns';
+import { endingPattern, isPlain, PatternError, type PythonPattern, wholePattern } from './patterns';
 
 export const CONFIG_FILE = 'adapter_config.json';
 
@@ -189,39 +181,6 @@ function translated(
       `${path}: ${key} holds ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
     );
   }
-}
-
-/**
- * What a pattern of the configuration gives each module, else null.
- * @param time that all patterns of the configuration may take together
- * @throws SafeLoraError where matching takes too long, or the order of the patterns matters and is lost
- */
-export function numbersOf(
-  names: readonly string[],
-  path: string,
-  { key, patterns, moved }: ModulePatterns,
-  time: MatchingTime,
-): (number | null)[] {
-  const refuse = (reason: string): SafeLoraError =>
-    new SafeLoraError('adapter-config', `${path}: ${reason}; write the names of the modules instead.`);
-  const numbersBy = (ordered: typeof patterns): (number | null)[] => {
-    const sources = ordered.map(([pattern]) => pattern);
-    const fitting = firstFitting(sources, names, time);
-    if (!fitting) throw refuse(`a pattern of ${key} takes too long to match`);
-    return fitting.map((pattern) => ordered[pattern]?.[1] ?? null);
-  };
-  const numbers = numbersBy(patterns);
-  if (moved > 0) {
-    const otherwise = numbersBy([...patterns.slice(moved), ...patterns.slice(0, moved)]);
-    if (numbers.some((number, i) => number !== otherwise[i]))
-      throw refuse(`${key} has a whole number for a pattern, which fits the same module as another`);
-  }
-  return numbers;
-}
-
-/** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
-export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
-  return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
 // Initialisations that move part of the base weight into B·A (peft/tuners/lora/layer.py). PEFT's conversion on saving sets the

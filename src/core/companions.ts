@@ -3,10 +3,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath, writeFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
-import { type Adapter, ADAPTER_FILE } from './adapter';
+import { type Adapter } from './adapter';
+import { ADAPTER_FILE } from './adapter-folder';
 import { CONFIG_FILE } from './adapter-config';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
-import { isAside } from './replace';
+import { isAside } from './atomic';
 
 /** A file that goes along. */
 export interface Companion {
@@ -43,7 +44,7 @@ export async function companions(adapter: Adapter): Promise<Companions> {
     const path = LEFT_OUT.test(name) ? null : await regularFile(join(adapter.realPath, name));
     if (path === null) left.push(name);
     // The configuration was read and checked when the adapter was opened: wherever it is, what was read there goes along.
-    else if (name === CONFIG_FILE) copied.push({ name, path, content: adapter.configBytes });
+    else if (name === CONFIG_FILE) copied.push({ name, path, content: adapter.config.bytes });
     else if (belongs(path, adapter.realPath)) copied.push({ name, path });
     else linked.push(name);
   }

@@ -2,7 +2,7 @@
 import { type Measurement } from './measure';
 import { isObject } from './objects';
 import { type MeasuredModule, type ModuleReport, type ModuleFinding, type Report } from './report';
-import { isReport } from './saved-report';
+import { readReport } from './saved-report';
 
 const SCHEMA = 'safe-lora/inspection@1';
 
@@ -33,8 +33,10 @@ export function makeInspection(report: Report, modules: readonly MeasuredModule[
 export function parseInspection(text: string): Inspection | null {
   try {
     const value: unknown = JSON.parse(text);
-    if (!isObject(value) || value.schema !== SCHEMA || !isReport(value.report) || !isObject(value.details)) return null;
-    return Object.values(value.details).every(isObject) ? (value as unknown as Inspection) : null;
+    if (!isObject(value) || value.schema !== SCHEMA || !isObject(value.details)) return null;
+    const report = readReport(value.report);
+    const details = value.details as Inspection['details'];
+    return report && Object.values(details).every(isObject) ? { schema: SCHEMA, report, details } : null;
   } catch {
     return null;
   }

@@ -1,12 +1,12 @@
 // The weights that saving in place replaced, kept so that the first file can be given back bit for bit.
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Adapter, type LoraModule } from './adapter';
+import { type LoraPair } from './adapter-tensors';
 import { changedOnDisk, SafeLoraError, unwritable } from './errors';
 import { kindOf } from './files';
 import { parseObject } from './objects';
 import { isHashes, type Provenance } from './provenance';
-import { replaceAlone } from './replace';
+import { replaceAlone } from './atomic';
 import {
   hashBytes,
   hashRange,
@@ -37,6 +37,13 @@ export interface Originals {
   rest: string | null;
 }
 
+/** An adapter, `b` being the original one also where its file holds a projected one and the original was kept. */
+interface Unprojected {
+  file: SafetensorsFile;
+  modules: readonly LoraPair[];
+  originals: Originals | null;
+}
+
 /** @throws SafeLoraError where the file is not one that `keepOriginals` wrote */
 export async function openOriginals(path: string): Promise<Originals> {
   const file = await openSafetensors(path);
@@ -62,7 +69,7 @@ export async function openOriginals(path: string): Promise<Originals> {
 export async function belongTo(
   { file, head, isHeadSound, sha256 }: Originals,
   adapterFile: SafetensorsFile,
-  modules: readonly Pick<LoraModule, 'name' | 'a' | 'b'>[],
+  modules: readonly LoraPair[],
   provenance: Provenance,
 ): Promise<ReadonlySet<string> | null> {
   if (!isHeadSound || Object.keys(sha256).length !== 2 * modules.length || !describes(head, adapterFile)) return null;
@@ -107,7 +114,7 @@ function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
 }
 
 /** SHA-256 of every lora_A and lora_B as they were before anything was projected in place. */
-export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
+export async function originalHashes(adapter: Unprojected): Promise<TensorHashes> {
   if (adapter.originals) return adapter.originals.sha256;
   const hashes: Record<string, string> = {};
   for (const { a, b } of adapter.modules) {
@@ -120,7 +127,7 @@ export async function originalHashes(adapter: Adapter): Promise<TensorHashes> {
 /** SHA-256 over the names and contents of the tensors beside the LoRA pairs: no projection changes them. */
 export async function restHash(
   { tensors }: Pick<SafetensorsFile, 'tensors'>,
-  modules: readonly Pick<LoraModule, 'a' | 'b'>[],
+  modules: readonly Pick<LoraPair, 'a' | 'b'>[],
 ): Promise<string> {
   const pairs = new Set(modules.flatMap(({ a, b }) => [a.name, b.name]));
   const hashes: [string, string][] = [];
@@ -138,7 +145,7 @@ export async function restHash(
  */
 export async function keepOriginals(
   path: string,
-  adapter: Adapter,
+  adapter: Unprojected,
   sha256: TensorHashes,
   modules: ReadonlySet<string>,
 ): Promise<void> {

@@ -2,13 +2,14 @@
 import { renameSync, rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type Adapter, ADAPTER_FILE } from './adapter';
+import { type Adapter } from './adapter';
+import { ADAPTER_FILE } from './adapter-folder';
 import { companions, copyCompanion, isInside } from './companions';
 import { fileError, SafeLoraError, someNames, unwritable } from './errors';
 import { kindOf, readOwnText } from './files';
 import { isObject, parseObject } from './objects';
 import { PROVENANCE_KEY } from './provenance';
-import { alone, asideName, earlierName, removeOld, sync } from './replace';
+import { alone, asideName, earlierName, removeOld, sync } from './atomic';
 import { hashFile, openSafetensors, type TensorHashes } from './safetensors';
 
 /** The report saved in the adapter's folder. */

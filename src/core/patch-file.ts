@@ -5,7 +5,7 @@ import { originalHashes, sameHashes } from './originals';
 import { type Projection } from './patch';
 import { parseObject } from './objects';
 import { isHashes, PROVENANCE_KEY, readProvenance } from './provenance';
-import { replaceFile } from './replace';
+import { replaceFile } from './atomic';
 import { hashBytes, openSafetensors, readTensor, type TensorHashes } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
 

@@ -1,46 +1,13 @@
 // From projected updates to an adapter's file: only the projected lora_B tensors change, every other byte stays.
 import { stat } from 'node:fs/promises';
 import { type Adapter } from './adapter';
-import { decode, encode, type FloatDtype } from './dtype';
-import { largestOf, transpose } from './matrix';
 import { type Plan } from './plan';
-import { type Provenance, PROVENANCE_KEY } from './provenance';
+import { type Provenance, PROVENANCE_KEY, PROVENANCE_SCHEMA } from './provenance';
+import { DEFAULT_REPLACEMENT } from './replacement';
 import { type MeasuredModule, refuseOverflow, selectable } from './report';
 import { hashBytes, hashRange, readHead, readTensor } from './safetensors';
 import { encodeHeader, writeParts } from './safetensors-writer';
 import { select, type Selection } from './selection';
-
-/** C·B in the dtype and layout of the stored B. */
-export interface ProjectedB {
-  bytes: Uint8Array;
-  /** ‖rounded − exact‖_F / ‖exact‖_F of the rounding to the stored dtype. */
-  roundingLoss: number;
-  /** An element lies beyond the dtype's range; `bytes` must not be saved. */
-  overflow: boolean;
-}
-
-/** A projection, or what is kept of one: everything but its bytes, which can be computed again. */
-export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | null };
-
-/**
- * C·B = V·Vᵀ·B / ‖V‖_F, rounded to the dtype in which B is stored.
- * @param u (V·Vᵀ·B)ᵀ, row-major [r, out], times a power of two
- * @param divisor ‖V‖_F times that power
- */
-export function roundProjection(u: Float32Array, rank: number, divisor: number, dtype: FloatDtype): ProjectedB {
-  const exact = transpose(new Float64Array(u), u.length / rank);
-  for (let i = 0; i < exact.length; i++) exact[i]! /= divisor;
-  const bytes = encode(exact, dtype);
-  const rounded = decode(bytes, dtype);
-  let lost = 0;
-  let total = 0;
-  for (let i = 0; i < exact.length; i++) {
-    lost += (rounded[i]! - exact[i]!) ** 2;
-    total += exact[i]! ** 2;
-  }
-  const overflow = !Number.isFinite(largestOf(rounded));
-  return { bytes, overflow, roundingLoss: total === 0 || overflow ? 0 : Math.sqrt(lost / total) };
-}
 
 /** All that distinguishes a projected adapter from its original: the replaced tensors, and what they came from. */
 export interface Projection {
@@ -78,12 +45,13 @@ export async function makeProjection(
   }
   const { adapter, base, aligned } = plan;
   const provenance: Provenance = {
-    schema: 'safe-lora/provenance@1',
+    schema: PROVENANCE_SCHEMA,
     tool: { version },
     adapter: { name: adapter.name },
     base: { name: base.name, headers: base.headersHash },
     aligned: { name: aligned.name, headers: aligned.headersHash },
     selection,
+    replacement: DEFAULT_REPLACEMENT,
     modules: [...sha256.keys()],
     sha256: Object.fromEntries(sha256),
   };

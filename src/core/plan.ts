@@ -42,14 +42,14 @@ export interface Plan {
 export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Plan {
   if (base.realPath === aligned.realPath) throw sameModel(base.path);
   const wanted = adapter.modules.map(({ name, a, b }): WantedModule => ({ name, shape: [b.shape[0]!, a.shape[1]!] }));
-  const inBase = new WeightResolver(base, adapter.targetParameters);
-  const inAligned = new WeightResolver(aligned, adapter.targetParameters);
+  const inBase = new WeightResolver(base, adapter.config.targetParameters);
+  const inAligned = new WeightResolver(aligned, adapter.config.targetParameters);
   const bases = resolveAll('base', wanted, inBase, inAligned);
   const aligneds = resolveAll('aligned', wanted, inAligned, inBase);
   const where = positions(wanted.map(({ name }) => name));
   refuseStoredLayout(adapter, wanted, aligned, aligneds);
   const pairs = adapter.modules.map((module, i) => pairWeights(wanted[i]!, bases[i], aligneds[i], module));
-  const orientationOf = squareOrientations(pairs, aligned, adapter.fanInFanOut);
+  const orientationOf = squareOrientations(pairs, aligned, adapter.config.fanInFanOut);
   const modules = adapter.modules.map((module, i): PlannedModule => {
     const { weights, notice } = pairs[i]!;
     return {
@@ -144,7 +144,7 @@ function notTwoDimensional(tensor: TensorInfo, { name, shape: [out] }: WantedMod
  * C is not defined (ParamWrapper in peft/tuners/lora/layer.py).
  */
 function refuseStoredLayout(
-  { path, targetParameters }: Adapter,
+  { path, config: { targetParameters } }: Adapter,
   wanted: readonly WantedModule[],
   aligned: Checkpoint,
   tensors: readonly (TensorInfo | undefined)[],
@@ -325,7 +325,7 @@ function leftOverNotices({ name, config }: Checkpoint): Notice[] {
 function misnamedNotices(adapter: Adapter, modules: readonly PlannedModule[]): Notice[] {
   const noticed = new Set(adapter.notices.filter(({ code }) => code === 'names-not-loaded').flatMap((n) => n.modules));
   const misnamed = modules.flatMap(({ name, b, weights }) => {
-    const right = noticed.has(name) || !weights ? null : rightName(name, weights.aligned.name, adapter.taskType);
+    const right = noticed.has(name) || !weights ? null : rightName(name, weights.aligned.name, adapter.config.taskType);
     return right === null ? [] : [{ name, from: b.name, to: b.name.replace(name, right) }];
   });
   const [first] = misnamed;
@@ -355,7 +355,7 @@ function modelNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): 
   return [...nameNotices(adapter, base, aligned), ...revisionNotices(adapter, aligned)];
 }
 
-function revisionNotices({ revision }: Adapter, { name, realPath }: Checkpoint): Notice[] {
+function revisionNotices({ config: { revision } }: Adapter, { name, realPath }: Checkpoint): Notice[] {
   if (revision === null || revision === 'main') return [];
   const commit = commitOf(realPath);
   if (commit?.startsWith(revision)) return [];

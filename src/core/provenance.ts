@@ -1,19 +1,24 @@
 // What was projected, with which models: the `safe_lora` entry that travels in a file's metadata.
 import { isObject, parseObject } from './objects';
+import { DEFAULT_REPLACEMENT, isReplacement, type ReplacementName } from './replacement';
 import { type SafetensorsFile, type TensorHashes } from './safetensors';
 import { isSelection, plainSelection, type Selection } from './selection';
 
 /** The metadata entry. */
 export const PROVENANCE_KEY = 'safe_lora';
+/** The first named no replacement, since there was one. */
+export const PROVENANCE_SCHEMA = 'safe-lora/provenance@2';
 
 /** Neither a path nor a time, so that equal input gives equal bytes. */
 export interface Provenance {
-  schema: string;
+  schema: typeof PROVENANCE_SCHEMA;
   tool: { version: string };
   adapter: { name: string };
   base: { name: string; headers: string };
   aligned: { name: string; headers: string };
   selection: Selection;
+  /** How the selected were replaced. */
+  replacement: ReplacementName;
   /** Every module whose lora_B is a projection. */
   modules: string[];
   /** SHA-256 of the projected lora_B, by module. */
@@ -42,16 +47,17 @@ function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | nu
     name: text(value, 'name'),
     headers: text(value, 'headers'),
   });
-  const { modules, sha256, selection } = entry;
+  const { modules, sha256, selection, replacement = DEFAULT_REPLACEMENT } = entry;
   if (!Array.isArray(modules) || !isHashes(sha256) || !sameNames(modules, Object.keys(sha256))) return null;
-  if (!isSelection(selection)) return null;
+  if (!isSelection(selection) || !isReplacement(replacement)) return null;
   return {
-    schema: text(entry, 'schema'),
+    schema: PROVENANCE_SCHEMA,
     tool: { version: text(entry.tool, 'version') },
     adapter: { name: text(entry.adapter, 'name') },
     base: modelOf(entry.base),
     aligned: modelOf(entry.aligned),
     selection: plainSelection(selection),
+    replacement,
     modules,
     sha256,
   };

@@ -4,13 +4,13 @@ import { type Checkpoint } from './checkpoint';
 import { type Measurement } from './measure';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { targeted } from './naming';
-import { type KnownProjection } from './patch';
+import { DEFAULT_REPLACEMENT, type KnownProjection, type ReplacementName } from './replacement';
 import { type Plan, type PlannedModule, sameModel } from './plan';
 import { type Provenance } from './provenance';
 import { type TensorHashes } from './safetensors';
 import { type Selectable, select, type Selection } from './selection';
 
-export const REPORT_SCHEMA = 'safe-lora/report@1';
+export const REPORT_SCHEMA = 'safe-lora/report@2';
 
 export interface ModuleReport extends Omit<Measurement, 'alignmentNorm' | 'updateNorm' | 'updateDotAlignment'> {
   name: string;
@@ -36,6 +36,8 @@ export interface Report {
   safeLora: Provenance | null;
   device: { requested: string; provider: string; fallbackReason: string | null };
   selection: Selection;
+  /** How the selected are replaced. */
+  replacement: ReplacementName;
   modules: ModuleReport[];
   totals: { modules: number; selected: number; direction: number | null; bytesRead: number; seconds: number };
   notices: Notice[];
@@ -137,14 +139,15 @@ export function buildReport(
       path: plan.adapter.path,
       name: plan.adapter.name,
       rank: plan.adapter.rank,
-      alpha: plan.adapter.alpha,
-      targetModules: plan.adapter.targetModules,
+      alpha: plan.adapter.config.alpha,
+      targetModules: plan.adapter.config.targetModules,
     },
     base: modelOf(plan.base),
     aligned: modelOf(plan.aligned),
     safeLora: plan.adapter.provenance,
     device: context.device,
     selection,
+    replacement: DEFAULT_REPLACEMENT,
     modules,
     totals: {
       modules: modules.length,

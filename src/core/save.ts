@@ -2,7 +2,8 @@
 import { constants } from 'node:fs';
 import { access, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Adapter, ADAPTER_FILE, openAdapter } from './adapter';
+import { type Adapter, openAdapter } from './adapter';
+import { ADAPTER_FILE } from './adapter-folder';
 import { CONFIG_FILE } from './adapter-config';
 import { companions, copyCompanion } from './companions';
 import { changedOnDisk, fileError, SafeLoraError, unwritable } from './errors';
@@ -10,7 +11,7 @@ import { kindOf } from './files';
 import { keepOriginals, originalHashes, restHash } from './originals';
 import { REPORT_FILE } from './output';
 import { type Projection, writeAdapterFile } from './patch';
-import { alone, recover, replaceAlone } from './replace';
+import { alone, recover, replaceAlone } from './atomic';
 import { hashBytes, hashRange, openSafetensors, type SafetensorsFile, type TensorHashes } from './safetensors';
 
 /** Why an adapter's own file is not written to, though it can be saved elsewhere. */
@@ -130,7 +131,7 @@ async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
     const there = join(folder, name);
     const kind = await kindOf(there);
     if (kind === null) continue;
-    if (name === CONFIG_FILE && kind === 'file' && (await readFile(there)).equals(adapter.configBytes)) continue;
+    if (name === CONFIG_FILE && kind === 'file' && (await readFile(there)).equals(adapter.config.bytes)) continue;
     throw new SafeLoraError(
       'output-exists',
       `${folder}: holds an adapter already (${name}); choose a folder without one.`,

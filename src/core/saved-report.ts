@@ -1,13 +1,24 @@
 // A report that was read from a file: anybody may have edited it.
 import { isObject } from './objects';
+import { DEFAULT_REPLACEMENT, isReplacement } from './replacement';
 import { type ModuleReport, type Report, REPORT_SCHEMA } from './report';
 import { isSelection, type Selection } from './selection';
 
-/** True where every part that is shown or computed with has the type and the range that this tool writes. */
-export function isReport(value: unknown): value is Report {
+/** As earlier versions wrote it, without a replacement, since there was one. */
+const FIRST_SCHEMA = 'safe-lora/report@1';
+
+/** @returns null unless every part that is shown or computed with has the type and the range that this tool writes */
+export function readReport(value: unknown): Report | null {
+  if (!isObject(value)) return null;
+  const { schema, replacement } = value;
+  const report =
+    schema === FIRST_SCHEMA ? { ...value, schema: REPORT_SCHEMA, replacement: DEFAULT_REPLACEMENT } : value;
+  if (schema !== FIRST_SCHEMA && !(schema === REPORT_SCHEMA && isReplacement(replacement))) return null;
+  return isSound(report) ? (report as unknown as Report) : null;
+}
+
+function isSound(value: Readonly<Record<string, unknown>>): boolean {
   return (
-    isObject(value) &&
-    value.schema === REPORT_SCHEMA &&
     [value.adapter, value.base, value.aligned].every((part) => isObject(part) && typeof part.name === 'string') &&
     isSelection(value.selection) &&
     isRule(value.selection) &&

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Entry, ZipFile } from 'yauzl';
 import { fileError, SafeLoraError } from '../core/errors';
 import { ReadableFile } from '../core/files';
-import { sync } from '../core/replace';
+import { sync } from '../core/atomic';
 import { readNeeded, X86_64 } from './needed';
 import { type ProviderPackage } from './package';
 

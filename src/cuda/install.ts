@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SafeLoraError, unwritable } from '../core/errors';
 import { kindOf } from '../core/files';
-import { asideName, recover, sync } from '../core/replace';
+import { asideName, recover, sync } from '../core/atomic';
 import { type Network, RequestFailure } from '../network/requests';
 import { extract } from './archive';
 import { download, forget, type OnProgress } from './download';

@@ -9,7 +9,7 @@ import { readOwnText } from '../core/files';
 import { orAborted } from '../core/aborting';
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
-import { replaceFile } from '../core/replace';
+import { replaceFile } from '../core/atomic';
 import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
 import { cpuWorkers, Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';

@@ -4,7 +4,7 @@ import { decode, type FloatDtype } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
 import { dot, largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
-import { roundProjection } from '../core/patch';
+import { replaceB, type ReplacementName } from '../core/replacement';
 import { placeOf, type TensorInfo } from '../core/safetensors';
 import { CpuMultiplier } from './cpu';
 import { GpuMultiplier } from './gpu';
@@ -80,7 +80,7 @@ export class ModuleEngine {
         const products = { t: part(t, width), u: part(u, out) };
         results.push(
           await attempt(async () => {
-            const result = await this.result(update, products, v2, level);
+            const result = await this.result(update, products, v2, level, task.replacement);
             if (areFinite(result.measurement)) return result;
             throw products.u.every(Number.isFinite) ? tooLarge(update.stored) : whyNotFinite(task, weights);
           }),
@@ -99,6 +99,7 @@ export class ModuleEngine {
     { t, u }: { t: Float32Array; u: Float32Array },
     v2: number,
     level: NullLevel,
+    replacement: ReplacementName,
   ): Promise<UpdateResult> {
     const measurement = measure(
       {
@@ -113,8 +114,9 @@ export class ModuleEngine {
       level,
     );
     if (measurement.similarity === null) return { measurement, projected: null };
-    const divisor = measurement.alignmentNorm * scale;
-    return { measurement, projected: roundProjection(u, rank, divisor, stored.dtype as FloatDtype) };
+    const { alignmentNorm } = measurement;
+    const projected = replaceB(replacement, { rank, u, alignmentNorm, scale }, stored.dtype as FloatDtype);
+    return { measurement, projected };
   }
 
   /** M·Mᵀ, [rows, rows], in double. */

@@ -1,8 +1,8 @@
 // Every message between the host and an engine child. Weights never cross: a child reads them itself, by range.
 import { type ErrorCode, SafeLoraError } from '../core/errors';
 import { type Measurement } from '../core/measure';
-import { type ProjectedB } from '../core/patch';
 import { type WeightPair } from '../core/plan';
+import { type ProjectedB, type ReplacementName } from '../core/replacement';
 import { type TensorInfo } from '../core/safetensors';
 import { type Provider } from './providers';
 
@@ -19,6 +19,8 @@ export interface ModuleTask extends WeightPair {
   /** [out, in] */
   shape: [number, number];
   updates: Update[];
+  /** How each B is replaced. */
+  replacement: ReplacementName;
 }
 
 export interface UpdateResult {

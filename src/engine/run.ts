@@ -1,6 +1,7 @@
 // Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
 import { type Plan, type PlannedModule } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
+import { DEFAULT_REPLACEMENT } from '../core/replacement';
 import { type TensorInfo } from '../core/safetensors';
 import { type Fetched, Fetching } from './fetching';
 import { mostColumns } from './memory';
@@ -82,7 +83,7 @@ export async function measurePlans(
     const { name, shape, weights } = parts[0]!.module;
     const updates = parts.map(({ module: { a, b, scale } }) => ({ a, b, subtracted: scale < 0 }));
     await fetching.bring(...weightsOf(parts));
-    const result = await engine.compute({ name, shape, ...weights!, updates }, ended);
+    const result = await engine.compute({ name, shape, ...weights!, updates, replacement: DEFAULT_REPLACEMENT }, ended);
     bytesRead += result.bytesRead;
     bytesDone += weightBytes(parts);
     parts.forEach(({ plan, module }, i) => {

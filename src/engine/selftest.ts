@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { decode, encode, type FloatDtype, floatDtypes } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
 import { probeRows, PROBES } from '../core/measure';
+import { DEFAULT_REPLACEMENT } from '../core/replacement';
 import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
 import { type ModuleTask, valueOf } from './protocol';
@@ -133,7 +134,15 @@ async function store(
     offset += bytes.length;
     return { path, name: 'self-test', dtype, shape, offset: offset - bytes.length, length: bytes.length };
   }) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
-  return { name: 'self-test', shape: [size, size], base, aligned, transposed: false, updates: [{ a, b }] };
+  return {
+    name: 'self-test',
+    shape: [size, size],
+    base,
+    aligned,
+    transposed: false,
+    updates: [{ a, b }],
+    replacement: DEFAULT_REPLACEMENT,
+  };
 }
 
 /** cos(ΔW, V·Vᵀ·ΔW) with every matrix formed. */

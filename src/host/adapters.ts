@@ -1,7 +1,7 @@
 // The workspace's adapters: found once, then followed by a watcher; the explorer's menu asks for them by a context key.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { CONFIG_FILE } from '../core/adapter-config';
 import { contextKeys } from './contributions';
 import { Disposable } from './dispose';

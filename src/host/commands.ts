@@ -1,7 +1,7 @@
 // The palette's and the explorer's commands.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { CONFIG_FILE } from '../core/adapter-config';
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';

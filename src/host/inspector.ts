@@ -1,6 +1,6 @@
 // Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './editor/document';
 import { type AdapterEditorProvider } from './editor/provider';

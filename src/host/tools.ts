@@ -1,7 +1,7 @@
 // Safe LoRA as tools of a language model: one that reads, and one that writes after the user's yes.
 import { basename, isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { SafeLoraError } from '../core/errors';
 import { realDestination, REPORT_FILE } from '../core/output';
 import { type Report, selectedIn } from '../core/report';

@@ -14,7 +14,7 @@ import { claim, claimInTurn, claimWhile, readClaim } from '../core/claims';
 import { fileError, unwritable } from '../core/errors';
 import { readOwnText, stampOf } from '../core/files';
 import { isObject } from '../core/objects';
-import { replaceFile, sync } from '../core/replace';
+import { replaceFile, sync } from '../core/atomic';
 import { Checksums, notedBytes, sealed, type Soundness, SUM, sumOf, unsealed, writeSum } from './checksums';
 import { isCommit } from './reference';
 import { type ModelInfo } from './client';

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import { unwritable } from '../core/errors';
 import { readOwnText, stampOf } from '../core/files';
 import { parseObject } from '../core/objects';
-import { sync } from '../core/replace';
+import { sync } from '../core/atomic';
 import { hashBytes, hashFile, hashRange, readInPieces } from '../core/safetensors';
 
 /** Of the file beside another one that holds its SHA-256, as `sha256sum -c` reads it. */

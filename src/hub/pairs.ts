@@ -6,7 +6,7 @@ import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
 import { readOwnText } from '../core/files';
 import { isObject, parseObject } from '../core/objects';
-import { alone, replaceAlone } from '../core/replace';
+import { alone, replaceAlone } from '../core/atomic';
 import { reportText } from '../core/report';
 import { HubCache } from './cache';
 import { isCommit, parseReference, pinnedReference, type Reference } from './reference';

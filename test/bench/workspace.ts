@@ -32,6 +32,7 @@ export class Workspace {
       shape,
       ...weights!,
       updates: plans.map(({ modules }) => ({ a: modules[at]!.a, b: modules[at]!.b })),
+      replacement: 'safe-lora',
     }));
   }
 

@@ -9,5 +9,11 @@ import { sample } from '../fixtures/make';
 export async function sampleTasks(): Promise<ModuleTask[]> {
   const [base, aligned] = [await openCheckpoint(join(sample, 'base')), await openCheckpoint(join(sample, 'aligned'))];
   const { modules } = makePlan(await openAdapter(join(sample, 'adapters', 'mixed-all')), base, aligned);
-  return modules.map(({ name, shape, weights, a, b }) => ({ name, shape, ...weights!, updates: [{ a, b }] }));
+  return modules.map(({ name, shape, weights, a, b }) => ({
+    name,
+    shape,
+    ...weights!,
+    updates: [{ a, b }],
+    replacement: 'safe-lora',
+  }));
 }

@@ -30,7 +30,7 @@ function reportOf(count: number): Report {
     notice: null,
   }));
   return {
-    schema: 'safe-lora/report@1',
+    schema: 'safe-lora/report@2',
     tool: { version: '0.0.0' },
     adapter: { path: '/w/a', name: 'a', rank: 16, alpha: 32, targetModules: ['q_proj'] },
     base: { path: '/m/base', name: 'org/base' },
@@ -38,6 +38,7 @@ function reportOf(count: number): Report {
     safeLora: null,
     device: { requested: 'auto', provider: 'cpu', fallbackReason: null },
     selection: { mode: 'count', count: 1000, overrides },
+    replacement: 'safe-lora',
     modules,
     totals: { modules: count, selected: count, direction: -0.1234567, bytesRead: 1, seconds: 1 },
     notices: [

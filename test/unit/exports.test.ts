@@ -12,7 +12,7 @@ function reportOf(names: readonly string[], about = 'adapter'): Report {
   }); // prettier-ignore
   const model = { path: '/models', name: about };
   return {
-    schema: 'safe-lora/report@1',
+    schema: 'safe-lora/report@2',
     tool: { version: '1' },
     adapter: { path: '/adapters', name: about, rank: 2, alpha: 4, targetModules: [] },
     base: model,
@@ -20,6 +20,7 @@ function reportOf(names: readonly string[], about = 'adapter'): Report {
     safeLora: null,
     device: { requested: 'cpu', provider: 'cpu', fallbackReason: null },
     selection: { mode: 'threshold', threshold: 0.35, overrides: { added: [], removed: [] } },
+    replacement: 'safe-lora',
     modules: names.map(module),
     totals: { modules: names.length, selected: names.length, direction: -0.125, bytesRead: 0, seconds: 0 },
     notices: [{ code: 'config-differs', message: about, modules: [] }],

@@ -99,6 +99,17 @@ describe('saving in place', () => {
     assert.deepEqual(readFileSync(join(path, FILE)), odd);
   });
 
+  it('reads what an earlier version wrote, which named no replacement', async () => {
+    const path = newAdapter();
+    const adapter = await openAdapter(path);
+    const made = markedProjection(adapter, [names[0]], 1);
+    const { replacement, ...earlier } = made.provenance;
+    const written = { ...earlier, schema: 'safe-lora/provenance@1' } as unknown as Provenance;
+    await saveInPlace(adapter, { ...made, provenance: written }, join(path, ORIGINALS), null);
+    assert.deepEqual((await openAdapter(path)).provenance, made.provenance);
+    assert.equal(replacement, 'safe-lora');
+  });
+
   it('opens with the originals to measure and the projection to show', async () => {
     const path = newAdapter();
     const before = await openAdapter(path);
@@ -600,6 +611,10 @@ describe('what a file says twice', () => {
     ['one of two modules', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0]] } })],
     ['a module twice', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], names[0]] } })],
     ['a module that is not there', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], 'x'], sha256: { [names[0]]: one.provenance.sha256[names[0]]!, x: '0' } } })], // prettier-ignore
+    [
+      'an unknown replacement',
+      (one) => ({ ...one, provenance: { ...one.provenance, replacement: 'x' as 'safe-lora' } }),
+    ],
     ['no hash', ({ tensors, provenance: { sha256: _, ...rest } }) => ({ tensors, provenance: rest as Provenance })],
   ];
   for (const [what, craft] of crafted)

@@ -271,7 +271,7 @@ describe('an adapter as PEFT saves it', () => {
     ] as const) {
       // prettier-ignore
       const adapter = await open({ target_modules: targets, exclude_modules: ['lm_head'], layers_pattern: 'layers', layers_to_transform: 0, eva_config: null, future: { a: 1 } });
-      assert.deepEqual(adapter.targetModules, shown);
+      assert.deepEqual(adapter.config.targetModules, shown);
       assert.equal(adapter.modules.length, 1);
     }
   });

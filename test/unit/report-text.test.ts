@@ -29,6 +29,15 @@ describe('a saved report', () => {
       assert.ok(text.slice(offset).startsWith(`{\n      "name": ${JSON.stringify(whole.modules[i]!.name)}`));
   });
 
+  it('may be one of an earlier version, which had one replacement', () => {
+    const { replacement, ...earlier } = whole;
+    const { report } = readReportText(JSON.stringify({ ...earlier, schema: 'safe-lora/report@1' }))!;
+    assert.equal(report.replacement, 'safe-lora');
+    assert.deepEqual(report, whole);
+    assert.equal(readReportText(JSON.stringify(earlier)), null, 'one of this version says it');
+    assert.equal(replacement, 'safe-lora');
+  });
+
   it('may have any names, and what is not defined', () => {
     assert.ok(readReportText(withModule({ name: everything, kind: everything, stack: everything })));
     assert.ok(readReportText(withModule({ layer: null, similarity: null, nullSimilarity: null, direction: null })));
@@ -45,7 +54,8 @@ describe('a saved report', () => {
       withModule({ layer: {} }),
       withModule({ stack: 3 }),
       withModule({ kind: ['q_proj'] }),
-      changed({ schema: 'safe-lora/report@2' }),
+      changed({ schema: 'safe-lora/report@3' }),
+      changed({ replacement: 'another' }),
       changed({ modules: { length: 3 } }),
       changed({ modules: [null] }),
       changed({ totals: null }),

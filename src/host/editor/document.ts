@@ -195,7 +195,8 @@ export class AdapterDocument extends Disposable {
   }
 
   view(): DocumentView {
-    const { name, path, rank, alpha, targetModules, trainedOn } = this.opened;
+    const { name, path, rank, trainedOn, config } = this.opened;
+    const { alpha, targetModules } = config;
     return {
       adapter: { name, path, rank, alpha, targetModules, trainedOn },
       modules: moduleViews(this.opened),

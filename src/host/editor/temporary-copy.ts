@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../../core/adapter';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { CONFIG_FILE } from '../../core/adapter-config';
 import { SafeLoraError } from '../../core/errors';
 

@@ -1,6 +1,6 @@
 // Beside the values of an adapter_config.json: what was measured of each target, and the scale that rank and alpha come to.
 import * as vscode from 'vscode';
-import { loraScale } from '../../core/adapter-config';
+import { loraScale } from '../../core/applied-config';
 import { meanOf, modulesByTarget } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../dispose';

@@ -1,13 +1,13 @@
 // In a saved safe_lora_report.json: its finding above it, and beside each module what stands there, one click from the editor.
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
-import { type ModuleReport } from '../../core/report';
+import { type ModuleReport, type Report } from '../../core/report';
 import { signed } from '../../core/text';
 import { commands } from '../contributions';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
 import { folderOf, REPORT_SELECTOR } from './files';
-import { readReportText, type ShownReport } from './report-text';
+import { readReportText } from './report-text';
 import { DIGITS, findingText, similarityText } from '../inspections/words';
 import { type Lens, type LensProvider, registerLenses } from '../surface';
 
@@ -58,7 +58,7 @@ function moduleText(module: ModuleReport): string {
 }
 
 /** Another adapter's, or edited by hand: its modules are not those that were measured, or by the same rule others are projected in the file. */
-function isOfAnother({ modules, selection }: ShownReport, standing: Standing): boolean {
+function isOfAnother({ modules, selection }: Report, standing: Standing): boolean {
   const { report, projected } = standing;
   const names = new Set(modules.map(({ name }) => name));
   if (report && !(report.modules.length === names.size && report.modules.every(({ name }) => names.has(name))))

@@ -1,7 +1,8 @@
 // How each adapter stands: not inspected, inspected, or changed since; what every surface but the editor shows.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE, ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
+import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
 import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files';
 import { sameAdapter } from '../../core/identity';

@@ -12,7 +12,7 @@ import { type AdapterIdentity, adapterIdentity, checkpointStamps, inspectionKey 
 import { type Inspection, makeInspection, parseInspection } from '../../core/inspection';
 import { isObject } from '../../core/objects';
 import { type Plan } from '../../core/plan';
-import { replaceFile } from '../../core/replace';
+import { replaceFile } from '../../core/atomic';
 import { type MeasuredModule, type Report, reportText } from '../../core/report';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';

@@ -1,6 +1,6 @@
 // Two adapters side by side: asked for from the palette, the explorer or the tree; a tab for each two.
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../../core/adapter';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
 import { alignModules, type ComparedModule, onSameModels } from '../../core/comparison';
 import { SafeLoraError } from '../../core/errors';

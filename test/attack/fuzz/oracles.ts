@@ -1,10 +1,11 @@
 // What must hold of every case, whatever was mutated.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ADAPTER_FILE, ORIGINALS_FILE, openAdapter } from '../../../src/core/adapter';
+import { ORIGINALS_FILE, openAdapter } from '../../../src/core/adapter';
+import { ADAPTER_FILE } from '../../../src/core/adapter-folder';
 import { CONFIG_FILE } from '../../../src/core/adapter-config';
 import { SafeLoraError } from '../../../src/core/errors';
-import { isAside } from '../../../src/core/replace';
+import { isAside } from '../../../src/core/atomic';
 import { saveInPlace } from '../../../src/core/save';
 import { readFile } from './independent';
 

@@ -142,7 +142,7 @@ function reportOf(): string {
   const selection = { mode: 'threshold', threshold: 0.35, overrides: { added: [], removed: [] } };
   const adapter = { name: 'adapter', path: sample, rank: 2, alpha: 4, targetModules: ['q_proj'] };
   const totals = { modules: 3, selected: 2, direction: -0.1, bytesRead: 100, seconds: 1 };
-  return JSON.stringify({ schema: 'safe-lora/report@1', tool: { version: '0' }, adapter, base: model, aligned: model, safeLora: null, device: { requested: 'cpu', provider: 'cpu', fallbackReason: null }, selection, modules, totals, notices: [] }); // prettier-ignore
+  return JSON.stringify({ schema: 'safe-lora/report@2', tool: { version: '0' }, adapter, base: model, aligned: model, safeLora: null, device: { requested: 'cpu', provider: 'cpu', fallbackReason: null }, selection, replacement: 'safe-lora', modules, totals, notices: [] }); // prettier-ignore
 }
 
 function filesOf(tree: Tree, pattern: RegExp): string[] {

@@ -1,4 +1,4 @@
-// Files and folders put in place as a whole: written beside, synced, renamed. A kill leaves the old one or the new one.
+// Atomic replacement of files and folders: written beside, synced, renamed. A kill leaves the old one or the new one.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';

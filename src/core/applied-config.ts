@@ -1,0 +1,97 @@
+// What an adapter's configuration means for the modules that its file holds: how each update is scaled, and what does not fit.
+import { type AdapterConfig, CONFIG_FILE, type ModulePatterns } from './adapter-config';
+import { type LoraPair } from './adapter-tensors';
+import { type Notice, SafeLoraError, someNames } from './errors';
+import { targeted } from './naming';
+import { firstFitting, MatchingTime } from './patterns';
+
+/**
+ * @param others what was found before
+ * @returns for each pair what the running model multiplies its B·A by, and what the configuration says that the file does not hold
+ * @throws SafeLoraError where its patterns cannot be matched
+ */
+export function applyConfig(
+  config: AdapterConfig,
+  pairs: readonly LoraPair[],
+  others: readonly Notice[],
+): { scales: number[]; notices: Notice[] } {
+  const names = pairs.map(({ name }) => name);
+  const time = new MatchingTime();
+  const alphas = numbersOf(names, config.path, config.alphaPattern, time);
+  const ranks = numbersOf(names, config.path, config.rankPattern, time);
+  return {
+    scales: pairs.map((pair, i) => loraScale(alphas[i] ?? config.alpha, rankOf(pair), config.useRslora)),
+    notices: [...targetNotices(config, names, others), ...rankNotices(config.rank, ranks, pairs)],
+  };
+}
+
+export function rankOf({ a }: Pick<LoraPair, 'a'>): number {
+  return a.shape[0]!;
+}
+
+/**
+ * What a pattern of the configuration gives each module, else null.
+ * @param time that all patterns of the configuration may take together
+ * @throws SafeLoraError where matching takes too long, or the order of the patterns matters and is lost
+ */
+function numbersOf(
+  names: readonly string[],
+  path: string,
+  { key, patterns, moved }: ModulePatterns,
+  time: MatchingTime,
+): (number | null)[] {
+  const refuse = (reason: string): SafeLoraError =>
+    new SafeLoraError('adapter-config', `${path}: ${reason}; write the names of the modules instead.`);
+  const numbersBy = (ordered: typeof patterns): (number | null)[] => {
+    const sources = ordered.map(([pattern]) => pattern);
+    const fitting = firstFitting(sources, names, time);
+    if (!fitting) throw refuse(`a pattern of ${key} takes too long to match`);
+    return fitting.map((pattern) => ordered[pattern]?.[1] ?? null);
+  };
+  const numbers = numbersBy(patterns);
+  if (moved > 0) {
+    const otherwise = numbersBy([...patterns.slice(moved), ...patterns.slice(0, moved)]);
+    if (numbers.some((number, i) => number !== otherwise[i]))
+      throw refuse(`${key} has a whole number for a pattern, which fits the same module as another`);
+  }
+  return numbers;
+}
+
+/** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
+export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
+  return alpha / (useRslora ? Math.sqrt(rank) : rank);
+}
+
+/** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */
+function rankNotices(usual: number | null, ranks: readonly (number | null)[], pairs: readonly LoraPair[]): Notice[] {
+  const given = pairs.map((pair, i) => ranks[i] ?? usual ?? rankOf(pair));
+  const wrong = pairs.filter((pair, i) => given[i] !== rankOf(pair));
+  const [first] = wrong;
+  if (!first) return [];
+  return [
+    {
+      code: 'rank-differs',
+      message: `${CONFIG_FILE} gives another rank than the file's tensors have, so that PEFT cannot load it: ${given[pairs.indexOf(first)]!} instead of ${rankOf(first)} at ${someNames(wrong.map(({ name }) => name))}.`,
+      modules: wrong.map(({ name }) => name),
+    },
+  ];
+}
+
+/** The tensors are the truth; a listed target without any tensor is worth a word, since its layers look adapted and are not. */
+function targetNotices(
+  { targetModules, targetsAreList, hasExclusions }: AdapterConfig,
+  names: readonly string[],
+  others: readonly Notice[],
+): Notice[] {
+  if (!targetsAreList || hasExclusions || others.some(({ code }) => code === 'adapter-not-covered')) return [];
+  const present = targeted(names, targetModules, true);
+  const absent = targetModules.filter((target) => !present.has(target));
+  if (absent.length === 0) return [];
+  return [
+    {
+      code: 'config-differs',
+      message: `${CONFIG_FILE} lists target modules of which the file holds no tensor: ${someNames(absent)}.`,
+      modules: [],
+    },
+  ];
+}

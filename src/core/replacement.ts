@@ -1,0 +1,65 @@
+// How the B of a selected module is replaced. Each way has a name, by which tasks, reports and provenance call it.
+import { decode, encode, type FloatDtype } from './dtype';
+import { largestOf, transpose } from './matrix';
+
+/** What an engine has of an update when its B is replaced. */
+export interface ReplacementProducts {
+  rank: number;
+  /** (V·Vᵀ·B)ᵀ·scale, row-major [r, out] */
+  u: Float32Array;
+  /** ‖V‖_F, above 0 */
+  alignmentNorm: number;
+  /** A power of two. */
+  scale: number;
+}
+
+/** @returns the new B in double, row-major [out, r] */
+type Replace = (products: ReplacementProducts) => Float64Array;
+
+const replacements = {
+  /**
+   * C·B with C = V·Vᵀ/‖V‖_F (Safe LoRA, arXiv 2405.16833, §3). It keeps the directions that V has, each shrunk by its singular value
+   * squared over ‖V‖_F.
+   */
+  'safe-lora': ({ rank, u, alignmentNorm, scale }) => {
+    const b = transpose(new Float64Array(u), u.length / rank);
+    for (let i = 0; i < b.length; i++) b[i]! /= alignmentNorm * scale;
+    return b;
+  },
+} as const satisfies Record<string, Replace>;
+
+export type ReplacementName = keyof typeof replacements;
+
+/** The paper's. */
+export const DEFAULT_REPLACEMENT: ReplacementName = 'safe-lora';
+
+export function isReplacement(value: unknown): value is ReplacementName {
+  return typeof value === 'string' && Object.hasOwn(replacements, value);
+}
+
+/** A new B in the dtype and layout of the stored one. */
+export interface ProjectedB {
+  bytes: Uint8Array;
+  /** ‖rounded − exact‖_F / ‖exact‖_F of the rounding to the stored dtype. */
+  roundingLoss: number;
+  /** An element lies beyond the dtype's range; `bytes` must not be saved. */
+  overflow: boolean;
+}
+
+/** A new B, or what is kept of one: everything but its bytes, which can be computed again. */
+export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | null };
+
+/** The B of a module replaced, and rounded to the dtype in which it is stored. */
+export function replaceB(name: ReplacementName, products: ReplacementProducts, dtype: FloatDtype): ProjectedB {
+  const exact = replacements[name](products);
+  const bytes = encode(exact, dtype);
+  const rounded = decode(bytes, dtype);
+  let lost = 0;
+  let total = 0;
+  for (let i = 0; i < exact.length; i++) {
+    lost += (rounded[i]! - exact[i]!) ** 2;
+    total += exact[i]! ** 2;
+  }
+  const overflow = !Number.isFinite(largestOf(rounded));
+  return { bytes, overflow, roundingLoss: total === 0 || overflow ? 0 : Math.sqrt(lost / total) };
+}
