@@ -22,10 +22,6 @@ export default tseslint.config(
     },
   },
   {
-    files: ['core', 'network', 'hub', 'cuda', 'models'].map((room) => `src/${room}/**/*.ts`),
-    rules: { 'no-restricted-imports': ['error', { paths: ['vscode', 'onnxruntime-node'] }] },
-  },
-  {
     // Text from files is made visible on its way to the terminal: one module writes to it.
     files: ['src/**/*.ts'],
     ignores: ['src/cli/terminal.ts'],
