@@ -1,5 +1,6 @@
 // The page of a comparison as a whole: how both adapters stand, three heatmaps, and the table of the same numbers.
-import { findingSum, signed } from '../src/core/text';
+import { findingSum } from '../src/core/rules';
+import { signed } from '../src/core/text';
 import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../src/host/views/comparison-protocol';
 import { type ComparisonStrings } from '../src/host/views/comparison-strings';
 import { type OpenLayer } from './cells';

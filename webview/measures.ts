@@ -1,16 +1,16 @@
 // The measures that can be shown, each with its scale, its text and its definition.
-import { decimal, signed } from '../src/core/text';
-import { type MeasureColumn, measureColumns } from '../src/host/editor/protocol';
+import { type MeasureName, measureNames } from '../src/core/measure-names';
+import { decimal, signed, UNDEFINED } from '../src/core/text';
 import { type SharedStrings } from '../src/host/editor/strings';
 
 /** One adapter's numbers by module; NaN where one is not measured or not defined. */
 export interface Numbers {
-  value(module: number, column: MeasureColumn): number;
+  value(module: number, column: MeasureName): number;
 }
 
-/** Looks a number up in rows of `measureColumns`. */
-export function numberIn(rows: Float64Array, module: number, column: MeasureColumn): number {
-  return rows[module * measureColumns.length + measureColumns.indexOf(column)]!;
+/** Looks a number up in rows of `measureNames`. */
+export function numberIn(rows: Float64Array, module: number, column: MeasureName): number {
+  return rows[module * measureNames.length + measureNames.indexOf(column)]!;
 }
 
 export type Scale = 'sequential' | 'diverging';
@@ -31,7 +31,7 @@ export interface Measure {
 
 /** Three significant digits, whatever the magnitude. */
 export function magnitude(value: number): string {
-  if (Number.isNaN(value)) return '–';
+  if (Number.isNaN(value)) return UNDEFINED;
   return value === 0 || (value >= 0.001 && value < 1000) ? value.toPrecision(3) : value.toExponential(2);
 }
 
@@ -116,9 +116,9 @@ export function numbersOf(
   strings: SharedStrings,
 ): { label: string; text: string; definition: string }[] {
   const { names, definitions } = strings;
-  const value = (column: MeasureColumn): number => numbers.value(module, column);
+  const value = (column: MeasureName): number => numbers.value(module, column);
   const nullText = Number.isNaN(value('nullSimilarity'))
-    ? '–'
+    ? UNDEFINED
     : `${decimal(value('nullSimilarity'))} ± ${decimal(value('nullSpread'))}`;
   return [
     { label: names.similarity, text: decimal(value('similarity')), definition: definitions.similarity },

@@ -1,5 +1,6 @@
 // The chosen measure by depth: one line per kind, with the null level and the threshold where they mean something.
 import { Chart, type ChartDataset } from 'chart.js';
+import { levelOf } from '../src/core/rules';
 import { type PageStrings } from '../src/host/editor/strings';
 import { measures } from './measures';
 import { type PageState } from './state';
@@ -56,13 +57,13 @@ export class Profile {
   /** Only the threshold moved. */
   moveThreshold(): void {
     const line = this.chart?.data.datasets.find((dataset) => dataset.label === this.strings.threshold);
-    const { draft } = this.state;
-    if (!this.chart || (line === undefined) === (draft.mode === 'threshold' && this.state.measure === 'similarity')) {
+    const level = levelOf(this.state.draft);
+    if (!this.chart || (line === undefined) === (level !== null && this.state.measure === 'similarity')) {
       this.update();
       return;
     }
-    if (!line || draft.mode !== 'threshold') return;
-    for (const point of line.data) point.y = draft.threshold;
+    if (!line || level === null) return;
+    for (const point of line.data) point.y = level;
     this.chart.update('none');
   }
 
@@ -119,9 +120,8 @@ export class Profile {
       pointStyle: 'line',
     };
     const depths = modules.flatMap(({ layer }) => (layer === null ? [] : [layer]));
-    const { draft } = this.state;
-    if (draft.mode !== 'threshold' || depths.length === 0) return [nullLine];
-    const y = draft.threshold;
+    const y = levelOf(this.state.draft);
+    if (y === null || depths.length === 0) return [nullLine];
     return [
       nullLine,
       {

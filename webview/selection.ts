@@ -1,6 +1,6 @@
 // Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
 import { Chart } from 'chart.js';
-import { findingSum } from '../src/core/text';
+import { findingSum, fitsRule, levelOf, ruleNumber, ruleOf, type SelectionRule } from '../src/core/rules';
 import { type PageStrings } from '../src/host/editor/strings';
 import { type PageState } from './state';
 import { readTheme } from './theme';
@@ -24,8 +24,8 @@ export class SelectionPanel {
   private readonly countField;
   private chart: Chart<'bar', number[], string> | undefined;
   /** How the two rules stood when they were last in use. */
-  private threshold = 0.35;
-  private count = 1;
+  private threshold = ruleNumber('threshold').usual;
+  private count = ruleNumber('count').min;
 
   constructor(
     private readonly state: PageState,
@@ -38,21 +38,21 @@ export class SelectionPanel {
     ];
     this.mode = radioGroup(strings.selection, options, (mode) => {
       if (mode !== this.state.draft.mode)
-        this.setRule(mode === 'count' ? { mode, count: this.count } : { mode: 'threshold', threshold: this.threshold });
+        this.setRule(mode === 'count' ? ruleOf('count', this.count) : ruleOf('threshold', this.threshold));
     });
     this.thresholdField = this.numberField(strings.thresholdField, (value) => {
-      if (!(value >= 0 && value <= 1)) return false;
-      this.setRule({ mode: 'threshold', threshold: value });
+      if (!fitsRule('threshold', value)) return false;
+      this.setRule(ruleOf('threshold', value));
       return true;
     });
     this.countField = this.numberField(strings.countField, (value) => {
-      if (!Number.isInteger(value) || value < 1) return false;
-      this.setRule({ mode: 'count', count: value });
+      if (!fitsRule('count', value)) return false;
+      this.setRule(ruleOf('count', value));
       return true;
     });
     setLabel(this.slider, strings.thresholdSlider);
     this.slider.addEventListener('input', () => {
-      this.setRule({ mode: 'threshold', threshold: Number(this.slider.value) });
+      this.setRule(ruleOf('threshold', Number(this.slider.value)));
     });
     setLabel(this.canvas, strings.histogram);
     const track = element('div', { class: 'track' }, element('div', { class: 'histogram' }, this.canvas), this.slider);
@@ -141,14 +141,14 @@ export class SelectionPanel {
   private colourBars(): void {
     if (!this.chart) return;
     const theme = readTheme();
-    const reach = this.state.draft.mode === 'threshold' ? this.threshold * BINS : -1;
+    const reach = (levelOf(this.state.draft) ?? -1) * BINS;
     this.chart.data.datasets[0]!.backgroundColor = Array.from({ length: BINS }, (_, bin) =>
       bin + 0.5 <= reach ? theme.accent : theme.muted,
     );
     this.chart.update('none');
   }
 
-  private setRule(rule: { mode: 'threshold'; threshold: number } | { mode: 'count'; count: number }): void {
+  private setRule(rule: SelectionRule): void {
     this.state.setDraft({ ...rule, overrides: this.state.draft.overrides });
   }
 }

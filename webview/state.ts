@@ -1,13 +1,7 @@
 // What the page knows and what the user is choosing; everything on screen follows from it.
-import { select, type Selection } from '../src/core/selection';
-import {
-  type AppliedView,
-  type DocumentView,
-  type FailureView,
-  type MeasureColumn,
-  measureColumns,
-  type RunView,
-} from '../src/host/editor/protocol';
+import { type MeasureName, measureNames, type Measures, unmeasured } from '../src/core/measure-names';
+import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../src/core/rules';
+import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../src/host/editor/protocol';
 import { type MeasureId, numberIn } from './measures';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
@@ -21,19 +15,21 @@ export interface Kept {
   filter: string;
 }
 
-const ROW = measureColumns.length;
+const ROW = measureNames.length;
 
 export class PageState {
   document: DocumentView | undefined;
   failure: FailureView | undefined;
   run: RunView | undefined;
   applied: AppliedView | undefined;
-  draft: Selection = { mode: 'threshold', threshold: 0.35, overrides: { added: [], removed: [] } };
+  draft: Selection = selectionBy(ruleOf(DEFAULT_MODE));
   measure: MeasureId = 'similarity';
   filter = '';
   /** Indices of the modules that the draft selects. */
   selected: ReadonlySet<number> = new Set();
 
+  /** As a rule sees them. */
+  private modules: Selectable[] = [];
   private projected: ReadonlySet<string> = new Set();
   private values = new Float64Array();
   private indexOf = new Map<string, number>();
@@ -59,14 +55,19 @@ export class PageState {
       this.indexOf = new Map(document.modules.map((module, index) => [module.name, index]));
     }
     if (isNew) this.draft = keptDraft ?? document.selection;
+    this.modules = document.modules.map(({ name, selectable }, module) => ({ ...this.measuresOf(module), name, selectable })); // prettier-ignore
     this.selectAgain();
     this.emit('document');
   }
 
   setMeasured(fresh: boolean, indices: Uint32Array, values: Float64Array): void {
-    if (fresh) this.values.fill(NaN);
+    if (fresh) {
+      this.values.fill(NaN);
+      this.modules = this.modules.map(({ name, selectable }) => ({ ...unmeasured, name, selectable }));
+    }
     indices.forEach((module, i) => {
       this.values.set(values.subarray(i * ROW, (i + 1) * ROW), module * ROW);
+      this.modules[module] = { ...this.modules[module]!, ...this.measuresOf(module) };
     });
     this.selectAgain();
     this.emit('measured');
@@ -85,8 +86,13 @@ export class PageState {
   }
 
   /** NaN where it is not measured or not defined. */
-  value(module: number, column: MeasureColumn): number {
+  value(module: number, column: MeasureName): number {
     return numberIn(this.values, module, column);
+  }
+
+  private measuresOf(module: number): Measures {
+    const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
+    return Object.fromEntries(measureNames.map((name) => [name, defined(this.value(module, name))])) as unknown as Measures; // prettier-ignore
   }
 
   get hasNumbers(): boolean {
@@ -128,11 +134,6 @@ export class PageState {
   }
 
   private selectedBy(selection: Selection): Set<number> {
-    const modules = this.document?.modules ?? [];
-    const candidates = modules.map(({ name, selectable }, module) => {
-      const similarity = this.value(module, 'similarity');
-      return { name, selectable, similarity: Number.isNaN(similarity) ? null : similarity };
-    });
-    return new Set([...select(candidates, selection)].map((name) => this.indexOf.get(name)!));
+    return new Set([...select(this.modules, selection)].map((name) => this.indexOf.get(name)!));
   }
 }

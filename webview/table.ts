@@ -1,6 +1,6 @@
 // Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
-import { decimal, signed } from '../src/core/text';
-import { type MeasureColumn } from '../src/host/editor/protocol';
+import { decimal, signed, UNDEFINED } from '../src/core/text';
+import { type MeasureName } from '../src/core/measure-names';
 import { type PageStrings } from '../src/host/editor/strings';
 import { type ModuleCard } from './card';
 import { magnitude } from './measures';
@@ -112,7 +112,7 @@ export class ModuleTable {
   private makeColumns(): Column[] {
     const { names, definitions } = this.strings;
     const modules = this.state.document!.modules;
-    const number = (id: MeasureColumn, text: (value: number) => string): Column => ({
+    const number = (id: MeasureName, text: (value: number) => string): Column => ({
       id,
       title: names[id as keyof typeof names],
       definition: definitions[id as keyof typeof definitions],
@@ -147,7 +147,7 @@ export class ModuleTable {
         id: 'layer',
         title: this.strings.layer,
         numeric: true,
-        text: (module) => String(modules[module]!.layer ?? '–'),
+        text: (module) => String(modules[module]!.layer ?? UNDEFINED),
         key: (module) => modules[module]!.layer,
       },
       {
@@ -172,7 +172,7 @@ export class ModuleTable {
         ...nullLevel,
         text: (module) => {
           const text = nullLevel.text(module);
-          return text === '–' ? text : `${text} ±${decimal(this.state.value(module, 'nullSpread'))}`;
+          return text === UNDEFINED ? text : `${text} ±${decimal(this.state.value(module, 'nullSpread'))}`;
         },
       },
       number('direction', signed),

@@ -1,6 +1,15 @@
 // The command line's words: parsed strictly, so that a misspelt option never runs as something else.
 import { parseArgs } from 'node:util';
-import { DEFAULT_THRESHOLD, type Selection } from '../core/selection';
+import {
+  DEFAULT_MODE,
+  parseRule,
+  type RuleMode,
+  ruleModes,
+  ruleNumber,
+  ruleOf,
+  type Selection,
+  selectionBy,
+} from '../core/rules';
 import { type Device, devices } from '../engine/providers';
 
 /** The call itself is wrong: exit status 2. */
@@ -80,7 +89,7 @@ arXiv 2405.16833), and writes a copy of the adapter in which the selected module
   --base MODEL     the pretrained model: a folder, or hf://org/name[@revision] on the hub
   --aligned MODEL  the chat or instruct model that the adapter was trained on, given likewise
 
-Selection (default: --threshold ${DEFAULT_THRESHOLD}, the paper's for Llama-2)
+Selection (default: --${DEFAULT_MODE} ${ruleNumber(DEFAULT_MODE).usual}, the paper's for Llama-2)
   --threshold T    modules whose similarity is at or below T, from 0 to 1
   --count K        the K modules of lowest similarity
 
@@ -239,7 +248,7 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
     base,
     aligned,
     selection: selectionOf(values),
-    selectionIsDefault: values.threshold === undefined && values.count === undefined,
+    selectionIsDefault: ruleModes.every((mode) => values[mode] === undefined),
     device,
     memory: memory * 2 ** 20,
     json: values.json,
@@ -248,17 +257,16 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
   };
 }
 
-function selectionOf({ threshold, count }: CommonValues): Selection {
-  const overrides = { added: [], removed: [] };
-  if (threshold !== undefined && count !== undefined)
-    throw new UsageError('--threshold and --count exclude each other');
-  if (count !== undefined) {
-    if (!/^\d+$/.test(count) || Number(count) < 1 || !Number.isSafeInteger(Number(count)))
-      throw new UsageError(`--count ${count} is not a whole number from 1`);
-    return { mode: 'count', count: Number(count), overrides };
-  }
-  const value = threshold === undefined ? DEFAULT_THRESHOLD : Number(threshold);
-  if (threshold?.trim() === '' || !(value >= 0 && value <= 1))
-    throw new UsageError(`--threshold ${threshold!} is not a number from 0 to 1`);
-  return { mode: 'threshold', threshold: value, overrides };
+function selectionOf(values: CommonValues): Selection {
+  const [mode = DEFAULT_MODE, another] = ruleModes.filter((known) => values[known] !== undefined);
+  if (another !== undefined) throw new UsageError(`--${mode} and --${another} exclude each other`);
+  const text = values[mode];
+  const rule = text === undefined ? ruleOf(mode) : parseRule(mode, text);
+  if (!rule) throw new UsageError(`--${mode} ${text!} is not ${wantedNumber(mode)}`);
+  return selectionBy(rule);
+}
+
+function wantedNumber(mode: RuleMode): string {
+  const { kind, min, max } = ruleNumber(mode);
+  return kind === 'integer' ? `a whole number from ${min}` : `a number from ${min} to ${max}`;
 }

@@ -1,7 +1,8 @@
 // The report as a person reads it in a terminal.
 import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
-import { elided, visible } from '../core/text';
+import { findingSum, findingTexts } from '../core/rules';
+import { decimal, elided, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
 
 /** A table cell: its text, and how to dress it once its width is known. */
@@ -39,7 +40,7 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
     ...(stacked
       ? [{ title: 'stack', left: true, cell: (module: ModuleReport) => ({ text: module.stack ?? '' }) }]
       : []),
-    { title: 'layer', cell: (module) => ({ text: module.layer === null ? '-' : String(module.layer) }) },
+    { title: 'layer', cell: (module) => ({ text: module.layer === null ? UNDEFINED : String(module.layer) }) },
     { title: 'kind', left: true, cell: (module) => ({ text: module.kind }) },
     ...(experts
       ? [
@@ -91,28 +92,19 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
 }
 
 function nullText(module: ModuleReport): string {
-  return module.nullSimilarity === null ? '-' : `${decimal(module.nullSimilarity)} ±${decimal(module.nullSpread)}`;
-}
-
-function decimal(value: number | null): string {
-  return value === null ? '-' : value.toFixed(3);
-}
-
-function signed(value: number | null): string {
-  return value === null ? '-' : `${value < 0 ? '' : '+'}${value.toFixed(3)}`;
+  return module.nullSimilarity === null
+    ? UNDEFINED
+    : `${decimal(module.nullSimilarity)} ±${decimal(module.nullSpread)}`;
 }
 
 function summary({ selection, modules, totals }: Report, selectionIsDefault: boolean): Line[] {
-  const rule =
-    selection.mode === 'threshold'
-      ? `at or below threshold ${selection.threshold}${selectionIsDefault ? ' (the default)' : ''}`
-      : `selected: the ${selection.count} of lowest similarity`;
+  const finding = findingSum(selection, totals.selected, totals.modules, findingTexts);
   const layers = [
     ...new Set(modules.filter((module) => module.selected && module.layer !== null).map((module) => module.layer)),
   ];
   const where = layers.length > 0 ? `, in layer${layers.length > 1 ? 's' : ''} ${layers.join(', ')}` : '';
   return [
-    [styled(`${totals.selected} of ${totals.modules} modules ${rule}${where}`, 'bold')],
+    [styled(`${finding}${selectionIsDefault ? ' (the default)' : ''}${where}`, 'bold')],
     `direction of all modules together ${signed(totals.direction)}`,
     [styled(`${bytesText(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`, 'dim')],
   ];

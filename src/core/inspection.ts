@@ -1,5 +1,6 @@
 // A finished measurement in the form in which it outlives the window: its report, and the few numbers that a report does not say.
 import { type Measurement } from './measure';
+import { measureNames } from './measure-names';
 import { isObject } from './objects';
 import { type MeasuredModule, type ModuleReport, type ModuleFinding, type Report } from './report';
 import { readReport } from './saved-report';
@@ -60,24 +61,8 @@ export function resultsOf({ report, details }: Inspection): Map<string, ModuleFi
   );
 }
 
-function measurementOf({
-  similarity,
-  nullSimilarity,
-  nullSpread,
-  direction,
-  gain,
-  alignmentNorm,
-  updateNorm,
-  participationRatio,
-}: ModuleReport): Omit<Measurement, 'updateDotAlignment'> {
-  return {
-    similarity,
-    nullSimilarity,
-    nullSpread,
-    direction,
-    gain,
-    alignmentNorm: alignmentNorm!,
-    updateNorm: updateNorm!,
-    participationRatio,
-  };
+/** Both norms are there wherever a module was measured. */
+function measurementOf(module: ModuleReport): Omit<Measurement, 'updateDotAlignment'> {
+  const measures = Object.fromEntries(measureNames.map((name) => [name, module[name]]));
+  return measures as unknown as Omit<Measurement, 'updateDotAlignment'>;
 }

@@ -7,7 +7,7 @@ import { DEFAULT_REPLACEMENT } from './replacement';
 import { type MeasuredModule, refuseOverflow, selectable } from './report';
 import { hashBytes, hashRange, readHead, readTensor } from './safetensors';
 import { encodeHeader, writeParts } from './safetensors-writer';
-import { select, type Selection } from './selection';
+import { select, type Selection } from './rules';
 
 /** All that distinguishes a projected adapter from its original: the replaced tensors, and what they came from. */
 export interface Projection {
@@ -27,7 +27,7 @@ export async function makeProjection(
   selection: Selection,
   version: string,
 ): Promise<Projection> {
-  const names = select(selectable(modules), selection);
+  const names = select(modules.map(selectable), selection);
   refuseOverflow(
     plan,
     modules.filter((module) => names.has(module.name)),

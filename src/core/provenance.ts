@@ -2,7 +2,7 @@
 import { isObject, parseObject } from './objects';
 import { DEFAULT_REPLACEMENT, isReplacement, type ReplacementName } from './replacement';
 import { type SafetensorsFile, type TensorHashes } from './safetensors';
-import { isSelection, plainSelection, type Selection } from './selection';
+import { readSelection, type Selection } from './rules';
 
 /** The metadata entry. */
 export const PROVENANCE_KEY = 'safe_lora';
@@ -47,16 +47,17 @@ function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | nu
     name: text(value, 'name'),
     headers: text(value, 'headers'),
   });
-  const { modules, sha256, selection, replacement = DEFAULT_REPLACEMENT } = entry;
+  const { modules, sha256, replacement = DEFAULT_REPLACEMENT } = entry;
   if (!Array.isArray(modules) || !isHashes(sha256) || !sameNames(modules, Object.keys(sha256))) return null;
-  if (!isSelection(selection) || !isReplacement(replacement)) return null;
+  const selection = readSelection(entry.selection);
+  if (!selection || !isReplacement(replacement)) return null;
   return {
     schema: PROVENANCE_SCHEMA,
     tool: { version: text(entry.tool, 'version') },
     adapter: { name: text(entry.adapter, 'name') },
     base: modelOf(entry.base),
     aligned: modelOf(entry.aligned),
-    selection: plainSelection(selection),
+    selection,
     replacement,
     modules,
     sha256,

@@ -2,17 +2,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoint } from './checkpoint';
 import { type Measurement } from './measure';
+import { type Measures, unmeasured } from './measure-names';
 import { type Notice, type NoticeCode, SafeLoraError, someNames } from './errors';
 import { targeted } from './naming';
 import { DEFAULT_REPLACEMENT, type KnownProjection, type ReplacementName } from './replacement';
 import { type Plan, type PlannedModule, sameModel } from './plan';
 import { type Provenance } from './provenance';
 import { type TensorHashes } from './safetensors';
-import { type Selectable, select, type Selection } from './selection';
+import { excess, isCandidate, type Selectable, select, type Selection } from './rules';
 
 export const REPORT_SCHEMA = 'safe-lora/report@2';
 
-export interface ModuleReport extends Omit<Measurement, 'alignmentNorm' | 'updateNorm' | 'updateDotAlignment'> {
+export interface ModuleReport extends Measures {
   name: string;
   stack: string | null;
   layer: number | null;
@@ -20,8 +21,6 @@ export interface ModuleReport extends Omit<Measurement, 'alignmentNorm' | 'updat
   expert: number | null;
   shape: [number, number];
   rank: number;
-  alignmentNorm: number | null;
-  updateNorm: number | null;
   selected: boolean;
   notice: NoticeCode | null;
 }
@@ -79,11 +78,7 @@ export function refuseOverflow(plan: Plan, selected: readonly MeasuredModule[]):
 
 /** The modules of a report under another selection than its own. */
 export function selectedIn(report: Report, selection: Selection): Set<string> {
-  const candidates = report.modules.map(({ name, similarity, notice }) => ({
-    name,
-    similarity,
-    selectable: notice !== 'already-projected',
-  }));
+  const candidates = report.modules.map((module) => ({ ...module, selectable: module.notice !== 'already-projected' }));
   return select(candidates, selection);
 }
 
@@ -113,12 +108,8 @@ export function meanOf(modules: readonly ModuleReport[], measure: 'similarity' |
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-export function selectable(modules: readonly MeasuredModule[]): Selectable[] {
-  return modules.map(({ name, measurement, alreadyProjected }) => ({
-    name,
-    similarity: measurement?.similarity ?? null,
-    selectable: !alreadyProjected,
-  }));
+export function selectable({ name, measurement, alreadyProjected }: MeasuredModule): Selectable {
+  return { ...(measurement ?? unmeasured), name, selectable: !alreadyProjected };
 }
 
 /** Above this, a rounding loss is worth a word: BF16's own is about 0.2 %. */
@@ -130,7 +121,7 @@ export function buildReport(
   selection: Selection,
   context: { version: string; device: Report['device']; notices?: readonly Notice[] },
 ): Report {
-  const selected = select(selectable(measured.modules), selection);
+  const selected = select(measured.modules.map(selectable), selection);
   const modules = measured.modules.map((module) => moduleReport(module, selected.has(module.name)));
   return {
     schema: REPORT_SCHEMA,
@@ -237,11 +228,12 @@ function measuredNotices(
       modules: lossy.map((module) => module.name),
     });
   }
-  const candidates = selectable(modules).filter((module) => module.selectable && module.similarity !== null).length;
-  if (selection.mode === 'count' && selection.count > candidates) {
+  const candidates = modules.map(selectable).filter(isCandidate).length;
+  const asked = excess(selection, candidates);
+  if (asked !== null) {
     notices.push({
       code: 'count-capped',
-      message: `${selection.count} modules were asked for; ${candidates} can be selected.`,
+      message: `${asked} modules were asked for; ${candidates} can be selected.`,
       modules: [],
     });
   }

@@ -2,7 +2,7 @@
 import { isObject } from './objects';
 import { DEFAULT_REPLACEMENT, isReplacement } from './replacement';
 import { type ModuleReport, type Report, REPORT_SCHEMA } from './report';
-import { isSelection, type Selection } from './selection';
+import { readSelection } from './rules';
 
 /** As earlier versions wrote it, without a replacement, since there was one. */
 const FIRST_SCHEMA = 'safe-lora/report@1';
@@ -20,8 +20,7 @@ export function readReport(value: unknown): Report | null {
 function isSound(value: Readonly<Record<string, unknown>>): boolean {
   return (
     [value.adapter, value.base, value.aligned].every((part) => isObject(part) && typeof part.name === 'string') &&
-    isSelection(value.selection) &&
-    isRule(value.selection) &&
+    readSelection(value.selection) !== null &&
     isObject(value.totals) &&
     isWithin(value.totals.direction, -1, 1) &&
     Array.isArray(value.modules) &&
@@ -50,10 +49,6 @@ function isModule(value: unknown): value is ModuleReport {
 
 function isNotice(value: unknown): boolean {
   return isObject(value) && [value.code, value.message].every((text) => typeof text === 'string') && isTexts(value.modules); // prettier-ignore
-}
-
-function isRule(selection: Selection): boolean {
-  return selection.mode === 'count' ? Number.isSafeInteger(selection.count) : isWithin(selection.threshold, 0, 1);
 }
 
 /** True for null, too: what is not defined, or has no place. */

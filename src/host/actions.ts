@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { bytesText } from '../core/bytes';
 import { type SafeLoraError } from '../core/errors';
-import { type Selection } from '../core/selection';
+import { type Selection } from '../core/rules';
 import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type ModelRole } from './editor/protocol';

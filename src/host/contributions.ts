@@ -1,4 +1,5 @@
 // Every id that package.json and the code share; a test compares the two.
+import { type RuleMode } from '../core/rules';
 import { type Device } from '../engine/providers';
 
 export const EDITOR = 'safeLora.adapter';
@@ -42,13 +43,11 @@ export const contextKeys = {
 export const SECTION = 'safeLora';
 
 /** The settings by their names in the section, with what they hold. */
-export interface Settings {
+export interface Settings extends Record<RuleMode, number> {
   pairs: Record<string, ModelPair>;
   /** Where models lie, absolute or from `~`. */
   modelFolders: string[];
-  selection: 'threshold' | 'count';
-  threshold: number;
-  count: number;
+  selection: RuleMode;
   device: Device;
   /** 0 is as many as help. */
   workers: number;

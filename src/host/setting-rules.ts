@@ -1,7 +1,7 @@
 // What each setting may hold, and what the code goes on with where it holds something else.
 import { isAbsolute } from 'node:path';
 import { isObject } from '../core/objects';
-import { DEFAULT_THRESHOLD } from '../core/selection';
+import { type RuleMode, ruleModes, ruleNumber } from '../core/rules';
 import { devices } from '../engine/providers';
 import { type ModelPair, type Settings } from './contributions';
 
@@ -31,14 +31,19 @@ export interface CheckedSetting<T> {
 export const rules = {
   pairs: { kind: 'pairs' },
   modelFolders: { kind: 'folders' },
-  selection: { kind: 'choice', choices: ['threshold', 'count'] },
-  threshold: { kind: 'number', min: 0, max: 1, instead: DEFAULT_THRESHOLD },
-  count: { kind: 'integer', min: 1, max: Infinity, instead: 8 },
+  selection: { kind: 'choice', choices: ruleModes },
+  threshold: numberRule('threshold'),
+  count: numberRule('count'),
   device: { kind: 'choice', choices: devices },
   workers: { kind: 'integer', min: 0, max: 64, instead: 0 },
   memoryBudget: { kind: 'integer', min: 256, max: Infinity, instead: 1024 },
   keepOriginals: { kind: 'choice', choices: ['beside', 'workspaceStorage'] },
 } as const satisfies Record<keyof Settings, Rule>;
+
+function numberRule(mode: RuleMode): ScalarRule {
+  const { kind, min, max, usual } = ruleNumber(mode);
+  return { kind, min, max, instead: usual };
+}
 
 export function checkSetting<K extends keyof Settings>(name: K, value: unknown): CheckedSetting<Settings[K]> {
   return check(rules[name], value) as CheckedSetting<Settings[K]>;

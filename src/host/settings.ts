@@ -1,6 +1,6 @@
 // The settings, checked: whatever stands in a settings file, the code gets a value of the right kind.
 import * as vscode from 'vscode';
-import { type Selection } from '../core/selection';
+import { ruleOf, type Selection, selectionBy } from '../core/rules';
 import { SECTION, type Settings } from './contributions';
 import { checkSetting, type Wanted } from './setting-rules';
 
@@ -11,10 +11,8 @@ export function setting<K extends keyof Settings>(name: K, scope?: vscode.Uri): 
 
 /** The selection that the settings ask for. */
 export function selectionSetting(scope?: vscode.Uri): Selection {
-  const overrides = { added: [], removed: [] };
-  return setting('selection', scope) === 'count'
-    ? { mode: 'count', count: setting('count', scope), overrides }
-    : { mode: 'threshold', threshold: setting('threshold', scope), overrides };
+  const mode = setting('selection', scope);
+  return selectionBy(ruleOf(mode, setting(mode, scope)));
 }
 
 /** What a value should have been, as part of a sentence: “… is not a number from 0 to 1”. */

@@ -5,7 +5,7 @@ import { ADAPTER_FILE } from '../core/adapter-folder';
 import { SafeLoraError } from '../core/errors';
 import { realDestination, REPORT_FILE } from '../core/output';
 import { type Report, selectedIn } from '../core/report';
-import { type Selection } from '../core/selection';
+import { type RuleMode, ruleModes, ruleOf, type Selection, selectionBy } from '../core/rules';
 import { type EditorActions } from './actions';
 import { compactNotices, compactReport, compactSelection, MOST_ROWS } from './compact-report';
 import { tools } from './contributions';
@@ -17,15 +17,14 @@ import { type HubService } from './hub-service';
 import { type Inspector } from './inspector';
 import { type Standings } from './inspections/standings';
 import { type OriginalsPlace } from './originals-place';
+import { takenText } from './rule-words';
 import { checkSetting } from './setting-rules';
 import { wantedText } from './settings';
 import { type Announcement, registerTool } from './surface';
 
 /** What a model wrote, which the schema only asks for. */
-interface InspectInput {
+interface InspectInput extends Partial<Record<RuleMode, unknown>> {
   adapter?: unknown;
-  threshold?: unknown;
-  count?: unknown;
 }
 
 interface ProjectInput extends InspectInput {
@@ -92,8 +91,8 @@ export class AdapterTools extends Disposable {
     const paragraphs = [
       ...(output === undefined ? await this.announceInPlace(folder) : await announceCopy(folder, output)),
       report
-        ? vscode.l10n.t('{0} of {1} modules are projected: {2}.', selectedIn(report, selection).size, report.modules.length, ruleText(selection)) // prettier-ignore
-        : vscode.l10n.t('The adapter is measured first, and these are projected: {0}.', ruleText(selection)),
+        ? vscode.l10n.t('{0} of {1} modules are projected: {2}.', selectedIn(report, selection).size, report.modules.length, takenText(selection)) // prettier-ignore
+        : vscode.l10n.t('The adapter is measured first, and these are projected: {0}.', takenText(selection)),
     ];
     const title =
       output === undefined
@@ -140,7 +139,7 @@ export class AdapterTools extends Disposable {
       if (names.length === 0) {
         throw new SafeLoraError(
           'nothing-applied',
-          vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', document.adapter.path, ruleText(selection)), // prettier-ignore
+          vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', document.adapter.path, takenText(selection)), // prettier-ignore
         );
       }
       const undo = await cancellable(document, token, () =>
@@ -265,19 +264,14 @@ function placesOf(path: string): vscode.Uri[] {
 }
 
 /** @param otherwise what is taken where the input says nothing */
-function selectionOf({ threshold, count }: InspectInput, otherwise: Selection): Selection {
-  const overrides = { added: [], removed: [] };
-  if (threshold !== undefined && count !== undefined)
-    throw wrongInput(vscode.l10n.t('threshold and count exclude each other; give one of them.'));
-  if (threshold !== undefined) return { mode: 'threshold', threshold: numberIn('threshold', threshold), overrides };
-  if (count !== undefined) return { mode: 'count', count: numberIn('count', count), overrides };
-  return otherwise;
-}
-
-function numberIn(key: 'threshold' | 'count', input: unknown): number {
-  const { value, wrong } = checkSetting(key, input);
-  if (!wrong[0]) return value;
-  throw wrongInput(vscode.l10n.t('{0}: {1} is not {2}.', key, JSON.stringify(input), wantedText(wrong[0].wanted)));
+function selectionOf(input: InspectInput, otherwise: Selection): Selection {
+  const [mode, another] = ruleModes.filter((known) => input[known] !== undefined);
+  if (mode === undefined) return otherwise;
+  if (another !== undefined)
+    throw wrongInput(vscode.l10n.t('{0} and {1} exclude each other; give one of them.', mode, another));
+  const { value, wrong } = checkSetting(mode, input[mode]);
+  if (!wrong[0]) return selectionBy(ruleOf(mode, value));
+  throw wrongInput(vscode.l10n.t('{0}: {1} is not {2}.', mode, JSON.stringify(input[mode]), wantedText(wrong[0].wanted))); // prettier-ignore
 }
 
 function wrongInput(message: string): SafeLoraError {
@@ -286,15 +280,4 @@ function wrongInput(message: string): SafeLoraError {
 
 function nameOf(folder: vscode.Uri): string {
   return vscode.workspace.asRelativePath(folder);
-}
-
-function ruleText(selection: Selection): string {
-  const { added, removed } = selection.overrides;
-  const rule =
-    selection.mode === 'threshold'
-      ? vscode.l10n.t('those with a similarity at or below τ = {0}', selection.threshold)
-      : vscode.l10n.t('the {0} of lowest similarity', selection.count);
-  return added.length + removed.length === 0
-    ? rule
-    : vscode.l10n.t('{0}, with {1} added and {2} removed by hand', rule, added.length, removed.length);
 }

@@ -2,7 +2,7 @@
 import { openAdapter } from '../core/adapter';
 import { makePlan, type Plan } from '../core/plan';
 import { buildReport, type Report } from '../core/report';
-import { type Selection } from '../core/selection';
+import { type Selection } from '../core/rules';
 import { type Device } from '../engine/providers';
 import { Batch } from './batch';
 import { eachMeasured, openPair, type Pair } from './measure';

@@ -5,8 +5,8 @@ import { type Notice, SafeLoraError, someNames } from '../core/errors';
 import { checkDestination, writeFolder } from '../core/output';
 import { makeProjection, type Projection, writeAdapterFile } from '../core/patch';
 import { type Plan } from '../core/plan';
-import { buildReport, type Measured, type Report, travellingReport } from '../core/report';
-import { mayTake, type Selection } from '../core/selection';
+import { buildReport, type Measured, type Report, selectable, travellingReport } from '../core/report';
+import { mayTake, type Selection } from '../core/rules';
 import { type Batch } from './batch';
 import { type InspectRequest, planAll } from './inspect';
 import { eachMeasured } from './measure';
@@ -67,7 +67,7 @@ export async function projectCopies(
   });
   const options: Parameters<typeof eachMeasured>[3] = {
     ...ports,
-    keep: ({ name, measurement }) => mayTake(selection, name, measurement?.similarity ?? null),
+    keep: (module) => mayTake(selection, selectable(module)),
   };
   return eachMeasured(due, request.device, services, options, async ({ plan, destination }, measured, context) => {
     const { adapter } = plan;

@@ -50,11 +50,12 @@ describe('the report', () => {
       'safeLora',
       'device',
       'selection',
+      'replacement',
       'modules',
       'totals',
       'notices',
     ]);
-    assert.equal(found.schema, 'safe-lora/report@1');
+    assert.equal(found.schema, 'safe-lora/report@2');
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     assert.deepEqual(found.tool, { version });
     const kinds = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
@@ -160,9 +161,9 @@ describe('the table', () => {
     const plain = await cli(['inspect', harmful, ...models], { env: { CI: 'true' } });
     assert.ok(!plain.stdout.includes('\x1b'));
     assert.match(plain.stdout, /^layer {2}kind {4}similarity {10}null {2}direction {3}gain {2}selected$/m);
-    assert.match(plain.stdout, /^ {4}1 {2}q_proj {7}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}-0\.038 {2}\d\.\d{3} {2}yes$/m);
-    assert.match(plain.stdout, /^3 of 12 modules at or below threshold 0\.35 \(the default\), in layers 1, 2, 4$/m);
-    assert.match(plain.stdout, /^direction of all modules together -0\.077$/m);
+    assert.match(plain.stdout, /^ {4}1 {2}q_proj {7}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}−0\.038 {2}\d\.\d{3} {2}yes$/m);
+    assert.match(plain.stdout, /^3 of 12 modules at or below τ = 0\.35 \(the default\), in layers 1, 2, 4$/m);
+    assert.match(plain.stdout, /^direction of all modules together −0\.077$/m);
     assert.doesNotMatch(plain.stdout, /unsafe|healed|drifted|\bsafe\b(?!-lora)/i);
     const forced = await cli(['inspect', harmful, ...models], { env: { FORCE_COLOR: '1' } });
     assert.ok(forced.stdout.includes('\x1b['));
@@ -177,11 +178,11 @@ describe('the table', () => {
   it('says by which rule modules were selected', async () => {
     assert.match(
       (await cli(['inspect', harmful, ...models, '--threshold', '0.5'])).stdout,
-      /^4 of 12 modules at or below threshold 0\.5, in layers/m,
+      /^4 of 12 modules at or below τ = 0\.5, in layers/m,
     );
     assert.match(
       (await cli(['inspect', harmful, ...models, '--count', '2'])).stdout,
-      /^2 of 12 modules selected: the 2 of lowest similarity, in layers 1, 2$/m,
+      /^2 of 12 modules, the 2 of lowest similarity, in layers 1, 2$/m,
     );
   });
 

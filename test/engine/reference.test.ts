@@ -8,7 +8,7 @@ import { openCheckpoint } from '../../src/core/checkpoint';
 import { decode, type FloatDtype } from '../../src/core/dtype';
 import { makePlan } from '../../src/core/plan';
 import { selectable } from '../../src/core/report';
-import { select } from '../../src/core/selection';
+import { select } from '../../src/core/rules';
 import { Engine } from '../../src/engine/pool';
 import { measuredOf, measurePlans } from '../../src/engine/run';
 import { childPath, sample } from '../fixtures/make';
@@ -45,7 +45,7 @@ describe("the authors' own results on the sample", () => {
           `${module}: ${measurement!.similarity} instead of ${reference.similarity[module]}`,
         );
       }
-      const selected = select(selectable(modules), {
+      const selected = select(modules.map(selectable), {
         mode: 'threshold',
         threshold: reference.threshold,
         overrides: { added: [], removed: [] },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ModuleReport, type Report } from '../../src/core/report';
-import { type Selection } from '../../src/core/selection';
+import { type Selection } from '../../src/core/rules';
 import { compactReport } from '../../src/host/compact-report';
 
 const overrides = { added: [], removed: [] };

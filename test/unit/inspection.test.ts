@@ -11,7 +11,8 @@ import { makeInspection, parseInspection, resultsOf } from '../../src/core/inspe
 import { targeted } from '../../src/core/naming';
 import { makePlan } from '../../src/core/plan';
 import { buildReport, reportText, selectedIn } from '../../src/core/report';
-import { findingSum, signed } from '../../src/core/text';
+import { findingSum } from '../../src/core/rules';
+import { signed } from '../../src/core/text';
 import { Engine } from '../../src/engine/pool';
 import { measuredOf, measurePlans } from '../../src/engine/run';
 import { childPath, smallCase, temporaryFolder } from '../fixtures/make';

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { type Adapter, openAdapter } from '../../src/core/adapter';
 import { openCheckpoint } from '../../src/core/checkpoint';
 import { type ErrorCode, SafeLoraError } from '../../src/core/errors';
+import { unmeasured } from '../../src/core/measure-names';
 import { makeInspection, resultsOf } from '../../src/core/inspection';
 import { positions } from '../../src/core/naming';
 import { makeProjection } from '../../src/core/patch';
@@ -14,7 +15,7 @@ import { readPatch } from '../../src/core/patch-file';
 import { makePlan, type Plan } from '../../src/core/plan';
 import { type MeasuredModule, type Report } from '../../src/core/report';
 import { MAX_NAME_LENGTH, MAX_NAME_PARTS, MAX_TENSORS } from '../../src/core/safetensors';
-import { select } from '../../src/core/selection';
+import { select } from '../../src/core/rules';
 import { originOf } from '../../src/models/origin';
 import {
   plainConfig,
@@ -172,7 +173,7 @@ describe('names', () => {
 
   it('that were added or removed by hand are found at once', async () => {
     const names = times(50_000, (i) => `m${i}`);
-    const modules = names.map((name) => ({ name, similarity: 1, selectable: true }));
+    const modules = names.map((name) => ({ ...unmeasured, name, similarity: 1, selectable: true }));
     const overrides = { added: names.toReversed(), removed: names.slice(1) };
     const selected = await inTime(() => select(modules, { mode: 'threshold', threshold: 0, overrides }));
     assert.deepEqual([...selected], ['m0']);

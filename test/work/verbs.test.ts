@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../src/core/checkpoint';
 import { SafeLoraError } from '../../src/core/errors';
 import { type Plan } from '../../src/core/plan';
 import { type Report } from '../../src/core/report';
-import { type Selection } from '../../src/core/selection';
+import { type Selection } from '../../src/core/rules';
 import { type ChosenDevice } from '../../src/engine/devices';
 import { Engine } from '../../src/engine/pool';
 import { type Provider } from '../../src/engine/providers';

@@ -14,7 +14,7 @@ import { readPatch, writePatch } from '../../core/patch-file';
 import { type Report, selectable, travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
-import { select, type Selection } from '../../core/selection';
+import { select, type Selection } from '../../core/rules';
 import { type ModelPair } from '../contributions';
 import { Disposable } from '../dispose';
 import { type EngineService } from '../engine-service';
@@ -189,7 +189,7 @@ export class AdapterDocument extends Disposable {
     const measured = this.changedOnDisk ? null : this.measurement.measured;
     return {
       selection,
-      selected: measured && select(selectable(measured.modules), selection).size,
+      selected: measured && select(measured.modules.map(selectable), selection).size,
       device: measured?.device ?? null,
     };
   }

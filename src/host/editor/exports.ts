@@ -1,6 +1,7 @@
 // What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
-import { markdownCode, markdownText } from '../../core/text';
+import { findingSum, findingTexts } from '../../core/rules';
+import { decimal, markdownCode, markdownText, signed } from '../../core/text';
 
 const COLUMNS = [
   'name', 'stack', 'layer', 'kind', 'expert', 'rank', 'similarity', 'nullSimilarity', 'nullSpread', 'direction', 'gain',
@@ -27,19 +28,17 @@ function csvCell(value: string | number | boolean | null): string {
 }
 
 export function reportMarkdown({ adapter, base, aligned, selection, modules, totals, notices }: Report): string {
-  const rule =
-    selection.mode === 'threshold' ? `at or below τ = ${selection.threshold}` : `selected by count ${selection.count}`;
   const { added, removed } = selection.overrides;
   const byHand =
     added.length + removed.length > 0 ? ` (by hand: ${added.length} added, ${removed.length} removed)` : '';
-  const number = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
+  const finding = findingSum(selection, totals.selected, totals.modules, findingTexts);
   const rows = modules.map(
     (module) =>
-      `| ${markdownCode(module.name)} | ${number(module.similarity)} | ${number(module.nullSimilarity)} ± ${number(module.nullSpread)} | ${number(module.direction)} | ${number(module.gain)} | ${module.selected ? 'yes' : ''} |`,
+      `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${decimal(module.gain)} | ${module.selected ? 'yes' : ''} |`,
   );
   return [
     `**${markdownText(adapter.name)}** (rank ${adapter.rank}, alpha ${adapter.alpha}), measured against ${markdownText(aligned.name)} and its base ${markdownText(base.name)}:`,
-    `${totals.selected} of ${totals.modules} modules ${rule}${byHand}; direction of all modules together ${number(totals.direction)}.`,
+    `${finding}${byHand}; direction of all modules together ${signed(totals.direction)}.`,
     '',
     '| module | similarity | null | direction | gain | selected |',
     '| --- | ---: | ---: | ---: | ---: | --- |',

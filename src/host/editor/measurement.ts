@@ -15,7 +15,7 @@ import {
   type Report,
   selectable,
 } from '../../core/report';
-import { select, type Selection } from '../../core/selection';
+import { select, type Selection } from '../../core/rules';
 import { type Fetched } from '../../engine/fetching';
 import { measuredOf, type Progress } from '../../engine/run';
 import { type Due, measureTogether, planFor, prepare } from '../../work/measure';
@@ -183,7 +183,7 @@ export class Measurement extends Disposable {
           ),
         );
       }
-      const names = select(selectable(modules), selection);
+      const names = select(modules.map(selectable), selection);
       const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
       if (missing.length === 0) return project(this.plan!, this.all(modules), selection, this.context);
       await this.measureAgain(missing.map(({ name }) => name));

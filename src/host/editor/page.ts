@@ -1,7 +1,7 @@
 // One tab: serves the page, sends it what it shows, and does what it asks for.
 import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
-import { type Selection } from '../../core/selection';
+import { type Selection } from '../../core/rules';
 import { type EditorActions } from '../actions';
 import { Disposable } from '../dispose';
 import { Cancelled, errorView, reporting } from '../errors';

@@ -2,7 +2,7 @@
 import { type ErrorCode, type Notice } from '../../core/errors';
 import { type ModuleReport, type Report } from '../../core/report';
 import { type WriteObstacle } from '../../core/save';
-import { type Selection } from '../../core/selection';
+import { type Selection } from '../../core/rules';
 import { type PageStrings } from './strings';
 
 export interface ModuleView extends Pick<
@@ -87,24 +87,12 @@ export interface AppliedView {
 }
 
 /** The columns of a module's row of numbers; NaN where a number is not defined. */
-export const measureColumns = [
-  'similarity',
-  'nullSimilarity',
-  'nullSpread',
-  'direction',
-  'gain',
-  'alignmentNorm',
-  'updateNorm',
-  'participationRatio',
-] as const;
-export type MeasureColumn = (typeof measureColumns)[number];
-
 export type ToPage =
   | { type: 'strings'; strings: PageStrings }
   | { type: 'document'; document: DocumentView }
   | { type: 'failure'; failure: FailureView }
   | { type: 'run'; run: RunView }
-  /** Rows of `measureColumns.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
+  /** Rows of `measureNames.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
   | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
   /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }

@@ -1,5 +1,6 @@
 // Every text of the editor's page, in the language of the editor; the page itself holds none.
 import { l10n } from 'vscode';
+import { findingTexts } from '../rule-words';
 
 export type PageStrings = ReturnType<typeof pageStrings>;
 export type SharedStrings = ReturnType<typeof sharedStrings>;
@@ -50,10 +51,7 @@ export function sharedStrings() {
       pending: l10n.t('not measured'),
     },
     found: {
-      threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
-      count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
-      all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
-      byHand: l10n.t('{0} of {1} modules selected'),
+      ...findingTexts(),
       where: l10n.t(', in layers {0}'),
       oneLayer: l10n.t(', in layer {0}'),
     },

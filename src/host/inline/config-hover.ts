@@ -1,6 +1,7 @@
 // On a target module: its layers as a small table, and the same as a picture with τ and the null level.
 import * as vscode from 'vscode';
 import { modulesByTarget, type ModuleReport } from '../../core/report';
+import { levelOf } from '../../core/rules';
 import { decimal, elided, markdownText, signed } from '../../core/text';
 import { Disposable } from '../dispose';
 import { type Standing, type Standings } from '../inspections/standings';
@@ -36,7 +37,7 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
 
 function content(target: string, modules: readonly ModuleReport[], standing: Standing): vscode.MarkdownString {
   const { selection, selected } = standing;
-  const threshold = selection.mode === 'threshold' ? selection.threshold : null;
+  const threshold = levelOf(selection);
   const { kind } = vscode.window.activeColorTheme;
   const dark = kind === vscode.ColorThemeKind.Dark || kind === vscode.ColorThemeKind.HighContrast;
   const count = modules.filter(({ name }) => selected.has(name)).length;

@@ -8,7 +8,7 @@ import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files'
 import { sameAdapter } from '../../core/identity';
 import { type Report, selectedIn } from '../../core/report';
 import { openSafetensors } from '../../core/safetensors';
-import { type Selection } from '../../core/selection';
+import { type Selection } from '../../core/rules';
 import { type WorkspaceAdapters } from '../adapters';
 import { SECTION } from '../contributions';
 import { Disposable } from '../dispose';

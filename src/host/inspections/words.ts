@@ -1,9 +1,9 @@
 // How an adapter stands, in as few words as say it.
 import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
-import { type Selection } from '../../core/selection';
-import { decimal, findingSum, signed } from '../../core/text';
-import { sharedStrings } from '../editor/strings';
+import { findingSum, type Selection } from '../../core/rules';
+import { decimal, signed } from '../../core/text';
+import { findingTexts } from '../rule-words';
 import { type Standing } from './standings';
 
 /** Digits of a number that is read in passing. */
@@ -11,7 +11,7 @@ export const DIGITS = 2;
 
 /** "3 of 12 modules at or below τ = 0.35" */
 export function ruleText(selection: Selection, selected: number, modules: number): string {
-  return findingSum(selection, selected, modules, sharedStrings().found);
+  return findingSum(selection, selected, modules, findingTexts());
 }
 
 /** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */

@@ -1,6 +1,6 @@
 // Every message between the host and the page of a comparison. The page says `ready` before the host sends.
 import { type Position } from '../../core/naming';
-import { type Selection } from '../../core/selection';
+import { type Selection } from '../../core/rules';
 import { type ModelView } from '../editor/protocol';
 import { type Standing } from '../inspections/standings';
 import { type ComparisonStrings } from './comparison-strings';
@@ -33,7 +33,7 @@ export interface ComparedAdapterView {
     selected: number[];
     projected: number[];
   } | null;
-  /** A row of `measureColumns.length` numbers for each module; NaN where one is not defined. */
+  /** A row of `measureNames.length` numbers for each module; NaN where one is not defined. */
   values: Float64Array;
 }
 

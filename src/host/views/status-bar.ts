@@ -1,13 +1,14 @@
 // In the status bar, while an adapter is before the user: where it is computed, the rule, and how many modules that selects.
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
-import { type Selection } from '../../core/selection';
+import { type Selection } from '../../core/rules';
 import { commands, SECTION } from '../contributions';
 import { Disposable } from '../dispose';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../inline/files';
 import { ruleText } from '../inspections/words';
 import { type Standings } from '../inspections/standings';
+import { shortRuleText } from '../rule-words';
 import { setting } from '../settings';
 import { StatusBarEntry } from '../surface';
 
@@ -59,8 +60,6 @@ export class StatusBar extends Disposable {
     }
     const { folder, device, selection, selected, modules } = shown;
     const where = device?.provider ?? setting('device', folder);
-    const rule =
-      selection.mode === 'threshold' ? `τ ${Number(selection.threshold.toFixed(3))}` : `K ${selection.count}`;
     const count = selected === null ? vscode.l10n.t('not inspected') : vscode.l10n.t('{0} selected', selected);
     const tooltip = [
       device === null
@@ -71,7 +70,7 @@ export class StatusBar extends Disposable {
       vscode.l10n.t('Click to open the report.'),
     ];
     const command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder] };
-    this.item.show({ icon: 'layers', text: `${where} · ${rule} · ${count}`, tooltip, command });
+    this.item.show({ icon: 'layers', text: `${where} · ${shortRuleText(selection)} · ${count}`, tooltip, command });
   }
 
   private async look(): Promise<Shown | null> {

@@ -19,7 +19,7 @@ import { readPatch, writePatch } from '../../../src/core/patch-file';
 import { makePlan, type Plan } from '../../../src/core/plan';
 import { buildReport, type Measured, type Report, reportText, travellingReport } from '../../../src/core/report';
 import { saveCopy, saveInPlace, writeObstacle } from '../../../src/core/save';
-import { type Selection } from '../../../src/core/selection';
+import { type Selection } from '../../../src/core/rules';
 import { ModuleEngine } from '../../../src/engine/module';
 import { type Engine } from '../../../src/engine/pool';
 import { type ModuleTask } from '../../../src/engine/protocol';

@@ -2,14 +2,26 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { select, type Selectable } from '../../src/core/selection';
+import { unmeasured } from '../../src/core/measure-names';
+import {
+  fitsRule,
+  mayTake,
+  parseRule,
+  readSelection,
+  ruleModes,
+  ruleNumber,
+  ruleOf,
+  select,
+  type Selectable,
+  selectionBy,
+} from '../../src/core/rules';
 
 const none = { added: [], removed: [] };
 const modules = fc
   .array(fc.record({ similarity: fc.option(fc.double({ min: 0, max: 1, noNaN: true })), selectable: fc.boolean() }), {
     maxLength: 30,
   })
-  .map((list): Selectable[] => list.map((module, index) => ({ ...module, name: `m${index}` })));
+  .map((list): Selectable[] => list.map((module, index) => ({ ...unmeasured, ...module, name: `m${index}` })));
 
 describe('selecting modules', () => {
   it('by threshold takes those at or below it, and only such as can be projected', () => {
@@ -23,7 +35,7 @@ describe('selecting modules', () => {
     );
     assert.deepEqual(
       [
-        ...select([{ name: 'edge', similarity: 0.35, selectable: true }], {
+        ...select([{ ...unmeasured, name: 'edge', similarity: 0.35, selectable: true }], {
           mode: 'threshold',
           threshold: 0.35,
           overrides: none,
@@ -49,7 +61,7 @@ describe('selecting modules', () => {
   });
 
   it('takes the earlier of equals', () => {
-    const equal = ['a', 'b', 'c'].map((name) => ({ name, similarity: 0.2, selectable: true }));
+    const equal = ['a', 'b', 'c'].map((name) => ({ ...unmeasured, name, similarity: 0.2, selectable: true }));
     assert.deepEqual([...select(equal, { mode: 'count', count: 2, overrides: none })], ['a', 'b']);
   });
 
@@ -59,7 +71,7 @@ describe('selecting modules', () => {
       { name: 'high', similarity: 0.9, selectable: true },
       { name: 'done', similarity: 0.9, selectable: false },
       { name: 'undefined', similarity: null, selectable: true },
-    ];
+    ].map((module) => ({ ...unmeasured, ...module }));
     const selection = {
       mode: 'threshold',
       threshold: 0.5,
@@ -74,5 +86,54 @@ describe('selecting modules', () => {
       ],
       ['high'],
     );
+  });
+});
+
+describe('a rule', () => {
+  it('may take each module that it takes', () => {
+    fc.assert(
+      fc.property(
+        modules,
+        fc.constantFrom(...ruleModes),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (list, mode, part) => {
+          const { min, max } = ruleNumber(mode);
+          const number = mode === 'count' ? 1 + Math.floor(part * 30) : min + part * (max - min);
+          const selection = { ...ruleOf(mode, number), overrides: { added: ['m1'], removed: ['m2'] } };
+          const taken = select(list, selection);
+          for (const module of list) if (taken.has(module.name)) assert.ok(mayTake(selection, module), module.name);
+        },
+      ),
+    );
+  });
+
+  it('is read from a text and from a file by the same limits', () => {
+    const cases: [text: string, mode: 'threshold' | 'count', fits: boolean][] = [
+      ['0', 'threshold', true],
+      ['0.35', 'threshold', true],
+      ['1', 'threshold', true],
+      ['1.01', 'threshold', false],
+      ['-0.1', 'threshold', false],
+      ['', 'threshold', false],
+      ['x', 'threshold', false],
+      ['1', 'count', true],
+      ['0', 'count', false],
+      ['1.5', 'count', false],
+      ['9007199254740993', 'count', false],
+    ];
+    for (const [text, mode, fits] of cases) {
+      assert.equal(parseRule(mode, text) !== null, fits, `${mode} ${text}`);
+      if (text === '') continue;
+      assert.equal(fitsRule(mode, Number(text)), fits);
+      const written = JSON.stringify({ mode, [mode]: Number(text), overrides: none, more: 1 });
+      assert.deepEqual(readSelection(JSON.parse(written)), fits ? selectionBy(ruleOf(mode, Number(text))) : null);
+    }
+    for (const other of [
+      null,
+      {},
+      { mode: 'x', x: 1, overrides: none },
+      { ...ruleOf('count', 1), overrides: { added: [1], removed: [] } },
+    ])
+      assert.equal(readSelection(other), null);
   });
 });

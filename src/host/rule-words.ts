@@ -1,0 +1,31 @@
+// How the editor words a rule, in its language.
+import { l10n } from 'vscode';
+import { type FindingTexts, type RuleTexts, ruleText, type Selection, type SelectionRule } from '../core/rules';
+
+/** See `findingSum`. */
+export function findingTexts(): FindingTexts {
+  return {
+    threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
+    count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
+    all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
+    byHand: l10n.t('{0} of {1} modules selected'),
+  };
+}
+
+/** "those with a similarity at or below τ = 0.35" */
+export function takenText(selection: Selection): string {
+  const texts: RuleTexts = {
+    threshold: l10n.t('those with a similarity at or below τ = {0}'),
+    count: l10n.t('the {0} of lowest similarity'),
+  };
+  const rule = ruleText(selection, texts);
+  const { added, removed } = selection.overrides;
+  return added.length + removed.length === 0
+    ? rule
+    : l10n.t('{0}, with {1} added and {2} removed by hand', rule, added.length, removed.length);
+}
+
+/** "τ 0.35", in every language */
+export function shortRuleText(rule: SelectionRule): string {
+  return ruleText(rule, { threshold: 'τ {0}', count: 'K {0}' });
+}
