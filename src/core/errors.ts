@@ -108,7 +108,8 @@ export class SafeLoraError extends Error {
 /** A message is one line that fits a screen, whatever names from files it repeats. */
 const MOST_MESSAGE = 2000;
 
-function oneLine(message: string): string {
+/** What a message makes of a text: one line, nothing in it invisible. */
+export function oneLine(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
   return visible(elided(lines.filter((line) => line !== '').join(' '), MOST_MESSAGE));
 }

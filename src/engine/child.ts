@@ -2,8 +2,9 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
 import { beat } from './beats';
+import { gaveUp } from './failure';
 import { ModuleEngine } from './module';
-import { type Failure, type FromChild, type Start, type ToChild } from './protocol';
+import { failureOf, type FromChild, type Start, type ToChild } from './protocol';
 
 let start: Start | undefined;
 let engine: ModuleEngine | undefined;
@@ -26,11 +27,8 @@ async function answer(message: ToChild): Promise<void> {
     send({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const failure: Failure =
-      error instanceof SafeLoraError
-        ? { code: error.code, message: text }
-        : { code: 'engine-failed', message: `The engine failed at ${task.name}: ${text}` };
-    send({ type: 'result', reply: { ok: false, error: failure } });
+    const failure = error instanceof SafeLoraError ? error : gaveUp(task.name, text);
+    send({ type: 'result', reply: { ok: false, error: failureOf(failure) } });
   }
 }
 

@@ -11,6 +11,7 @@ import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { replaceFile } from '../core/atomic';
 import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
+import { EngineError } from './failure';
 import { cpuWorkers, Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
 import { type SelfTest, selfTest, TIMED } from './selftest';
@@ -215,7 +216,7 @@ export class Devices {
     } catch (error) {
       // The cause may still be on its way.
       await end();
-      if (performance.now() - began < DEADLINE_MS) return { usable: false, ...causeOf((error as Error).message, said) };
+      if (performance.now() - began < DEADLINE_MS) return { usable: false, ...causeOf(error as Error, said) };
       return { usable: false, reason: `it did not answer within ${DEADLINE_MS / 1000} s`, remedy: null };
     } finally {
       clearTimeout(deadline);
@@ -320,7 +321,7 @@ const noDriver: DeviceCheck = {
 };
 
 /** The native cause is said on standard error only, and the thrown text tells little without it. */
-function causeOf(thrown: string, said: string): { reason: string; remedy: string | null } {
+function causeOf(error: Error, said: string): { reason: string; remedy: string | null } {
   // eslint-disable-next-line no-control-regex
   const text = said.replace(/\x1b\[[\d;]*m/g, '');
   const library = /Failed to (?:load library|get symbol) .* with error: (.+)/.exec(text)?.[1];
@@ -333,13 +334,13 @@ function causeOf(thrown: string, said: string): { reason: string; remedy: string
     const remedy = "install the Vulkan loader (Debian's and Ubuntu's libvulkan1) and the GPU's driver";
     return { reason: `Vulkan is not installed (${loader.trim()})`, remedy };
   }
+  const thrown = error instanceof EngineError ? error.reason : error.message;
+  // onnxruntime throws a text alone.
   if (thrown.includes('Failed to get a WebGPU adapter')) {
     const why = /Found no drivers|INCOMPATIBLE_DRIVER/.test(text) ? 'Vulkan has no driver' : 'no GPU answers';
     return { reason: why, remedy: "install the GPU's driver" };
   }
-  const ended = /^The engine's process (.+) while it computed/.exec(thrown)?.[1];
-  if (ended) return { reason: `its process ${ended}`, remedy: null };
-  return { reason: sentence(thrown.replace(/^The engine failed at self-test: /, '')), remedy: null };
+  return { reason: sentence(thrown), remedy: null };
 }
 
 function nvidiaDriver(): string | null {

@@ -10,7 +10,7 @@ import { CpuMultiplier } from './cpu';
 import { GpuMultiplier } from './gpu';
 import { columnsMemory, workingMemory } from './memory';
 import { type Multiplier } from './products';
-import { type ModuleResult, type ModuleTask, type Reply, type Start, type Update, type UpdateResult } from './protocol';
+import { failureOf, type ModuleResult, type ModuleTask, type Reply, type Start, type Update, type UpdateResult } from './protocol';
 import { type Provider } from './providers';
 import { Sessions } from './sessions';
 import { ReadBuffers, readWhole, StoredWeights } from './weights';
@@ -136,7 +136,7 @@ async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
     return { ok: true, value: await action() };
   } catch (error) {
     if (!(error instanceof SafeLoraError)) throw error;
-    return { ok: false, error: { code: error.code, message: error.message } };
+    return { ok: false, error: failureOf(error) };
   }
 }
 

@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { TOLD_AFTER_MS } from '../core/aborting';
 import { childEnvironment } from '../core/child-environment';
-import { SafeLoraError } from '../core/errors';
 import { BEAT_MS, BEAT_PIPE, MISSED_BEATS, TOLD_BEATS } from './beats';
+import { processEnded } from './failure';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
 import {
@@ -97,7 +97,7 @@ export class Engine {
   compute(task: ModuleTask, signal: AbortSignal = new AbortController().signal): Promise<ModuleResult> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      if (this.disposed) throw ended('was stopped', task.name);
+      if (this.disposed) throw processEnded('was stopped', task.name);
       if (!this.served.has(signal)) {
         this.served.set(signal, 0);
         signal.addEventListener('abort', () => {
@@ -128,7 +128,7 @@ export class Engine {
   /** Ends every child at once; whatever is pending is rejected. */
   dispose(): void {
     this.disposed = true;
-    for (const pending of this.queue.splice(0)) pending.reject(ended('was stopped', pending.task.name));
+    for (const pending of this.queue.splice(0)) pending.reject(processEnded('was stopped', pending.task.name));
     for (const child of this.children) child.kill();
   }
 
@@ -348,18 +348,10 @@ class Child {
     this.current = undefined;
     if (pending && !this.events.died(pending)) {
       pending.reject(
-        ended(`${reason}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, pending.task.name, outOfMemory),
+        processEnded(`${reason}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, pending.task.name, outOfMemory),
       );
     }
     this.events.gone();
     this.settle();
   }
-}
-
-function ended(how: string, module: string, outOfMemory = false): SafeLoraError {
-  const advice = outOfMemory ? 'run it again, with a smaller --memory if memory ran out' : 'run it again';
-  return new SafeLoraError(
-    'engine-failed',
-    `The engine's process ${how} while it computed ${module}; nothing was written: ${advice}.`,
-  );
 }

@@ -4,6 +4,7 @@ import { type Measurement } from '../core/measure';
 import { type WeightPair } from '../core/plan';
 import { type ProjectedB, type ReplacementName } from '../core/replacement';
 import { type TensorInfo } from '../core/safetensors';
+import { EngineError } from './failure';
 import { type Provider } from './providers';
 
 /** One adapter's update on a module. */
@@ -32,14 +33,26 @@ export interface UpdateResult {
 export interface Failure {
   code: ErrorCode;
   message: string;
+  /** Of an `EngineError`. */
+  reason?: string;
+}
+
+/** What is to be sent of an error that its user can act on. */
+export function failureOf(error: SafeLoraError): Failure {
+  const { code, message } = error;
+  return error instanceof EngineError ? { code, message, reason: error.reason } : { code, message };
 }
 
 export type Reply<T> = { ok: true; value: T } | { ok: false; error: Failure };
 
 /** @throws SafeLoraError where the reply is a failure */
 export function valueOf<T>(reply: Reply<T>): T {
-  if (!reply.ok) throw new SafeLoraError(reply.error.code, reply.error.message);
+  if (!reply.ok) throw errorOf(reply.error);
   return reply.value;
+}
+
+function errorOf({ code, message, reason }: Failure): SafeLoraError {
+  return reason === undefined ? new SafeLoraError(code, message) : new EngineError(message, reason);
 }
 
 export interface ModuleResult {

@@ -42,6 +42,9 @@ export const contextKeys = {
 
 export const SECTION = 'safeLora';
 
+/** In the README, before the section for every code that has no row of its own. */
+export const REPORTS_ANCHOR = '<a id="reports"></a>';
+
 /** The settings by their names in the section, with what they hold. */
 export interface Settings extends Record<RuleMode, number> {
   pairs: Record<string, ModelPair>;

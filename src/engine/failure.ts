@@ -1,0 +1,26 @@
+// A failure of the engine itself, which is no fault of its input.
+import { oneLine, SafeLoraError } from '../core/errors';
+
+export class EngineError extends SafeLoraError {
+  /** The cause alone, without the words for somebody whose run it ended. */
+  readonly reason: string;
+
+  constructor(message: string, reason: string) {
+    super('engine-failed', message);
+    this.reason = oneLine(reason);
+  }
+}
+
+/** @param thrown what onnxruntime, or the code around it, threw */
+export function gaveUp(module: string, thrown: string): EngineError {
+  return new EngineError(`The engine failed at ${module}: ${thrown}`, thrown);
+}
+
+/** @param how such as "was ended by SIGKILL" */
+export function processEnded(how: string, module: string, outOfMemory = false): EngineError {
+  const advice = outOfMemory ? 'run it again, with a smaller --memory if memory ran out' : 'run it again';
+  return new EngineError(
+    `The engine's process ${how} while it computed ${module}; nothing was written: ${advice}.`,
+    `its process ${how}`,
+  );
+}
