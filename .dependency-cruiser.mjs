@@ -7,16 +7,17 @@ const rooms = {
   'src/models': { rooms: ['src/core'], libraries: ['yaml'] },
   'src/engine': { rooms: ['src/core', 'src/cuda'], libraries: ['onnxruntime-node', 'pbf', 'systeminformation'] },
   'src/work': { rooms: ['src/core', 'src/engine'] },
+  'src/page': { rooms: ['src/core'] },
   'src/cli': {
     rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/work'],
     libraries: ['picocolors', 'undici'],
   },
   'src/host': {
-    rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/work'],
+    rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/page', 'src/work'],
     libraries: ['vscode', 'jsonc-parser'],
   },
   webview: {
-    rooms: ['src/core', 'src/host'],
+    rooms: ['src/core', 'src/page'],
     libraries: [
       '@vscode/webview-ui-toolkit',
       'chart.js',

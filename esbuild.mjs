@@ -29,7 +29,7 @@ const programs = await build({
 });
 const pages = await build({
   ...common,
-  entryPoints: { page: 'webview/main.ts', comparison: 'webview/comparison.ts' },
+  entryPoints: { page: 'webview/adapter/main.ts', comparison: 'webview/comparison/main.ts' },
   platform: 'browser',
   target: 'chrome128',
   format: 'iife',

@@ -55,7 +55,7 @@ export default tseslint.config(
   {
     // On its way to a page, a third.
     files: ['webview/**/*.ts'],
-    ignores: ['webview/ui.ts'],
+    ignores: ['webview/shared/ui.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',
@@ -64,7 +64,7 @@ export default tseslint.config(
           "AssignmentExpression[left.property.name='title'][right.type!='ObjectExpression']",
           "CallExpression[callee.property.name='setAttribute'][arguments.0.value=/^(?:title|placeholder|aria-label)$/]",
           'CallExpression[callee.property.name=/^(?:fillText|strokeText|insertAdjacent\\w+)$/]',
-        ].map((selector) => ({ selector, message: 'Show it through webview/ui.ts.' })),
+        ].map((selector) => ({ selector, message: 'Show it through webview/shared/ui.ts.' })),
       ],
     },
   },

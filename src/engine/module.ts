@@ -10,7 +10,15 @@ import { CpuMultiplier } from './cpu';
 import { GpuMultiplier } from './gpu';
 import { columnsMemory, workingMemory } from './memory';
 import { type Multiplier } from './products';
-import { failureOf, type ModuleResult, type ModuleTask, type Reply, type Start, type Update, type UpdateResult } from './protocol';
+import {
+  failureOf,
+  type ModuleResult,
+  type ModuleTask,
+  type Reply,
+  type Start,
+  type Update,
+  type UpdateResult,
+} from './protocol';
 import { type Provider } from './providers';
 import { Sessions } from './sessions';
 import { ReadBuffers, readWhole, StoredWeights } from './weights';

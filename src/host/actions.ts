@@ -5,7 +5,7 @@ import { type SafeLoraError } from '../core/errors';
 import { type Selection } from '../core/rules';
 import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
-import { type ModelRole } from './editor/protocol';
+import { type ModelRole } from '../page/adapter';
 import { Cancelled, modelsUnknown, requireTrust } from './errors';
 import { type ModelPairs } from './models';
 import { type Proposals } from '../models/propose';

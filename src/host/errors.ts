@@ -4,7 +4,7 @@ import { SafeLoraError } from '../core/errors';
 import { type Proposals } from '../models/propose';
 import { reasonText } from '../models/words';
 import { type ModelPair } from './contributions';
-import { type ErrorView } from './editor/protocol';
+import { type ErrorView } from '../page/adapter';
 import { proposalTexts } from './proposal-texts';
 import { type Log, showError } from './surface';
 

@@ -6,7 +6,7 @@ import { isRepoId } from '../models/card';
 import { type Proposal, type Proposals } from '../models/propose';
 import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../models/words';
 import { type ModelPair } from './contributions';
-import { type ModelRole } from './editor/protocol';
+import { type ModelRole } from '../page/adapter';
 import { hubReference, isOnHub } from './hub-service';
 import { proposalTexts } from './proposal-texts';
 import { type PickItem, showInformation, showInputBox, showOpenDialog, showQuickPick, showWarning } from './surface';

@@ -6,7 +6,7 @@ import { type Checkpoint } from '../core/checkpoint';
 import { type ReadCard } from '../models/card';
 import { propose, type Proposals } from '../models/propose';
 import { commands, type ModelPair, SECTION } from './contributions';
-import { type ModelRole } from './editor/protocol';
+import { type ModelRole } from '../page/adapter';
 import { errorView } from './errors';
 import { type HubService, isOnHub } from './hub-service';
 import { type Choice, pickModel, type Question } from './model-picker';

@@ -1,16 +1,6 @@
 // How the editor words a rule, in its language.
 import { l10n } from 'vscode';
-import { type FindingTexts, type RuleTexts, ruleText, type Selection, type SelectionRule } from '../core/rules';
-
-/** See `findingSum`. */
-export function findingTexts(): FindingTexts {
-  return {
-    threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
-    count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
-    all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
-    byHand: l10n.t('{0} of {1} modules selected'),
-  };
-}
+import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '../core/rules';
 
 /** "those with a similarity at or below τ = 0.35" */
 export function takenText(selection: Selection): string {

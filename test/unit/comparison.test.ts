@@ -4,9 +4,9 @@ import { describe, it } from 'node:test';
 import { alignModules, onSameModels } from '../../src/core/comparison';
 import { positions } from '../../src/core/naming';
 import { type ModuleReport } from '../../src/core/report';
-import { numberRows } from '../../src/host/editor/numbers';
-import { ComparisonState } from '../../webview/comparison-state';
-import { measureIds } from '../../webview/measures';
+import { numberRows } from '../../src/page/numbers';
+import { ComparisonState } from '../../webview/comparison/state';
+import { measureIds } from '../../webview/shared/measures';
 
 /** What an adapter's report says of its modules, by their similarities. */
 function reported(similarities: Record<string, number | null>): ModuleReport[] {

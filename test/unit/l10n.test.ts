@@ -22,14 +22,16 @@ const translations = [
 /** What is the same in both languages. */
 const same = new Set(['Safe LoRA', '‖ΔW‖', '‖V‖', 'alpha {0}', 'auto: {0}', 'A', 'B', 'B − A', '{0}, B − A']);
 
-/** Every text that the host hands to l10n.t. */
+/** Every text that the host, or what it has in common with its pages, hands to l10n.t. */
 function spoken(): Set<string> {
   const texts = new Set<string>();
-  const host = join(root, 'src/host');
-  for (const name of readdirSync(host, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))) {
-    const source = ts.createSourceFile(name, readFileSync(join(host, name), 'utf8'), ts.ScriptTarget.Latest, true);
+  const files = ['src/host', 'src/page'].flatMap((room) =>
+    readdirSync(join(root, room), { recursive: true, encoding: 'utf8' }).map((name) => join(root, room, name)),
+  );
+  for (const name of files.filter((file) => file.endsWith('.ts'))) {
+    const source = ts.createSourceFile(name, readFileSync(name, 'utf8'), ts.ScriptTarget.Latest, true);
     const visit = (node: ts.Node): void => {
-      if (ts.isIdentifier(node) && node.text === 'l10n' && !ts.isImportSpecifier(node.parent)) {
+      if (ts.isIdentifier(node) && node.text === 'l10n' && !isHandedOn(node)) {
         const { line } = source.getLineAndCharacterOfPosition(node.pos);
         texts.add(literalGivenTo(node) ?? assert.fail(`${name}:${line + 1}: l10n is for l10n.t('a literal', …) only`));
       }
@@ -38,6 +40,14 @@ function spoken(): Set<string> {
     visit(source);
   }
   return texts;
+}
+
+/** Where it is imported, or goes to a function of `src/page`, which gets it by the same name. */
+function isHandedOn(l10n: ts.Identifier): boolean {
+  const { parent } = l10n;
+  if (ts.isImportSpecifier(parent) || ts.isParameter(parent)) return true;
+  const whole = ts.isPropertyAccessExpression(parent) && parent.name === l10n ? parent : l10n;
+  return ts.isCallExpression(whole.parent) && whole.parent.arguments.some((argument) => argument === whole);
 }
 
 /** The first argument in `l10n.t('…')` or `vscode.l10n.t('…')`, from its `l10n`. */

@@ -26,7 +26,7 @@ import { type ModelPairs } from '../models';
 import { type OriginalsPlace } from '../originals-place';
 import { selectionSetting } from '../settings';
 import { Measurement } from './measurement';
-import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from './protocol';
+import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../surface';
 

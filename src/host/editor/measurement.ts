@@ -27,7 +27,7 @@ import { Cancelled, errorView } from '../errors';
 import { type HubService } from '../hub-service';
 import { type InspectionStore } from '../inspections/store';
 import { selectionSetting, setting } from '../settings';
-import { type ModelView, type RunState, type RunView } from './protocol';
+import { type ModelView, type RunState, type RunView } from '../../page/adapter';
 import { type Log } from '../surface';
 
 export class Measurement extends Disposable {

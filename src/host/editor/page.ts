@@ -8,10 +8,10 @@ import { Cancelled, errorView, reporting } from '../errors';
 import { servePage } from '../webview';
 import { type AdapterDocument, type Move } from './document';
 import { reportCsv, reportMarkdown } from './exports';
-import { numberRows } from './numbers';
+import { numberRows } from '../../page/numbers';
 import { type OpenedDocument } from './opened-document';
-import { type FromPage, type PageCall, type ToPage } from './protocol';
-import { pageStrings } from './strings';
+import { type Answers, type FromPage, type PageCalls, type ToPage } from '../../page/adapter';
+import { pageStrings } from '../../page/adapter-strings';
 import { type Log, showBriefly, showInformation, showSaveDialog } from '../surface';
 
 /** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
@@ -24,6 +24,25 @@ export class AdapterPage extends Disposable {
   private readonly fresh = new Set<string>();
   private batch: NodeJS.Timeout | undefined;
   private wanted: string | undefined;
+  private readonly answers: Answers = {
+    run: () => this.actions.measure(this.adapter),
+    cancel: () => this.adapter.measurement.stop(),
+    chooseModel: (role) => this.actions.chooseModels(this.adapter, [role]),
+    apply: (selection) => this.actions.apply(this.adapter, selection),
+    save: () => this.actions.save(this.adapter),
+    saveAs: (selection) => this.actions.saveAs(this.adapter, selection),
+    restore: () => this.actions.restore(this.adapter),
+    reload: () => this.actions.reload(this.document),
+    discard: () => this.actions.discard(),
+    exportReport: (format, selection) => exportReport(this.adapter, format, selection),
+    exportPicture: (png) => exportFile(this.adapter, 'png', vscode.l10n.t('Picture'), png),
+    copyMarkdown: async (selection) => {
+      await vscode.env.clipboard.writeText(reportMarkdown(this.adapter.measurement.report(selection)));
+      showBriefly(vscode.l10n.t('Copied as Markdown'));
+    },
+    manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
+    showLog: () => { this.log.show(); }, // prettier-ignore
+  };
 
   constructor(
     private readonly panel: vscode.WebviewPanel,
@@ -42,10 +61,14 @@ export class AdapterPage extends Disposable {
     servePage(webview, extensionUri, 'page');
   }
 
+  private get adapter(): AdapterDocument {
+    return this.document.adapter;
+  }
+
   private async receive(message: FromPage): Promise<void> {
     if (message.type === 'ready') {
       this.ready = true;
-      this.send({ type: 'strings', strings: pageStrings() });
+      this.send({ type: 'strings', strings: pageStrings(vscode.l10n) });
       this.show();
       if (this.wanted !== undefined) this.reveal(this.wanted);
       this.wanted = undefined;
@@ -55,53 +78,13 @@ export class AdapterPage extends Disposable {
       if (this.document.failure === undefined) this.document.adapter.choose(message.selection);
       return;
     }
-    const { id, call } = message;
+    const { id, name, values } = message;
     try {
-      await this.answer(call);
+      await answer(this.answers, name, values);
       this.send({ type: 'reply', id, ok: true });
     } catch (error) {
       this.send({ type: 'reply', id, ok: false, error: errorView(error) });
       await reporting(this.log, () => Promise.reject(error as Error));
-    }
-  }
-
-  private async answer(call: PageCall): Promise<void> {
-    switch (call.do) {
-      case 'reload':
-        return this.actions.reload(this.document);
-      case 'discard':
-        return this.actions.discard();
-      case 'showLog':
-        this.log.show();
-        return;
-      case 'manageTrust':
-        await vscode.commands.executeCommand('workbench.trust.manage');
-        return;
-    }
-    const { adapter } = this.document;
-    switch (call.do) {
-      case 'run':
-        return this.actions.measure(adapter);
-      case 'cancel':
-        return adapter.measurement.stop();
-      case 'chooseModel':
-        return this.actions.chooseModels(adapter, [call.role]);
-      case 'apply':
-        return this.actions.apply(adapter, call.selection);
-      case 'save':
-        return this.actions.save(adapter);
-      case 'saveAs':
-        return this.actions.saveAs(adapter, call.selection);
-      case 'restore':
-        return this.actions.restore(adapter);
-      case 'exportReport':
-        return exportReport(adapter, call.format, call.selection);
-      case 'exportPicture':
-        return exportFile(adapter, 'png', vscode.l10n.t('Picture'), call.png);
-      case 'copyMarkdown':
-        await vscode.env.clipboard.writeText(reportMarkdown(adapter.measurement.report(call.selection)));
-        showBriefly(vscode.l10n.t('Copied as Markdown'));
-        return;
     }
   }
 
@@ -172,6 +155,10 @@ export class AdapterPage extends Disposable {
   private send(message: ToPage): void {
     if (this.ready && !this.isDisposed) void this.panel.webview.postMessage(message);
   }
+}
+
+function answer<Name extends keyof PageCalls>(answers: Answers, name: Name, values: PageCalls[Name]): unknown {
+  return answers[name](...values);
 }
 
 async function exportReport(adapter: AdapterDocument, format: 'json' | 'csv', selection: Selection): Promise<void> {

@@ -3,7 +3,7 @@ import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { findingSum, type Selection } from '../../core/rules';
 import { decimal, signed } from '../../core/text';
-import { findingTexts } from '../rule-words';
+import { findingTexts } from '../../page/strings';
 import { type Standing } from './standings';
 
 /** Digits of a number that is read in passing. */
@@ -11,7 +11,7 @@ export const DIGITS = 2;
 
 /** "3 of 12 modules at or below τ = 0.35" */
 export function ruleText(selection: Selection, selected: number, modules: number): string {
-  return findingSum(selection, selected, modules, findingTexts());
+  return findingSum(selection, selected, modules, findingTexts(l10n));
 }
 
 /** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */

@@ -7,7 +7,7 @@ import { SafeLoraError } from '../../core/errors';
 import { type WorkspaceAdapters } from '../adapters';
 import { commands, EDITOR } from '../contributions';
 import { Disposable } from '../dispose';
-import { numberRows } from '../editor/numbers';
+import { numberRows } from '../../page/numbers';
 import { Cancelled, reporting } from '../errors';
 import { type Standing, type Standings } from '../inspections/standings';
 import { type Inspector } from '../inspector';
@@ -19,8 +19,8 @@ import {
   type Side,
   sides,
   type ToComparison,
-} from './comparison-protocol';
-import { comparisonStrings } from './comparison-strings';
+} from '../../page/comparison';
+import { comparisonStrings } from '../../page/comparison-strings';
 import { createWebviewPanel, type Log } from '../surface';
 
 type Folders = Record<Side, vscode.Uri>;
@@ -123,7 +123,7 @@ class ComparisonPanel extends Disposable {
     switch (message.type) {
       case 'ready':
         this.ready = true;
-        this.send({ type: 'strings', strings: comparisonStrings() });
+        this.send({ type: 'strings', strings: comparisonStrings(vscode.l10n) });
         return this.update();
       case 'open': {
         const file = vscode.Uri.joinPath(this.folders[message.side], ADAPTER_FILE);

@@ -26,7 +26,7 @@ import { type ModuleTask } from '../../../src/engine/protocol';
 import { measuredOf, measurePlans } from '../../../src/engine/run';
 import { compactReport } from '../../../src/host/compact-report';
 import { reportCsv, reportMarkdown } from '../../../src/host/editor/exports';
-import { numberRows } from '../../../src/host/editor/numbers';
+import { numberRows } from '../../../src/page/numbers';
 import { ReportLenses } from '../../../src/host/inline/report-lenses';
 import { markedProjection } from '../../fixtures/projection';
 import { placesIn, WEIGHTS } from '../operations';

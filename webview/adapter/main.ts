@@ -1,5 +1,5 @@
 // The page of one adapter: takes what the host sends, shows it, and asks the host for what the user wants.
-import './page.css';
+import '../shared/page.css';
 import {
   BarController,
   BarElement,
@@ -13,7 +13,7 @@ import {
   Tooltip,
 } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
-import { type FromPage, type PageCall, type ToPage } from '../src/host/editor/protocol';
+import { type Call, type FromPage, type ToPage } from '../../src/page/adapter';
 import { Page } from './page';
 import { type Kept, PageState } from './state';
 
@@ -50,13 +50,12 @@ function send(message: FromPage): void {
   host.postMessage(message);
 }
 
-/** Rejects where the host could not do it; the host has then told the user. */
-function call(what: PageCall): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Where it rejects, the host has told the user. */
+const call: Call = (name, ...values) =>
+  new Promise((resolve, reject) => {
     pending.set(++calls, { resolve, reject });
-    send({ type: 'call', id: calls, call: what });
+    send({ type: 'call', id: calls, name, values });
   });
-}
 
 function receive(message: ToPage): void {
   switch (message.type) {

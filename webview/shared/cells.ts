@@ -1,5 +1,5 @@
 // How modules fall into cells: one block per stack, layers down, kinds across, experts collapsed until a layer is opened.
-import { type ModuleView } from '../src/host/editor/protocol';
+import { type ModuleView } from '../../src/page/adapter';
 
 /** Where a module sits. */
 export type PlacedModule = Pick<ModuleView, 'name' | 'stack' | 'layer' | 'kind' | 'expert'>;

@@ -1,7 +1,4 @@
-// The card beside a cell or a row: every number of one module, each with its definition.
-import { type PageStrings } from '../src/host/editor/strings';
-import { numbersOf } from './measures';
-import { type PageState } from './state';
+// The card beside what is pointed at, always within the window.
 import { element, show } from './ui';
 
 export const MARGIN = 8;
@@ -40,37 +37,5 @@ export class Card {
   protected corner(anchor: DOMRect, { width }: Size): { left: number; top: number } {
     const right = anchor.right + MARGIN;
     return { left: right + width <= innerWidth ? right : anchor.left - width - MARGIN, top: anchor.top };
-  }
-}
-
-export class ModuleCard extends Card {
-  constructor(
-    private readonly state: PageState,
-    private readonly strings: PageStrings,
-  ) {
-    super();
-  }
-
-  showModule(module: number, anchor: DOMRect): void {
-    const { name, shape, rank, selectable } = this.state.document!.modules[module]!;
-    const marks = [
-      this.state.selected.has(module) && this.strings.legend.selected,
-      this.state.isProjected(module) && this.strings.projectedMark,
-      !selectable && this.strings.originalGone,
-    ].filter((mark) => mark !== false);
-    const numbers = numbersOf(this.state, module, this.strings).flatMap(({ label, text, definition }) => [
-      element('dt', {}, label),
-      element(
-        'dd',
-        {},
-        element('span', { class: 'number' }, text),
-        element('span', { class: 'definition' }, definition),
-      ),
-    ]);
-    this.place(anchor, [
-      element('strong', {}, name),
-      element('div', { class: 'definition' }, [`[${shape.join(' × ')}], r = ${rank}`, ...marks].join(' · ')),
-      element('dl', {}, ...numbers),
-    ]);
   }
 }

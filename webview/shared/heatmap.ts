@@ -1,7 +1,7 @@
 // The heatmap: a canvas a stack, marks drawn over the colours, and the same cells for mouse and keyboard.
 import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
 import { type MatrixDataPoint } from 'chartjs-chart-matrix';
-import { type SharedStrings } from '../src/host/editor/strings';
+import { type SharedStrings } from '../../src/page/strings';
 import { type Block, blocksOf, type Cell, type OpenLayer, type PlacedModule } from './cells';
 import { placeOn, type Range, type Scale } from './measures';
 import { inkOn, readTheme, scaleColor, type Theme } from './theme';

@@ -1,9 +1,9 @@
 // Every module of a comparison as a row: what the three heatmaps show in colour and marks stands here in words and figures.
-import { type Side, sides } from '../src/host/views/comparison-protocol';
-import { type ComparisonStrings } from '../src/host/views/comparison-strings';
-import { type ComparisonState } from './comparison-state';
-import { compareKeys, markSorted, nextSort, type Sort } from './sorting';
-import { element, format, setLabel, setText, setTitle } from './ui';
+import { type Side, sides } from '../../src/page/comparison';
+import { type ComparisonStrings } from '../../src/page/comparison-strings';
+import { type ComparisonState } from './state';
+import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
+import { element, format, setLabel, setText, setTitle } from '../shared/ui';
 
 const columns = ['module', 'a', 'b', 'difference'] as const;
 type Column = (typeof columns)[number];

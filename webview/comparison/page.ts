@@ -1,17 +1,17 @@
 // The page of a comparison as a whole: how both adapters stand, three heatmaps, and the table of the same numbers.
-import { findingSum } from '../src/core/rules';
-import { signed } from '../src/core/text';
-import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../src/host/views/comparison-protocol';
-import { type ComparisonStrings } from '../src/host/views/comparison-strings';
-import { type OpenLayer } from './cells';
-import { ComparisonCard } from './comparison-card';
-import { type Actions, DifferenceCells, SideCells } from './comparison-cells';
-import { type ComparisonState } from './comparison-state';
-import { ComparisonTable } from './comparison-table';
-import { Heatmap, keysLegend } from './heatmap';
-import { measureIds, type MeasureId } from './measures';
-import { onThemeChange } from './theme';
-import { banner, dropdown, element, format, linkButton, setLabel, setText, setTitle, show } from './ui';
+import { findingSum } from '../../src/core/rules';
+import { signed } from '../../src/core/text';
+import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../../src/page/comparison';
+import { type ComparisonStrings } from '../../src/page/comparison-strings';
+import { type OpenLayer } from '../shared/cells';
+import { ComparisonCard } from './card';
+import { type Actions, DifferenceCells, SideCells } from './cells';
+import { type ComparisonState } from './state';
+import { ComparisonTable } from './table';
+import { Heatmap, keysLegend } from '../shared/heatmap';
+import { measureIds, type MeasureId } from '../shared/measures';
+import { onThemeChange } from '../shared/theme';
+import { banner, dropdown, element, format, linkButton, setLabel, setText, setTitle, show } from '../shared/ui';
 
 const NOTHING: readonly number[] = [];
 

@@ -1,6 +1,7 @@
 // What a comparison's page knows: both adapters' numbers, the measure that is shown, and the scales for it.
-import { type ComparisonView, type Side, sides } from '../src/host/views/comparison-protocol';
-import { isNearNull, type Measure, type MeasureId, measures, numberIn, type Numbers, type Range } from './measures';
+import { type ComparisonView, type Side, sides } from '../../src/page/comparison';
+import { isNearNull, type Measure, type MeasureId, measures, type Numbers, type Range } from '../shared/measures';
+import { numberIn } from '../../src/page/numbers';
 
 export class ComparisonState {
   comparison: ComparisonView | undefined;

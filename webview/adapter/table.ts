@@ -1,12 +1,12 @@
 // Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
-import { decimal, signed, UNDEFINED } from '../src/core/text';
-import { type MeasureName } from '../src/core/measure-names';
-import { type PageStrings } from '../src/host/editor/strings';
+import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { type MeasureName } from '../../src/core/measure-names';
+import { type PageStrings } from '../../src/page/adapter-strings';
 import { type ModuleCard } from './card';
-import { magnitude } from './measures';
+import { magnitude } from '../shared/measures';
 import { type PageState } from './state';
-import { compareKeys, markSorted, nextSort, type Sort } from './sorting';
-import { checkbox, element, setText, show, textField } from './ui';
+import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
+import { checkbox, element, setText, show, textField } from '../shared/ui';
 
 /** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
 const SELECTED = 0;

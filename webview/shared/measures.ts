@@ -1,16 +1,11 @@
 // The measures that can be shown, each with its scale, its text and its definition.
-import { type MeasureName, measureNames } from '../src/core/measure-names';
-import { decimal, signed, UNDEFINED } from '../src/core/text';
-import { type SharedStrings } from '../src/host/editor/strings';
+import { type MeasureName } from '../../src/core/measure-names';
+import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { type SharedStrings } from '../../src/page/strings';
 
 /** One adapter's numbers by module; NaN where one is not measured or not defined. */
 export interface Numbers {
   value(module: number, column: MeasureName): number;
-}
-
-/** Looks a number up in rows of `measureNames`. */
-export function numberIn(rows: Float64Array, module: number, column: MeasureName): number {
-  return rows[module * measureNames.length + measureNames.indexOf(column)]!;
 }
 
 export type Scale = 'sequential' | 'diverging';

@@ -1,11 +1,11 @@
 // What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or near the null level.
-import { type PageStrings } from '../src/host/editor/strings';
+import { type PageStrings } from '../../src/page/adapter-strings';
 import { type ModuleCard } from './card';
-import { type OpenLayer } from './cells';
-import { type HeatmapSource, type Key, type Marks, type Shown } from './heatmap';
-import { isNearNull, lowest, type Measure, measures } from './measures';
+import { type OpenLayer } from '../shared/cells';
+import { type HeatmapSource, type Key, type Marks, type Shown } from '../shared/heatmap';
+import { isNearNull, lowest, type Measure, measures } from '../shared/measures';
 import { type PageState } from './state';
-import { format } from './ui';
+import { format } from '../shared/ui';
 
 export class AdapterCells implements HeatmapSource {
   readonly keys: readonly Key[] = ['selected', 'projected', 'nearNull', 'pending'];

@@ -16,7 +16,7 @@ import {
   vsCodeRadioGroup,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
-import { elided, visible } from '../src/core/text';
+import { elided, visible } from '../../src/core/text';
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -29,7 +29,7 @@ provideVSCodeDesignSystem().register(
 );
 
 export type { Button };
-export { format } from '../src/core/text';
+export { format } from '../../src/core/text';
 
 /** The longest sentence of ours, with a path and some names, is shorter. */
 const MOST_LETTERS = 1500;

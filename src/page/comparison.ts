@@ -1,8 +1,7 @@
 // Every message between the host and the page of a comparison. The page says `ready` before the host sends.
-import { type Position } from '../../core/naming';
-import { type Selection } from '../../core/rules';
-import { type ModelView } from '../editor/protocol';
-import { type Standing } from '../inspections/standings';
+import { type Position } from '../core/naming';
+import { type Selection } from '../core/rules';
+import { type ModelView } from './adapter';
 import { type ComparisonStrings } from './comparison-strings';
 
 export const sides = ['a', 'b'] as const;
@@ -18,8 +17,10 @@ export interface ComparedAdapterView {
   name: string;
   /** In the workspace. */
   path: string;
-  state: Standing['state'];
-  changed: Standing['changed'];
+  /** `stale`: measured, and the adapter or a model has changed since. */
+  state: 'uninspected' | 'inspected' | 'stale' | 'unreadable';
+  /** What changed, of a stale one. */
+  changed: 'adapter' | 'models' | null;
   problem: string | null;
   /** Null where there are no numbers, or none that hold. */
   finding: {

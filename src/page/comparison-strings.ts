@@ -1,11 +1,10 @@
-// Every text of a comparison's page, in the language of the editor.
-import { l10n } from 'vscode';
-import { sharedStrings } from '../editor/strings';
+// Every text of a comparison's page.
+import { sharedStrings, type Translator } from './strings';
 
 export type ComparisonStrings = ReturnType<typeof comparisonStrings>;
 
-export function comparisonStrings() {
-  const shared = sharedStrings();
+export function comparisonStrings(l10n: Translator) {
+  const shared = sharedStrings(l10n);
   return {
     ...shared,
     legend: { ...shared.legend, pending: l10n.t('not there, or not measured') },

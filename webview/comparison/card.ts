@@ -1,10 +1,10 @@
 // The card beside a cell of a comparison: both adapters' numbers of one module, and the differences.
-import { sides } from '../src/host/views/comparison-protocol';
-import { type ComparisonStrings } from '../src/host/views/comparison-strings';
-import { Card, MARGIN, type Size } from './card';
-import { type ComparisonState } from './comparison-state';
-import { measureIds, measures } from './measures';
-import { element } from './ui';
+import { sides } from '../../src/page/comparison';
+import { type ComparisonStrings } from '../../src/page/comparison-strings';
+import { Card, MARGIN, type Size } from '../shared/card';
+import { type ComparisonState } from './state';
+import { measureIds, measures } from '../shared/measures';
+import { element } from '../shared/ui';
 
 export class ComparisonCard extends Card {
   constructor(

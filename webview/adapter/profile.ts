@@ -1,11 +1,11 @@
 // The chosen measure by depth: one line per kind, with the null level and the threshold where they mean something.
 import { Chart, type ChartDataset } from 'chart.js';
-import { levelOf } from '../src/core/rules';
-import { type PageStrings } from '../src/host/editor/strings';
-import { measures } from './measures';
+import { levelOf } from '../../src/core/rules';
+import { type PageStrings } from '../../src/page/adapter-strings';
+import { measures } from '../shared/measures';
 import { type PageState } from './state';
-import { readTheme } from './theme';
-import { chartLabel, element, format, setLabel } from './ui';
+import { readTheme } from '../shared/theme';
+import { chartLabel, element, format, setLabel } from '../shared/ui';
 
 type Line = ChartDataset<'line', { x: number; y: number }[]>;
 

@@ -1,12 +1,12 @@
 // The page of a comparison: takes what the host sends and shows it.
-import './page.css';
+import '../shared/page.css';
 import './comparison.css';
 import { CategoryScale, Chart } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
-import { type FromComparison, type ToComparison } from '../src/host/views/comparison-protocol';
-import { ComparisonPage } from './comparison-page';
-import { ComparisonState } from './comparison-state';
-import { type MeasureId } from './measures';
+import { type FromComparison, type ToComparison } from '../../src/page/comparison';
+import { ComparisonPage } from './page';
+import { ComparisonState } from './state';
+import { type MeasureId } from '../shared/measures';
 
 Chart.register(CategoryScale, MatrixController, MatrixElement);
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;

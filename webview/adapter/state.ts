@@ -1,8 +1,9 @@
 // What the page knows and what the user is choosing; everything on screen follows from it.
-import { type MeasureName, measureNames, type Measures, unmeasured } from '../src/core/measure-names';
-import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../src/core/rules';
-import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../src/host/editor/protocol';
-import { type MeasureId, numberIn } from './measures';
+import { type MeasureName, measureNames, type Measures, unmeasured } from '../../src/core/measure-names';
+import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../../src/core/rules';
+import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../../src/page/adapter';
+import { type MeasureId } from '../shared/measures';
+import { numberIn } from '../../src/page/numbers';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
 

@@ -1,9 +1,9 @@
 // Every message between the host and the page. The page gets numbers, never weights; it says `ready` before the host sends.
-import { type ErrorCode, type Notice } from '../../core/errors';
-import { type ModuleReport, type Report } from '../../core/report';
-import { type WriteObstacle } from '../../core/save';
-import { type Selection } from '../../core/rules';
-import { type PageStrings } from './strings';
+import { type ErrorCode, type Notice } from '../core/errors';
+import { type ModuleReport, type Report } from '../core/report';
+import { type WriteObstacle } from '../core/save';
+import { type Selection } from '../core/rules';
+import { type PageStrings } from './adapter-strings';
 
 export interface ModuleView extends Pick<
   ModuleReport,
@@ -86,7 +86,6 @@ export interface AppliedView {
   canRestore: boolean;
 }
 
-/** The columns of a module's row of numbers; NaN where a number is not defined. */
 export type ToPage =
   | { type: 'strings'; strings: PageStrings }
   | { type: 'document'; document: DocumentView }
@@ -103,23 +102,32 @@ export type ToPage =
 
 export type ModelRole = 'base' | 'aligned';
 
-/** What the page asks for; each is answered by one reply. */
-export type PageCall =
-  | { do: 'run' }
-  | { do: 'cancel' }
-  | { do: 'chooseModel'; role: ModelRole }
-  | { do: 'apply'; selection: Selection }
-  | { do: 'save' }
-  | { do: 'saveAs'; selection: Selection }
-  | { do: 'restore' }
-  | { do: 'reload' }
-  | { do: 'discard' }
-  | { do: 'exportReport'; format: 'json' | 'csv'; selection: Selection }
-  | { do: 'exportPicture'; png: Uint8Array }
-  | { do: 'copyMarkdown'; selection: Selection }
-  | { do: 'manageTrust' }
-  | { do: 'showLog' };
+/** What the page asks for. */
+export interface PageCalls {
+  run: [];
+  cancel: [];
+  chooseModel: [role: ModelRole];
+  apply: [selection: Selection];
+  save: [];
+  saveAs: [selection: Selection];
+  restore: [];
+  reload: [];
+  discard: [];
+  exportReport: [format: 'json' | 'csv', selection: Selection];
+  exportPicture: [png: Uint8Array];
+  copyMarkdown: [selection: Selection];
+  manageTrust: [];
+  showLog: [];
+}
+
+/** Makes one of the calls; rejects where the host could not do it. */
+export type Call = <Name extends keyof PageCalls>(name: Name, ...values: PageCalls[Name]) => Promise<void>;
+
+/** What the host does for each call; one reply follows. */
+export type Answers = { readonly [Name in keyof PageCalls]: (...values: PageCalls[Name]) => unknown };
 
 /** `selection`: what is being chosen, for those who show it elsewhere. */
 export type FromPage =
-  { type: 'ready' } | { type: 'selection'; selection: Selection } | { type: 'call'; id: number; call: PageCall };
+  | { type: 'ready' }
+  | { type: 'selection'; selection: Selection }
+  | { type: 'call'; id: number; name: keyof PageCalls; values: PageCalls[keyof PageCalls] };

@@ -1,17 +1,17 @@
 // The page as a whole: head with models and actions, what state things are in, and the parts that show the numbers.
-import { bytesText } from '../src/core/bytes';
-import { signed } from '../src/core/text';
-import { type PageCall, type RunView } from '../src/host/editor/protocol';
-import { type PageStrings } from '../src/host/editor/strings';
-import { AdapterCells } from './adapter-cells';
+import { bytesText } from '../../src/core/bytes';
+import { signed } from '../../src/core/text';
+import { type Call, type RunView } from '../../src/page/adapter';
+import { type PageStrings } from '../../src/page/adapter-strings';
+import { AdapterCells } from './cells';
 import { ModuleCard } from './card';
-import { Heatmap } from './heatmap';
-import { measureIds, type MeasureId } from './measures';
+import { Heatmap } from '../shared/heatmap';
+import { measureIds, type MeasureId } from '../shared/measures';
 import { Profile } from './profile';
 import { findingText, SelectionPanel } from './selection';
 import { type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
-import { onThemeChange } from './theme';
+import { onThemeChange } from '../shared/theme';
 import {
   banner,
   type Button,
@@ -25,9 +25,7 @@ import {
   setText,
   setTitle,
   show,
-} from './ui';
-
-type Call = (what: PageCall) => Promise<void>;
+} from '../shared/ui';
 
 export class Page {
   readonly root = element('div', { class: 'page' });
@@ -76,44 +74,44 @@ export class Page {
     this.buttons = {
       run: button(
         actions.run,
-        this.asking(() => ({ do: 'run' })),
+        this.asking(() => this.call('run')),
         'primary',
       ),
       cancel: button(
         actions.cancel,
-        this.asking(() => ({ do: 'cancel' })),
+        this.asking(() => this.call('cancel')),
       ),
       apply: button(
         actions.apply,
-        this.asking(() => ({ do: 'apply', selection: state.draft })),
+        this.asking(() => this.call('apply', state.draft)),
         'primary',
       ),
       save: button(
         actions.save,
-        this.asking(() => ({ do: 'save' })),
+        this.asking(() => this.call('save')),
       ),
       saveAs: button(
         actions.saveAs,
-        this.asking(() => ({ do: 'saveAs', selection: state.draft })),
+        this.asking(() => this.call('saveAs', state.draft)),
       ),
       restore: button(
         actions.restore,
-        this.asking(() => ({ do: 'restore' })),
+        this.asking(() => this.call('restore')),
       ),
     };
     const exports = menuButton(actions.export, [
       {
         label: actions.exportJson,
-        run: this.asking(() => ({ do: 'exportReport', format: 'json', selection: state.draft })),
+        run: this.asking(() => this.call('exportReport', 'json', state.draft)),
       },
       {
         label: actions.exportCsv,
-        run: this.asking(() => ({ do: 'exportReport', format: 'csv', selection: state.draft })),
+        run: this.asking(() => this.call('exportReport', 'csv', state.draft)),
       },
       { label: actions.exportPicture, run: () => void this.exportPicture() },
     ]);
     const copy = button(actions.copyMarkdown, () => {
-      void call({ do: 'copyMarkdown', selection: state.draft }).then(() => { announce(strings.announce.copied); }, () => undefined); // prettier-ignore
+      void call('copyMarkdown', state.draft).then(() => { announce(strings.announce.copied); }, () => undefined); // prettier-ignore
     });
     this.resultActions = element('div', { class: 'group' }, exports, copy);
     this.selection = new SelectionPanel(
@@ -193,16 +191,16 @@ export class Page {
   }
 
   /** A click's work: the host shows what goes wrong. */
-  private asking(what: () => PageCall): () => void {
+  private asking(what: () => Promise<void>): () => void {
     return () => {
-      this.call(what()).catch(() => undefined);
+      what().catch(() => undefined);
     };
   }
 
   private async exportPicture(): Promise<void> {
     const { name } = this.state.document!.adapter;
     const png = await this.heatmap.picture(`${name}: ${findingText(this.state, this.strings)}`);
-    await this.call({ do: 'exportPicture', png }).catch(() => undefined);
+    await this.call('exportPicture', png).catch(() => undefined);
   }
 
   private documentChanged(): void {
@@ -298,7 +296,7 @@ export class Page {
       const action = model ? this.strings.change : this.strings.choose;
       const choose = linkButton(
         action,
-        this.asking(() => ({ do: 'chooseModel', role })),
+        this.asking(() => this.call('chooseModel', role)),
         `${action} ${label}`,
       );
       return [element('dt', {}, label), element('dd', {}, name, path, choose)];
@@ -326,10 +324,10 @@ export class Page {
   private bannerParts(): HTMLElement[] {
     const { states, actions } = this.strings;
     const { document: shown, failure, run, applied } = this.state;
-    const reload = (): [string, () => void] => [actions.reload, this.asking(() => ({ do: 'reload' }))];
-    const log = (): [string, () => void] => [actions.showLog, this.asking(() => ({ do: 'showLog' }))];
+    const reload = (): [string, () => void] => [actions.reload, this.asking(() => this.call('reload'))];
+    const log = (): [string, () => void] => [actions.showLog, this.asking(() => this.call('showLog'))];
     if (failure) {
-      const discard: [string, () => void] = [actions.discard, this.asking(() => ({ do: 'discard' }))];
+      const discard: [string, () => void] = [actions.discard, this.asking(() => this.call('discard'))];
       const ways: [string, () => void][] = [
         [actions.retry, reload()[1]],
         ...(failure.hasUnsaved ? [discard] : []),
@@ -349,7 +347,7 @@ export class Page {
     if (shown.readOnly) parts.push(banner('information', states.readOnly[shown.readOnly], []));
     if (!shown.trusted)
       parts.push(
-        banner('information', states.untrusted, [[actions.manageTrust, this.asking(() => ({ do: 'manageTrust' }))]]),
+        banner('information', states.untrusted, [[actions.manageTrust, this.asking(() => this.call('manageTrust'))]]),
       );
     const gone = shown.modules.filter(({ selectable }) => !selectable).length;
     if (gone > 0) parts.push(banner('information', format(states.alreadyProjected, this.modulesText(gone)), []));
@@ -368,7 +366,7 @@ export class Page {
       const done = run.modulesDone > 0 ? ` ${format(states.failed, run.modulesDone, run.modulesTotal)}` : '';
       parts.push(
         banner('error', `${run.error?.message ?? ''}${done}`, [
-          [actions.retry, this.asking(() => ({ do: 'run' }))],
+          [actions.retry, this.asking(() => this.call('run'))],
           log(),
         ]),
       );

@@ -1,11 +1,11 @@
 // What the three heatmaps of a comparison show: one adapter on the scale of both, or the difference.
-import { type Side } from '../src/host/views/comparison-protocol';
-import { type ComparisonStrings } from '../src/host/views/comparison-strings';
-import { type OpenLayer } from './cells';
-import { type ComparisonState } from './comparison-state';
-import { type HeatmapSource, type Key, type Marks, type Shown } from './heatmap';
-import { furthest, lowest } from './measures';
-import { format } from './ui';
+import { type Side } from '../../src/page/comparison';
+import { type ComparisonStrings } from '../../src/page/comparison-strings';
+import { type OpenLayer } from '../shared/cells';
+import { type ComparisonState } from './state';
+import { type HeatmapSource, type Key, type Marks, type Shown } from '../shared/heatmap';
+import { furthest, lowest } from '../shared/measures';
+import { format } from '../shared/ui';
 
 /** What all three do alike. */
 export interface Actions {

@@ -1,10 +1,10 @@
 // Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
 import { Chart } from 'chart.js';
-import { findingSum, fitsRule, levelOf, ruleNumber, ruleOf, type SelectionRule } from '../src/core/rules';
-import { type PageStrings } from '../src/host/editor/strings';
+import { findingSum, fitsRule, levelOf, ruleNumber, ruleOf, type SelectionRule } from '../../src/core/rules';
+import { type PageStrings } from '../../src/page/adapter-strings';
 import { type PageState } from './state';
-import { readTheme } from './theme';
-import { element, format, linkButton, radioGroup, setLabel, setText, show, textField } from './ui';
+import { readTheme } from '../shared/theme';
+import { element, format, linkButton, radioGroup, setLabel, setText, show, textField } from '../shared/ui';
 
 const BINS = 50;
 /** The slider's step; the field takes any number. */
