@@ -40,7 +40,7 @@ export default tseslint.config(
   {
     // And on its way to the editor, another.
     files: ['src/host/**/*.ts'],
-    ignores: ['src/host/surface.ts'],
+    ignores: ['src/host/common/surface.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',
@@ -48,7 +48,7 @@ export default tseslint.config(
           "MemberExpression[object.property.name='window'][property.name=/^(?:show(?!TextDocument)|withProgress|set|create)/]",
           'MemberExpression[property.name=/^register(?:CodeLensProvider|Tool)$/]',
           'NewExpression[callee.property.name=/^(?:CodeLens|Diagnostic|FileDecoration|LanguageModelTextPart|MarkdownString)$/]',
-        ].map((selector) => ({ selector, message: 'Show it through src/host/surface.ts.' })),
+        ].map((selector) => ({ selector, message: 'Show it through src/host/common/surface.ts.' })),
       ],
     },
   },

@@ -7,18 +7,18 @@ import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { REPORT_FILE } from '../core/output';
 import { PATCH_ENDING } from '../core/patch-file';
-import { type EditorActions } from './actions';
-import { type WorkspaceAdapters } from './adapters';
-import { commands } from './contributions';
-import { Disposable } from './dispose';
+import { type EditorActions } from './editor/actions';
+import { type WorkspaceAdapters } from './status/adapters';
+import { commands } from './common/contributions';
+import { Disposable } from './common/dispose';
 import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, reporting } from './errors';
-import { folderOf as parentOf, isConfig, isReport } from './inline/files';
-import { type Standings } from './inspections/standings';
-import { type Inspector } from './inspector';
-import { type Log, showInformation, showOpenDialog, showSaveDialog } from './surface';
+import { Cancelled, reporting } from './common/errors';
+import { folderOf as parentOf, isConfig, isReport } from './common/files';
+import { type Standings } from './status/standings';
+import { type Inspector } from './editor/inspector';
+import { type Log, showInformation, showOpenDialog, showSaveDialog } from './common/surface';
 
 export class Commands extends Disposable {
   constructor(

@@ -4,10 +4,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { fileError } from '../core/errors';
-import { commands } from './contributions';
-import { Disposable } from './dispose';
-import { Cancelled, reporting } from './errors';
-import { type Log, showOpenDialog } from './surface';
+import { commands } from './common/contributions';
+import { Disposable } from './common/dispose';
+import { Cancelled, reporting } from './common/errors';
+import { type Log, showOpenDialog } from './common/surface';
 
 const NAME = 'safe-lora-sample';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ModuleReport, type Report } from '../../src/core/report';
 import { type Selection } from '../../src/core/rules';
-import { compactReport } from '../../src/host/compact-report';
+import { compactReport } from '../../src/host/automation/compact-report';
 
 const overrides = { added: [], removed: [] };
 const atThreshold = (threshold: number): Selection => ({ mode: 'threshold', threshold, overrides });

@@ -13,7 +13,7 @@ import {
   settingNames,
   TASK_TYPE,
   tools,
-} from '../../src/host/contributions';
+} from '../../src/host/common/contributions';
 import { root } from '../fixtures/make';
 
 interface Manifest {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { SECTION, type Settings, settingNames } from '../../src/host/contributions';
-import { checkSetting, rules } from '../../src/host/setting-rules';
+import { SECTION, type Settings, settingNames } from '../../src/host/common/contributions';
+import { checkSetting, rules } from '../../src/host/settings/setting-rules';
 import { root } from '../fixtures/make';
 
 interface Schema {

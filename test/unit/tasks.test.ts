@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseArguments } from '../../src/cli/arguments';
-import { commandLine, type TaskDefinition } from '../../src/host/task-arguments';
+import { commandLine, type TaskDefinition } from '../../src/host/automation/task-arguments';
 import { cli, root, smallCase, temporaryFolder } from '../fixtures/make';
 
 interface Manifest {

@@ -15,20 +15,20 @@ import { type Report, selectable, travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
 import { select, type Selection } from '../../core/rules';
-import { type ModelPair } from '../contributions';
-import { Disposable } from '../dispose';
-import { type EngineService } from '../engine-service';
-import { type HubService } from '../hub-service';
+import { type ModelPair } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { type EngineService } from '../devices/engine-service';
+import { type HubService } from '../models/hub-service';
 import { type Services } from '../../work/services';
-import { requireTrust } from '../errors';
-import { type InspectionStore } from '../inspections/store';
-import { type ModelPairs } from '../models';
-import { type OriginalsPlace } from '../originals-place';
-import { selectionSetting } from '../settings';
+import { requireTrust } from '../common/errors';
+import { type InspectionStore } from '../status/store';
+import { type ModelPairs } from '../models/models';
+import { type OriginalsPlace } from '../status/originals-place';
+import { selectionSetting } from '../settings/settings';
 import { Measurement } from './measurement';
 import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
-import { type Log, showInformation, showWarning } from '../surface';
+import { type Log, showInformation, showWarning } from '../common/surface';
 
 /** What the adapter's file would hold if it were saved now. A new object for each edit: two are the same state only if they are one. */
 interface State {

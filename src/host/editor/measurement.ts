@@ -21,14 +21,14 @@ import { measuredOf, type Progress } from '../../engine/run';
 import { type Due, measureTogether, planFor, prepare } from '../../work/measure';
 import { project, type Projected } from '../../work/project';
 import { type Agree, type Services } from '../../work/services';
-import { type ModelPair } from '../contributions';
-import { Disposable } from '../dispose';
-import { Cancelled, errorView } from '../errors';
-import { type HubService } from '../hub-service';
-import { type InspectionStore } from '../inspections/store';
-import { selectionSetting, setting } from '../settings';
+import { type ModelPair } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { Cancelled, errorView } from '../common/errors';
+import { type HubService } from '../models/hub-service';
+import { type InspectionStore } from '../status/store';
+import { selectionSetting, setting } from '../settings/settings';
 import { type ModelView, type RunState, type RunView } from '../../page/adapter';
-import { type Log } from '../surface';
+import { type Log } from '../common/surface';
 
 export class Measurement extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

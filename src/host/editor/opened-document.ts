@@ -1,6 +1,6 @@
 // What VS Code holds as the document: an adapter, or the reason why it cannot be read, until another try succeeds.
 import * as vscode from 'vscode';
-import { Disposable } from '../dispose';
+import { Disposable } from '../common/dispose';
 import { AdapterDocument, type DocumentServices } from './document';
 
 export class OpenedDocument extends Disposable implements vscode.CustomDocument {

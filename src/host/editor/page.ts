@@ -2,17 +2,17 @@
 import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
 import { type Selection } from '../../core/rules';
-import { type EditorActions } from '../actions';
-import { Disposable } from '../dispose';
-import { Cancelled, errorView, reporting } from '../errors';
-import { servePage } from '../webview';
+import { type EditorActions } from './actions';
+import { Disposable } from '../common/dispose';
+import { Cancelled, errorView, reporting } from '../common/errors';
+import { servePage } from '../common/webview';
 import { type AdapterDocument, type Move } from './document';
 import { reportCsv, reportMarkdown } from './exports';
 import { numberRows } from '../../page/numbers';
 import { type OpenedDocument } from './opened-document';
 import { type Answers, type FromPage, type PageCalls, type ToPage } from '../../page/adapter';
 import { pageStrings } from '../../page/adapter-strings';
-import { type Log, showBriefly, showInformation, showSaveDialog } from '../surface';
+import { type Log, showBriefly, showInformation, showSaveDialog } from '../common/surface';
 
 /** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
 const BATCH_MS = 100;

@@ -3,13 +3,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../../core/errors';
-import { type EditorActions } from '../actions';
-import { EDITOR } from '../contributions';
-import { Disposable } from '../dispose';
+import { type EditorActions } from './actions';
+import { EDITOR } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 import { type AdapterDocument, type DocumentServices } from './document';
 import { OpenedDocument } from './opened-document';
 import { AdapterPage } from './page';
-import { plain, plainFailures } from '../surface';
+import { plain, plainFailures } from '../common/surface';
 
 /** VS Code takes either kind of event from one emitter, though its types ask for one kind. */
 type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;

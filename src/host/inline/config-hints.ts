@@ -3,11 +3,11 @@ import * as vscode from 'vscode';
 import { loraScale } from '../../core/applied-config';
 import { meanOf, modulesByTarget } from '../../core/report';
 import { decimal, signed } from '../../core/text';
-import { Disposable } from '../dispose';
-import { type Standing, type Standings } from '../inspections/standings';
+import { Disposable } from '../common/dispose';
+import { type Standing, type Standings } from '../status/standings';
 import { type ConfigText, type Place, readConfigText } from './config-text';
-import { CONFIG_SELECTOR, folderOf } from './files';
-import { DIGITS } from '../inspections/words';
+import { CONFIG_SELECTOR, folderOf } from '../common/files';
+import { DIGITS } from '../status/words';
 
 export class ConfigHints extends Disposable implements vscode.InlayHintsProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

@@ -3,13 +3,13 @@ import * as vscode from 'vscode';
 import { modulesByTarget, type ModuleReport } from '../../core/report';
 import { levelOf } from '../../core/rules';
 import { decimal, elided, markdownText, signed } from '../../core/text';
-import { Disposable } from '../dispose';
-import { type Standing, type Standings } from '../inspections/standings';
+import { Disposable } from '../common/dispose';
+import { type Standing, type Standings } from '../status/standings';
 import { readConfigText } from './config-text';
-import { CONFIG_SELECTOR, folderOf } from './files';
+import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { sparkline } from './sparkline';
-import { DIGITS, ruleText } from '../inspections/words';
-import { markdown } from '../surface';
+import { DIGITS, ruleText } from '../status/words';
+import { markdown } from '../common/surface';
 
 /** A hover is read at a glance; the editor has the rest. */
 const MOST_ROWS = 32;

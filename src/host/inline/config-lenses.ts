@@ -1,11 +1,11 @@
 // Above an adapter_config.json: how the adapter stands, and what can be done about it.
 import * as vscode from 'vscode';
-import { commands } from '../contributions';
-import { Disposable } from '../dispose';
-import { type Standing, type Standings } from '../inspections/standings';
-import { CONFIG_SELECTOR, folderOf } from './files';
-import { findingText, isProjectedAsSelected, projectedText, staleText } from '../inspections/words';
-import { type Lens, type LensProvider, registerLenses } from '../surface';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { type Standing, type Standings } from '../status/standings';
+import { CONFIG_SELECTOR, folderOf } from '../common/files';
+import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/words';
+import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ConfigLenses extends Disposable implements LensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

@@ -1,7 +1,7 @@
 // Where things stand in the text of an adapter_config.json, however unfinished it is while somebody types.
 import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import type * as vscode from 'vscode';
-import { jsonTree } from '../json-tree';
+import { jsonTree } from '../common/json-tree';
 
 export interface Place<T> {
   value: T;

@@ -7,16 +7,16 @@ import { unquantisedName } from '../../core/model-names';
 import { type ErrorCode, type Notice, type NoticeCode, shown } from '../../core/errors';
 import { areAsStamped, type FileStamp } from '../../core/files';
 import { noticesUnder } from '../../core/report';
-import { Disposable } from '../dispose';
-import { errorView } from '../errors';
-import { type Standing, type Standings } from '../inspections/standings';
-import { type OriginalsPlace } from '../originals-place';
+import { Disposable } from '../common/dispose';
+import { errorView } from '../common/errors';
+import { type Standing, type Standings } from '../status/standings';
+import { type OriginalsPlace } from '../status/originals-place';
 import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
-import { folderOf, isConfig } from './files';
-import { findingText, isProjectedAsSelected, staleText } from '../inspections/words';
-import { type Log, problem } from '../surface';
+import { folderOf, isConfig } from '../common/files';
+import { findingText, isProjectedAsSelected, staleText } from '../status/words';
+import { type Log, problem } from '../common/surface';
 
 export const SOURCE = 'Safe LoRA';
 

@@ -1,7 +1,7 @@
 // Reports that the user does not want to see in this workspace, by their codes, until all are shown again.
 import * as vscode from 'vscode';
-import { commands } from '../contributions';
-import { Disposable } from '../dispose';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 
 const KEY = 'dismissedReports';
 

@@ -1,6 +1,6 @@
 // Where the README explains a report's code: the link that the code is.
 import * as vscode from 'vscode';
-import { REPORTS_ANCHOR } from '../contributions';
+import { REPORTS_ANCHOR } from '../common/contributions';
 
 export class Explanations {
   private lines: Promise<string[]> | undefined;

@@ -1,9 +1,9 @@
 // What can be done about a report beside the configuration, from its light bulb.
 import * as vscode from 'vscode';
-import { commands } from '../contributions';
-import { Disposable } from '../dispose';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 import { type ReportCode, SOURCE } from './diagnostics';
-import { CONFIG_SELECTOR, folderOf } from './files';
+import { CONFIG_SELECTOR, folderOf } from '../common/files';
 
 const KIND = vscode.CodeActionKind.QuickFix;
 

@@ -3,13 +3,13 @@ import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { signed } from '../../core/text';
-import { commands } from '../contributions';
-import { Disposable } from '../dispose';
-import { type Standing, type Standings } from '../inspections/standings';
-import { folderOf, REPORT_SELECTOR } from './files';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { type Standing, type Standings } from '../status/standings';
+import { folderOf, REPORT_SELECTOR } from '../common/files';
 import { readReportText } from './report-text';
-import { DIGITS, findingText, similarityText } from '../inspections/words';
-import { type Lens, type LensProvider, registerLenses } from '../surface';
+import { DIGITS, findingText, similarityText } from '../status/words';
+import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ReportLenses extends Disposable implements LensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

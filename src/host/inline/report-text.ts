@@ -2,7 +2,7 @@
 import { getNodeValue } from 'jsonc-parser';
 import { type Report } from '../../core/report';
 import { readReport } from '../../core/saved-report';
-import { jsonTree } from '../json-tree';
+import { jsonTree } from '../common/json-tree';
 
 /** A report of 560 modules has 300 kB; a text far beyond is none, and parsing it would hold the host up. */
 const MAX_LENGTH = 10_000_000;

@@ -5,12 +5,12 @@ import { openAdapter } from '../../core/adapter';
 import { comparePositions, type Position, positions } from '../../core/naming';
 import { type ModuleReport } from '../../core/report';
 import { decimal, signed } from '../../core/text';
-import { type WorkspaceAdapters } from '../adapters';
-import { commands, VIEW } from '../contributions';
-import { Disposable } from '../dispose';
-import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../inspections/words';
-import { type Standing, type Standings } from '../inspections/standings';
-import { createTreeView, plainLines, showQuickPick } from '../surface';
+import { type WorkspaceAdapters } from '../status/adapters';
+import { commands, VIEW } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/words';
+import { type Standing, type Standings } from '../status/standings';
+import { createTreeView, plainLines, showQuickPick } from '../common/surface';
 
 const orders = ['name', 'direction', 'similarity'] as const;
 /** By path; by direction, the lowest first; by the lowest similarity of any module. */

@@ -4,14 +4,14 @@ import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
 import { alignModules, type ComparedModule, onSameModels } from '../../core/comparison';
 import { SafeLoraError } from '../../core/errors';
-import { type WorkspaceAdapters } from '../adapters';
-import { commands, EDITOR } from '../contributions';
-import { Disposable } from '../dispose';
+import { type WorkspaceAdapters } from '../status/adapters';
+import { commands, EDITOR } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 import { numberRows } from '../../page/numbers';
-import { Cancelled, reporting } from '../errors';
-import { type Standing, type Standings } from '../inspections/standings';
-import { type Inspector } from '../inspector';
-import { servePage } from '../webview';
+import { Cancelled, reporting } from '../common/errors';
+import { type Standing, type Standings } from '../status/standings';
+import { type Inspector } from '../editor/inspector';
+import { servePage } from '../common/webview';
 import {
   type ComparedAdapterView,
   type ComparisonView,
@@ -21,7 +21,7 @@ import {
   type ToComparison,
 } from '../../page/comparison';
 import { comparisonStrings } from '../../page/comparison-strings';
-import { createWebviewPanel, type Log } from '../surface';
+import { createWebviewPanel, type Log } from '../common/surface';
 
 type Folders = Record<Side, vscode.Uri>;
 

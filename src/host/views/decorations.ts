@@ -2,11 +2,11 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ORIGINALS_FILE } from '../../core/adapter';
-import { type WorkspaceAdapters } from '../adapters';
-import { Disposable } from '../dispose';
-import { projectedText, ruleText, staleText } from '../inspections/words';
-import { type Standing, type Standings } from '../inspections/standings';
-import { decoration } from '../surface';
+import { type WorkspaceAdapters } from '../status/adapters';
+import { Disposable } from '../common/dispose';
+import { projectedText, ruleText, staleText } from '../status/words';
+import { type Standing, type Standings } from '../status/standings';
+import { decoration } from '../common/surface';
 
 export class Decorations extends Disposable implements vscode.FileDecorationProvider {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | vscode.Uri[] | undefined>());

@@ -2,15 +2,15 @@
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
-import { commands, SECTION } from '../contributions';
-import { Disposable } from '../dispose';
+import { commands, SECTION } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 import { type AdapterEditorProvider } from '../editor/provider';
-import { folderOf, isConfig, isReport } from '../inline/files';
-import { ruleText } from '../inspections/words';
-import { type Standings } from '../inspections/standings';
-import { shortRuleText } from '../rule-words';
-import { setting } from '../settings';
-import { StatusBarEntry } from '../surface';
+import { folderOf, isConfig, isReport } from '../common/files';
+import { ruleText } from '../status/words';
+import { type Standings } from '../status/standings';
+import { shortRuleText } from '../common/rule-words';
+import { setting } from '../settings/settings';
+import { StatusBarEntry } from '../common/surface';
 
 interface Shown {
   folder: vscode.Uri;

@@ -24,7 +24,7 @@ import { ModuleEngine } from '../../../src/engine/module';
 import { type Engine } from '../../../src/engine/pool';
 import { type ModuleTask } from '../../../src/engine/protocol';
 import { measuredOf, measurePlans } from '../../../src/engine/run';
-import { compactReport } from '../../../src/host/compact-report';
+import { compactReport } from '../../../src/host/automation/compact-report';
 import { reportCsv, reportMarkdown } from '../../../src/host/editor/exports';
 import { numberRows } from '../../../src/page/numbers';
 import { ReportLenses } from '../../../src/host/inline/report-lenses';

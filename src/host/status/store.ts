@@ -14,8 +14,8 @@ import { isObject } from '../../core/objects';
 import { type Plan } from '../../core/plan';
 import { replaceFile } from '../../core/atomic';
 import { type MeasuredModule, type Report, reportText } from '../../core/report';
-import { type ModelPair } from '../contributions';
-import { Disposable } from '../dispose';
+import { type ModelPair } from '../common/contributions';
+import { Disposable } from '../common/dispose';
 
 declare const SAFE_LORA_VERSION: string;
 

@@ -1,15 +1,15 @@
 // The command line as tasks: one to inspect each adapter whose models are known, and those that tasks.json defines.
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
-import { CONFIG_FILE, readTrainedOn } from '../core/adapter-config';
-import { type WorkspaceAdapters } from './adapters';
-import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from './contributions';
-import { Disposable } from './dispose';
-import { errorView, modelsUnknown } from './errors';
-import { isOnHub } from './hub-service';
-import { expandHome, type ModelPairs } from './models';
+import { CONFIG_FILE, readTrainedOn } from '../../core/adapter-config';
+import { type WorkspaceAdapters } from '../status/adapters';
+import { type ModelPair, PROBLEM_MATCHER, TASK_TYPE } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { errorView, modelsUnknown } from '../common/errors';
+import { isOnHub } from '../models/hub-service';
+import { expandHome, type ModelPairs } from '../models/models';
 import { commandLine, type TaskDefinition } from './task-arguments';
-import { plain } from './surface';
+import { plain } from '../common/surface';
 
 const SOURCE = 'Safe LoRA';
 /** A terminal that closes with its last line has no problems found in it. */

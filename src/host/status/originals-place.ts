@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type * as vscode from 'vscode';
-import { ORIGINALS_FILE } from '../core/adapter';
-import { kindOf } from '../core/files';
-import { setting } from './settings';
+import { ORIGINALS_FILE } from '../../core/adapter';
+import { kindOf } from '../../core/files';
+import { setting } from '../settings/settings';
 
 export class OriginalsPlace {
   /** @param storage the extension's folder for this workspace */

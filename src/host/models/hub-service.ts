@@ -1,20 +1,20 @@
 // Models wherever they are, for the editor: the hub with the user's token, and the question before weights travel.
 import * as vscode from 'vscode';
-import { orAborted } from '../core/aborting';
-import { bytesText } from '../core/bytes';
-import { type Checkpoint } from '../core/checkpoint';
-import { SafeLoraError } from '../core/errors';
-import { type Plan, remoteTensors } from '../core/plan';
-import { Hub } from '../hub/checkpoint';
-import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../hub/environment';
-import { PairRegistry } from '../hub/pairs';
-import { parseReference } from '../hub/reference';
-import { type Agree } from '../work/services';
-import { commands } from './contributions';
-import { Disposable } from './dispose';
-import { Cancelled, reporting } from './errors';
-import { editorFetch } from './network';
-import { type Log, showInformation, showInputBox } from './surface';
+import { orAborted } from '../../core/aborting';
+import { bytesText } from '../../core/bytes';
+import { type Checkpoint } from '../../core/checkpoint';
+import { SafeLoraError } from '../../core/errors';
+import { type Plan, remoteTensors } from '../../core/plan';
+import { Hub } from '../../hub/checkpoint';
+import { cacheLimit, checked, endpointOf, isOffline, tokenOf } from '../../hub/environment';
+import { PairRegistry } from '../../hub/pairs';
+import { parseReference } from '../../hub/reference';
+import { type Agree } from '../../work/services';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { Cancelled, reporting } from '../common/errors';
+import { editorFetch } from '../common/network';
+import { type Log, showInformation, showInputBox } from '../common/surface';
 
 const SECRET = 'safeLora.hubToken';
 

@@ -1,13 +1,13 @@
 // The engines of all editors: one for each device in use, started with its first module, stopped some seconds after the last user.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { type ChosenDevice, Devices } from '../engine/devices';
-import { Engine } from '../engine/pool';
-import { type Device, type Provider } from '../engine/providers';
-import { SECTION } from './contributions';
-import { Disposable } from './dispose';
-import { setting } from './settings';
-import { type Log } from './surface';
+import { type ChosenDevice, Devices } from '../../engine/devices';
+import { Engine } from '../../engine/pool';
+import { type Device, type Provider } from '../../engine/providers';
+import { SECTION } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { setting } from '../settings/settings';
+import { type Log } from '../common/surface';
 
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;

@@ -1,17 +1,17 @@
 // Safe LoRA: Install CUDA Provider: downloads it or takes a file, says what CUDA still lacks, and removes it again.
 import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
-import { bytesText } from '../core/bytes';
-import { SafeLoraError } from '../core/errors';
-import { kindOf } from '../core/files';
-import { feedIndex } from '../cuda/feed';
-import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../cuda/install';
-import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../cuda/state';
-import { type Network } from '../network/requests';
-import { commands } from './contributions';
-import { Disposable } from './dispose';
-import { Cancelled, errorView, reporting } from './errors';
-import { editorFetch } from './network';
+import { bytesText } from '../../core/bytes';
+import { SafeLoraError } from '../../core/errors';
+import { kindOf } from '../../core/files';
+import { feedIndex } from '../../cuda/feed';
+import { findOffer, installFromArchive, installFromFeed, remove, type Target } from '../../cuda/install';
+import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder } from '../../cuda/state';
+import { type Network } from '../../network/requests';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { Cancelled, errorView, reporting } from '../common/errors';
+import { editorFetch } from '../common/network';
 import {
   type Log,
   type Progress,
@@ -20,7 +20,7 @@ import {
   showQuickPick,
   showWarning,
   withProgress,
-} from './surface';
+} from '../common/surface';
 
 declare const ONNXRUNTIME_VERSION: string;
 

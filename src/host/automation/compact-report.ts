@@ -1,7 +1,7 @@
 // A report as a language model reads it: few characters, rounded numbers, the modules that matter first.
-import { type NoticeCode } from '../core/errors';
-import { type ModuleReport, noticesUnder, type Report, selectedIn } from '../core/report';
-import { type Selection } from '../core/rules';
+import { type NoticeCode } from '../../core/errors';
+import { type ModuleReport, noticesUnder, type Report, selectedIn } from '../../core/report';
+import { type Selection } from '../../core/rules';
 
 /** Some 8 kB of rows; a model that needs more asks with another selection. */
 export const MOST_ROWS = 100;

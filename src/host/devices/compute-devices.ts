@@ -6,11 +6,11 @@ import { type DoctorReport, examine, type ProviderReport } from '../../engine/do
 import { markdownText } from '../../core/text';
 import { LARGEST_ERROR } from '../../engine/devices';
 import { TIMED } from '../../engine/selftest';
-import { commands } from '../contributions';
-import { Disposable } from '../dispose';
-import { type EngineService } from '../engine-service';
-import { reporting } from '../errors';
-import { type Log, withProgress } from '../surface';
+import { commands } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { type EngineService } from './engine-service';
+import { reporting } from '../common/errors';
+import { type Log, withProgress } from '../common/surface';
 
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;

@@ -1,19 +1,19 @@
 // Many adapters inspected without a tab: what is asked once for all of them, how far it is, and what became of each.
 import * as vscode from 'vscode';
-import { bytesText } from '../core/bytes';
-import { refuseOutdated } from '../core/identity';
-import { buildReport, type Measured } from '../core/report';
-import { measuredOf, type Outcome } from '../engine/run';
-import { type Due, measureTogether, pairKey, passesOf } from '../work/measure';
-import { type Agree } from '../work/services';
+import { bytesText } from '../../core/bytes';
+import { refuseOutdated } from '../../core/identity';
+import { buildReport, type Measured } from '../../core/report';
+import { measuredOf, type Outcome } from '../../engine/run';
+import { type Due, measureTogether, pairKey, passesOf } from '../../work/measure';
+import { type Agree } from '../../work/services';
 import { type EditorActions } from './actions';
-import { Disposable } from './dispose';
-import { type AdapterDocument, type DocumentServices } from './editor/document';
-import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, errorView } from './errors';
-import { notFetched } from './hub-service';
-import { selectionSetting } from './settings';
-import { type Progress } from './surface';
+import { Disposable } from '../common/dispose';
+import { type AdapterDocument, type DocumentServices } from './document';
+import { type AdapterEditorProvider } from './provider';
+import { Cancelled, errorView } from '../common/errors';
+import { notFetched } from '../models/hub-service';
+import { selectionSetting } from '../settings/settings';
+import { type Progress } from '../common/surface';
 
 /** So many adapters go through the engine together; where the work is given up, the results of the earlier passes stay. */
 const PASS_SIZE = 16;

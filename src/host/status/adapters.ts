@@ -1,12 +1,12 @@
 // The workspace's adapters: found once, then followed by a watcher; the explorer's menu asks for them by a context key.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter-folder';
-import { CONFIG_FILE } from '../core/adapter-config';
-import { contextKeys } from './contributions';
-import { Disposable } from './dispose';
-import { folderOf } from './inline/files';
-import { type Log, type PickItem, showOpenDialog, showQuickPick } from './surface';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
+import { CONFIG_FILE } from '../../core/adapter-config';
+import { contextKeys } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { folderOf } from '../common/files';
+import { type Log, type PickItem, showOpenDialog, showQuickPick } from '../common/surface';
 
 const PATTERN = `**/${CONFIG_FILE}`;
 

@@ -1,15 +1,22 @@
 // The question for an adapter's model: what was found or is known first, each with its reason, then the workspace's models, then any folder.
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter } from '../core/adapter';
-import { isRepoId } from '../models/card';
-import { type Proposal, type Proposals } from '../models/propose';
-import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../models/words';
-import { type ModelPair } from './contributions';
-import { type ModelRole } from '../page/adapter';
+import { type Adapter } from '../../core/adapter';
+import { isRepoId } from '../../models/card';
+import { type Proposal, type Proposals } from '../../models/propose';
+import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../../models/words';
+import { type ModelPair } from '../common/contributions';
+import { type ModelRole } from '../../page/adapter';
 import { hubReference, isOnHub } from './hub-service';
-import { proposalTexts } from './proposal-texts';
-import { type PickItem, showInformation, showInputBox, showOpenDialog, showQuickPick, showWarning } from './surface';
+import { proposalTexts } from '../common/proposal-texts';
+import {
+  type PickItem,
+  showInformation,
+  showInputBox,
+  showOpenDialog,
+  showQuickPick,
+  showWarning,
+} from '../common/surface';
 
 /** What the user chose: a folder for the role that was asked for, or a proposed pair. */
 export type Choice = { folder: string } | { pair: ModelPair };

@@ -1,7 +1,7 @@
 // The settings, checked: whatever stands in a settings file, the code gets a value of the right kind.
 import * as vscode from 'vscode';
-import { ruleOf, type Selection, selectionBy } from '../core/rules';
-import { SECTION, type Settings } from './contributions';
+import { ruleOf, type Selection, selectionBy } from '../../core/rules';
+import { SECTION, type Settings } from '../common/contributions';
 import { checkSetting, type Wanted } from './setting-rules';
 
 /** @param scope the adapter that the setting is for */

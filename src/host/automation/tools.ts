@@ -1,26 +1,26 @@
 // Safe LoRA as tools of a language model: one that reads, and one that writes after the user's yes.
 import { basename, isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter-folder';
-import { SafeLoraError } from '../core/errors';
-import { realDestination, REPORT_FILE } from '../core/output';
-import { type Report, selectedIn } from '../core/report';
-import { type RuleMode, ruleModes, ruleOf, type Selection, selectionBy } from '../core/rules';
-import { type EditorActions } from './actions';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
+import { SafeLoraError } from '../../core/errors';
+import { realDestination, REPORT_FILE } from '../../core/output';
+import { type Report, selectedIn } from '../../core/report';
+import { type RuleMode, ruleModes, ruleOf, type Selection, selectionBy } from '../../core/rules';
+import { type EditorActions } from '../editor/actions';
 import { compactNotices, compactReport, compactSelection, MOST_ROWS } from './compact-report';
-import { tools } from './contributions';
-import { Disposable } from './dispose';
-import { type AdapterDocument } from './editor/document';
-import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, requireTrust } from './errors';
-import { type HubService } from './hub-service';
-import { type Inspector } from './inspector';
-import { type Standings } from './inspections/standings';
-import { type OriginalsPlace } from './originals-place';
-import { takenText } from './rule-words';
-import { checkSetting } from './setting-rules';
-import { wantedText } from './settings';
-import { type Announcement, registerTool } from './surface';
+import { tools } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { type AdapterDocument } from '../editor/document';
+import { type AdapterEditorProvider } from '../editor/provider';
+import { Cancelled, requireTrust } from '../common/errors';
+import { type HubService } from '../models/hub-service';
+import { type Inspector } from '../editor/inspector';
+import { type Standings } from '../status/standings';
+import { type OriginalsPlace } from '../status/originals-place';
+import { takenText } from '../common/rule-words';
+import { checkSetting } from '../settings/setting-rules';
+import { wantedText } from '../settings/settings';
+import { type Announcement, registerTool } from '../common/surface';
 
 /** What a model wrote, which the schema only asks for. */
 interface InspectInput extends Partial<Record<RuleMode, unknown>> {

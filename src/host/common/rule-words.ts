@@ -1,6 +1,6 @@
 // How the editor words a rule, in its language.
 import { l10n } from 'vscode';
-import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '../core/rules';
+import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '../../core/rules';
 
 /** "those with a similarity at or below τ = 0.35" */
 export function takenText(selection: Selection): string {

@@ -1,17 +1,17 @@
 // Which two models belong to an adapter: asked for once, checked at once, remembered for the next adapter on the same model.
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
-import { type Adapter } from '../core/adapter';
-import { type Checkpoint } from '../core/checkpoint';
-import { type ReadCard } from '../models/card';
-import { propose, type Proposals } from '../models/propose';
-import { commands, type ModelPair, SECTION } from './contributions';
-import { type ModelRole } from '../page/adapter';
-import { errorView } from './errors';
+import { type Adapter } from '../../core/adapter';
+import { type Checkpoint } from '../../core/checkpoint';
+import { type ReadCard } from '../../models/card';
+import { propose, type Proposals } from '../../models/propose';
+import { commands, type ModelPair, SECTION } from '../common/contributions';
+import { type ModelRole } from '../../page/adapter';
+import { errorView } from '../common/errors';
 import { type HubService, isOnHub } from './hub-service';
 import { type Choice, pickModel, type Question } from './model-picker';
-import { setting } from './settings';
-import { showError, withProgress } from './surface';
+import { setting } from '../settings/settings';
+import { showError, withProgress } from '../common/surface';
 
 /** By what an adapter's models are found. */
 export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;

@@ -1,15 +1,15 @@
 // What a user can do with an open adapter, whether asked for by the page or by a command: the questions first, then the document's work.
 import * as vscode from 'vscode';
-import { bytesText } from '../core/bytes';
-import { type SafeLoraError } from '../core/errors';
-import { type Selection } from '../core/rules';
-import { type AdapterDocument } from './editor/document';
-import { type OpenedDocument } from './editor/opened-document';
-import { type ModelRole } from '../page/adapter';
-import { Cancelled, modelsUnknown, requireTrust } from './errors';
-import { type ModelPairs } from './models';
-import { type Proposals } from '../models/propose';
-import { type Progress, showInformation, showWarning, withProgress } from './surface';
+import { bytesText } from '../../core/bytes';
+import { type SafeLoraError } from '../../core/errors';
+import { type Selection } from '../../core/rules';
+import { type AdapterDocument } from './document';
+import { type OpenedDocument } from './opened-document';
+import { type ModelRole } from '../../page/adapter';
+import { Cancelled, modelsUnknown, requireTrust } from '../common/errors';
+import { type ModelPairs } from '../models/models';
+import { type Proposals } from '../../models/propose';
+import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
 
 /** A run shorter than this shows no notification; the page shows it anyway. */
 const NOTIFY_AFTER_MS = 800;

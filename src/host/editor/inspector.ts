@@ -1,12 +1,12 @@
 // Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
 import * as vscode from 'vscode';
-import { ADAPTER_FILE } from '../core/adapter-folder';
+import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { type EditorActions } from './actions';
-import { AdapterDocument, type DocumentServices } from './editor/document';
-import { type AdapterEditorProvider } from './editor/provider';
+import { AdapterDocument, type DocumentServices } from './document';
+import { type AdapterEditorProvider } from './provider';
 import { InspectAll } from './inspect-all';
-import { type Standings } from './inspections/standings';
-import { type Progress, showInformation, showWarning, withProgress } from './surface';
+import { type Standings } from '../status/standings';
+import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
 
 export class Inspector {
   private batch: Promise<void> | undefined;

@@ -1,5 +1,5 @@
 // A task's definition as the words of the command line.
-import { type ModelPair, type TASK_TYPE } from './contributions';
+import { type ModelPair, type TASK_TYPE } from '../common/contributions';
 
 /** As package.json's taskDefinitions describe it. */
 export interface TaskDefinition {

@@ -2,7 +2,7 @@
 // of control and bidirectional characters is shown as an escape, what is too long is cut, and no link, icon or markup is made of them.
 // Other modules are kept from the editor's own functions by a rule of ESLint.
 import * as vscode from 'vscode';
-import { elided, visible, visibleJson } from '../core/text';
+import { elided, visible, visibleJson } from '../../core/text';
 
 /** What a list's row has room for. */
 const MOST_LABEL = 200;

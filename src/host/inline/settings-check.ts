@@ -1,16 +1,16 @@
 // A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
 import { findNodeAtLocation, type Node } from 'jsonc-parser';
 import * as vscode from 'vscode';
-import { openCheckpoint } from '../core/checkpoint';
-import { referenceOf } from '../hub/reference';
-import { kindOf } from '../core/files';
-import { SECTION, type Settings, settingNames } from './contributions';
-import { Disposable } from './dispose';
-import { jsonTree } from './json-tree';
-import { expandHome, folderProblems, type ModelSource } from './models';
-import { checkSetting, type WrongValue } from './setting-rules';
-import { wantedText } from './settings';
-import { type Log, problem, showWarning } from './surface';
+import { openCheckpoint } from '../../core/checkpoint';
+import { referenceOf } from '../../hub/reference';
+import { kindOf } from '../../core/files';
+import { SECTION, type Settings, settingNames } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { jsonTree } from '../common/json-tree';
+import { expandHome, folderProblems, type ModelSource } from '../models/models';
+import { checkSetting, type WrongValue } from '../settings/setting-rules';
+import { wantedText } from '../settings/settings';
+import { type Log, problem, showWarning } from '../common/surface';
 
 /** Far more than any settings have. */
 const MOST_LETTERS = 10_000_000;

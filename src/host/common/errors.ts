@@ -1,10 +1,10 @@
 // How a failure reaches the user: one sentence in the words of the core, the rest in the log.
 import * as vscode from 'vscode';
-import { SafeLoraError } from '../core/errors';
-import { type Proposals } from '../models/propose';
-import { reasonText } from '../models/words';
+import { SafeLoraError } from '../../core/errors';
+import { type Proposals } from '../../models/propose';
+import { reasonText } from '../../models/words';
 import { type ModelPair } from './contributions';
-import { type ErrorView } from '../page/adapter';
+import { type ErrorView } from '../../page/adapter';
 import { proposalTexts } from './proposal-texts';
 import { type Log, showError } from './surface';
 

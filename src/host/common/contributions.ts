@@ -1,6 +1,6 @@
 // Every id that package.json and the code share; a test compares the two.
-import { type RuleMode } from '../core/rules';
-import { type Device } from '../engine/providers';
+import { type RuleMode } from '../../core/rules';
+import { type Device } from '../../engine/providers';
 
 export const EDITOR = 'safeLora.adapter';
 export const VIEW = 'safeLora.adapters';

@@ -1,9 +1,9 @@
 // What each setting may hold, and what the code goes on with where it holds something else.
 import { isAbsolute } from 'node:path';
-import { isObject } from '../core/objects';
-import { type RuleMode, ruleModes, ruleNumber } from '../core/rules';
-import { devices } from '../engine/providers';
-import { type ModelPair, type Settings } from './contributions';
+import { isObject } from '../../core/objects';
+import { type RuleMode, ruleModes, ruleNumber } from '../../core/rules';
+import { devices } from '../../engine/providers';
+import { type ModelPair, type Settings } from '../common/contributions';
 
 type ScalarRule =
   /** The first is taken instead of a wrong one. */

@@ -9,16 +9,16 @@ import { sameAdapter } from '../../core/identity';
 import { type Report, selectedIn } from '../../core/report';
 import { openSafetensors } from '../../core/safetensors';
 import { type Selection } from '../../core/rules';
-import { type WorkspaceAdapters } from '../adapters';
-import { SECTION } from '../contributions';
-import { Disposable } from '../dispose';
-import { errorView } from '../errors';
-import { type ModelPairs } from '../models';
-import { type OriginalsPlace } from '../originals-place';
-import { selectionSetting } from '../settings';
-import { isOnHub } from '../hub-service';
+import { type WorkspaceAdapters } from './adapters';
+import { SECTION } from '../common/contributions';
+import { Disposable } from '../common/dispose';
+import { errorView } from '../common/errors';
+import { type ModelPairs } from '../models/models';
+import { type OriginalsPlace } from './originals-place';
+import { selectionSetting } from '../settings/settings';
+import { isOnHub } from '../models/hub-service';
 import { type Entry, type InspectionStore } from './store';
-import { type Log } from '../surface';
+import { type Log } from '../common/surface';
 
 export interface Standing {
   readonly folder: vscode.Uri;
