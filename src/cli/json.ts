@@ -18,12 +18,7 @@ export async function checkJsonTarget(path: string | undefined): Promise<void> {
   if (kind === null) return;
   const start =
     kind === 'file' ? await ReadableFile.with(path, (file) => file.read(0, Math.min(file.size, 64))) : new Uint8Array();
-  if (!/^\s*\{\s*"schema":\s*"safe-lora\//.test(Buffer.from(start).toString('utf8'))) {
-    throw new SafeLoraError(
-      'output-exists',
-      `${path}: exists and is not a report of safe-lora; choose another file for --json.`,
-    );
-  }
+  if (!/^\s*\{\s*"schema":\s*"safe-lora\//.test(Buffer.from(start).toString('utf8'))) throw notAReport(path);
 }
 
 export async function writeJson(path: string | undefined, value: object, terminal: Terminal): Promise<void> {
@@ -33,4 +28,11 @@ export async function writeJson(path: string | undefined, value: object, termina
     return;
   }
   await replaceFile(path, (temporary) => writeFile(temporary, reportText(value)));
+}
+
+function notAReport(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: exists and is not a report of safe-lora; choose another file for --json.`,
+  );
 }

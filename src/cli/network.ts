@@ -33,12 +33,16 @@ function makeAgent<T>(make: () => T): T {
     return make();
   } catch (cause) {
     // Without the value, which may hold a password.
-    throw new SafeLoraError(
-      'download-failed',
-      'The proxy that HTTPS_PROXY or HTTP_PROXY names is not one that is supported; give it as http://HOST:PORT or https://HOST:PORT, or unset it.',
-      { cause },
-    );
+    throw unsupportedProxy(cause);
   } finally {
     process.emitWarning = emitWarning;
   }
+}
+
+function unsupportedProxy(cause: unknown): SafeLoraError {
+  return new SafeLoraError(
+    'download-failed',
+    'The proxy that HTTPS_PROXY or HTTP_PROXY names is not one that is supported; give it as http://HOST:PORT or https://HOST:PORT, or unset it.',
+    { cause },
+  );
 }

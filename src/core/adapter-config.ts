@@ -65,12 +65,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   const raw = jsonObjectOf(bytes, refuse);
   refuseUnsupported(path, raw);
   checkTargetPattern(path, raw.target_modules);
-  if (raw.lora_alpha === 0) {
-    throw new SafeLoraError(
-      'adapter-config',
-      `${path}: lora_alpha is 0, with which the adapter does nothing; set it to the value of the training.`,
-    );
-  }
+  if (raw.lora_alpha === 0) throw alphaZero(path);
   const read = new SettingReader(path, raw, refuse);
   return {
     path,
@@ -176,10 +171,7 @@ function translated(
     return translate(pattern);
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
-    throw new SafeLoraError(
-      'adapter-config',
-      `${path}: ${key} holds ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
-    );
+    throw untranslatable(path, key, pattern, error);
   }
 }
 
@@ -215,24 +207,9 @@ export const UNSUPPORTED_SETTINGS: readonly string[] = Object.keys(UNSUPPORTED);
 
 function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>): void {
   const type = raw.peft_type;
-  if (type === undefined && raw.fine_tune_type !== undefined) {
-    throw new SafeLoraError(
-      'not-lora',
-      `${path}: is the configuration of an MLX adapter (fine_tune_type), not of PEFT; convert the adapter to PEFT format first.`,
-    );
-  }
-  if (type === undefined) {
-    throw new SafeLoraError(
-      'not-lora',
-      `${path}: has no peft_type, as every configuration of PEFT has; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
-    );
-  }
-  if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') {
-    throw new SafeLoraError(
-      'not-lora',
-      `${path}: peft_type is ${valueText(type)}, not "LORA"; Safe LoRA is defined for LoRA updates only; convert it with peft.save_as_lora (PEFT 0.19 or newer) where PEFT can.`,
-    );
-  }
+  if (type === undefined && raw.fine_tune_type !== undefined) throw mlxAdapter(path);
+  if (type === undefined) throw noPeftType(path);
+  if (typeof type !== 'string' || type.toUpperCase() !== 'LORA') throw notLora(path, type);
   const refuse = (what: string, next: string): SafeLoraError =>
     new SafeLoraError('unsupported-adapter', `${path}: ${what}; ${next}.`);
   for (const [key, [what, next]] of Object.entries(UNSUPPORTED))
@@ -294,4 +271,39 @@ function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
     });
   }
   return notices;
+}
+
+function alphaZero(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'adapter-config',
+    `${path}: lora_alpha is 0, with which the adapter does nothing; set it to the value of the training.`,
+  );
+}
+
+function untranslatable(path: string, key: string, pattern: string, error: PatternError): SafeLoraError {
+  return new SafeLoraError(
+    'adapter-config',
+    `${path}: ${key} holds ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
+  );
+}
+
+function mlxAdapter(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'not-lora',
+    `${path}: is the configuration of an MLX adapter (fine_tune_type), not of PEFT; convert the adapter to PEFT format first.`,
+  );
+}
+
+function noPeftType(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'not-lora',
+    `${path}: has no peft_type, as every configuration of PEFT has; restore the ${CONFIG_FILE} that PEFT saved with the adapter.`,
+  );
+}
+
+function notLora(path: string, type: unknown): SafeLoraError {
+  return new SafeLoraError(
+    'not-lora',
+    `${path}: peft_type is ${valueText(type)}, not "LORA"; Safe LoRA is defined for LoRA updates only; convert it with peft.save_as_lora (PEFT 0.19 or newer) where PEFT can.`,
+  );
 }

@@ -14,15 +14,7 @@ export async function adapterFolder(path: string): Promise<string> {
   const kind = await kindOf(path);
   if (kind === null) throw await absent(path);
   const folder = kind === 'folder' ? path : dirname(path);
-  if (kind !== 'folder' && basename(path) !== ADAPTER_FILE) {
-    const format = formatOfAdapterFiles([basename(path)]);
-    throw new SafeLoraError(
-      'file-access',
-      format
-        ? `${path}: is not an adapter (${format.what}); ${format.next}.`
-        : `${path}: is not an adapter; give its folder or the ${ADAPTER_FILE} in it.`,
-    );
-  }
+  if (kind !== 'folder' && basename(path) !== ADAPTER_FILE) throw notAnAdapter(path);
   if ((await kindOf(join(folder, ADAPTER_FILE))) === null) throw await noAdapter(folder);
   return folder;
 }
@@ -97,4 +89,14 @@ async function holdsAdapter(folder: string): Promise<boolean> {
     [ADAPTER_FILE, PICKLED_FILE].map((name) => kindOf(join(folder, name)).catch(() => null)),
   );
   return kinds.includes('file');
+}
+
+function notAnAdapter(path: string): SafeLoraError {
+  const format = formatOfAdapterFiles([basename(path)]);
+  return new SafeLoraError(
+    'file-access',
+    format
+      ? `${path}: is not an adapter (${format.what}); ${format.next}.`
+      : `${path}: is not an adapter; give its folder or the ${ADAPTER_FILE} in it.`,
+  );
 }

@@ -2,7 +2,7 @@
 import { type AdapterConfig, UNSUPPORTED } from './adapter-config';
 import { isFloatDtype } from './dtype';
 import { type Notice, shown, SafeLoraError, someNames } from './errors';
-import { formatOfTensors } from './formats';
+import { type Format, formatOfTensors } from './formats';
 import { NameMatcher } from './name-matcher';
 import { appendTo } from './objects';
 import { type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -148,7 +148,7 @@ function refuseUngathered(file: SafetensorsFile, found: ReadonlyMap<string, Side
 /** @throws SafeLoraError where the tensors have the names of another format or method */
 export function refuseForeignNames(file: SafetensorsFile): void {
   const format = formatOfTensors(file.tensors.keys());
-  if (format) throw new SafeLoraError('adapter-empty', `${file.path}: has ${format.what}; ${format.next}.`);
+  if (format) throw foreignNames(file.path, format);
 }
 
 function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): SafeLoraError {
@@ -173,12 +173,7 @@ function checkedPair(
 ): LoraPair {
   if (!a || !b) throw malformed(file, `holds only lora_${a ? 'A' : 'B'} of ${shown(name)}`);
   for (const tensor of [a, b]) {
-    if (!isFloatDtype(tensor.dtype)) {
-      throw new SafeLoraError(
-        'unsupported-dtype',
-        `${file.path}: ${shown(tensor.name)} is ${tensor.dtype}; F64, F32, F16 and BF16 are read: save the adapter in one of them.`,
-      );
-    }
+    if (!isFloatDtype(tensor.dtype)) throw unreadDtype(file.path, tensor);
   }
   if (a.shape[0] !== b.shape[1])
     throw malformed(
@@ -265,4 +260,15 @@ function loadedName({ name, b }: LoraPair, { targetParameters }: AdapterConfig):
 function withoutOuter(name: string): string {
   const at = name.indexOf(`.${PREFIX}`);
   return at < 0 ? name.replace(/^model\.(?=model\.)/, '') : name.slice(at + 1 + PREFIX.length);
+}
+
+function foreignNames(path: string, format: Format): SafeLoraError {
+  return new SafeLoraError('adapter-empty', `${path}: has ${format.what}; ${format.next}.`);
+}
+
+function unreadDtype(path: string, { name, dtype }: TensorInfo): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-dtype',
+    `${path}: ${shown(name)} is ${dtype}; F64, F32, F16 and BF16 are read: save the adapter in one of them.`,
+  );
 }

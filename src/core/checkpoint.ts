@@ -4,7 +4,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileError, SafeLoraError, shown } from './errors';
 import { jsonCaps, kindOf, readJsonObject } from './files';
-import { formatOfModelFiles } from './formats';
+import { type Format, formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
 import { appendTo, isObject } from './objects';
 import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
@@ -79,8 +79,7 @@ export interface ModelFiles {
 /** @throws SafeLoraError for everything that keeps the folder from being a safetensors model */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const kind = await kindOf(path);
-  if (kind === null)
-    throw new SafeLoraError('file-access', `${path}: the model folder does not exist; check the path.`);
+  if (kind === null) throw noModelFolder(path);
   if (kind !== 'folder') throw notAFolder(path);
   const realPath = await realpath(path).catch((error: unknown) => {
     throw fileError(path, error);
@@ -118,11 +117,7 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
       // Of two shards that hold it, the index's counts.
       if ((placed.get(tensorName) ?? file) !== file) continue;
       const other = tensors.get(tensorName);
-      if (other)
-        throw new SafeLoraError(
-          'model-index',
-          `${placeOf(tensor)}: tensor ${shown(tensorName)} is also in ${placeOf(other)}; download the model again.`,
-        );
+      if (other) throw inTwoShards(tensor, other);
       tensors.set(tensorName, tensor);
     }
   }
@@ -154,26 +149,11 @@ async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
     return { files: [await model.open(SINGLE_FILE)], placed: new Map(), absent: new Map() };
   if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
-    if (await model.has(pickle)) {
-      throw new SafeLoraError(
-        'format-pickle',
-        `${model.place(pickle)}: the weights are in PyTorch's pickle format, which is not read; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
-      );
-    }
+    if (await model.has(pickle)) throw pickled(model.place(pickle));
   }
-  if (await model.has('adapter_config.json')) {
-    throw new SafeLoraError(
-      'file-access',
-      `${model.path}: is an adapter, not a whole model; give the folder of the model itself.`,
-    );
-  }
+  if (await model.has('adapter_config.json')) throw adapterAsModel(model.path);
   const format = formatOfModelFiles((await model.list()).sort());
-  throw new SafeLoraError(
-    'file-access',
-    format
-      ? `${model.path}: holds ${format.what}; ${format.next}.`
-      : `${model.path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
-  );
+  throw noSafetensors(model.path, format);
 }
 
 /** Transformers takes what the shards hold; an index that promises more matters only where that is needed. */
@@ -204,4 +184,38 @@ async function openShards(model: ModelFiles): Promise<OpenedFiles> {
     files.push(file);
   }
   return { files, placed, absent };
+}
+
+function noModelFolder(path: string): SafeLoraError {
+  return new SafeLoraError('file-access', `${path}: the model folder does not exist; check the path.`);
+}
+
+function inTwoShards(tensor: TensorInfo, other: TensorInfo): SafeLoraError {
+  return new SafeLoraError(
+    'model-index',
+    `${placeOf(tensor)}: tensor ${shown(tensor.name)} is also in ${placeOf(other)}; download the model again.`,
+  );
+}
+
+function pickled(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'format-pickle',
+    `${path}: the weights are in PyTorch's pickle format, which is not read; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
+  );
+}
+
+function adapterAsModel(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    `${path}: is an adapter, not a whole model; give the folder of the model itself.`,
+  );
+}
+
+function noSafetensors(path: string, format: Format | null): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    format
+      ? `${path}: holds ${format.what}; ${format.next}.`
+      : `${path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
+  );
 }

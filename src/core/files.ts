@@ -70,12 +70,7 @@ export class ReadableFile {
 
 function refuseIrregular(path: string, found: { isDirectory(): boolean; isFile(): boolean }): void {
   if (found.isFile()) return;
-  throw new SafeLoraError(
-    'file-access',
-    found.isDirectory()
-      ? `${path}: cannot read it: it is a folder where a file was expected; check the path.`
-      : `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
-  );
+  throw found.isDirectory() ? folderAsFile(path) : specialFile(path);
 }
 
 /** A file as it was seen: enough to notice a change without reading it. */
@@ -188,4 +183,18 @@ export async function kindOf(path: string): Promise<'file' | 'folder' | 'other' 
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw fileError(path, error);
   }
+}
+
+function folderAsFile(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    `${path}: cannot read it: it is a folder where a file was expected; check the path.`,
+  );
+}
+
+function specialFile(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    `${path}: cannot read it: it is a special file, not a regular one; copy its content into a file.`,
+  );
 }

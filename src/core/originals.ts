@@ -50,12 +50,7 @@ export async function openOriginals(path: string): Promise<Originals> {
   const entry = parseObject(file.metadata.get(ORIGINALS_KEY));
   const head = Buffer.from(typeof entry?.head === 'string' ? entry.head : '', 'base64');
   const version = typeof entry?.schema === 'string' ? SCHEMAS.indexOf(entry.schema) : -1;
-  if (version < 0 || !isHashes(entry?.sha256)) {
-    throw new SafeLoraError(
-      'originals-foreign',
-      `${path}: is not a file in which safe-lora kept original weights; move it away.`,
-    );
-  }
+  if (version < 0 || !isHashes(entry?.sha256)) throw notOriginals(path);
   const isHeadSound = version === 0 || entry.headSha256 === hashBytes(head);
   return { file, head, isHeadSound, sha256: entry.sha256, rest: typeof entry.rest === 'string' ? entry.rest : null };
 }
@@ -150,22 +145,12 @@ export async function keepOriginals(
   modules: ReadonlySet<string>,
 ): Promise<void> {
   const earlier = (await kindOf(path)) === null ? null : await openOriginals(path);
-  if (earlier && !sameHashes(earlier.sha256, sha256)) {
-    throw new SafeLoraError(
-      'originals-foreign',
-      `${path}: keeps the original weights of another adapter or of an earlier training; move it away.`,
-    );
-  }
+  if (earlier && !sameHashes(earlier.sha256, sha256)) throw foreignOriginals(path);
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
   const present = await restHash(adapter.file, adapter.modules);
   // Of an adapter that is not projected, the first file is the one that is there, whatever was kept of an earlier one.
   const { head, rest } = adapter.originals ?? { head: await readHead(adapter.file), rest: present };
-  if (rest !== null && rest !== present) {
-    throw new SafeLoraError(
-      'originals-foreign',
-      `${adapter.file.path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file could not be given back; save it in another folder, or use the adapter as it was before.`,
-    );
-  }
+  if (rest !== null && rest !== present) throw restChanged(adapter.file.path);
   const isComplete = kept.length === earlier?.file.tensors.size && earlier.rest === rest;
   if (isComplete && earlier.isHeadSound && Buffer.from(head).equals(earlier.head) && (await isSound(earlier))) return;
   const entry = JSON.stringify({
@@ -198,4 +183,25 @@ async function isSound({ file, sha256 }: Pick<Originals, 'file' | 'sha256'>): Pr
 export function sameHashes(one: TensorHashes, other: TensorHashes): boolean {
   const names = Object.keys(one);
   return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}
+
+function notOriginals(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'originals-foreign',
+    `${path}: is not a file in which safe-lora kept original weights; move it away.`,
+  );
+}
+
+function foreignOriginals(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'originals-foreign',
+    `${path}: keeps the original weights of another adapter or of an earlier training; move it away.`,
+  );
+}
+
+function restChanged(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'originals-foreign',
+    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file could not be given back; save it in another folder, or use the adapter as it was before.`,
+  );
 }

@@ -27,12 +27,7 @@ export interface Destination {
 /** @throws SafeLoraError where the destination overlaps the adapter, or holds something that this tool may not replace */
 export async function checkDestination(path: string, adapter: Adapter, force: boolean): Promise<Destination> {
   const real = await realDestination(path);
-  if (isInside(real, adapter.realPath) || isInside(adapter.realPath, real)) {
-    throw new SafeLoraError(
-      'output-overlaps',
-      `${path}: the output would lie in, around or at the adapter ${adapter.path}; choose a folder apart from it.`,
-    );
-  }
+  if (isInside(real, adapter.realPath) || isInside(adapter.realPath, real)) throw overlaps(path, adapter.path);
   const destination = { path: real, given: path, force };
   // Where the folder is not there, nobody has begun to write into it.
   if ((await kindOf(dirname(real))) === 'folder')
@@ -51,13 +46,8 @@ async function refuseOccupied({ path, given, force }: Destination, adapter: Adap
     throw fileError(given, error, 'write');
   });
   if (!found) return false;
-  if (!found.isDirectory())
-    throw new SafeLoraError('output-exists', `${given}: is not a folder; choose another output.`);
-  if (!force)
-    throw new SafeLoraError(
-      'output-exists',
-      `${given}: the output folder exists; choose another or give --force to replace an earlier result.`,
-    );
+  if (!found.isDirectory()) throw notAFolder(given);
+  if (!force) throw outputExists(given);
   await refuseForeign(given, path, adapter);
   return true;
 }
@@ -89,11 +79,7 @@ async function isResult(folder: string): Promise<boolean> {
 
 /** Only a folder that this tool wrote, and that would lose nothing, is replaced. */
 async function refuseForeign(path: string, real: string, adapter: Adapter): Promise<void> {
-  if (!(await isResult(real)))
-    throw new SafeLoraError(
-      'output-exists',
-      `${path}: this folder is not a result of safe-lora, so --force does not replace it; choose another output.`,
-    );
+  if (!(await isResult(real))) throw notAResult(path);
   const { copied } = await companions(adapter);
   const written = new Set([ADAPTER_FILE, REPORT_FILE, ...copied.map(({ name }) => name)]);
   const sha256 = await writtenFiles(real);
@@ -103,12 +89,7 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
     const isOurs = entry.isFile() && written.has(name) && (!Object.hasOwn(sha256, name) || sha256[name] === (await hashFile(join(real, name)))); // prettier-ignore
     if (!isOurs) lost.push(name);
   }
-  if (lost.length > 0) {
-    throw new SafeLoraError(
-      'output-exists',
-      `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there as ${lost.length === 1 ? 'it is' : 'they are'}; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
-    );
-  }
+  if (lost.length > 0) throw wouldLose(path, lost);
 }
 
 /** SHA-256 of the files that went along into a result, as its report says; none of an earlier version's. */
@@ -192,10 +173,46 @@ function putBack(old: string, path: string): void {
   } catch (error) {
     const kept = earlierName(path);
     renameSync(old, kept);
-    throw new SafeLoraError(
-      'output-exists',
-      `${path}: another program put something there while the result was replaced; the earlier result is ${kept} now.`,
-      { cause: error },
-    );
+    throw placeTaken(path, kept, error);
   }
+}
+
+function overlaps(path: string, adapter: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-overlaps',
+    `${path}: the output would lie in, around or at the adapter ${adapter}; choose a folder apart from it.`,
+  );
+}
+
+function notAFolder(path: string): SafeLoraError {
+  return new SafeLoraError('output-exists', `${path}: is not a folder; choose another output.`);
+}
+
+function outputExists(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: the output folder exists; choose another or give --force to replace an earlier result.`,
+  );
+}
+
+function notAResult(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: this folder is not a result of safe-lora, so --force does not replace it; choose another output.`,
+  );
+}
+
+function wouldLose(path: string, lost: readonly string[]): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: replacing the folder would lose ${someNames(lost)}, which safe-lora did not put there as ${lost.length === 1 ? 'it is' : 'they are'}; move ${lost.length === 1 ? 'it' : 'them'} away or choose another output.`,
+  );
+}
+
+function placeTaken(path: string, kept: string, cause: unknown): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: another program put something there while the result was replaced; the earlier result is ${kept} now.`,
+    { cause },
+  );
 }

@@ -4,7 +4,7 @@ import { SafeLoraError, shown, someNames } from './errors';
 import { originalHashes, sameHashes } from './originals';
 import { type Projection } from './patch';
 import { parseObject } from './objects';
-import { isHashes, PROVENANCE_KEY, readProvenance } from './provenance';
+import { isHashes, type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { replaceFile } from './atomic';
 import { hashBytes, openSafetensors, readTensor, type TensorHashes } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
@@ -44,16 +44,9 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   const file = await openSafetensors(path);
   const entry = parseObject(file.metadata.get(PATCH_KEY));
   const sha256 = entry?.sha256;
-  if (entry?.schema !== SCHEMA || !isHashes(sha256)) {
-    throw new SafeLoraError('patch-format', `${path}: is not a Safe LoRA patch; choose a file that Save Patch wrote.`);
-  }
+  if (entry?.schema !== SCHEMA || !isHashes(sha256)) throw notAPatch(path);
   const provenance = readProvenance(file, () => damaged('its provenance cannot be read'));
-  if (!sameHashes(sha256, await originalHashes(adapter))) {
-    throw new SafeLoraError(
-      'patch-foreign',
-      `${path}: was made from another adapter${provenance ? ` (${shown(provenance.adapter.name)})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
-    );
-  }
+  if (!sameHashes(sha256, await originalHashes(adapter))) throw foreignPatch(path, provenance);
   const tensors = new Map<string, Uint8Array>();
   for (const { name, b } of adapter.modules) {
     const tensor = file.tensors.get(b.name);
@@ -74,4 +67,15 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   const lost = provenance.modules.filter((name) => !known.has(name));
   if (lost.length > 0) throw damaged(`it lacks ${someNames(lost)}`);
   return { tensors, provenance };
+}
+
+function notAPatch(path: string): SafeLoraError {
+  return new SafeLoraError('patch-format', `${path}: is not a Safe LoRA patch; choose a file that Save Patch wrote.`);
+}
+
+function foreignPatch(path: string, provenance: Provenance | null): SafeLoraError {
+  return new SafeLoraError(
+    'patch-foreign',
+    `${path}: was made from another adapter${provenance ? ` (${shown(provenance.adapter.name)})` : ''} or an earlier training of this one; apply it to the adapter that it was made from.`,
+  );
 }

@@ -123,7 +123,7 @@ function resolveAll(
   if (missing.length > 0 && (tensors.length === 0 || !mayLack(missing, resolver)))
     throw missingWeights(role, resolver, other, missing, wanted.length);
   const fault = ungathered(tensors, `the ${tensors.length} weights that the adapter changes`);
-  if (fault) throw new SafeLoraError('model-shape', `${checkpoint.path}: ${fault.what}; ${fault.next}.`);
+  if (fault) throw ungatheredModel(checkpoint.path, fault);
   found.forEach((tensor, i) => {
     if (tensor && tensor.shape.length !== 2) throw notTwoDimensional(tensor, wanted[i]!);
   });
@@ -153,11 +153,7 @@ function refuseStoredLayout(
   const reversed = wanted.filter(
     ({ shape: [out] }, i) => tensors[i]?.shape[0] === out && storedByBias(tensors[i], aligned) === true,
   );
-  if (reversed.length === 0) return;
-  throw new SafeLoraError(
-    'unsupported-adapter',
-    `${path}: target_parameters adapts ${someNames(reversed.map(({ name }) => name))} in the layout [in, out] in which the weight is stored, where C·B·A does not describe a projection; adapt the modules with target_modules instead.`,
-  );
+  if (reversed.length > 0) throw storedLayout(path, reversed);
 }
 
 /** Two weights of a module, as far as they can be told before all modules were seen. */
@@ -184,19 +180,9 @@ function pairWeights(
     const vocabulary = { adapter: out, base: baseRows, aligned: rows };
     return { weights: null, notice: 'vocabulary-differs', name, vocabulary };
   }
-  if (baseRows !== rows || baseColumns !== columns) {
-    throw new SafeLoraError(
-      'model-shape',
-      `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
-    );
-  }
+  if (baseRows !== rows || baseColumns !== columns) throw otherArchitecture(base, aligned);
   const straight = rows === out && columns === width;
-  if (!straight && (rows !== width || columns !== out)) {
-    throw new SafeLoraError(
-      'model-shape',
-      `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
-    );
-  }
+  if (!straight && (rows !== width || columns !== out)) throw otherShape(aligned, name, [out, width]);
   const transposed = rows === columns && !isVocabulary ? null : !straight;
   const notice = alreadyProjected ? 'already-projected' : null;
   return { weights: { base, aligned, transposed }, notice, name, vocabulary: null };
@@ -400,4 +386,29 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
 function knownAs(model: Checkpoint): string[] {
   const stated = model.config._name_or_path;
   return [model.name, ...(typeof stated === 'string' ? [stated] : [])].map(plainName);
+}
+
+function ungatheredModel(path: string, { what, next }: { what: string; next: string }): SafeLoraError {
+  return new SafeLoraError('model-shape', `${path}: ${what}; ${next}.`);
+}
+
+function storedLayout(path: string, reversed: readonly WantedModule[]): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-adapter',
+    `${path}: target_parameters adapts ${someNames(reversed.map(({ name }) => name))} in the layout [in, out] in which the weight is stored, where C·B·A does not describe a projection; adapt the modules with target_modules instead.`,
+  );
+}
+
+function otherArchitecture(base: TensorInfo, aligned: TensorInfo): SafeLoraError {
+  return new SafeLoraError(
+    'model-shape',
+    `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
+  );
+}
+
+function otherShape(aligned: TensorInfo, name: string, [out, width]: readonly [number, number]): SafeLoraError {
+  return new SafeLoraError(
+    'model-shape',
+    `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
+  );
 }

@@ -68,12 +68,7 @@ export function refuseEqualModels(plan: Plan, modules: readonly MeasuredModule[]
 /** @throws SafeLoraError where a projected B does not fit its dtype, F16 as a rule */
 export function refuseOverflow(plan: Plan, selected: readonly MeasuredModule[]): void {
   const overflowing = selected.filter((module) => module.projected?.overflow);
-  if (overflowing.length === 0) return;
-  const names = someNames(overflowing.map((module) => module.name));
-  throw new SafeLoraError(
-    'overflow',
-    `${plan.adapter.file.path}: the projection exceeds the range of ${overflowing[0]!.b.dtype} in ${names}; save the adapter in BF16 or F32 first.`,
-  );
+  if (overflowing.length > 0) throw outOfRange(plan.adapter.file.path, overflowing);
 }
 
 /** The modules of a report under another selection than its own. */
@@ -259,4 +254,12 @@ export function travellingReport(report: Report, files?: TensorHashes): string {
 
 export function reportText(report: object): string {
   return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+function outOfRange(path: string, modules: readonly MeasuredModule[]): SafeLoraError {
+  const names = someNames(modules.map((module) => module.name));
+  return new SafeLoraError(
+    'overflow',
+    `${path}: the projection exceeds the range of ${modules[0]!.b.dtype} in ${names}; save the adapter in BF16 or F32 first.`,
+  );
 }

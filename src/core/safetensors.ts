@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
 import { quoted, SafeLoraError, shown } from './errors';
 import { ReadableFile, stampOf, truncated } from './files';
-import { formatOf, isLfsPointer } from './formats';
+import { type Format, formatOf, isLfsPointer } from './formats';
 
 /** One tensor's place in a file. */
 export interface TensorInfo {
@@ -67,12 +67,7 @@ const PIECE = 2 ** 20;
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   return ReadableFile.with(path, async (file) => {
     const start = await file.read(0, Math.min(file.size, 128));
-    if (isLfsPointer(start)) {
-      throw new SafeLoraError(
-        'lfs-pointer',
-        `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,
-      );
-    }
+    if (isLfsPointer(start)) throw lfsPointer(path);
     refuseOtherFormat(start, path);
     const header = await file.read(8, headerLength(start, file.size, path));
     return {
@@ -94,7 +89,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 export function refuseOtherFormat(start: Uint8Array, path: string): void {
   // Without the byte after the length, a right length may look like the start of a pickle.
   const format = start.length < 9 || start[8] === '{'.charCodeAt(0) ? null : formatOf(start);
-  if (format) throw new SafeLoraError('safetensors-format', `${path}: is ${format.what}; ${format.next}.`);
+  if (format) throw otherFormat(path, format);
 }
 
 /**
@@ -123,11 +118,7 @@ const MAX_IN_MEMORY = 2 ** 31;
  * @throws SafeLoraError where it is larger than any that is held in memory whole
  */
 export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
-  if (tensor.length > MAX_IN_MEMORY)
-    throw new SafeLoraError(
-      'unsupported-adapter',
-      `${placeOf(tensor)}: ${shown(tensor.name)} has ${tensor.length} bytes, more than the ${MAX_IN_MEMORY} that one tensor of an adapter may have; use an adapter of a lower rank.`,
-    );
+  if (tensor.length > MAX_IN_MEMORY) throw tooLarge(tensor);
   return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
 }
 
@@ -190,11 +181,7 @@ const OVERFLOW = 2 ** 64;
 /** @throws SafeLoraError where dtype and shape do not come to the bytes, or cannot be known to */
 function checkSize(name: string, { dtype, shape, dataOffsets: [begin, end] }: HeaderEntry, path: string): void {
   const bits = dtypeBits.get(dtype);
-  if (bits === undefined)
-    throw new SafeLoraError(
-      'unsupported-dtype',
-      `${path}: tensor ${quoted(name)} has the dtype ${quoted(dtype)}, which is not known here; save it in another one, F16 for example.`,
-    );
+  if (bits === undefined) throw unknownDtype(path, name, dtype);
   let elements = 1;
   let overflows = false;
   for (const size of shape) {
@@ -423,4 +410,29 @@ class HeaderParser {
   private fail(reason: string): never {
     throw malformed(this.path, `its header ${reason} (at character ${this.at})`);
   }
+}
+
+function lfsPointer(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'lfs-pointer',
+    `${path}: is a Git LFS pointer, not the weights; run "git lfs pull" in its repository.`,
+  );
+}
+
+function otherFormat(path: string, format: Format): SafeLoraError {
+  return new SafeLoraError('safetensors-format', `${path}: is ${format.what}; ${format.next}.`);
+}
+
+function tooLarge(tensor: TensorInfo): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-adapter',
+    `${placeOf(tensor)}: ${shown(tensor.name)} has ${tensor.length} bytes, more than the ${MAX_IN_MEMORY} that one tensor of an adapter may have; use an adapter of a lower rank.`,
+  );
+}
+
+function unknownDtype(path: string, name: string, dtype: string): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-dtype',
+    `${path}: tensor ${quoted(name)} has the dtype ${quoted(dtype)}, which is not known here; save it in another one, F16 for example.`,
+  );
 }

@@ -56,12 +56,7 @@ export async function saveInPlace(
     await refuseChanged(file);
     // Read anew: an earlier save, or one in another window, may have moved the originals.
     const adapter = await openAdapter(path, originalsPath);
-    if (originals && !adapter.originals) {
-      throw new SafeLoraError(
-        'originals-foreign',
-        `${originalsPath}: no longer holds the original weights of this adapter; put the file back before you save.`,
-      );
-    }
+    if (originals && !adapter.originals) throw originalsGone(originalsPath);
     const sha256 = await originalHashes(adapter);
     await recover(originalsPath);
     await replaceAlone(
@@ -94,12 +89,7 @@ export async function saveCopy(
 ): Promise<SafeLoraError | null> {
   await refuseChanged(adapter.file);
   const folder = dirname(path);
-  if (basename(path) !== ADAPTER_FILE) {
-    throw new SafeLoraError(
-      'output-exists',
-      `${path}: PEFT loads an adapter only from a file named ${ADAPTER_FILE}; choose that name, in a folder of its own.`,
-    );
-  }
+  if (basename(path) !== ADAPTER_FILE) throw unloadableName(path);
   await mkdir(folder, { recursive: true }).catch(unwritable(folder));
   return alone(path, async () => {
     await refuseAdapter(folder, adapter);
@@ -132,10 +122,7 @@ async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
     const kind = await kindOf(there);
     if (kind === null) continue;
     if (name === CONFIG_FILE && kind === 'file' && (await readFile(there)).equals(adapter.config.bytes)) continue;
-    throw new SafeLoraError(
-      'output-exists',
-      `${folder}: holds an adapter already (${name}); choose a folder without one.`,
-    );
+    throw occupied(folder, name);
   }
 }
 
@@ -157,17 +144,11 @@ async function refuseUnlike(
       (await hashRange(tensors.get(a.name)!)) === sha256[a.name] &&
       (await hashRange(tensors.get(b.name)!)) === (bytes ? hashBytes(bytes) : sha256[b.name]);
     if (isRight) continue;
-    throw new SafeLoraError(
-      'changed-on-disk',
-      `${adapter.file.path}: the weights of ${name} changed while they were saved, and nothing was replaced; reload the adapter.`,
-    );
+    throw changedWhileSaved(adapter.file.path, name);
   }
   const rest = projection ? null : (adapter.originals?.rest ?? null);
   if (rest === null || (await restHash({ tensors }, adapter.modules)) === rest) return;
-  throw new SafeLoraError(
-    'originals-foreign',
-    `${adapter.file.path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file cannot be given back, and nothing was replaced; use the adapter as it was before.`,
-  );
+  throw firstFileLost(adapter.file.path);
 }
 
 /**
@@ -184,4 +165,39 @@ async function placeReport(folder: string, report: string | null): Promise<SafeL
   } catch (error) {
     return fileError(path, error, 'write');
   }
+}
+
+function originalsGone(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'originals-foreign',
+    `${path}: no longer holds the original weights of this adapter; put the file back before you save.`,
+  );
+}
+
+function unloadableName(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: PEFT loads an adapter only from a file named ${ADAPTER_FILE}; choose that name, in a folder of its own.`,
+  );
+}
+
+function occupied(folder: string, file: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${folder}: holds an adapter already (${file}); choose a folder without one.`,
+  );
+}
+
+function changedWhileSaved(path: string, module: string): SafeLoraError {
+  return new SafeLoraError(
+    'changed-on-disk',
+    `${path}: the weights of ${module} changed while they were saved, and nothing was replaced; reload the adapter.`,
+  );
+}
+
+function firstFileLost(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'originals-foreign',
+    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file cannot be given back, and nothing was replaced; use the adapter as it was before.`,
+  );
 }

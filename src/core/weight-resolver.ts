@@ -144,13 +144,7 @@ export class WeightResolver {
     // A test that none passes tells nothing.
     const candidates = tests.reduce((left, test) => (left.some(test) ? left.filter(test) : left), found);
     const names = [...new Set(candidates.map(({ name }) => name))];
-    if (names.length > 1) {
-      const more = names.length > MOST_NAMED ? ` or ${names.length - MOST_NAMED} more` : '';
-      throw new SafeLoraError(
-        'model-ambiguous',
-        `${this.checkpoint.path}: the adapter's module ${shown(wanted.replace(/\.weight$/, ''))} could be ${names.slice(0, MOST_NAMED).map(shown).join(' or ')}${more}; give the checkpoint that the adapter was trained on.`,
-      );
-    }
+    if (names.length > 1) throw ambiguous(this.checkpoint.path, wanted, names);
     return candidates[0];
   }
 }
@@ -177,4 +171,12 @@ function ownerOf(parameter: string): string {
 
 function lastOf(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
+}
+
+function ambiguous(path: string, wanted: string, names: readonly string[]): SafeLoraError {
+  const more = names.length > MOST_NAMED ? ` or ${names.length - MOST_NAMED} more` : '';
+  return new SafeLoraError(
+    'model-ambiguous',
+    `${path}: the adapter's module ${shown(wanted.replace(/\.weight$/, ''))} could be ${names.slice(0, MOST_NAMED).map(shown).join(' or ')}${more}; give the checkpoint that the adapter was trained on.`,
+  );
 }

@@ -113,10 +113,14 @@ function locked<T>(storage: string, use: () => Promise<T>): Promise<T> {
 function explained(wanted: ProviderPackage): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof RequestFailure)) throw error;
-    throw new SafeLoraError(
-      'download-failed',
-      `${error.url}: ${error.reason}; try again later, or, ${offlineWay(wanted)}.`,
-      { cause: error },
-    );
+    throw downloadFailed(error, wanted);
   };
+}
+
+function downloadFailed(error: RequestFailure, wanted: ProviderPackage): SafeLoraError {
+  return new SafeLoraError(
+    'download-failed',
+    `${error.url}: ${error.reason}; try again later, or, ${offlineWay(wanted)}.`,
+    { cause: error },
+  );
 }

@@ -8,15 +8,17 @@ import { SafeLoraError, unwritable } from '../core/errors';
 export async function withLock<T>(path: string, use: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(dirname(path)));
   const claimed = await tryClaim(path);
-  if (typeof claimed !== 'function') {
-    throw new SafeLoraError(
-      'provider-busy',
-      `${path}: the CUDA provider is being installed or removed by process ${String(claimed.pid)}; wait until that is done.`,
-    );
-  }
+  if (typeof claimed !== 'function') throw providerBusy(path, claimed.pid);
   try {
     return await use();
   } finally {
     claimed();
   }
+}
+
+function providerBusy(path: string, pid: unknown): SafeLoraError {
+  return new SafeLoraError(
+    'provider-busy',
+    `${path}: the CUDA provider is being installed or removed by process ${String(pid)}; wait until that is done.`,
+  );
 }

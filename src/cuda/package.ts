@@ -32,7 +32,7 @@ export function unsupportedReason({ platform, arch }: Platform): string | null {
 /** @throws SafeLoraError on a platform without CUDA */
 export function providerPackage(version: string, platform: Platform): ProviderPackage {
   const reason = unsupportedReason(platform);
-  if (reason !== null) throw new SafeLoraError('device-unavailable', `No CUDA provider to install: ${reason}.`);
+  if (reason !== null) throw nothingToInstall(reason);
   // As in the installation script of onnxruntime-node.
   const id = 'Microsoft.ML.OnnxRuntime.Gpu.Linux';
   return {
@@ -49,4 +49,8 @@ export function offlineWay({ id, version, page }: ProviderPackage): string {
     `without a network here, download ${id} ${version} elsewhere from ${page} and give that file to ` +
     `safe-lora install-cuda --archive FILE, or to "Safe LoRA: Install CUDA Provider" in the editor`
   );
+}
+
+function nothingToInstall(reason: string): SafeLoraError {
+  return new SafeLoraError('device-unavailable', `No CUDA provider to install: ${reason}.`);
 }

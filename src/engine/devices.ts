@@ -85,10 +85,7 @@ export class Devices {
     const check = requested === 'cpu' ? null : await this.checkNamed(requested, signal);
     if (check && !check.usable) {
       const { reason, remedy } = check;
-      throw new SafeLoraError(
-        'device-unavailable',
-        `The device ${requested} cannot be used here: ${reason}; ${remedy ?? 'use --device auto or cpu'}.`,
-      );
+      throw unavailable(requested, reason, remedy);
     }
     return { requested, provider: requested, fallbackReason: null };
   }
@@ -364,4 +361,11 @@ function changed(path: string): number | null {
 function runtimeLibrary(childPath: string): string {
   const main = createRequire(childPath).resolve('onnxruntime-node');
   return join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch, 'libonnxruntime.so.1');
+}
+
+function unavailable(device: Device, reason: string, remedy: string | null): SafeLoraError {
+  return new SafeLoraError(
+    'device-unavailable',
+    `The device ${device} cannot be used here: ${reason}; ${remedy ?? 'use --device auto or cpu'}.`,
+  );
 }

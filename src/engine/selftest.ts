@@ -63,7 +63,7 @@ async function requireRefusal(engine: Engine, folder: string): Promise<void> {
       () => false,
       (error: unknown) => error instanceof SafeLoraError && error.code === 'non-finite',
     );
-    if (!refused) throw new SafeLoraError('engine-failed', `${value} in a weight is not seen`);
+    if (!refused) throw notSeen(value);
   }
 }
 
@@ -166,4 +166,8 @@ function product(left: Float64Array, right: Float64Array, rows: number, inner: n
     }
   }
   return result;
+}
+
+function notSeen(value: number): SafeLoraError {
+  return new SafeLoraError('engine-failed', `${value} in a weight is not seen`);
 }

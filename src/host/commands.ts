@@ -102,12 +102,7 @@ export class Commands extends Disposable {
       filters: { [vscode.l10n.t('Safe LoRA patch')]: ['safetensors'] },
     });
     if (!target) throw new Cancelled();
-    if (!target.path.endsWith(PATCH_ENDING)) {
-      throw new SafeLoraError(
-        'patch-format',
-        vscode.l10n.t('{0}: the name of a patch ends in {1}; choose such a name.', target.fsPath, PATCH_ENDING),
-      );
-    }
+    if (!target.path.endsWith(PATCH_ENDING)) throw notAPatchName(target.fsPath);
     await adapter.savePatch(target.fsPath);
     void showInformation(vscode.l10n.t('Patch saved: {0}', basename(target.fsPath)));
   }
@@ -154,4 +149,11 @@ function folderOf(resource: vscode.Uri): vscode.Uri {
 
 function adapterFile(resource: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(folderOf(resource), ADAPTER_FILE);
+}
+
+function notAPatchName(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'patch-format',
+    vscode.l10n.t('{0}: the name of a patch ends in {1}; choose such a name.', path, PATCH_ENDING),
+  );
 }

@@ -301,7 +301,7 @@ class HubModel implements ModelFiles {
   private sizeOf(file: string): number {
     const size = this.info.sizes.get(file);
     if (size !== undefined) return size;
-    throw new SafeLoraError('hub-missing', `${this.place(file)}: the hub does not list it; check the model's files.`);
+    throw notListed(this.place(file));
   }
 }
 
@@ -329,4 +329,8 @@ function notCached(reference: Reference, what: string): SafeLoraError {
     'hub-offline',
     `${shownReference(reference)}: ${what} is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.`,
   );
+}
+
+function notListed(path: string): SafeLoraError {
+  return new SafeLoraError('hub-missing', `${path}: the hub does not list it; check the model's files.`);
 }

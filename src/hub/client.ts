@@ -247,11 +247,16 @@ export class HubClient {
       return await work();
     } catch (error) {
       if (!(error instanceof RequestFailure)) throw error;
-      const mayPass = error.again || error.retryAfter !== undefined;
-      const code = mayPass ? 'hub-unreachable' : 'hub-answer';
       const text = await this.withoutToken(`${error.url}: ${error.reason}`);
-      const advice = mayPass ? 'try again later, or with --offline' : 'check HF_ENDPOINT and the proxy';
-      throw new SafeLoraError(code, `${shownReference(reference)}: ${text}; ${advice}.`, { cause: error });
+      throw failedRequest(reference, text, error);
     }
   }
+}
+
+/** @param text where and why it failed, without the token */
+function failedRequest(reference: Reference, text: string, error: RequestFailure): SafeLoraError {
+  const mayPass = error.again || error.retryAfter !== undefined;
+  const code = mayPass ? 'hub-unreachable' : 'hub-answer';
+  const advice = mayPass ? 'try again later, or with --offline' : 'check HF_ENDPOINT and the proxy';
+  return new SafeLoraError(code, `${shownReference(reference)}: ${text}; ${advice}.`, { cause: error });
 }

@@ -24,10 +24,7 @@ export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv):
   const limit = filled(given);
   if (limit === undefined) return DEFAULT_LIMIT;
   if (/^\d+$/.test(limit)) return Number(limit);
-  throw new SafeLoraError(
-    'wrong-input',
-    `SAFE_LORA_CACHE_LIMIT is "${limit}"; give a number of bytes, 20000000000 say.`,
-  );
+  throw notBytes(limit);
 }
 
 /** Far more than any token has. */
@@ -52,13 +49,24 @@ export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefine
 /** What is not fit for a header would be repeated by the error of fetch. */
 export function checked(token: string, source: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
-  throw new SafeLoraError(
-    'hub-access',
-    `${source}: holds no token, but something with spaces or other signs; set it anew.`,
-  );
+  throw holdsNoToken(source);
 }
 
 /** A variable that is set to nothing is not set. */
 function filled(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
+}
+
+function notBytes(limit: string): SafeLoraError {
+  return new SafeLoraError(
+    'wrong-input',
+    `SAFE_LORA_CACHE_LIMIT is "${limit}"; give a number of bytes, 20000000000 say.`,
+  );
+}
+
+function holdsNoToken(source: string): SafeLoraError {
+  return new SafeLoraError(
+    'hub-access',
+    `${source}: holds no token, but something with spaces or other signs; set it anew.`,
+  );
 }

@@ -63,18 +63,13 @@ export class PairRegistry {
     let removed = 0;
     await this.change(async (pairs) => {
       const pair = pairs.find((candidate) => candidate.id === id);
-      if (!pair)
-        throw new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists those that there are.`);
+      if (!pair) throw unknownPair(id);
       const others = pairs.filter((candidate) => candidate !== pair);
       const kept = new Set(models(others).map(({ id, revision }) => pinnedReference(id, revision)));
       for (const model of models([pair])) {
         if (kept.has(pinnedReference(model.id, model.revision))) continue;
         const bytes = await this.cache.bytes(model.id, model.revision);
-        if (!(await this.cache.remove(model.id, model.revision)))
-          throw new SafeLoraError(
-            'pair-in-use',
-            `${pinnedReference(model.id, model.revision)}: a running job reads it; wait until that is done.`,
-          );
+        if (!(await this.cache.remove(model.id, model.revision))) throw inUse(model);
         removed += bytes;
       }
       return others;
@@ -118,4 +113,15 @@ function models(pairs: readonly SeenPair[]): Reference[] {
 
 function isPair(value: unknown): value is SeenPair {
   return isObject(value) && ['id', 'base', 'aligned', 'lastUsed'].every((key) => typeof value[key] === 'string');
+}
+
+function unknownPair(id: string): SafeLoraError {
+  return new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists those that there are.`);
+}
+
+function inUse({ id, revision }: Reference): SafeLoraError {
+  return new SafeLoraError(
+    'pair-in-use',
+    `${pinnedReference(id, revision)}: a running job reads it; wait until that is done.`,
+  );
 }

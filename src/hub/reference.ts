@@ -38,10 +38,7 @@ export function parseReference(given: string): Reference | null {
   const revision = rest.length === 0 ? DEFAULT_REVISION : rest.join('@');
   if (ID.test(id) && REVISION.test(revision) && !revision.includes('..')) return { id, revision };
   if (!hasScheme) return null;
-  throw new SafeLoraError(
-    'hub-reference',
-    `${given}: names no model on the hub; write hf://org/name or hf://org/name@revision.`,
-  );
+  throw namesNoModel(given);
 }
 
 /** What the user means: a folder that is there, or would have to be, is none of the hub's. */
@@ -60,4 +57,11 @@ export function shownReference({ id, revision }: Reference): string {
 
 export function pinnedReference(id: string, commit: string): string {
   return `${SCHEME}${id}@${commit}`;
+}
+
+function namesNoModel(given: string): SafeLoraError {
+  return new SafeLoraError(
+    'hub-reference',
+    `${given}: names no model on the hub; write hf://org/name or hf://org/name@revision.`,
+  );
 }

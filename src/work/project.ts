@@ -83,9 +83,12 @@ export async function projectCopies(
 /** @throws SafeLoraError for an adapter whose originals are gone */
 function refuseProjectedBefore({ file, modules }: Adapter): void {
   const before = modules.filter((module) => module.alreadyProjected).map((module) => module.name);
-  if (before.length === 0) return;
-  throw new SafeLoraError(
+  if (before.length > 0) throw projectedBefore(file.path, before);
+}
+
+function projectedBefore(path: string, names: readonly string[]): SafeLoraError {
+  return new SafeLoraError(
     'already-projected',
-    `${file.path}: ${someNames(before)} ${before.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
+    `${path}: ${someNames(names)} ${names.length === 1 ? 'was' : 'were'} projected before and the originals are not there; project the original adapter, or give --again to project further modules and leave these as they are.`,
   );
 }

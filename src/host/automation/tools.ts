@@ -119,29 +119,14 @@ export class AdapterTools extends Disposable {
     const folder = await adapterFolder(input.adapter);
     const output = outputFolder(input.output, folder);
     return this.inspector.withDocument(folder, async (document) => {
-      if (document.isDirty) {
-        throw new SafeLoraError(
-          'unsaved-edits',
-          vscode.l10n.t('{0}: has unsaved edits in its tab; save or undo them first.', document.adapter.file.path),
-        );
-      }
+      if (document.isDirty) throw unsavedEdits(document.adapter.file.path);
       const gone = document.irrecoverable;
-      if (gone.length > 0) {
-        throw new SafeLoraError(
-          'already-projected',
-          vscode.l10n.t('{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.', document.adapter.path, gone.length), // prettier-ignore
-        );
-      }
+      if (gone.length > 0) throw irrecoverable(document.adapter.path, gone.length);
       const selection = selectionOf(input, document.firstSelection);
       await this.measure(document, token);
       const report = document.measurement.report(selection);
       const names = report.modules.filter(({ selected }) => selected).map(({ name }) => name);
-      if (names.length === 0) {
-        throw new SafeLoraError(
-          'nothing-applied',
-          vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', document.adapter.path, takenText(selection)), // prettier-ignore
-        );
-      }
+      if (names.length === 0) throw nothingSelected(document.adapter.path, selection);
       const undo = await cancellable(document, token, () =>
         output === undefined ? this.projectInPlace(document, selection) : projectCopy(document, selection, output),
       );
@@ -215,13 +200,7 @@ async function adapterFolder(input: unknown): Promise<vscode.Uri> {
     const type = await vscode.workspace.fs.stat(folder).then((found) => found.type, () => undefined); // prettier-ignore
     if (type === vscode.FileType.Directory) return folder;
   }
-  throw new SafeLoraError(
-    'file-access',
-    vscode.l10n.t(
-      '{0}: there is no such folder; give an absolute path or one relative to a folder of the workspace.',
-      path,
-    ),
-  );
+  throw noSuchFolder(path);
 }
 
 /** @returns undefined where the adapter is to be projected in place */
@@ -274,10 +253,41 @@ function selectionOf(input: InspectInput, otherwise: Selection): Selection {
   throw wrongInput(vscode.l10n.t('{0}: {1} is not {2}.', mode, JSON.stringify(input[mode]), wantedText(wrong[0].wanted))); // prettier-ignore
 }
 
+function nameOf(folder: vscode.Uri): string {
+  return vscode.workspace.asRelativePath(folder);
+}
+
 function wrongInput(message: string): SafeLoraError {
   return new SafeLoraError('wrong-input', message);
 }
 
-function nameOf(folder: vscode.Uri): string {
-  return vscode.workspace.asRelativePath(folder);
+function unsavedEdits(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'unsaved-edits',
+    vscode.l10n.t('{0}: has unsaved edits in its tab; save or undo them first.', path),
+  );
+}
+
+function irrecoverable(path: string, count: number): SafeLoraError {
+  return new SafeLoraError(
+    'already-projected',
+    vscode.l10n.t('{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.', path, count), // prettier-ignore
+  );
+}
+
+function nothingSelected(path: string, selection: Selection): SafeLoraError {
+  return new SafeLoraError(
+    'nothing-applied',
+    vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', path, takenText(selection)), // prettier-ignore
+  );
+}
+
+function noSuchFolder(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    vscode.l10n.t(
+      '{0}: there is no such folder; give an absolute path or one relative to a folder of the workspace.',
+      path,
+    ),
+  );
 }

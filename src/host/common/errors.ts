@@ -42,13 +42,7 @@ export async function reporting<T>(log: Log, action: () => Promise<T>): Promise<
 
 /** @throws SafeLoraError where the workspace is not trusted to be written to */
 export function requireTrust(): void {
-  if (vscode.workspace.isTrusted) return;
-  throw new SafeLoraError(
-    'untrusted',
-    vscode.l10n.t(
-      'This workspace is not trusted, so nothing is written in it; trust it first (Workspaces: Manage Workspace Trust).',
-    ),
-  );
+  if (!vscode.workspace.isTrusted) throw untrusted();
 }
 
 /**
@@ -93,4 +87,13 @@ function foundText(proposals: Proposals, pair: Partial<ModelPair>): string | nul
 
 function roleText(role: 'base' | 'aligned'): string {
   return role === 'base' ? vscode.l10n.t('base') : vscode.l10n.t('aligned');
+}
+
+function untrusted(): SafeLoraError {
+  return new SafeLoraError(
+    'untrusted',
+    vscode.l10n.t(
+      'This workspace is not trusted, so nothing is written in it; trust it first (Workspaces: Manage Workspace Trust).',
+    ),
+  );
 }

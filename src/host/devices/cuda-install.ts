@@ -55,9 +55,7 @@ export class CudaInstall extends Disposable {
       // What is damaged is installed anew.
       return { state: 'absent' } as const;
     });
-    if (before.state === 'unsupported') {
-      throw new SafeLoraError('device-unavailable', vscode.l10n.t('No CUDA provider to install: {0}.', before.reason));
-    }
+    if (before.state === 'unsupported') throw nothingToInstall(before.reason);
     const action = await this.choose(before);
     await action();
   }
@@ -204,4 +202,8 @@ async function working<T>(title: string, work: (signal: AbortSignal, progress: P
     return work(controller.signal, progress);
   };
   return withProgress(title, show, true);
+}
+
+function nothingToInstall(reason: string): SafeLoraError {
+  return new SafeLoraError('device-unavailable', vscode.l10n.t('No CUDA provider to install: {0}.', reason));
 }

@@ -256,12 +256,7 @@ export class AdapterDocument extends Disposable {
   /** @throws SafeLoraError where nothing is applied */
   requireProjection(): Projection {
     if (this.state.projection) return this.state.projection;
-    throw new SafeLoraError(
-      'nothing-applied',
-      vscode.l10n.t(
-        'There is nothing to save as a patch: no projection is applied. Choose modules and apply them first.',
-      ),
-    );
+    throw nothingApplied();
   }
 
   async savePatch(path: string): Promise<void> {
@@ -294,13 +289,7 @@ export class AdapterDocument extends Disposable {
     return this.serialised(async () => {
       requireTrust();
       if (target.scheme !== 'file') {
-        throw new SafeLoraError(
-          'read-only',
-          vscode.l10n.t(
-            '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.',
-            target.toString(),
-          ),
-        );
+        throw notOnThisMachine(target);
       }
       const { projection, report } = this.copy ?? this.state;
       this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
@@ -395,13 +384,7 @@ export class AdapterDocument extends Disposable {
 
   private refuseReadOnly(): void {
     if (this.readOnly === null) return;
-    throw new SafeLoraError(
-      'read-only',
-      vscode.l10n.t(
-        '{0}: is read-only here; save the projected adapter to another folder with Save As.',
-        this.opened.file.path,
-      ),
-    );
+    throw readOnly(this.opened.file.path);
   }
 
   private nothingToRestore(): SafeLoraError {
@@ -488,4 +471,30 @@ async function reportBeside(folder: string): Promise<string | null> {
   } catch {
     return null;
   }
+}
+
+function nothingApplied(): SafeLoraError {
+  return new SafeLoraError(
+    'nothing-applied',
+    vscode.l10n.t(
+      'There is nothing to save as a patch: no projection is applied. Choose modules and apply them first.',
+    ),
+  );
+}
+
+function notOnThisMachine(target: vscode.Uri): SafeLoraError {
+  return new SafeLoraError(
+    'read-only',
+    vscode.l10n.t(
+      '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.',
+      target.toString(),
+    ),
+  );
+}
+
+function readOnly(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'read-only',
+    vscode.l10n.t('{0}: is read-only here; save the projected adapter to another folder with Save As.', path),
+  );
 }

@@ -96,7 +96,7 @@ export class Measurement extends Disposable {
   requireDone(): void {
     if (this.state === 'failed' || this.state === 'cancelled') throw this.failure;
     if (this.state === 'done') return;
-    throw new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+    throw notMeasured();
   }
 
   resultOf(module: string): ModuleFinding | undefined {
@@ -175,13 +175,7 @@ export class Measurement extends Disposable {
       const { modules } = this.complete;
       if (!(await this.modelsHold())) {
         this.clear();
-        throw new SafeLoraError(
-          'changed-on-disk',
-          vscode.l10n.t(
-            '{0}: the models have changed on disk since the adapter was measured; measure it again.',
-            this.adapter.path,
-          ),
-        );
+        throw modelsChanged(this.adapter.path);
       }
       const names = select(modules.map(selectable), selection);
       const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
@@ -422,4 +416,15 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
 function modelView(folder: string | undefined, opened: { name: string } | undefined): ModelView | null {
   if (folder === undefined) return null;
   return { name: opened?.name ?? folderName(folder), path: folder };
+}
+
+function notMeasured(): SafeLoraError {
+  return new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+}
+
+function modelsChanged(adapter: string): SafeLoraError {
+  return new SafeLoraError(
+    'changed-on-disk',
+    vscode.l10n.t('{0}: the models have changed on disk since the adapter was measured; measure it again.', adapter),
+  );
 }

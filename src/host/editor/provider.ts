@@ -39,7 +39,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     // The editor may spell the path otherwise, where the file system does not care.
     const document = this.open.get(uri.toString()) ?? this.active;
     if (document) return document;
-    throw new SafeLoraError('file-access', vscode.l10n.t('{0}: did not open; check the path.', uri.fsPath));
+    throw notOpened(uri);
   }
 
   /** The adapter of a file, where a tab has it open and could read it. */
@@ -114,4 +114,8 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
       this.edited.fire({ document, ...edit, label: plain(edit.label) });
     });
   }
+}
+
+function notOpened(uri: vscode.Uri): SafeLoraError {
+  return new SafeLoraError('file-access', vscode.l10n.t('{0}: did not open; check the path.', uri.fsPath));
 }

@@ -27,10 +27,7 @@ export class TemporaryCopy implements vscode.Disposable {
     } catch (error) {
       copy.dispose();
       const reason = (error as Error).message;
-      throw new SafeLoraError(
-        'file-access',
-        vscode.l10n.t('{0}: cannot read it: {1}; open the file on disk.', uri.toString(), reason),
-      );
+      throw unreadable(uri, reason);
     }
   }
 
@@ -50,4 +47,11 @@ function sibling(uri: vscode.Uri, name: string): vscode.Uri {
     // Other file systems' queries say nothing about the path.
   }
   return uri.with({ path: renamed(uri.path), query });
+}
+
+function unreadable(uri: vscode.Uri, reason: string): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    vscode.l10n.t('{0}: cannot read it: {1}; open the file on disk.', uri.toString(), reason),
+  );
 }

@@ -75,10 +75,7 @@ export class Comparisons extends Disposable {
 
   private async inspectIfDue(folder: vscode.Uri): Promise<void> {
     if (folder.scheme !== 'file') {
-      throw new SafeLoraError(
-        'file-access',
-        vscode.l10n.t('{0}: only adapters on disk are compared; copy it there first.', folder.toString(true)),
-      );
+      throw notOnDisk(folder);
     }
     if ((await this.standings.of(folder)).state !== 'inspected') await this.inspector.inspect(folder);
   }
@@ -191,8 +188,19 @@ function foldersOf(items: unknown): vscode.Uri[] {
 function onlyTwo(folders: readonly vscode.Uri[]): Folders {
   const [a, b, ...more] = new Map(folders.map((folder) => [folder.toString(), folder])).values();
   if (a && b && more.length === 0) return { a, b };
-  throw new SafeLoraError(
+  throw notTwo(more.length + (b ? 2 : 1));
+}
+
+function notOnDisk(folder: vscode.Uri): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    vscode.l10n.t('{0}: only adapters on disk are compared; copy it there first.', folder.toString(true)),
+  );
+}
+
+function notTwo(selected: number): SafeLoraError {
+  return new SafeLoraError(
     'two-adapters',
-    vscode.l10n.t('{0} selected: a comparison is of exactly two adapters; select two.', more.length + (b ? 2 : 1)),
+    vscode.l10n.t('{0} selected: a comparison is of exactly two adapters; select two.', selected),
   );
 }
