@@ -24,6 +24,8 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
       // `{ path, ...rest }` is how a property is left out.
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
+      // `() => this.show()` reads well where nobody takes what it gives.
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },

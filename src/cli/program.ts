@@ -11,7 +11,15 @@ import { type Batch } from '../work/batch';
 import { inspect } from '../work/inspect';
 import { projectCopies } from '../work/project';
 import { type Ports } from '../work/services';
-import { type Arguments, HELP, type InspectArguments, MissingModel, parseArguments, type ProjectArguments, UsageError } from './arguments'; // prettier-ignore
+import {
+  type Arguments,
+  HELP,
+  type InspectArguments,
+  MissingModel,
+  parseArguments,
+  type ProjectArguments,
+  UsageError,
+} from './arguments';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { checkJsonTarget, writeJson } from './json';
@@ -122,7 +130,7 @@ class Call {
 
   private async work(args: InspectArguments | ProjectArguments): Promise<number> {
     await checkJsonTarget(args.json);
-    this.services = new RunServices(this.program, this.devices, { ...args, onStart: () => { this.line.begin(); } }); // prettier-ignore
+    this.services = new RunServices(this.program, this.devices, { ...args, onStart: () => this.line.begin() });
     try {
       return await finish(await this.reports(args, this.services), args, this.terminal);
     } finally {

@@ -75,7 +75,12 @@ async function adaptersInside(folder: string): Promise<string[]> {
     for (const parent of level) {
       const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
       const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-      next.push(...names.sort().slice(0, MOST_FOLDERS).map((name) => join(parent, name))); // prettier-ignore
+      next.push(
+        ...names
+          .sort()
+          .slice(0, MOST_FOLDERS)
+          .map((name) => join(parent, name)),
+      );
     }
     level = next.slice(0, MOST_FOLDERS);
     for (const child of level) if (await holdsAdapter(child)) found.push(child);

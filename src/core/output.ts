@@ -86,7 +86,10 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
   const lost: string[] = [];
   for (const entry of await readdir(real, { withFileTypes: true })) {
     const { name } = entry;
-    const isOurs = entry.isFile() && written.has(name) && (!Object.hasOwn(sha256, name) || sha256[name] === (await hashFile(join(real, name)))); // prettier-ignore
+    const isOurs =
+      entry.isFile() &&
+      written.has(name) &&
+      (!Object.hasOwn(sha256, name) || sha256[name] === (await hashFile(join(real, name))));
     if (!isOurs) lost.push(name);
   }
   if (lost.length > 0) throw wouldLose(path, lost);

@@ -62,7 +62,9 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   if (tensors.size < file.tensors.size) throw damaged('it holds tensors that belong to no module of the adapter');
   if (!provenance) return null;
   // A module whose original is gone stays as it is in the adapter, and has no tensor here.
-  const left = adapter.modules.filter(({ name, b, alreadyProjected }) => alreadyProjected && sha256[b.name] === provenance.sha256[name]); // prettier-ignore
+  const left = adapter.modules.filter(
+    ({ name, b, alreadyProjected }) => alreadyProjected && sha256[b.name] === provenance.sha256[name],
+  );
   const known = new Set([...tensors.keys(), ...left.map(({ name }) => name)]);
   const lost = provenance.modules.filter((name) => !known.has(name));
   if (lost.length > 0) throw damaged(`it lacks ${someNames(lost)}`);

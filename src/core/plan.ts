@@ -272,7 +272,9 @@ function missingNotices(
   const code = 'weight-missing';
   const without = (who: string, lacks: (i: number) => boolean): Notice[] => {
     const modules = wanted.filter((_, i) => lacks(i)).map(({ name }) => name);
-    return modules.length === 0 ? [] : [{ code, message: `Not measured: ${who} no weight for ${someNames(modules)}.`, modules }]; // prettier-ignore
+    return modules.length === 0
+      ? []
+      : [{ code, message: `Not measured: ${who} no weight for ${someNames(modules)}.`, modules }];
   };
   return [
     ...without('base and aligned have', (i) => !bases[i] && !aligneds[i]),

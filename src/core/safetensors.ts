@@ -218,7 +218,13 @@ interface HeaderEntry {
 }
 
 const code = (character: string): number => character.charCodeAt(0);
-const [QUOTE, BACKSLASH, SPACE, ZERO, NINE] = ['"', '\\', ' ', '0', '9'].map(code) as [number, number, number, number, number]; // prettier-ignore
+const [QUOTE, BACKSLASH, SPACE, ZERO, NINE] = ['"', '\\', ' ', '0', '9'].map(code) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+];
 
 /**
  * A parser for the header's own grammar instead of JSON.parse, which hides duplicate keys, moves keys that look like numbers

@@ -26,7 +26,12 @@ export async function writeObstacle({ path, file }: Adapter): Promise<WriteObsta
   const links = await Promise.all([path, file.path].map((one) => lstat(one)));
   if (links.some((found) => found.isSymbolicLink())) return 'symbolic-link';
   const writable = await Promise.all(
-    [path, file.path].map((one) => access(one, constants.W_OK).then(() => true, () => false)), // prettier-ignore
+    [path, file.path].map((one) =>
+      access(one, constants.W_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
   );
   return writable.every(Boolean) ? null : 'no-permission';
 }

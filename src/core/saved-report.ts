@@ -48,7 +48,9 @@ function isModule(value: unknown): value is ModuleReport {
 }
 
 function isNotice(value: unknown): boolean {
-  return isObject(value) && [value.code, value.message].every((text) => typeof text === 'string') && isTexts(value.modules); // prettier-ignore
+  return (
+    isObject(value) && [value.code, value.message].every((text) => typeof text === 'string') && isTexts(value.modules)
+  );
 }
 
 /** True for null, too: what is not defined, or has no place. */

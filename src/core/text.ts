@@ -50,11 +50,11 @@ function escapeOf(character: string): string {
 /** JSON of the same value in which nothing is invisible. */
 export function visibleJson(json: string): string {
   const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;
-  return json.replace(
-    INVISIBLE,
-    (character) =>
+  return json.replace(INVISIBLE, (character) =>
     // Between the values of an indented JSON.
-    character === '\n' ? character : Array.from({ length: character.length }, (_, i) => unit(character.charCodeAt(i))).join(''), // prettier-ignore
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, i) => unit(character.charCodeAt(i))).join(''),
   );
 }
 

@@ -96,7 +96,11 @@ async function locate(name: string, asker: string, { runpath, machine }: Needed,
   return null;
 }
 
-const isThere = (path: string): Promise<boolean> => kindOf(path).then((kind) => kind === 'file', () => false); // prettier-ignore
+const isThere = (path: string): Promise<boolean> =>
+  kindOf(path).then(
+    (kind) => kind === 'file',
+    () => false,
+  );
 
 async function placesOf(machine: Machine, ownFolder: string): Promise<Places> {
   const { env, home, root } = machine;
@@ -131,7 +135,9 @@ async function placesOf(machine: Machine, ownFolder: string): Promise<Places> {
   return {
     given,
     cached: parseLoaderCache(await machine.loaderCache()),
-    standard: ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu', 'lib64', 'usr/lib64', 'lib', 'usr/lib'].map((folder) => join(root, folder)), // prettier-ignore
+    standard: ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu', 'lib64', 'usr/lib64', 'lib', 'usr/lib'].map(
+      (folder) => join(root, folder),
+    ),
     usual: (await Promise.all(usual.map(expand))).flat(),
   };
 }

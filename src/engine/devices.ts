@@ -259,7 +259,10 @@ export class Devices {
     const { LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES } = process.env;
     const cuda = await this.cuda();
     const libraries = cuda instanceof Error || cuda.state !== 'ready' ? [] : cuda.libraries.map(({ path }) => path);
-    const folder = cuda instanceof Error || !('folder' in cuda) ? [] : (await readdir(cuda.folder)).map((name) => join(cuda.folder, name)); // prettier-ignore
+    const folder =
+      cuda instanceof Error || !('folder' in cuda)
+        ? []
+        : (await readdir(cuda.folder)).map((name) => join(cuda.folder, name));
     const files = [childPath, '/etc/ld.so.cache', ...(await vulkanDrivers()), ...folder, ...libraries];
     return JSON.stringify([
       [version, onnxruntimeVersion, process.platform, process.arch, release()],

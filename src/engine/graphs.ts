@@ -110,7 +110,12 @@ function difference(provider: Provider, dtypes: { base: FloatDtype; aligned: Flo
     const input: GraphValue = { name, type, shape: [null, null, ...elementShape] };
     const single = decodeStored(name, dtypes[name], traits[provider].decoder);
     if (!double || type === 'double') return { ...single, input };
-    const cast: Node = { op: 'Cast', inputs: [single.value], outputs: [`${name}_double`], attributes: { to: onnxType.double } }; // prettier-ignore
+    const cast: Node = {
+      op: 'Cast',
+      inputs: [single.value],
+      outputs: [`${name}_double`],
+      attributes: { to: onnxType.double },
+    };
     return { nodes: [...single.nodes, cast], value: `${name}_double`, tables: single.tables, input };
   }) as [Decoded, Decoded];
   const subtract: Node = { op: 'Sub', inputs: [aligned.value, base.value], outputs: [double ? 'v_double' : 'v'] };

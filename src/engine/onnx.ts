@@ -51,7 +51,7 @@ export function encodeModel(graph: Graph): Uint8Array {
   const model = new PbfWriter();
   model.writeVarintField(1, 10); // ir_version: 10 is the oldest that every opset used here accepts
   model.writeMessage(7, writeGraph, graph);
-  model.writeMessage(8, (opset, writer) => { writer.writeVarintField(2, opset); }, graph.opset); // prettier-ignore
+  model.writeMessage(8, (opset, writer) => writer.writeVarintField(2, opset), graph.opset);
   return model.finish();
 }
 

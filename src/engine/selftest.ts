@@ -87,7 +87,12 @@ async function time(engine: Engine, folder: string): Promise<number> {
   const bits = encode(Float64Array.from(probeRows('timed', TIMED / PROBES)), 'BF16');
   const filled = (rows: number): Buffer => Buffer.alloc(rows * TIMED * 2, bits);
   const path = join(folder, 'timed');
-  const task = await store(path, 'BF16', [filled(TIMED), filled(TIMED).fill(0, 0, TIMED * TIMED), filled(PROBES), filled(PROBES)], TIMED); // prettier-ignore
+  const task = await store(
+    path,
+    'BF16',
+    [filled(TIMED), filled(TIMED).fill(0, 0, TIMED * TIMED), filled(PROBES), filled(PROBES)],
+    TIMED,
+  );
   let fastest = Infinity;
   for (let run = 0; run < 4; run++) {
     const started = performance.now();

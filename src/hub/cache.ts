@@ -268,7 +268,10 @@ async function tensorsIn(folder: string): Promise<Entry[]> {
   const entries = await Promise.all(
     names.map(async (name): Promise<Entry[]> => {
       const path = join(folder, name);
-      return stat(path).then(({ size, atimeMs, mtimeMs }) => [{ path, size, used: Math.max(atimeMs, mtimeMs) }], () => []); // prettier-ignore
+      return stat(path).then(
+        ({ size, atimeMs, mtimeMs }) => [{ path, size, used: Math.max(atimeMs, mtimeMs) }],
+        () => [],
+      );
     }),
   );
   return entries.flat();

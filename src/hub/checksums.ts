@@ -82,7 +82,11 @@ export class Unfinished {
   async begin(most: number): Promise<number> {
     const { part } = this;
     const note = await noteOf(part);
-    const isSound = note !== null && note.length > 0 && note.length <= most && (await this.sumTo(note.length).catch(() => null)) === note.sha256; // prettier-ignore
+    const isSound =
+      note !== null &&
+      note.length > 0 &&
+      note.length <= most &&
+      (await this.sumTo(note.length).catch(() => null)) === note.sha256;
     if (isSound) {
       await truncate(part, note.length).catch(unwritable(part));
       return note.length;

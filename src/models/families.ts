@@ -19,7 +19,9 @@ function pair(family: string, aligned: string, base: string | null, source = car
 
 /** One pair for each size, which stands for `*` in both names. */
 function sizes(family: string, list: string, aligned: string, base: string | null, source?: string): Pairing[] {
-  return list.split(' ').map((size) => pair(family, aligned.replace('*', size), base?.replace('*', size) ?? null, source)); // prettier-ignore
+  return list
+    .split(' ')
+    .map((size) => pair(family, aligned.replace('*', size), base?.replace('*', size) ?? null, source));
 }
 
 const MISTRAL_0_2 = 'https://huggingface.co/mistral-community/Mistral-7B-v0.2';

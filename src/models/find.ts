@@ -149,7 +149,8 @@ export class ModelFinder {
   /** The folders above the adapter, the nearest first. */
   private parents(): string[] {
     const parents = [dirname(resolve(this.adapter))];
-    while (parents.length < PARENT_LEVELS && dirname(parents.at(-1)!) !== parents.at(-1)) parents.push(dirname(parents.at(-1)!)); // prettier-ignore
+    while (parents.length < PARENT_LEVELS && dirname(parents.at(-1)!) !== parents.at(-1))
+      parents.push(dirname(parents.at(-1)!));
     return parents;
   }
 
@@ -239,7 +240,14 @@ async function foldersIn(folder: string): Promise<string[]> {
   for (const entry of names) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) found.push(path);
-    else if (entry.isSymbolicLink() && (await stat(path).then((at) => at.isDirectory(), () => false))) found.push(path); // prettier-ignore
+    else if (
+      entry.isSymbolicLink() &&
+      (await stat(path).then(
+        (at) => at.isDirectory(),
+        () => false,
+      ))
+    )
+      found.push(path);
   }
   return found;
 }

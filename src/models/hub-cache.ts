@@ -73,7 +73,10 @@ export async function snapshotsOf({ folder }: CachedRepo): Promise<Snapshot[]> {
   const found = await Promise.all(
     names.map(async (commit) => {
       const path = join(folder, 'snapshots', commit);
-      const changed = await stat(path).then((entry) => (entry.isDirectory() ? entry.mtimeMs : null), () => null); // prettier-ignore
+      const changed = await stat(path).then(
+        (entry) => (entry.isDirectory() ? entry.mtimeMs : null),
+        () => null,
+      );
       const revisions = refs.filter((ref) => ref.commit === commit).map(({ name }) => name);
       return { path, commit, revisions, changed };
     }),

@@ -31,7 +31,11 @@ const PICKLE = /\.(?:bin|pt|pth|bin\.index\.json)$/;
 const PICKLED_WEIGHTS = /^(?:pytorch_model|consolidated|model)[\w.-]*$/;
 
 /** Whether the name leads to a file: a link may dangle, and a hub's cache is made of links. */
-const isFile = (path: string): Promise<boolean> => kindOf(path).then((kind) => kind === 'file', () => false); // prettier-ignore
+const isFile = (path: string): Promise<boolean> =>
+  kindOf(path).then(
+    (kind) => kind === 'file',
+    () => false,
+  );
 
 export async function stateOf(folder: string): Promise<ModelState> {
   const config = await readObject(join(folder, CONFIG));

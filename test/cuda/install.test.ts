@@ -338,7 +338,7 @@ describe('an install from a feed', () => {
     const controller = new AbortController();
     const { wait: _, ...patient } = network({ signal: controller.signal });
     const reason = new Error('enough');
-    setTimeout(() => { controller.abort(reason); }, 200); // prettier-ignore
+    setTimeout(() => controller.abort(reason), 200);
     const started = performance.now();
     await assert.rejects(install(patient), reason);
     assert.ok(performance.now() - started < 5000);

@@ -136,7 +136,7 @@ export class Feed {
     });
     const write = (bytes: Buffer): Promise<void> => {
       asked.sent += bytes.length;
-      return new Promise((resolve) => response.write(bytes, () => { resolve(); })); // prettier-ignore
+      return new Promise((resolve) => response.write(bytes, () => resolve()));
     };
     if (turn.kind === 'slow') {
       const size = Math.ceil(body.length / turn.pieces);

@@ -151,7 +151,7 @@ describe('two adapters side by side', () => {
     assert.equal(await tab.within('th[data-column=difference]').getAttribute('aria-sort'), 'ascending');
     const expected = Object.values(difference).map(Number).sort((x, y) => x - y); // prettier-ignore
     const shown = (await tab.column('difference')).map((text) => Number(text.replace('−', '-')));
-    expected.forEach((value, i) => { assert.ok(Math.abs(value - shown[i]!) <= 5.1e-4, `${value} ${shown[i]}`); }); // prettier-ignore
+    expected.forEach((value, i) => assert.ok(Math.abs(value - shown[i]!) <= 5.1e-4, `${value} ${shown[i]}`));
     await sorter.press('Enter');
     assert.equal(await tab.within('th[data-column=difference]').getAttribute('aria-sort'), 'descending');
     await sorter.press('Enter');

@@ -48,7 +48,7 @@ describe('an adapter whose models lie in the cache', () => {
     cpSync(join(sample, 'aligned'), join(folders, 'own', 'toy-chat'), { recursive: true });
     cpSync(join(sample, 'base'), join(folders, 'toy'), { recursive: true });
     cacheRevision(hub, 'own/toy-chat', { files: { 'README.md': readme('base_model: own/toy') } });
-    session = await Session.start({ fill: (workspace) => { fill(workspace, folders); }, env: { HF_HOME: home } }); // prettier-ignore
+    session = await Session.start({ fill: (workspace) => fill(workspace, folders), env: { HF_HOME: home } });
   });
   after(() => session.stop());
 

@@ -185,8 +185,8 @@ describe('at real size', () => {
         input.dispatchEvent(new Event('input'));
       };
       return {
-        rendering: median(Array.from({ length: 7 }, () => time(() => { state.emit('document'); }))), // prettier-ignore
-        slider: median(Array.from({ length: 21 }, (_, i) => time(() => { move(0.1 + 0.03 * i); }))), // prettier-ignore
+        rendering: median(Array.from({ length: 7 }, () => time(() => state.emit('document')))),
+        slider: median(Array.from({ length: 21 }, (_, i) => time(() => move(0.1 + 0.03 * i)))),
       };
     });
     test.diagnostic(

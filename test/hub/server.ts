@@ -232,7 +232,7 @@ export class HubServer {
     });
     const write = (piece: Buffer): Promise<void> => {
       asked.sent += piece.length;
-      return new Promise((resolve) => response.write(piece, () => { resolve(); })); // prettier-ignore
+      return new Promise((resolve) => response.write(piece, () => resolve()));
     };
     if (turn.kind === 'slow') {
       for (let at = 0; at < body.length && !response.destroyed; at += turn.piece) {

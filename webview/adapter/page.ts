@@ -67,7 +67,7 @@ export class Page {
       setText(this.live, text);
     };
     this.card = new ModuleCard(state, strings);
-    const cells = new AdapterCells(state, strings, this.card, announce, (layer) => { this.heatmap.show(layer); }); // prettier-ignore
+    const cells = new AdapterCells(state, strings, this.card, announce, (layer) => this.heatmap.show(layer));
     this.heatmap = new Heatmap(cells, strings, announce);
     this.profile = new Profile(state, strings);
     this.table = new ModuleTable(state, strings, this.card, announce);
@@ -111,7 +111,10 @@ export class Page {
       { label: actions.exportPicture, run: () => void this.exportPicture() },
     ]);
     const copy = button(actions.copyMarkdown, () => {
-      void call('copyMarkdown', state.draft).then(() => { announce(strings.announce.copied); }, () => undefined); // prettier-ignore
+      void call('copyMarkdown', state.draft).then(
+        () => announce(strings.announce.copied),
+        () => undefined,
+      );
     });
     this.resultActions = element('div', { class: 'group' }, exports, copy);
     this.selection = new SelectionPanel(

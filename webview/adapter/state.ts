@@ -56,7 +56,11 @@ export class PageState {
       this.indexOf = new Map(document.modules.map((module, index) => [module.name, index]));
     }
     if (isNew) this.draft = keptDraft ?? document.selection;
-    this.modules = document.modules.map(({ name, selectable }, module) => ({ ...this.measuresOf(module), name, selectable })); // prettier-ignore
+    this.modules = document.modules.map(({ name, selectable }, module) => ({
+      ...this.measuresOf(module),
+      name,
+      selectable,
+    }));
     this.selectAgain();
     this.emit('document');
   }
@@ -93,7 +97,9 @@ export class PageState {
 
   private measuresOf(module: number): Measures {
     const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
-    return Object.fromEntries(measureNames.map((name) => [name, defined(this.value(module, name))])) as unknown as Measures; // prettier-ignore
+    return Object.fromEntries(
+      measureNames.map((name) => [name, defined(this.value(module, name))]),
+    ) as unknown as Measures;
   }
 
   get hasNumbers(): boolean {

@@ -22,7 +22,12 @@ export class ComparisonCard extends Card {
       const values = state.valuesOf(measures[id], module);
       const figures = [text(values.a), text(values.b), difference.text(values.difference)];
       const cells = figures.map((figure) => element('td', { class: 'number' }, figure));
-      return element('tr', { class: id === state.measureId ? 'shown' : undefined }, element('td', {}, strings.measures[id]), ...cells); // prettier-ignore
+      return element(
+        'tr',
+        { class: id === state.measureId ? 'shown' : undefined },
+        element('td', {}, strings.measures[id]),
+        ...cells,
+      );
     });
     const missing = sides
       .filter((side) => state.comparison!.adapters[side].finding && !state.has(side, module))

@@ -40,10 +40,10 @@ export class ComparisonPage {
       setText(this.live, text);
     };
     const actions: Actions = {
-      point: (modules, anchor) => { this.point(modules, anchor); }, // prettier-ignore
-      leave: () => { this.leave(); }, // prettier-ignore
-      act: (module) => { this.table.focus(module); }, // prettier-ignore
-      open: (layer) => { this.show(layer); }, // prettier-ignore
+      point: (modules, anchor) => this.point(modules, anchor),
+      leave: () => this.leave(),
+      act: (module) => this.table.focus(module),
+      open: (layer) => this.show(layer),
     };
     this.maps = {
       a: new Heatmap(new SideCells(state, strings, actions, 'a'), strings, announce),
@@ -118,7 +118,7 @@ export class ComparisonPage {
 
   private adapterLine(side: Side): HTMLElement {
     const { name, path, finding } = this.state.comparison!.adapters[side];
-    const open = linkButton(name, () => { this.send({ type: 'open', side }); }, format(this.strings.open, name)); // prettier-ignore
+    const open = linkButton(name, () => this.send({ type: 'open', side }), format(this.strings.open, name));
     setTitle(open, path);
     return element(
       'li',
@@ -126,7 +126,11 @@ export class ComparisonPage {
       element('span', { class: 'side-name' }, this.strings.sides[side]),
       open,
       element('span', { class: 'found' }, finding && this.foundText(finding)),
-      element('span', { class: 'direction' }, finding?.direction != null && format(this.strings.totalDirection, signed(finding.direction))), // prettier-ignore
+      element(
+        'span',
+        { class: 'direction' },
+        finding?.direction != null && format(this.strings.totalDirection, signed(finding.direction)),
+      ),
     );
   }
 
@@ -140,7 +144,7 @@ export class ComparisonPage {
     const parts = sides.flatMap((side) => {
       const { finding } = adapters[side];
       if (finding) return [];
-      const inspect = (): void => { this.send({ type: 'inspect', side }); }; // prettier-ignore
+      const inspect = (): void => this.send({ type: 'inspect', side });
       return [
         banner('warning', this.standingText(adapters[side]), [
           [format(this.strings.inspect, this.strings.sides[side]), inspect],

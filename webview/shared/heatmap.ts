@@ -180,7 +180,7 @@ export class Heatmap {
 
   private headingParts(): (Node | string)[] {
     if (!this.open) return [];
-    const back = linkButton(`‹ ${this.strings.allLayers}`, () => { this.openLayer(undefined); }); // prettier-ignore
+    const back = linkButton(`‹ ${this.strings.allLayers}`, () => this.openLayer(undefined));
     return [back, format(this.strings.experts, this.open.layer ?? this.strings.noLayer)];
   }
 

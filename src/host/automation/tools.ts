@@ -91,7 +91,12 @@ export class AdapterTools extends Disposable {
     const paragraphs = [
       ...(output === undefined ? await this.announceInPlace(folder) : await announceCopy(folder, output)),
       report
-        ? vscode.l10n.t('{0} of {1} modules are projected: {2}.', selectedIn(report, selection).size, report.modules.length, takenText(selection)) // prettier-ignore
+        ? vscode.l10n.t(
+            '{0} of {1} modules are projected: {2}.',
+            selectedIn(report, selection).size,
+            report.modules.length,
+            takenText(selection),
+          )
         : vscode.l10n.t('The adapter is measured first, and these are projected: {0}.', takenText(selection)),
     ];
     const title =
@@ -197,7 +202,10 @@ async function adapterFolder(input: unknown): Promise<vscode.Uri> {
   const path = pathIn(input, 'adapter').replace(/(?<=.)[\\/]+$/, '');
   for (const place of placesOf(path)) {
     const folder = basename(place.path) === ADAPTER_FILE ? vscode.Uri.joinPath(place, '..') : place;
-    const type = await vscode.workspace.fs.stat(folder).then((found) => found.type, () => undefined); // prettier-ignore
+    const type = await vscode.workspace.fs.stat(folder).then(
+      (found) => found.type,
+      () => undefined,
+    );
     if (type === vscode.FileType.Directory) return folder;
   }
   throw noSuchFolder(path);
@@ -210,7 +218,9 @@ function outputFolder(input: unknown, adapter: vscode.Uri): vscode.Uri | undefin
   if (isAbsolute(path)) return vscode.Uri.file(path);
   const beside = vscode.workspace.getWorkspaceFolder(adapter) ?? vscode.workspace.workspaceFolders?.[0];
   if (beside) return vscode.Uri.joinPath(beside.uri, path);
-  throw wrongInput(vscode.l10n.t('output: no workspace is open that {0} could be relative to; give an absolute path.', path)); // prettier-ignore
+  throw wrongInput(
+    vscode.l10n.t('output: no workspace is open that {0} could be relative to; give an absolute path.', path),
+  );
 }
 
 function pathIn(input: unknown, key: string): string {
@@ -250,7 +260,9 @@ function selectionOf(input: InspectInput, otherwise: Selection): Selection {
     throw wrongInput(vscode.l10n.t('{0} and {1} exclude each other; give one of them.', mode, another));
   const { value, wrong } = checkSetting(mode, input[mode]);
   if (!wrong[0]) return selectionBy(ruleOf(mode, value));
-  throw wrongInput(vscode.l10n.t('{0}: {1} is not {2}.', mode, JSON.stringify(input[mode]), wantedText(wrong[0].wanted))); // prettier-ignore
+  throw wrongInput(
+    vscode.l10n.t('{0}: {1} is not {2}.', mode, JSON.stringify(input[mode]), wantedText(wrong[0].wanted)),
+  );
 }
 
 function nameOf(folder: vscode.Uri): string {
@@ -271,14 +283,22 @@ function unsavedEdits(path: string): SafeLoraError {
 function irrecoverable(path: string, count: number): SafeLoraError {
   return new SafeLoraError(
     'already-projected',
-    vscode.l10n.t('{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.', path, count), // prettier-ignore
+    vscode.l10n.t(
+      '{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.',
+      path,
+      count,
+    ),
   );
 }
 
 function nothingSelected(path: string, selection: Selection): SafeLoraError {
   return new SafeLoraError(
     'nothing-applied',
-    vscode.l10n.t('{0}: no module is selected by this rule ({1}), so nothing is written; choose another.', path, takenText(selection)), // prettier-ignore
+    vscode.l10n.t(
+      '{0}: no module is selected by this rule ({1}), so nothing is written; choose another.',
+      path,
+      takenText(selection),
+    ),
   );
 }
 

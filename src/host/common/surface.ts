@@ -154,14 +154,14 @@ export function createLog(name: string): Log {
       .map((line, i) => (i === 0 ? visible(line) : `    ${visible(line.trim())}`))
       .join('\n');
   return {
-    debug: (message) => { channel.debug(text(message)); }, // prettier-ignore
-    info: (message) => { channel.info(text(message)); }, // prettier-ignore
-    warn: (message) => { channel.warn(text(message)); }, // prettier-ignore
+    debug: (message) => channel.debug(text(message)),
+    info: (message) => channel.info(text(message)),
+    warn: (message) => channel.warn(text(message)),
     error: (problem) => {
       channel.error(text(typeof problem === 'string' ? problem : (problem.stack ?? problem.message)));
     },
-    show: () => { channel.show(); }, // prettier-ignore
-    dispose: () => { channel.dispose(); }, // prettier-ignore
+    show: () => channel.show(),
+    dispose: () => channel.dispose(),
   };
 }
 

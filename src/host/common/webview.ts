@@ -7,7 +7,8 @@ export function servePage(webview: vscode.Webview, extensionUri: vscode.Uri, nam
   const dist = vscode.Uri.joinPath(extensionUri, 'dist');
   webview.options = { enableScripts: true, localResourceRoots: [dist] };
   const nonce = randomBytes(16).toString('base64');
-  const file = (ending: string): string => webview.asWebviewUri(vscode.Uri.joinPath(dist, `${name}.${ending}`)).toString(); // prettier-ignore
+  const file = (ending: string): string =>
+    webview.asWebviewUri(vscode.Uri.joinPath(dist, `${name}.${ending}`)).toString();
   const policy = [
     "default-src 'none'",
     `style-src ${webview.cspSource}`,

@@ -76,10 +76,23 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, provid
     `## ${l10n.t('Graphics processors')}`,
     gpus.length === 0
       ? l10n.t('The system names none.')
-      : table([l10n.t('Name'), l10n.t('Memory'), l10n.t('Driver')], gpus.map(({ name, memoryMiB, driver }) => [name, memoryMiB === null ? '' : `${(memoryMiB / 1024).toFixed(0)} GiB`, driver ?? ''])), // prettier-ignore
+      : table(
+          [l10n.t('Name'), l10n.t('Memory'), l10n.t('Driver')],
+          gpus.map(({ name, memoryMiB, driver }) => [
+            name,
+            memoryMiB === null ? '' : `${(memoryMiB / 1024).toFixed(0)} GiB`,
+            driver ?? '',
+          ]),
+        ),
     ...(cudaLibraries.length === 0
       ? []
-      : [`## ${l10n.t('Libraries for CUDA')}`, table([l10n.t('Library'), l10n.t('File')], cudaLibraries.map(({ name, path }) => [name, path]))]), // prettier-ignore
+      : [
+          `## ${l10n.t('Libraries for CUDA')}`,
+          table(
+            [l10n.t('Library'), l10n.t('File')],
+            cudaLibraries.map(({ name, path }) => [name, path]),
+          ),
+        ]),
     `Safe LoRA ${tool.version} · onnxruntime ${onnxruntime} · Node ${node} · ${platform}`,
   ].join('\n\n');
 }

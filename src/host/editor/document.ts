@@ -104,7 +104,7 @@ export class AdapterDocument extends Disposable {
         void this.measurement.setModels(services.models.find(this.opened, uri));
       }),
     );
-    this._register(this.measurement.onDidChange(() => { this.viewChanged.fire(); })); // prettier-ignore
+    this._register(this.measurement.onDidChange(() => this.viewChanged.fire()));
     if (uri.scheme === 'file') this.watch(dirname(uri.fsPath));
   }
 
@@ -442,7 +442,10 @@ export class AdapterDocument extends Disposable {
 }
 
 async function isUnchanged(file: SafetensorsFile): Promise<boolean> {
-  return refuseChanged(file).then(() => true, () => false); // prettier-ignore
+  return refuseChanged(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 function moduleViews(adapter: Adapter): ModuleView[] {

@@ -130,7 +130,11 @@ export class InspectAll extends Disposable {
       // A kept result holds no projections: they are computed again where one is wanted.
       keep: () => false,
       onFetched: ({ bytesFetched, bytesToFetch }) => {
-        const message = vscode.l10n.t('{0} of {1} fetched from the hub', bytesText(bytesFetched), bytesText(bytesToFetch)); // prettier-ignore
+        const message = vscode.l10n.t(
+          '{0} of {1} fetched from the hub',
+          bytesText(bytesFetched),
+          bytesText(bytesToFetch),
+        );
         this.progress.report({ message });
       },
       onProgress: ({ modulesDone, modulesTotal, bytesDone, bytesTotal, bytesRead }) => {

@@ -41,7 +41,7 @@ export class AdapterPage extends Disposable {
       showBriefly(vscode.l10n.t('Copied as Markdown'));
     },
     manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
-    showLog: () => { this.log.show(); }, // prettier-ignore
+    showLog: () => this.log.show(),
   };
 
   constructor(
@@ -54,10 +54,15 @@ export class AdapterPage extends Disposable {
     super();
     const { webview } = panel;
     this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
-    this._register(document.onDidAskFor((module) => { this.reveal(module); })); // prettier-ignore
-    this._register(document.onDidLoad(() => { this.show(); })); // prettier-ignore
-    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.sendDocument(); })); // prettier-ignore
-    this._register(new vscode.Disposable(() => { this.listening?.dispose(); clearTimeout(this.batch); })); // prettier-ignore
+    this._register(document.onDidAskFor((module) => this.reveal(module)));
+    this._register(document.onDidLoad(() => this.show()));
+    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => this.sendDocument()));
+    this._register(
+      new vscode.Disposable(() => {
+        this.listening?.dispose();
+        clearTimeout(this.batch);
+      }),
+    );
     servePage(webview, extensionUri, 'page');
   }
 
@@ -100,11 +105,15 @@ export class AdapterPage extends Disposable {
     const { adapter } = this.document;
     const { measurement } = adapter;
     this.listening = vscode.Disposable.from(
-      adapter.onDidReopen(() => { this.sendDocument(); }), // prettier-ignore
-      adapter.onDidMove((move) => { this.sendApplied(move); }), // prettier-ignore
-      measurement.onDidMeasure((module) => { this.fresh.add(module); }), // prettier-ignore
-      measurement.onDidChange(() => { this.batch ??= setTimeout(() => { this.flush(); }, BATCH_MS); }), // prettier-ignore
-      measurement.onDidReplace(() => { this.sendMeasured(true); }), // prettier-ignore
+      adapter.onDidReopen(() => this.sendDocument()),
+      adapter.onDidMove((move) => this.sendApplied(move)),
+      measurement.onDidMeasure((module) => this.fresh.add(module)),
+      measurement.onDidChange(() => {
+        this.batch ??= setTimeout(() => {
+          this.flush();
+        }, BATCH_MS);
+      }),
+      measurement.onDidReplace(() => this.sendMeasured(true)),
     );
     this.sendDocument();
   }

@@ -15,7 +15,7 @@ export class ConfigHints extends Disposable implements vscode.InlayHintsProvider
 
   constructor(private readonly standings: Standings) {
     super();
-    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(standings.onDidChange(() => this.changed.fire()));
     this._register(vscode.languages.registerInlayHintsProvider(CONFIG_SELECTOR, this));
   }
 

@@ -61,7 +61,9 @@ function content(target: string, modules: readonly ModuleReport[], standing: Sta
     .filter((module) => shown.has(module))
     .map(({ name, stack, layer, expert, similarity, nullSimilarity, nullSpread, direction }) =>
       row([
-        [stack, layer ?? name, expert === null ? null : vscode.l10n.t('expert {0}', expert)].filter((part) => part !== null).join(' '), // prettier-ignore
+        [stack, layer ?? name, expert === null ? null : vscode.l10n.t('expert {0}', expert)]
+          .filter((part) => part !== null)
+          .join(' '),
         decimal(similarity, DIGITS),
         `${decimal(nullSimilarity, DIGITS)} ± ${decimal(nullSpread, DIGITS)}`,
         signed(direction, DIGITS),

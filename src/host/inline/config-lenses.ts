@@ -13,7 +13,7 @@ export class ConfigLenses extends Disposable implements LensProvider {
 
   constructor(private readonly standings: Standings) {
     super();
-    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(standings.onDidChange(() => this.changed.fire()));
     this._register(registerLenses(CONFIG_SELECTOR, this));
   }
 

@@ -56,11 +56,11 @@ export class ConfigDiagnostics extends Disposable {
           this.schedule(document);
       }
     };
-    this._register(vscode.workspace.onDidOpenTextDocument((document) => { this.schedule(document); })); // prettier-ignore
-    this._register(vscode.workspace.onDidChangeTextDocument(({ document }) => { this.schedule(document); })); // prettier-ignore
-    this._register(vscode.workspace.onDidCloseTextDocument(({ uri }) => { this.collection.delete(uri); })); // prettier-ignore
+    this._register(vscode.workspace.onDidOpenTextDocument((document) => this.schedule(document)));
+    this._register(vscode.workspace.onDidChangeTextDocument(({ document }) => this.schedule(document)));
+    this._register(vscode.workspace.onDidCloseTextDocument(({ uri }) => this.collection.delete(uri)));
     this._register(standings.onDidChange(again));
-    this._register(dismissals.onDidChange(() => { again(); })); // prettier-ignore
+    this._register(dismissals.onDidChange(() => again()));
     again();
   }
 
@@ -92,7 +92,10 @@ export class ConfigDiagnostics extends Disposable {
     const links = await Promise.all(shown.map(({ code }) => this.explanations.of(code)));
     if (document.isClosed || this.isDisposed || turn !== this.turns.get(document)) return;
     const text = readConfigText(document);
-    this.collection.set(document.uri, shown.map((report, i) => diagnosticOf(document, text, report, links[i]!))); // prettier-ignore
+    this.collection.set(
+      document.uri,
+      shown.map((report, i) => diagnosticOf(document, text, report, links[i]!)),
+    );
   }
 
   /** What the adapter says; where it was measured, its report holds the same notices and more. */
@@ -118,7 +121,9 @@ async function reportsOfUnmeasured(folder: string, originals: string): Promise<R
     const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
     // The problem stands in that very file.
     const own = `${join(folder, CONFIG_FILE)}: `;
-    return [{ code, message: message.startsWith(own) ? message.slice(own.length) : message, severity, keys: keysOf(code) }]; // prettier-ignore
+    return [
+      { code, message: message.startsWith(own) ? message.slice(own.length) : message, severity, keys: keysOf(code) },
+    ];
   }
 }
 

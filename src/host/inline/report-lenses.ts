@@ -17,7 +17,7 @@ export class ReportLenses extends Disposable implements LensProvider {
 
   constructor(private readonly standings: Standings) {
     super();
-    this._register(standings.onDidChange(() => { this.changed.fire(); })); // prettier-ignore
+    this._register(standings.onDidChange(() => this.changed.fire()));
     this._register(registerLenses(REPORT_SELECTOR, this));
   }
 

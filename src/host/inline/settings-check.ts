@@ -61,8 +61,8 @@ export class SettingsCheck extends Disposable {
         this.checkSoon();
       }),
     );
-    this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => { this.checkSoon(); })); // prettier-ignore
-    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => { this.checkSoon(); })); // prettier-ignore
+    this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => this.checkSoon()));
+    this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => this.checkSoon()));
     this.checkSoon();
   }
 

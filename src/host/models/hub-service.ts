@@ -93,7 +93,11 @@ export class HubService extends Disposable {
     const { lines, paths } = await this.lacking(plan);
     if (lines.length === 0) return;
     const fetch = vscode.l10n.t('Fetch');
-    const message = vscode.l10n.t('Fetch the weights that {0} needs from {1}?', plan.adapter.name, new URL(endpointOf(process.env)).host); // prettier-ignore
+    const message = vscode.l10n.t(
+      'Fetch the weights that {0} needs from {1}?',
+      plan.adapter.name,
+      new URL(endpointOf(process.env)).host,
+    );
     const kept = vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.');
     const answer = await orAborted(showInformation(message, { modal: true, lines: [...lines, kept] }, fetch), signal);
     if (answer !== fetch) throw new Cancelled();

@@ -36,7 +36,7 @@ export class WorkspaceAdapters extends Disposable {
     // A folder that comes or goes with its files, copied or renamed, is announced without them.
     const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, false));
     this._register(anything.onDidCreate((created) => void this.look(created)));
-    this._register(anything.onDidDelete((deleted) => { this.forget(deleted); })); // prettier-ignore
+    this._register(anything.onDidDelete((deleted) => this.forget(deleted)));
     this.found = this.find();
     this._register(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.find()));
   }
@@ -103,7 +103,10 @@ export class WorkspaceAdapters extends Disposable {
       this.announce([created]);
       return;
     }
-    const found = await vscode.workspace.fs.stat(created).then((stat) => stat.type, () => undefined); // prettier-ignore
+    const found = await vscode.workspace.fs.stat(created).then(
+      (stat) => stat.type,
+      () => undefined,
+    );
     if (found !== vscode.FileType.Directory) return;
     this.announce(await vscode.workspace.findFiles(new vscode.RelativePattern(created, PATTERN)));
   }

@@ -73,12 +73,12 @@ export class Standings extends Disposable {
     super();
     const files = this._register(vscode.workspace.createFileSystemWatcher(FILES));
     for (const event of [files.onDidChange, files.onDidCreate, files.onDidDelete]) {
-      this._register(event((file) => { this.settle(vscode.Uri.joinPath(file, '..')); })); // prettier-ignore
+      this._register(event((file) => this.settle(vscode.Uri.joinPath(file, '..'))));
     }
     // A folder that is renamed is announced without its files.
-    this._register(adapters.onDidChange(() => { this.settle(undefined); })); // prettier-ignore
-    this._register(pairs.onDidChange(() => { this.settle(undefined); })); // prettier-ignore
-    this._register(inspections.onDidKeep((folder) => { this.forget(vscode.Uri.file(folder)); })); // prettier-ignore
+    this._register(adapters.onDidChange(() => this.settle(undefined)));
+    this._register(pairs.onDidChange(() => this.settle(undefined)));
+    this._register(inspections.onDidKeep((folder) => this.forget(vscode.Uri.file(folder))));
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (SETTINGS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.forget(undefined);
@@ -169,7 +169,8 @@ export class Standings extends Disposable {
   private async whatChanged(path: string, entry: Entry): Promise<Standing['changed']> {
     if (!(await areAsStamped(entry.adapter.stamps)) && !(await this.isSame(path, entry))) return 'adapter';
     const { base, aligned } = this.pairs.find({ trainedOn: entry.trainedOn, path }, vscode.Uri.file(path));
-    const others = (base ?? entry.models.base) !== entry.models.base || (aligned ?? entry.models.aligned) !== entry.models.aligned; // prettier-ignore
+    const others =
+      (base ?? entry.models.base) !== entry.models.base || (aligned ?? entry.models.aligned) !== entry.models.aligned;
     return others || !(await areAsStamped(entry.modelFiles)) ? 'models' : null;
   }
 
@@ -194,10 +195,15 @@ export class Standings extends Disposable {
       if (this.models.has(folder) || this.isDisposed) continue;
       const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*.safetensors');
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
-      const changed = (): void => { this.settle(undefined); }; // prettier-ignore
+      const changed = (): void => this.settle(undefined);
       this.models.set(
         folder,
-        vscode.Disposable.from(watcher, watcher.onDidChange(changed), watcher.onDidCreate(changed), watcher.onDidDelete(changed)), // prettier-ignore
+        vscode.Disposable.from(
+          watcher,
+          watcher.onDidChange(changed),
+          watcher.onDidCreate(changed),
+          watcher.onDidDelete(changed),
+        ),
       );
     }
   }

@@ -125,7 +125,13 @@ async function prune(folder: string): Promise<void> {
   const files = await Promise.all(
     names.map(async (name) => {
       const path = join(folder, name);
-      return { path, modified: await stat(path).then(({ mtimeMs }) => mtimeMs, () => 0) }; // prettier-ignore
+      return {
+        path,
+        modified: await stat(path).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        ),
+      };
     }),
   );
   const old = files.sort((a, b) => a.modified - b.modified).slice(0, names.length - MOST_FILES);

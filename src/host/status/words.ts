@@ -49,7 +49,10 @@ export function placeText({ stack, layer, kind, expert }: ModuleReport): string 
 export function lowestOf(modules: readonly ModuleReport[]): ModuleReport | undefined {
   return modules
     .filter((module) => module.similarity !== null)
-    .reduce<ModuleReport | undefined>((low, module) => (low && low.similarity! <= module.similarity! ? low : module), undefined); // prettier-ignore
+    .reduce<ModuleReport | undefined>(
+      (low, module) => (low && low.similarity! <= module.similarity! ? low : module),
+      undefined,
+    );
 }
 
 export function projectedText({ projected }: Standing): string {

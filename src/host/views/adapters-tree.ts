@@ -58,8 +58,8 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
   ) {
     super();
     this.view = this._register(createTreeView(VIEW, this));
-    this._register(adapters.onDidChange(() => { this.refresh(); })); // prettier-ignore
-    this._register(standings.onDidChange(() => { this.refresh(); })); // prettier-ignore
+    this._register(adapters.onDidChange(() => this.refresh()));
+    this._register(standings.onDidChange(() => this.refresh()));
     this._register(vscode.commands.registerCommand(commands.sortAdapters, () => this.chooseOrder()));
   }
 
@@ -158,7 +158,10 @@ async function modulesOf({ folder, standing }: AdapterNode): Promise<ModuleNode[
   });
   if (report) return report.modules.map((module) => node(module.name, module, module));
   if (standing.state === 'unreadable') return [];
-  const names = await openAdapter(folder.fsPath).then(({ modules }) => modules.map(({ name }) => name), () => []); // prettier-ignore
+  const names = await openAdapter(folder.fsPath).then(
+    ({ modules }) => modules.map(({ name }) => name),
+    () => [],
+  );
   const places = positions(names);
   return names
     .map((name) => ({ name, ...places.get(name)! }))

@@ -97,7 +97,7 @@ class ComparisonPanel extends Disposable {
     super();
     const title = sides.map((side) => folderName(folders[side].fsPath)).join(' ↔ ');
     this.panel = this._register(createWebviewPanel(commands.compareAdapters, title));
-    this._register(this.panel.onDidDispose(() => { this.dispose(); })); // prettier-ignore
+    this._register(this.panel.onDidDispose(() => this.dispose()));
     this._register(this.panel.webview.onDidReceiveMessage((message: FromComparison) => void this.receive(message)));
     this._register(
       standings.onDidChange((changed) => {

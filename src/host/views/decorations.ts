@@ -17,8 +17,8 @@ export class Decorations extends Disposable implements vscode.FileDecorationProv
     private readonly standings: Standings,
   ) {
     super();
-    this._register(standings.onDidChange((folder) => { this.changed.fire(folder); })); // prettier-ignore
-    this._register(adapters.onDidChange(() => { this.changed.fire(undefined); })); // prettier-ignore
+    this._register(standings.onDidChange((folder) => this.changed.fire(folder)));
+    this._register(adapters.onDidChange(() => this.changed.fire(undefined)));
     this._register(vscode.window.registerFileDecorationProvider(this));
   }
 

@@ -14,9 +14,9 @@ class Handle {
   constructor(readonly fd: number) {}
 
   stat = async (options?: fs.StatOptions): Promise<fs.Stats | fs.BigIntStats> => fs.fstatSync(this.fd, options);
-  sync = async (): Promise<void> => { fs.fsyncSync(this.fd); }; // prettier-ignore
-  chmod = async (mode: fs.Mode): Promise<void> => { fs.fchmodSync(this.fd, mode); }; // prettier-ignore
-  close = async (): Promise<void> => { fs.closeSync(this.fd); }; // prettier-ignore
+  sync = async (): Promise<void> => fs.fsyncSync(this.fd);
+  chmod = async (mode: fs.Mode): Promise<void> => fs.fchmodSync(this.fd, mode);
+  close = async (): Promise<void> => fs.closeSync(this.fd);
   createReadStream = (options: object): fs.ReadStream => fs.createReadStream('', { ...options, fd: this.fd });
 
   read = async (buffer: Uint8Array, offset: number, length: number, position: number) => ({

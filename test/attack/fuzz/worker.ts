@@ -112,7 +112,7 @@ function stackOf(error: unknown): string {
 }
 
 function send(message: FromWorker): Promise<void> {
-  return new Promise((resolve) => process.send!(message, () => { resolve(); })); // prettier-ignore
+  return new Promise((resolve) => process.send!(message, () => resolve()));
 }
 
 async function main(): Promise<void> {
