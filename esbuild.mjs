@@ -1,5 +1,5 @@
-// Builds dist/: the extension, the pages, the command line and the engine's child process.
-import { build } from 'esbuild';
+// Builds dist/: the extension, the pages, the command line and the engine's child process. With --watch again at each change.
+import { build, context } from 'esbuild';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { shippedMetafile } from './supply.mjs';
 
@@ -7,7 +7,7 @@ const versionOf = (path) => JSON.parse(readFileSync(new URL(path, import.meta.ur
 
 rmSync(new URL('dist', import.meta.url), { recursive: true, force: true });
 const common = { outdir: 'dist', bundle: true, sourcemap: true, metafile: true, logLevel: 'warning' };
-const programs = await build({
+const programs = {
   ...common,
   entryPoints: {
     extension: 'src/host/extension.ts',
@@ -26,14 +26,27 @@ const programs = await build({
     SAFE_LORA_VERSION: JSON.stringify(versionOf('package.json')),
     ONNXRUNTIME_VERSION: JSON.stringify(versionOf('node_modules/onnxruntime-node/package.json')),
   },
-});
-const pages = await build({
+};
+const pages = {
   ...common,
   entryPoints: { page: 'webview/adapter/main.ts', comparison: 'webview/comparison/main.ts' },
   platform: 'browser',
   target: 'chrome128',
   format: 'iife',
   minify: true,
-});
-// What package.mjs lists as shipped.
-writeFileSync('dist/meta.json', JSON.stringify(shippedMetafile([programs.metafile, pages.metafile])));
+};
+
+if (process.argv.includes('--watch')) {
+  const told = {
+    name: 'told',
+    setup({ onStart, onEnd }) {
+      onStart(() => console.log('building'));
+      onEnd(() => console.log('built'));
+    },
+  };
+  for (const options of [programs, pages]) await (await context({ ...options, plugins: [told] })).watch();
+} else {
+  const results = await Promise.all([programs, pages].map(build));
+  // What package.mjs lists as shipped.
+  writeFileSync('dist/meta.json', JSON.stringify(shippedMetafile(results.map(({ metafile }) => metafile))));
+}

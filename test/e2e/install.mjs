@@ -58,6 +58,8 @@ function build(folder) {
     // The npm that runs this script may have been told to say nothing; and code-server asks its name for the version of Node.
     npm_config_loglevel: 'error',
     npm_config_user_agent: undefined,
+    // This project's packages go without scripts; code-server is built by its own.
+    npm_config_ignore_scripts: undefined,
   };
   run('npm', ['ci', '--ignore-scripts'], { cwd: folder, env });
   run('npm', ['run', 'postinstall'], { cwd: join(modules, 'code-server'), env });
