@@ -14,13 +14,4 @@ export type MeasureName = (typeof measureNames)[number];
 export type Measures = Readonly<Record<MeasureName, number | null>>;
 
 /** Of a module that was not measured. */
-export const unmeasured: Measures = {
-  similarity: null,
-  nullSimilarity: null,
-  nullSpread: null,
-  direction: null,
-  gain: null,
-  alignmentNorm: null,
-  updateNorm: null,
-  participationRatio: null,
-};
+export const unmeasured = Object.fromEntries(measureNames.map((name) => [name, null])) as unknown as Measures;
