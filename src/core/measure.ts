@@ -8,7 +8,10 @@ import { dot } from './matrix';
 /** Standard-normal columns that are sent through V beside B, to learn how a random update would lie. */
 export const PROBES = 8;
 
-/** What the engine makes of one adapter's update on a module: Gram matrices in double, [r, r], with B multiplied by `scale`. */
+/**
+ * What the engine makes of one adapter's update on a module: Gram matrices in double, [r, r], of B' and A' with B'·A' = scale·B·A. A column
+ * of B and its row of A may be scaled against each other, which changes none of the numbers.
+ */
 export interface UpdateProducts {
   /** A·Aᵀ */
   aa: Float64Array;

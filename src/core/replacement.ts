@@ -5,12 +5,12 @@ import { largestOf, transpose } from './matrix';
 /** What an engine has of an update when its B is replaced. */
 export interface ReplacementProducts {
   rank: number;
-  /** (V·Vᵀ·B)ᵀ·scale, row-major [r, out] */
+  /** (V·Vᵀ·B)ᵀ, row-major [r, out], each row times its scale */
   u: Float32Array;
   /** ‖V‖_F, above 0 */
   alignmentNorm: number;
-  /** A power of two. */
-  scale: number;
+  /** A power of two for each column of B, [r] */
+  scales: Float64Array;
 }
 
 /** @returns the new B in double, row-major [out, r] */
@@ -21,9 +21,9 @@ const replacements = {
    * C·B with C = V·Vᵀ/‖V‖_F (Safe LoRA, arXiv 2405.16833, §3). It keeps the directions that V has, each shrunk by its singular value
    * squared over ‖V‖_F.
    */
-  'safe-lora': ({ rank, u, alignmentNorm, scale }) => {
+  'safe-lora': ({ rank, u, alignmentNorm, scales }) => {
     const b = transpose(new Float64Array(u), u.length / rank);
-    for (let i = 0; i < b.length; i++) b[i]! /= alignmentNorm * scale;
+    for (let i = 0; i < b.length; i++) b[i]! /= alignmentNorm * scales[i % rank]!;
     return b;
   },
 } as const satisfies Record<string, Replace>;

@@ -1,17 +1,16 @@
 // Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
 // machine; what came of it is kept, and decides what `auto` takes.
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { release, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { readOwnText } from '../core/files';
 import { orAborted } from '../core/aborting';
-import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { replaceFile } from '../core/atomic';
 import { type CudaState, cudaState, linkRuntime } from '../cuda/state';
-import { EngineError } from './failure';
+import { causeOf, lackOf, noVulkanDriver, nvidiaDriver, sentence, type Unusable, unavailable } from './device-reasons';
 import { cpuWorkers, Engine } from './pool';
 import { type Device, type Provider, providers, traits } from './providers';
 import { type SelfTest, selfTest, TIMED } from './selftest';
@@ -24,10 +23,7 @@ export interface ChosenDevice {
   fallbackReason: string | null;
 }
 
-export type DeviceCheck =
-  | { usable: true; selfTest: SelfTest }
-  /** `remedy` is null where nothing helps. */
-  | { usable: false; reason: string; remedy: string | null };
+export type DeviceCheck = { usable: true; selfTest: SelfTest } | Unusable;
 
 export interface DevicesOptions {
   /** The built engine-child.js. */
@@ -277,85 +273,6 @@ function isKept(entry: unknown): entry is KeptCheck {
   return isObject(entry) && typeof entry.machine === 'string' && typeof entry.at === 'number' && isObject(entry.check);
 }
 
-/** Why CUDA cannot even be tried; null where it can. */
-function lackOf(state: CudaState | Error): DeviceCheck | null {
-  if (state instanceof Error) return { usable: false, reason: sentence(state.message), remedy: null };
-  switch (state.state) {
-    case 'ready':
-      return null;
-    case 'unsupported':
-      return { usable: false, reason: state.reason, remedy: null };
-    case 'absent':
-      return hasNvidiaDriver() ? notInstalled : noDriver;
-    case 'incomplete': {
-      const { missing, command } = state;
-      const advice = missing.map(({ name, advice: what }) => `${name} ${what}`).join('; ');
-      return {
-        usable: false,
-        reason: `its provider needs ${missing.map(({ name }) => name).join(', ')}`,
-        remedy: command === null ? advice : `${advice}; all that pip brings: ${command}`,
-      };
-    }
-  }
-}
-
-/** As a part of another sentence. */
-function sentence(text: string): string {
-  return text.replace(/\.$/, '');
-}
-
-const notInstalled: DeviceCheck = {
-  usable: false,
-  reason: 'its provider is not installed',
-  remedy: 'run safe-lora install-cuda, or "Safe LoRA: Install CUDA Provider" in the editor',
-};
-const noVulkanDriver: DeviceCheck = {
-  usable: false,
-  reason: 'Vulkan has no driver',
-  remedy: "install the GPU's driver",
-};
-const noDriver: DeviceCheck = {
-  usable: false,
-  reason: 'there is no NVIDIA driver',
-  remedy: 'on a machine with an NVIDIA GPU, install its driver and then the CUDA provider',
-};
-
-/** The native cause is said on standard error only, and the thrown text tells little without it. */
-function causeOf(error: Error, said: string): { reason: string; remedy: string | null } {
-  // eslint-disable-next-line no-control-regex
-  const text = said.replace(/\x1b\[[\d;]*m/g, '');
-  const library = /Failed to (?:load library|get symbol) .* with error: (.+)/.exec(text)?.[1];
-  if (library) {
-    const remedy = 'install what is missing, or run safe-lora install-cuda again';
-    return { reason: `its library does not load (${library.trim()})`, remedy };
-  }
-  const loader = /Couldn't load Vulkan: (.+)/.exec(text)?.[1];
-  if (loader) {
-    const remedy = "install the Vulkan loader (Debian's and Ubuntu's libvulkan1) and the GPU's driver";
-    return { reason: `Vulkan is not installed (${loader.trim()})`, remedy };
-  }
-  const thrown = error instanceof EngineError ? error.reason : error.message;
-  // onnxruntime throws a text alone.
-  if (thrown.includes('Failed to get a WebGPU adapter')) {
-    const why = /Found no drivers|INCOMPATIBLE_DRIVER/.test(text) ? 'Vulkan has no driver' : 'no GPU answers';
-    return { reason: why, remedy: "install the GPU's driver" };
-  }
-  return { reason: sentence(thrown), remedy: null };
-}
-
-function nvidiaDriver(): string | null {
-  try {
-    return readFileSync('/proc/driver/nvidia/version', 'utf8');
-  } catch {
-    return null;
-  }
-}
-
-/** Under WSL the driver is Windows's. */
-function hasNvidiaDriver(): boolean {
-  return nvidiaDriver() !== null || existsSync('/usr/lib/wsl/lib/libcuda.so.1');
-}
-
 function changed(path: string): number | null {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
@@ -364,11 +281,4 @@ function changed(path: string): number | null {
 function runtimeLibrary(childPath: string): string {
   const main = createRequire(childPath).resolve('onnxruntime-node');
   return join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch, 'libonnxruntime.so.1');
-}
-
-function unavailable(device: Device, reason: string, remedy: string | null): SafeLoraError {
-  return new SafeLoraError(
-    'device-unavailable',
-    `The device ${device} cannot be used here: ${reason}; ${remedy ?? 'use --device auto or cpu'}.`,
-  );
 }

@@ -25,11 +25,13 @@ import { ReadBuffers, readWhole, StoredWeights } from './weights';
 
 interface PreparedUpdate {
   rank: number;
-  /** [r, in] */
+  /** [r, in], each row times `scale` over the scale of its column of B */
   a: Float64Array;
-  /** Bᵀ·scale, [r, out] */
+  /** Bᵀ, [r, out], each row times its scale */
   b: Float64Array;
-  /** Power of two that brings B near 1, for its way through single precision. */
+  /** Powers of two that bring each column of B near 1, for its way through single precision: one may be far smaller than another. */
+  scales: Float64Array;
+  /** The scale of the largest column. */
   scale: number;
   /** Of the scale with which the running model adds B·A. */
   sign: 1 | -1;
@@ -103,7 +105,7 @@ export class ModuleEngine {
 
   /** @param products of this update */
   private async result(
-    { a, b, rank, scale, sign, stored }: PreparedUpdate,
+    { a, b, rank, scale, scales, sign, stored }: PreparedUpdate,
     { t, u }: { t: Float32Array; u: Float32Array },
     v2: number,
     level: NullLevel,
@@ -123,7 +125,7 @@ export class ModuleEngine {
     );
     if (measurement.similarity === null) return { measurement, projected: null };
     const { alignmentNorm } = measurement;
-    const projected = replaceB(replacement, { rank, u, alignmentNorm, scale }, stored.dtype as FloatDtype);
+    const projected = replaceB(replacement, { rank, u, alignmentNorm, scales }, stored.dtype as FloatDtype);
     return { measurement, projected };
   }
 
@@ -149,21 +151,42 @@ async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
 }
 
 function prepareUpdate({ a, b, subtracted }: Update): PreparedUpdate {
-  const values = (tensor: TensorInfo): { decoded: Float64Array; largest: number } => {
+  const values = (tensor: TensorInfo): Float64Array => {
     const decoded = decode(readWhole(tensor), tensor.dtype as FloatDtype);
-    const largest = largestOf(decoded);
-    if (!Number.isFinite(largest)) throw nonFinite(tensor);
-    return { decoded, largest };
+    if (!Number.isFinite(largestOf(decoded))) throw nonFinite(tensor);
+    return decoded;
   };
   const rank = a.shape[0]!;
-  const { decoded, largest } = values(b);
-  const scale = largest === 0 ? 1 : 2 ** -Math.floor(Math.log2(largest));
-  for (let i = 0; i < decoded.length; i++) decoded[i]! *= scale;
-  const sign = subtracted === true ? -1 : 1;
-  return { rank, a: values(a).decoded, b: transpose(decoded, rank), scale, sign, stored: b };
+  const rows = { a: values(a), b: transpose(values(b), rank) };
+  const largest = Float64Array.from({ length: rank }, (_, row) => largestOf(rowOf(rows.b, rank, row)));
+  const scales = largest.map((value) => scaleFor(value || largestOf(largest)));
+  const scale = scaleFor(largestOf(largest));
+  scales.forEach((own, row) => {
+    scaleRow(rowOf(rows.b, rank, row), own);
+    scaleRow(rowOf(rows.a, rank, row), scale / own);
+  });
+  return { rank, ...rows, scales, scale, sign: subtracted === true ? -1 : 1, stored: b };
 }
 
-/** [B₁·scale₁ | B₂·scale₂ … | G]ᵀ */
+function rowOf(matrix: Float64Array, rows: number, row: number): Float64Array {
+  const length = matrix.length / rows;
+  return matrix.subarray(row * length, (row + 1) * length);
+}
+
+function scaleRow(row: Float64Array, factor: number): void {
+  if (factor === 1) return;
+  for (let i = 0; i < row.length; i++) row[i]! *= factor;
+}
+
+/** Of a double. */
+const MAX_EXPONENT = 1023;
+
+/** The power of two that brings a number to between 1 and 2, as far as there is one. */
+function scaleFor(value: number): number {
+  return value === 0 ? 1 : 2 ** Math.min(MAX_EXPONENT, -Math.floor(Math.log2(value)));
+}
+
+/** [B₁ | B₂ … | G]ᵀ, every B scaled. */
 function joinRows(updates: readonly PreparedUpdate[], probes: Float32Array, length: number): Float32Array {
   const x = new Float32Array(length);
   let at = 0;

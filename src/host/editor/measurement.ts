@@ -27,8 +27,26 @@ import { Cancelled, errorView } from '../common/errors';
 import { type HubService } from '../models/hub-service';
 import { type InspectionStore } from '../status/store';
 import { selectionSetting, setting } from '../settings/settings';
-import { type ModelView, type RunState, type RunView } from '../../page/adapter';
+import { type ModelView, type RunView } from '../../page/adapter';
 import { type Log } from '../common/surface';
+
+/** Where the run phase. */
+type Phase =
+  | { state: 'idle' | 'done' }
+  | { state: 'running'; abort: AbortController; progress: Progress | null; fetched: Fetched | null }
+  | { state: 'cancelled' | 'failed'; failure: unknown };
+
+/** What the numbers are of, and what they took. */
+interface Ground {
+  plan: Plan | null;
+  device: Report['device'] | null;
+  bytesRead: number;
+  seconds: number;
+  /** The numbers are those of an earlier run. */
+  recalled: boolean;
+}
+
+const nothing: Readonly<Ground> = { plan: null, device: null, bytesRead: 0, seconds: 0, recalled: false };
 
 export class Measurement extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
@@ -42,19 +60,10 @@ export class Measurement extends Disposable {
   readonly onDidReplace = this.replaced.event;
 
   private readonly results = new Map<string, ModuleFinding>();
-  private plan: Plan | undefined;
-  private state: RunState = 'idle';
-  private failure: unknown;
-  private device: Report['device'] | undefined;
-  private progress: Progress | undefined;
-  private fetched: Fetched | undefined;
-  private bytesRead = 0;
-  private seconds = 0;
-  /** The numbers are those of an earlier run. */
-  private recalled = false;
+  private ground: Ground = { ...nothing };
+  private phase: Phase = { state: 'idle' };
   /** Projections are wanted, which no earlier run kept. */
   private again = false;
-  private abort: AbortController | undefined;
   private current: Promise<void> | undefined;
   private recalling: Promise<void> | undefined;
   private pause: Promise<void> | undefined;
@@ -77,25 +86,28 @@ export class Measurement extends Disposable {
   }
 
   get isRunning(): boolean {
-    return this.state === 'running';
+    return this.phase.state === 'running';
   }
 
   /** @throws SafeLoraError where not every module was measured */
   get complete(): { plan: Plan; modules: MeasuredModule[] } {
     this.requireDone();
-    return { plan: this.plan!, modules: this.measuredModules(this.plan!) };
+    const plan = this.ground.plan!;
+    return { plan, modules: this.measuredModules(plan) };
   }
 
   /** Null before every module was measured. */
   get measured(): { modules: MeasuredModule[]; device: Report['device'] } | null {
-    if (this.state !== 'done' || !this.plan) return null;
-    return { modules: this.measuredModules(this.plan), device: this.device! };
+    const { plan, device } = this.ground;
+    if (this.phase.state !== 'done' || !plan) return null;
+    return { modules: this.measuredModules(plan), device: device! };
   }
 
   /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */
   requireDone(): void {
-    if (this.state === 'failed' || this.state === 'cancelled') throw this.failure;
-    if (this.state === 'done') return;
+    const { phase } = this;
+    if ('failure' in phase) throw phase.failure;
+    if (phase.state === 'done') return;
     throw notMeasured();
   }
 
@@ -126,7 +138,7 @@ export class Measurement extends Disposable {
       const { adapter, same } = await action();
       this.adapter = adapter;
       if (!same) this.clear();
-      else if (this.plan) this.plan = makePlan(adapter, this.plan.base, this.plan.aligned);
+      else if (this.ground.plan) this.ground.plan = makePlan(adapter, this.ground.plan.base, this.ground.plan.aligned);
     } finally {
       this.pause = undefined;
       resolve();
@@ -157,9 +169,9 @@ export class Measurement extends Disposable {
 
   /** Keeps the numbers for the adapter's file as it is now. */
   async keep(): Promise<void> {
-    if (!this.store || this.state !== 'done' || !this.plan) return;
+    const { plan } = this.ground;
+    if (!this.store || this.phase.state !== 'done' || !plan) return;
     try {
-      const { plan } = this;
       await this.store.keep(plan, this.report(selectionSetting(this.scope)), this.measuredModules(plan));
     } catch (error) {
       this.log.warn(`The result is not kept: ${(error as Error).message}`);
@@ -179,7 +191,7 @@ export class Measurement extends Disposable {
       }
       const names = select(modules.map(selectable), selection);
       const missing = modules.filter(({ name, projected }) => names.has(name) && !projected?.bytes);
-      if (missing.length === 0) return project(this.plan!, this.all(modules), selection, this.context);
+      if (missing.length === 0) return project(this.ground.plan!, this.all(modules), selection, this.context);
       await this.measureAgain(missing.map(({ name }) => name));
     }
   }
@@ -188,15 +200,15 @@ export class Measurement extends Disposable {
   private async measureAgain(names: readonly string[]): Promise<void> {
     const before = new Map(this.results);
     for (const name of names) this.results.delete(name);
-    this.state = 'idle';
+    this.phase = { state: 'idle' };
     this.again = true;
     await this.run();
     this.again = false;
     if (this.measured) return;
-    const { failure } = this;
+    const { phase } = this;
     for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
-    this.enter('done');
-    throw failure;
+    this.enter({ state: 'done' });
+    if ('failure' in phase) throw phase.failure;
   }
 
   /**
@@ -205,12 +217,12 @@ export class Measurement extends Disposable {
    */
   async toMeasure(signal: AbortSignal, agree: Agree): Promise<Due | null> {
     await this.recalling;
-    return this.state === 'done' ? null : this.prepare(signal, agree);
+    return this.phase.state === 'done' ? null : this.prepare(signal, agree);
   }
 
   /** Ends a run at once; what was measured stays. */
   async stop(): Promise<void> {
-    this.abort?.abort(new Cancelled());
+    this.abort();
     await this.current;
   }
 
@@ -221,28 +233,34 @@ export class Measurement extends Disposable {
 
   /** @param selection for the totals and notices, which a threshold hardly changes */
   view(selection: Selection): RunView {
-    const report = this.state === 'done' ? this.report(selection) : null;
+    const { phase, ground } = this;
+    const report = phase.state === 'done' ? this.report(selection) : null;
     const { base, aligned } = this.pair;
+    const running = phase.state === 'running' ? phase : null;
     return {
-      state: this.state === 'idle' && !(base && aligned) ? 'no-models' : this.state,
-      base: modelView(base, this.plan?.base),
-      aligned: modelView(aligned, this.plan?.aligned),
+      state: phase.state === 'idle' && !(base && aligned) ? 'no-models' : phase.state,
+      base: modelView(base, ground.plan?.base),
+      aligned: modelView(aligned, ground.plan?.aligned),
       modulesDone: this.results.size,
       modulesTotal: this.adapter.modules.length,
-      bytesDone: this.progress?.bytesDone ?? 0,
-      bytesTotal: this.progress?.bytesTotal ?? 0,
-      fetched: this.fetched ?? null,
-      error: this.state === 'failed' ? errorView(this.failure) : null,
-      device: this.device ? { provider: this.device.provider, fallbackReason: this.device.fallbackReason } : null,
+      bytesDone: running?.progress?.bytesDone ?? 0,
+      bytesTotal: running?.progress?.bytesTotal ?? 0,
+      fetched: running?.fetched ?? null,
+      error: phase.state === 'failed' ? errorView(phase.failure) : null,
+      device: ground.device && { provider: ground.device.provider, fallbackReason: ground.device.fallbackReason },
       totals: report?.totals ?? null,
-      recalled: this.recalled,
-      notices: report?.notices ?? this.plan?.notices ?? this.adapter.notices,
+      recalled: ground.recalled,
+      notices: report?.notices ?? ground.plan?.notices ?? this.adapter.notices,
     };
   }
 
   override dispose(): void {
-    this.abort?.abort(new Cancelled());
+    this.abort();
     super.dispose();
+  }
+
+  private abort(): void {
+    if (this.phase.state === 'running') this.phase.abort.abort(new Cancelled());
   }
 
   private async afterRecall(agree: Agree): Promise<void> {
@@ -253,8 +271,9 @@ export class Measurement extends Disposable {
 
   /** False where a file of either model is not the one that was read. */
   private async modelsHold(): Promise<boolean> {
-    if (!this.plan) return true;
-    return areAsStamped([this.plan.base, this.plan.aligned].flatMap((model) => checkpointStamps(model)));
+    const { plan } = this.ground;
+    if (!plan) return true;
+    return areAsStamped([plan.base, plan.aligned].flatMap((model) => checkpointStamps(model)));
   }
 
   private async tryToRecall(): Promise<void> {
@@ -264,10 +283,8 @@ export class Measurement extends Disposable {
     if (!base || !aligned || !entry || !(await areAsStamped(entry.adapter.stamps))) return;
     const plan = makePlan(adapter, await this.hub.openKept(base), await this.hub.openKept(aligned));
     const inspection = await this.kept(plan);
-    if (!inspection || this.isDisposed || this.state !== 'idle' || this.pair !== pair || this.adapter !== adapter)
-      return;
-    this.plan = plan;
-    this.takeUp(inspection);
+    const isDue = this.phase.state === 'idle' && this.pair === pair && this.adapter === adapter;
+    if (inspection && isDue && !this.isDisposed) this.takeUp(plan, inspection);
   }
 
   /** What was kept of a plan; the numbers of every module, or nothing. What keeps it from being read costs a run, no more. */
@@ -284,57 +301,55 @@ export class Measurement extends Disposable {
     }
   }
 
-  private takeUp(inspection: Inspection): void {
+  private takeUp(plan: Plan, inspection: Inspection): void {
     const { device, totals } = inspection.report;
     for (const [name, finding] of resultsOf(inspection)) this.results.set(name, finding);
-    this.device = device;
-    this.bytesRead = totals.bytesRead;
-    this.seconds = totals.seconds;
-    this.recalled = true;
-    this.enter('done');
+    this.ground = { plan, device, bytesRead: totals.bytesRead, seconds: totals.seconds, recalled: true };
+    this.enter({ state: 'done' });
     this.replaced.fire();
   }
 
   private async walk(agree: Agree): Promise<void> {
     const { base, aligned } = this.pair;
-    if (!base || !aligned || this.state === 'done') return;
-    const abort = new AbortController();
-    this.abort = abort;
-    this.progress = undefined;
-    this.fetched = undefined;
-    this.enter('running');
+    if (!base || !aligned || this.phase.state === 'done') return;
+    const running: Extract<Phase, { state: 'running' }> = {
+      state: 'running',
+      abort: new AbortController(),
+      progress: null,
+      fetched: null,
+    };
+    const { signal } = running.abort;
+    this.enter(running);
     const started = performance.now();
     try {
       await this.pause;
-      abort.signal.throwIfAborted();
-      const due = await this.prepare(abort.signal, agree);
+      signal.throwIfAborted();
+      const due = await this.prepare(signal, agree);
       if (!due) return;
       const [outcome] = await measureTogether([due.plan], due.device, this.services, {
-        signal: abort.signal,
+        signal,
         known: this.results,
         onFetched: (fetched) => {
-          this.fetched = fetched;
+          running.fetched = fetched;
           this.changed.fire();
         },
         onProgress: (progress) => {
           const { name, measurement, projected } = progress.module;
           this.results.set(name, { measurement: measurement!, projected });
-          this.progress = progress;
+          running.progress = progress;
           this.moduleMeasured.fire(name);
           this.changed.fire();
         },
       });
       measuredOf(outcome!);
       await refuseOutdated(this.adapter);
-      this.settle(started);
-      this.enter('done');
+      this.settle(started, running.progress);
+      this.enter({ state: 'done' });
       await this.keep();
-    } catch (error) {
-      this.failure = error;
-      this.settle(started);
-      this.enter(abort.signal.aborted || error instanceof Cancelled ? 'cancelled' : 'failed');
-    } finally {
-      this.abort = undefined;
+    } catch (failure) {
+      this.settle(started, running.progress);
+      const state = signal.aborted || failure instanceof Cancelled ? 'cancelled' : 'failed';
+      this.enter({ state, failure });
     }
   }
 
@@ -343,58 +358,56 @@ export class Measurement extends Disposable {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
     const plan = await planFor(this.adapter, { base: base!, aligned: aligned! }, this.services, signal);
-    const before = this.plan;
+    const before = this.ground.plan;
     if (before && (before.base.realPath !== plan.base.realPath || before.aligned.realPath !== plan.aligned.realPath)) {
       // A branch on the hub has moved: numbers of two commits are no one run.
       this.results.clear();
       this.replaced.fire();
     }
-    this.plan = plan;
+    this.ground.plan = plan;
     const kept = this.results.size === 0 && !this.again ? await this.kept(plan) : null;
     if (kept) {
-      this.takeUp(kept);
+      this.takeUp(plan, kept);
       return null;
     }
     const device = await prepare([plan], setting('device', this.scope), this.services, { agree, signal });
-    if (this.device && this.device.provider !== device.provider && this.results.size > 0) {
+    const { device: earlier } = this.ground;
+    if (earlier && earlier.provider !== device.provider && this.results.size > 0) {
       // Numbers of two devices are no one run.
       this.results.clear();
       this.replaced.fire();
     }
-    this.device = device;
+    this.ground.device = device;
     return { plan, device };
   }
 
-  private settle(started: number): void {
-    this.recalled = false;
-    this.bytesRead += this.progress?.bytesRead ?? 0;
-    this.seconds += (performance.now() - started) / 1000;
+  private settle(started: number, progress: Progress | null): void {
+    this.ground.recalled = false;
+    this.ground.bytesRead += progress?.bytesRead ?? 0;
+    this.ground.seconds += (performance.now() - started) / 1000;
   }
 
-  private enter(state: RunState): void {
+  private enter(phase: Phase): void {
     if (this.isDisposed) return;
-    this.state = state;
+    this.phase = phase;
     this.changed.fire();
   }
 
   private clear(): void {
     this.results.clear();
-    this.plan = undefined;
-    this.progress = undefined;
-    this.bytesRead = 0;
-    this.seconds = 0;
-    this.recalled = false;
-    this.state = 'idle';
+    this.ground = { ...nothing, device: this.ground.device };
+    this.phase = { state: 'idle' };
     this.replaced.fire();
     this.changed.fire();
   }
 
   private get context(): { version: string; device: Report['device'] } {
-    return { version: this.services.version, device: this.device! };
+    return { version: this.services.version, device: this.ground.device! };
   }
 
   private all(modules: MeasuredModule[]): Measured {
-    return { modules, bytesRead: this.bytesRead, seconds: this.seconds };
+    const { bytesRead, seconds } = this.ground;
+    return { modules, bytesRead, seconds };
   }
 
   private measuredModules(plan: Plan): MeasuredModule[] {
