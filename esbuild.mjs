@@ -37,11 +37,20 @@ const pages = {
 };
 
 if (process.argv.includes('--watch')) {
+  // Who waits for the end waits for all of it.
+  let due = 2;
   const told = {
     name: 'told',
     setup({ onStart, onEnd }) {
-      onStart(() => console.log('building'));
-      onEnd(() => console.log('built'));
+      let isFirst = true;
+      onStart(() => {
+        if (!isFirst) due++;
+        isFirst = false;
+        console.log('building');
+      });
+      onEnd(() => {
+        if (--due === 0) console.log('built');
+      });
     },
   };
   for (const options of [programs, pages]) await (await context({ ...options, plugins: [told] })).watch();

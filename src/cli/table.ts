@@ -1,7 +1,7 @@
 // The report as a person reads it in a terminal.
 import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
-import { findingSum, findingTexts } from '../core/rules';
+import { findingSum, englishFindingTexts } from '../core/rules';
 import { decimal, elided, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
 
@@ -98,7 +98,7 @@ function nullText(module: ModuleReport): string {
 }
 
 function summary({ selection, modules, totals }: Report, selectionIsDefault: boolean): Line[] {
-  const finding = findingSum(selection, totals.selected, totals.modules, findingTexts);
+  const finding = findingSum(selection, totals.selected, totals.modules, englishFindingTexts);
   const layers = [
     ...new Set(modules.filter((module) => module.selected && module.layer !== null).map((module) => module.layer)),
   ];

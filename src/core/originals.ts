@@ -27,7 +27,7 @@ const SCHEMAS = ['safe-lora/original@1', 'safe-lora/original@2', 'safe-lora/orig
 export interface Originals {
   /** Holds the original lora_B of every module that was projected in place. */
   file: SafetensorsFile;
-  /** The adapter's file up to its tensors' bytes, as it was at the first save in place. */
+  /** The adapter's file up to its tensors' bytes, as it was before any of it was projected in place. */
   head: Uint8Array;
   /** The head is the one that was kept. */
   isHeadSound: boolean;
@@ -147,10 +147,12 @@ export async function keepOriginals(
   const earlier = (await kindOf(path)) === null ? null : await openOriginals(path);
   if (earlier && !sameHashes(earlier.sha256, sha256)) throw foreignOriginals(path);
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  const present = await restHash(adapter.file, adapter.modules);
   // Of an adapter that is not projected, the first file is the one that is there, whatever was kept of an earlier one.
-  const { head, rest } = adapter.originals ?? { head: await readHead(adapter.file), rest: present };
-  if (rest !== null && rest !== present) throw restChanged(adapter.file.path);
+  const isProjected = adapter.modules.some(({ b }) => b.path !== adapter.file.path);
+  const first = isProjected ? adapter.originals : null;
+  const present = first?.rest === null ? null : await restHash(adapter.file, adapter.modules);
+  const { head, rest } = first ?? { head: await readHead(adapter.file), rest: present };
+  if (rest !== present) throw restChanged(adapter.file.path);
   const isComplete = kept.length === earlier?.file.tensors.size && earlier.rest === rest;
   if (isComplete && earlier.isHeadSound && Buffer.from(head).equals(earlier.head) && (await isSound(earlier))) return;
   const entry = JSON.stringify({

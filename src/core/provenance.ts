@@ -6,8 +6,9 @@ import { readSelection, type Selection } from './rules';
 
 /** The metadata entry. */
 export const PROVENANCE_KEY = 'safe_lora';
-/** The first named no replacement, since there was one. */
 export const PROVENANCE_SCHEMA = 'safe-lora/provenance@2';
+/** It named no replacement, since there was one. */
+const FIRST_SCHEMA = 'safe-lora/provenance@1';
 
 /** Neither a path nor a time, so that equal input gives equal bytes. */
 export interface Provenance {
@@ -47,7 +48,9 @@ function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | nu
     name: text(value, 'name'),
     headers: text(value, 'headers'),
   });
-  const { modules, sha256, replacement = DEFAULT_REPLACEMENT } = entry;
+  const { schema, modules, sha256 } = entry;
+  const replacement = schema === FIRST_SCHEMA ? DEFAULT_REPLACEMENT : entry.replacement;
+  if (schema !== FIRST_SCHEMA && schema !== PROVENANCE_SCHEMA) return null;
   if (!Array.isArray(modules) || !isHashes(sha256) || !sameNames(modules, Object.keys(sha256))) return null;
   const selection = readSelection(entry.selection);
   if (!selection || !isReplacement(replacement)) return null;

@@ -23,7 +23,8 @@ const replacements = {
    */
   'safe-lora': ({ rank, u, alignmentNorm, scales }) => {
     const b = transpose(new Float64Array(u), u.length / rank);
-    for (let i = 0; i < b.length; i++) b[i]! /= alignmentNorm * scales[i % rank]!;
+    // One after the other, since their product may be beyond what a double holds.
+    for (let i = 0; i < b.length; i++) b[i] = b[i]! / scales[i % rank]! / alignmentNorm;
     return b;
   },
 } as const satisfies Record<string, Replace>;

@@ -148,8 +148,10 @@ export function ruleText(rule: SelectionRule, texts: RuleTexts): string {
   return format(texts[rule.mode], shownNumber(rule));
 }
 
+/** Without the last digits of a sum of decimals, such as 0.1 + 0.2. */
 function shownNumber(rule: SelectionRule): number {
-  return Number(numberOf(rule).toFixed(6));
+  const number = numberOf(rule);
+  return Number.isInteger(number) ? number : Number(number.toPrecision(6));
 }
 
 /** The words of a finding: selected modules, all modules, and the rule's number. */
@@ -161,7 +163,7 @@ export interface FindingTexts extends RuleTexts {
 }
 
 /** In English, as the command line and its exports say it. */
-export const findingTexts: FindingTexts = {
+export const englishFindingTexts: FindingTexts = {
   threshold: '{0} of {1} modules at or below τ = {2}',
   count: '{0} of {1} modules, the {2} of lowest similarity',
   all: '{0} of {1} modules: fewer than K = {2} can be selected',

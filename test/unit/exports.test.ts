@@ -86,4 +86,10 @@ describe('The report in Markdown', () => {
       /\n\| `model\.layers\.0\.self_attn\.q_proj` \| 0\.250 \| 0\.500 ± 0\.010 \| −0\.125 \| 0\.000 \| yes \|\n/,
     );
   });
+
+  it('names the rule beside what was done by hand', () => {
+    const report = reportOf(['a', 'b']);
+    const text = reportMarkdown({ ...report, selection: { ...report.selection, overrides: { added: ['b'], removed: [] } } }); // prettier-ignore
+    assert.match(text, /^2 of 2 modules at or below τ = 0\.35 \(by hand: 1 added, 0 removed\); direction/m);
+  });
 });

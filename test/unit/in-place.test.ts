@@ -612,6 +612,13 @@ describe('what a file says twice', () => {
     ['a module twice', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], names[0]] } })],
     ['a module that is not there', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], 'x'], sha256: { [names[0]]: one.provenance.sha256[names[0]]!, x: '0' } } })], // prettier-ignore
     [
+      'an unknown schema',
+      (one) => ({
+        ...one,
+        provenance: { ...one.provenance, schema: 'safe-lora/provenance@3' as Provenance['schema'] },
+      }),
+    ],
+    [
       'an unknown replacement',
       (one) => ({ ...one, provenance: { ...one.provenance, replacement: 'x' as 'safe-lora' } }),
     ],

@@ -227,6 +227,7 @@ describe('a module that is called as what every object has', () => {
 
 describe('what a file says of itself', () => {
   const provenance = {
+    schema: 'safe-lora/provenance@1',
     modules: ['a'],
     sha256: { a: '0' },
     selection: { mode: 'count', count: 1, overrides: { added: [], removed: [] } },

@@ -190,6 +190,7 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
   const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
     let shown = 0;
     const tell = (): void => {
+      if (!measurement.isRunning) return;
       const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measurement.view(adapter.firstSelection);
       const travels = fetched !== null && fetched.bytesFetched < fetched.bytesToFetch;
       const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];

@@ -1,6 +1,6 @@
 // What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
-import { findingSum, findingTexts } from '../../core/rules';
+import { englishFindingTexts, findingSum, selectionBy } from '../../core/rules';
 import { decimal, markdownCode, markdownText, signed } from '../../core/text';
 
 const COLUMNS = [
@@ -31,7 +31,7 @@ export function reportMarkdown({ adapter, base, aligned, selection, modules, tot
   const { added, removed } = selection.overrides;
   const byHand =
     added.length + removed.length > 0 ? ` (by hand: ${added.length} added, ${removed.length} removed)` : '';
-  const finding = findingSum(selection, totals.selected, totals.modules, findingTexts);
+  const finding = findingSum(selectionBy(selection), totals.selected, totals.modules, englishFindingTexts);
   const rows = modules.map(
     (module) =>
       `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${decimal(module.gain)} | ${module.selected ? 'yes' : ''} |`,

@@ -30,10 +30,10 @@ import { selectionSetting, setting } from '../settings/settings';
 import { type ModelView, type RunView } from '../../page/adapter';
 import { type Log } from '../common/surface';
 
-/** Where the run phase. */
+/** Where the run stands. */
 type Phase =
   | { state: 'idle' | 'done' }
-  | { state: 'running'; abort: AbortController; progress: Progress | null; fetched: Fetched | null }
+  | { state: 'running'; progress: Progress | null; fetched: Fetched | null }
   | { state: 'cancelled' | 'failed'; failure: unknown };
 
 /** What the numbers are of, and what they took. */
@@ -62,6 +62,8 @@ export class Measurement extends Disposable {
   private readonly results = new Map<string, ModuleFinding>();
   private ground: Ground = { ...nothing };
   private phase: Phase = { state: 'idle' };
+  /** Of the run that goes on, whatever becomes of its phase meanwhile. */
+  private aborting: AbortController | undefined;
   /** Projections are wanted, which no earlier run kept. */
   private again = false;
   private current: Promise<void> | undefined;
@@ -208,7 +210,8 @@ export class Measurement extends Disposable {
     const { phase } = this;
     for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
     this.enter({ state: 'done' });
-    if ('failure' in phase) throw phase.failure;
+    // A tab that was closed meanwhile enters no phase.
+    throw 'failure' in phase ? phase.failure : new Cancelled();
   }
 
   /**
@@ -260,7 +263,7 @@ export class Measurement extends Disposable {
   }
 
   private abort(): void {
-    if (this.phase.state === 'running') this.phase.abort.abort(new Cancelled());
+    this.aborting?.abort(new Cancelled());
   }
 
   private async afterRecall(agree: Agree): Promise<void> {
@@ -314,11 +317,10 @@ export class Measurement extends Disposable {
     if (!base || !aligned || this.phase.state === 'done') return;
     const running: Extract<Phase, { state: 'running' }> = {
       state: 'running',
-      abort: new AbortController(),
       progress: null,
       fetched: null,
     };
-    const { signal } = running.abort;
+    const { signal } = (this.aborting = new AbortController());
     this.enter(running);
     const started = performance.now();
     try {
@@ -350,6 +352,8 @@ export class Measurement extends Disposable {
       this.settle(started, running.progress);
       const state = signal.aborted || failure instanceof Cancelled ? 'cancelled' : 'failed';
       this.enter({ state, failure });
+    } finally {
+      this.aborting = undefined;
     }
   }
 
