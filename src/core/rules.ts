@@ -2,7 +2,7 @@
 // works on numbers that are there. Each is defined once, here; package.json and its texts say it to users.
 import { type Measures } from './measure-names';
 import { isObject } from './objects';
-import { format } from './text';
+import { format, type Translation } from './text';
 
 export type SelectionRule = { mode: 'threshold'; threshold: number } | { mode: 'count'; count: number };
 export type RuleMode = SelectionRule['mode'];
@@ -38,6 +38,8 @@ interface RuleDefinition {
   mayTake: (candidate: Candidate, number: number) => boolean;
   /** Where the rule parts the modules by similarity; null where that depends on them. */
   level: (number: number) => number | null;
+  /** How many modules it asks for; null where it asks for no number of them. */
+  asked: (number: number) => number | null;
 }
 
 const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
@@ -47,6 +49,7 @@ const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
     take: (candidates, threshold) => candidates.filter(({ similarity }) => similarity <= threshold),
     mayTake: ({ similarity }, threshold) => similarity <= threshold,
     level: (threshold) => threshold,
+    asked: () => null,
   },
   /** The lowest, the earlier one of equals. */
   count: {
@@ -54,6 +57,7 @@ const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
     take: (candidates, count) => candidates.toSorted((a, b) => a.similarity - b.similarity).slice(0, count),
     mayTake: () => true,
     level: () => null,
+    asked: (count) => count,
   },
 };
 
@@ -137,7 +141,8 @@ export function levelOf(rule: SelectionRule): number | null {
 
 /** More modules are asked for than there can be. @returns how many are asked for, else null */
 export function excess(rule: SelectionRule, candidates: number): number | null {
-  return rule.mode === 'count' && rule.count > candidates ? rule.count : null;
+  const asked = definitions[rule.mode].asked(numberOf(rule));
+  return asked !== null && asked > candidates ? asked : null;
 }
 
 /** A text by rule. */
@@ -162,13 +167,17 @@ export interface FindingTexts extends RuleTexts {
   byHand: string;
 }
 
-/** In English, as the command line and its exports say it. */
-export const englishFindingTexts: FindingTexts = {
-  threshold: '{0} of {1} modules at or below τ = {2}',
-  count: '{0} of {1} modules, the {2} of lowest similarity',
-  all: '{0} of {1} modules: fewer than K = {2} can be selected',
-  byHand: '{0} of {1} modules selected',
-};
+export function findingTexts(l10n: Translation): FindingTexts {
+  return {
+    threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
+    count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
+    all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
+    byHand: l10n.t('{0} of {1} modules selected'),
+  };
+}
+
+/** As the command line and the exports say it. */
+export const englishFindingTexts = findingTexts({ t: (text) => text });
 
 /** "3 of 12 modules at or below τ = 0.35" */
 export function findingSum(selection: Selection, selected: number, modules: number, texts: FindingTexts): string {

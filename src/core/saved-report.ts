@@ -10,15 +10,15 @@ const FIRST_SCHEMA = 'safe-lora/report@1';
 /** @returns null unless every part that is shown or computed with has the type and the range that this tool writes */
 export function readReport(value: unknown): Report | null {
   if (!isObject(value)) return null;
-  const { schema, replacement } = value;
-  const report =
-    schema === FIRST_SCHEMA ? { ...value, schema: REPORT_SCHEMA, replacement: DEFAULT_REPLACEMENT } : value;
-  if (schema !== FIRST_SCHEMA && !(schema === REPORT_SCHEMA && isReplacement(replacement))) return null;
+  const isFirst = value.schema === FIRST_SCHEMA;
+  const report = isFirst ? { ...value, schema: REPORT_SCHEMA, replacement: DEFAULT_REPLACEMENT } : value;
   return isSound(report) ? (report as unknown as Report) : null;
 }
 
 function isSound(value: Readonly<Record<string, unknown>>): boolean {
   return (
+    value.schema === REPORT_SCHEMA &&
+    isReplacement(value.replacement) &&
     [value.adapter, value.base, value.aligned].every((part) => isObject(part) && typeof part.name === 'string') &&
     readSelection(value.selection) !== null &&
     isObject(value.totals) &&

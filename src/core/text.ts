@@ -1,6 +1,11 @@
 // Sentences that several surfaces say alike; their words come from whoever shows them, in the language of the editor. And text from
 // files as it may be shown: nothing in a name steers a terminal, turns the reading direction or hides.
 
+/** Gives a text in the language of the editor. */
+export interface Translation {
+  t(text: string): string;
+}
+
 /** Puts values into a text's `{0}`, `{1}` …. */
 export function format(text: string, ...values: (string | number)[]): string {
   return text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)]));

@@ -159,8 +159,8 @@ function prepareUpdate({ a, b, subtracted }: Update): PreparedUpdate {
   const rank = a.shape[0]!;
   const rows = { a: values(a), b: transpose(values(b), rank) };
   const largest = Float64Array.from({ length: rank }, (_, row) => largestOf(rowOf(rows.b, rank, row)));
-  const scales = largest.map((value) => scaleFor(value || largestOf(largest)));
   const scale = scaleFor(largestOf(largest));
+  const scales = largest.map((value) => (value === 0 ? scale : scaleFor(value)));
   scales.forEach((own, row) => {
     scaleRow(rowOf(rows.b, rank, row), own);
     scaleRow(rowOf(rows.a, rank, row), scale / own);

@@ -1,9 +1,10 @@
 // Every text of the editor's page.
-import { sharedStrings, type Translator } from './strings';
+import { type Translation } from '../core/text';
+import { sharedStrings } from './strings';
 
 export type PageStrings = ReturnType<typeof pageStrings>;
 
-export function pageStrings(l10n: Translator) {
+export function pageStrings(l10n: Translation) {
   return {
     ...sharedStrings(l10n),
     rank: l10n.t('rank {0}'),

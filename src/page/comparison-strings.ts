@@ -1,9 +1,10 @@
 // Every text of a comparison's page.
-import { sharedStrings, type Translator } from './strings';
+import { type Translation } from '../core/text';
+import { sharedStrings } from './strings';
 
 export type ComparisonStrings = ReturnType<typeof comparisonStrings>;
 
-export function comparisonStrings(l10n: Translator) {
+export function comparisonStrings(l10n: Translation) {
   const shared = sharedStrings(l10n);
   return {
     ...shared,

@@ -1,25 +1,11 @@
 // What every page says, in the language of the editor; a page itself holds no text.
-import { type FindingTexts } from '../core/rules';
-
-/** The editor's translation of a text. */
-export interface Translator {
-  t(text: string): string;
-}
-
-/** See `findingSum`. */
-export function findingTexts(l10n: Translator): FindingTexts {
-  return {
-    threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
-    count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
-    all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
-    byHand: l10n.t('{0} of {1} modules selected'),
-  };
-}
+import { findingTexts } from '../core/rules';
+import { type Translation } from '../core/text';
 
 export type SharedStrings = ReturnType<typeof sharedStrings>;
 
 /** What every page with a heatmap says. */
-export function sharedStrings(l10n: Translator) {
+export function sharedStrings(l10n: Translation) {
   return {
     measure: l10n.t('Shown measure'),
     measures: {

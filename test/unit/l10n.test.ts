@@ -22,10 +22,10 @@ const translations = [
 /** What is the same in both languages. */
 const same = new Set(['Safe LoRA', '‖ΔW‖', '‖V‖', 'alpha {0}', 'auto: {0}', 'A', 'B', 'B − A', '{0}, B − A']);
 
-/** Every text that the host, or what it has in common with its pages, hands to l10n.t. */
+/** Every text that the host, or what it has in common with others, hands to l10n.t. */
 function spoken(): Set<string> {
   const texts = new Set<string>();
-  const files = ['src/host', 'src/page'].flatMap((room) =>
+  const files = ['src/host', 'src/page', 'src/core'].flatMap((room) =>
     readdirSync(join(root, room), { recursive: true, encoding: 'utf8' }).map((name) => join(root, room, name)),
   );
   for (const name of files.filter((file) => file.endsWith('.ts'))) {
@@ -42,7 +42,7 @@ function spoken(): Set<string> {
   return texts;
 }
 
-/** Where it is imported, or goes to a function of `src/page`, which gets it by the same name. */
+/** Where it is imported, or goes to a function outside the host, which gets it by the same name. */
 function isHandedOn(l10n: ts.Identifier): boolean {
   const { parent } = l10n;
   if (ts.isImportSpecifier(parent) || ts.isParameter(parent)) return true;

@@ -1,9 +1,8 @@
 // How an adapter stands, in as few words as say it.
 import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
-import { findingSum, type Selection } from '../../core/rules';
+import { findingSum, findingTexts, type Selection } from '../../core/rules';
 import { decimal, signed } from '../../core/text';
-import { findingTexts } from '../../page/strings';
 import { type Standing } from './standings';
 
 /** Digits of a number that is read in passing. */
