@@ -1,9 +1,9 @@
 // What the page knows and what the user is choosing; everything on screen follows from it.
-import { type MeasureName, measureNames, type Measures, unmeasured } from '../../src/core/measure-names';
+import { type MeasureName, unmeasured } from '../../src/core/measure-names';
 import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../../src/core/rules';
 import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../../src/page/adapter';
 import { type MeasureId } from '../shared/measures';
-import { numberIn } from '../../src/page/numbers';
+import { measuresIn } from '../../src/page/numbers';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
 
@@ -15,8 +15,6 @@ export interface Kept {
   measure: MeasureId;
   filter: string;
 }
-
-const ROW = measureNames.length;
 
 export class PageState {
   document: DocumentView | undefined;
@@ -32,7 +30,6 @@ export class PageState {
   /** As a rule sees them. */
   private modules: Selectable[] = [];
   private projected: ReadonlySet<string> = new Set();
-  private values = new Float64Array();
   private indexOf = new Map<string, number>();
   private readonly listeners: ((change: Change) => void)[] = [];
 
@@ -51,13 +48,10 @@ export class PageState {
       document.modules.every((module, i) => module.name === this.document!.modules[i]!.name);
     this.document = document;
     this.failure = undefined;
-    if (!sameModules) {
-      this.values = new Float64Array(document.modules.length * ROW).fill(NaN);
-      this.indexOf = new Map(document.modules.map((module, index) => [module.name, index]));
-    }
+    if (!sameModules) this.indexOf = new Map(document.modules.map((module, index) => [module.name, index]));
     if (isNew) this.draft = keptDraft ?? document.selection;
     this.modules = document.modules.map(({ name, selectable }, module) => ({
-      ...this.measuresOf(module),
+      ...(sameModules ? this.modules[module]! : unmeasured),
       name,
       selectable,
     }));
@@ -66,13 +60,9 @@ export class PageState {
   }
 
   setMeasured(fresh: boolean, indices: Uint32Array, values: Float64Array): void {
-    if (fresh) {
-      this.values.fill(NaN);
-      this.modules = this.modules.map(({ name, selectable }) => ({ ...unmeasured, name, selectable }));
-    }
+    if (fresh) this.modules = this.modules.map(({ name, selectable }) => ({ ...unmeasured, name, selectable }));
     indices.forEach((module, i) => {
-      this.values.set(values.subarray(i * ROW, (i + 1) * ROW), module * ROW);
-      this.modules[module] = { ...this.modules[module]!, ...this.measuresOf(module) };
+      this.modules[module] = { ...this.modules[module]!, ...measuresIn(values, i) };
     });
     this.selectAgain();
     this.emit('measured');
@@ -92,14 +82,7 @@ export class PageState {
 
   /** NaN where it is not measured or not defined. */
   value(module: number, column: MeasureName): number {
-    return numberIn(this.values, module, column);
-  }
-
-  private measuresOf(module: number): Measures {
-    const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
-    return Object.fromEntries(
-      measureNames.map((name) => [name, defined(this.value(module, name))]),
-    ) as unknown as Measures;
+    return this.modules[module]?.[column] ?? NaN;
   }
 
   get hasNumbers(): boolean {
