@@ -6,10 +6,25 @@ const rooms = {
   'src/cuda': { rooms: ['src/core', 'src/network'], libraries: ['yauzl', 'crc-32'] },
   'src/models': { rooms: ['src/core'], libraries: ['yaml'] },
   'src/engine': { rooms: ['src/core', 'src/cuda'], libraries: ['onnxruntime-node', 'pbf', 'systeminformation'] },
-  'src/work': { rooms: ['src/core', 'src/engine'] },
+  'src/llm': {
+    rooms: ['src/core', 'src/engine'],
+    libraries: ['onnxruntime-node', '@huggingface/jinja', '@huggingface/tokenizers'],
+  },
+  'src/evaluation': { rooms: ['src/core'], libraries: ['csv-parse', 'yaml'] },
+  'src/work': { rooms: ['src/core', 'src/engine', 'src/evaluation', 'src/llm'] },
   'src/page': { rooms: ['src/core'] },
   'src/cli': {
-    rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/work'],
+    rooms: [
+      'src/core',
+      'src/cuda',
+      'src/engine',
+      'src/evaluation',
+      'src/hub',
+      'src/llm',
+      'src/models',
+      'src/network',
+      'src/work',
+    ],
     libraries: ['picocolors', 'undici'],
   },
   'src/host': {

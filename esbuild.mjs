@@ -13,6 +13,7 @@ const programs = {
     extension: 'src/host/extension.ts',
     cli: 'src/cli/main.ts',
     'engine-child': 'src/engine/child.ts',
+    'model-child': 'src/llm/child.ts',
     gpus: 'src/engine/gpus-program.ts',
   },
   platform: 'node',

@@ -22,10 +22,15 @@ export interface LoraPair {
 /** Tensors that training alone uses: MonteCLoRA's sampler, VeLoRA's compression. */
 const TRAINING_ONLY = ['.lora_monteclora_sampler.', '.lora_velora_embed'];
 
+/** True for the name of a tensor that no running model has. */
+export function isTrainingOnly(key: string): boolean {
+  return TRAINING_ONLY.some((part) => key.includes(part));
+}
+
 /** What PEFT puts before every name. */
 const PREFIX = 'base_model.model.';
 
-function withoutPrefix(name: string): string {
+export function withoutPrefix(name: string): string {
   return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
 }
 
@@ -72,7 +77,7 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
     const parsed = parseKey(key);
     if (parsed !== null && tensor.shape.length <= 2 && !(tiesHead && isOutputHead(parsed.name)))
       loras.push({ ...parsed, tensor });
-    else if (!TRAINING_ONLY.some((part) => key.includes(part))) uncovered.push(tensor);
+    else if (!isTrainingOnly(key)) uncovered.push(tensor);
   }
   refuseSeveral(file);
   refuseVariants(file);

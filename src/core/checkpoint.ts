@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileError, SafeLoraError, shown } from './errors';
-import { jsonCaps, kindOf, readJsonObject } from './files';
+import { jsonCaps, kindOf, readJsonBytes, readJsonObject } from './files';
 import { type Format, formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
 import { appendTo, isObject } from './objects';
@@ -31,6 +31,15 @@ export interface Checkpoint {
   realPath: string;
   /** Of a model whose tensors are not here until they are fetched. */
   remote?: RemoteWeights;
+  /**
+   * A further file of the model, such as its tokenizer.
+   * @param most bytes of it that are read
+   * @returns null where the model has none of that name
+   * @throws SafeLoraError
+   */
+  read(file: string, most: number): Promise<Uint8Array | null>;
+  /** A file of the model as errors name it. */
+  place(file: string): string;
 }
 
 /** What is known of the way of some tensors to this machine. */
@@ -73,6 +82,8 @@ export interface ModelFiles {
   list(): Promise<string[]>;
   /** @param most bytes, see `jsonCaps` */
   json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
+  /** @param most bytes */
+  bytes(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array>;
   open(file: string): Promise<SafetensorsFile>;
 }
 
@@ -91,6 +102,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     has: async (file) => (await kindOf(join(path, file))) !== null,
     list: () => readdir(path),
     json: (file, most, refuse) => readJsonObject(join(path, file), most, refuse),
+    bytes: (file, most, refuse) => readJsonBytes(join(path, file), most, refuse),
     open: (file) => openSafetensors(join(path, file)),
   };
   return { ...(await readCheckpoint(files)), realPath };
@@ -124,7 +136,14 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
   const headersHash = createHash('sha256')
     .update(files.map((file) => file.headerHash).join('\n'))
     .digest('hex');
-  return { path, name, tensors, absent, config, files, headersHash };
+  const read: Checkpoint['read'] = async (file, most) => ((await model.has(file)) ? readMore(model, file, most) : null);
+  return { path, name, tensors, absent, config, files, headersHash, read, place: (file) => model.place(file) };
+}
+
+function readMore(model: ModelFiles, file: string, most: number): Promise<Uint8Array> {
+  return model.bytes(file, most, (reason) => {
+    return new SafeLoraError('model-config', `${model.place(file)}: ${reason}; download the model again.`);
+  });
 }
 
 async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {

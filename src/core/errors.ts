@@ -9,6 +9,7 @@ export const errorCodes = [
   'already-projected',
   'alignment-missing',
   'changed-on-disk',
+  'chat-template',
   'device-unavailable',
   'download-failed',
   'engine-failed',
@@ -52,6 +53,7 @@ export const errorCodes = [
   'unsupported-adapter',
   'unexpected',
   'unsupported-dtype',
+  'unsupported-model',
   'untrusted',
   'wrong-input',
 ] as const;

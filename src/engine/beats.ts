@@ -14,6 +14,9 @@ export const MISSED_BEATS = 12;
 /** A child that has missed so many is told of. */
 export const TOLD_BEATS = 3;
 
+/** What a child says once it can be asked. */
+export const READY = { type: 'ready' } as const;
+
 /** CommonJS, as a worker's text is read. A host that is gone wants no more of them. */
 const PROGRAM = `
 const { writeSync } = require('node:fs');

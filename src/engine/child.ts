@@ -1,7 +1,7 @@
 // The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
 import { InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
-import { beat } from './beats';
+import { beat, READY } from './beats';
 import { gaveUp } from './failure';
 import { ModuleEngine } from './module';
 import { failureOf, type FromChild, type Start, type ToChild } from './protocol';
@@ -9,14 +9,14 @@ import { failureOf, type FromChild, type Start, type ToChild } from './protocol'
 let start: Start | undefined;
 let engine: ModuleEngine | undefined;
 
-function send(message: FromChild): void {
+function send(message: FromChild | typeof READY): void {
   process.send?.(message);
 }
 
 async function answer(message: ToChild): Promise<void> {
   if (message.type === 'start') {
     start = message;
-    send({ type: 'ready' });
+    send(READY);
     return;
   }
   const { task } = message;

@@ -14,12 +14,23 @@ export const onnxType = {
 } as const;
 export type OnnxType = keyof typeof onnxType;
 
+/** An attribute that is a floating-point number, also where it happens to be whole. */
+export interface Real {
+  real: number;
+}
+
+/** onnxruntime's own operators, beside ONNX's. */
+export const CONTRIB = 'com.microsoft';
+
 export interface Node {
   op: string;
+  /** Of ONNX itself where it is not given. */
+  domain?: typeof CONTRIB;
+  /** An empty name stands for an optional input that is left out, or an output that nobody wants. */
   inputs: string[];
   outputs: string[];
-  /** Integer attributes; all that these graphs use. */
-  attributes?: Record<string, number>;
+  /** Numbers are integers. */
+  attributes?: Record<string, number | Real | string>;
 }
 
 export interface GraphValue {
@@ -35,16 +46,27 @@ export interface Table {
   values: Float32Array;
 }
 
+/** A constant whose bytes lie in a file, or in memory that the session is given by the file's name. */
+export interface External {
+  type: OnnxType;
+  shape: readonly number[];
+  location: string;
+  offset: number;
+  length: number;
+}
+
 export interface Graph {
   opset: number;
   nodes: Node[];
   inputs: GraphValue[];
   outputs: GraphValue[];
   /** Lists are one-dimensional int64 constants, such as the axes of a reduction. */
-  constants: Record<string, number[] | Table>;
+  constants: Record<string, number[] | Table | External>;
 }
 
-const ATTRIBUTE_INT = 2;
+/** In onnx.proto's AttributeProto. */
+const attributeTypes = { float: 1, int: 2, string: 3 } as const;
+const EXTERNAL = 1;
 
 /** Serialises a graph as an ONNX ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {
@@ -52,7 +74,13 @@ export function encodeModel(graph: Graph): Uint8Array {
   model.writeVarintField(1, 10); // ir_version: 10 is the oldest that every opset used here accepts
   model.writeMessage(7, writeGraph, graph);
   model.writeMessage(8, (opset, writer) => writer.writeVarintField(2, opset), graph.opset);
+  if (graph.nodes.some(({ domain }) => domain === CONTRIB)) model.writeMessage(8, writeContrib, 1);
   return model.finish();
+}
+
+function writeContrib(version: number, writer: PbfWriter): void {
+  writer.writeStringField(1, CONTRIB);
+  writer.writeVarintField(2, version);
 }
 
 function writeGraph(graph: Graph, writer: PbfWriter): void {
@@ -70,15 +98,24 @@ function writeNode(node: Node, writer: PbfWriter): void {
   for (const [name, value] of Object.entries(node.attributes ?? {})) {
     writer.writeMessage(5, writeAttribute, { name, value });
   }
+  if (node.domain) writer.writeStringField(7, node.domain);
 }
 
-function writeAttribute({ name, value }: { name: string; value: number }, writer: PbfWriter): void {
+function writeAttribute({ name, value }: { name: string; value: number | Real | string }, writer: PbfWriter): void {
   writer.writeStringField(1, name);
-  writer.writeVarintField(3, value);
-  writer.writeVarintField(20, ATTRIBUTE_INT);
+  if (typeof value === 'string') {
+    writer.writeBytesField(4, new TextEncoder().encode(value));
+    writer.writeVarintField(20, attributeTypes.string);
+  } else if (typeof value === 'object') {
+    writer.writeFloatField(2, value.real);
+    writer.writeVarintField(20, attributeTypes.float);
+  } else {
+    writer.writeVarintField(3, value);
+    writer.writeVarintField(20, attributeTypes.int);
+  }
 }
 
-function writeConstant({ name, value }: { name: string; value: number[] | Table }, writer: PbfWriter): void {
+function writeConstant({ name, value }: { name: string; value: number[] | Table | External }, writer: PbfWriter): void {
   if (Array.isArray(value)) {
     writer.writeVarintField(1, value.length);
     writer.writeVarintField(2, onnxType.int64);
@@ -86,11 +123,22 @@ function writeConstant({ name, value }: { name: string; value: number[] | Table 
     writer.writeStringField(8, name);
     return;
   }
-  const { shape, values } = value;
-  for (const dimension of shape) writer.writeVarintField(1, dimension);
-  writer.writeVarintField(2, onnxType.float);
+  for (const dimension of value.shape) writer.writeVarintField(1, dimension);
+  writer.writeVarintField(2, 'values' in value ? onnxType.float : onnxType[value.type]);
   writer.writeStringField(8, name);
+  if (!('values' in value)) {
+    const { location, offset, length } = value;
+    for (const entry of Object.entries({ location, offset, length })) writer.writeMessage(13, writeEntry, entry);
+    writer.writeVarintField(14, EXTERNAL);
+    return;
+  }
+  const { values } = value;
   writer.writeBytesField(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+}
+
+function writeEntry([key, value]: [string, string | number], writer: PbfWriter): void {
+  writer.writeStringField(1, key);
+  writer.writeStringField(2, String(value));
 }
 
 function writeValue(value: GraphValue, writer: PbfWriter): void {

@@ -1,9 +1,6 @@
 // A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
-import { type ChildProcess, fork } from 'node:child_process';
-import { availableParallelism, constants, setPriority } from 'node:os';
-import { TOLD_AFTER_MS } from '../core/aborting';
-import { childEnvironment } from '../core/child-environment';
-import { BEAT_MS, BEAT_PIPE, MISSED_BEATS, TOLD_BEATS } from './beats';
+import { availableParallelism } from 'node:os';
+import { type ChildEvents, type ChildOptions, ChildProcess, type Ending } from './child-process';
 import { processEnded } from './failure';
 import { LARGEST_BLOCK, workingMemory } from './memory';
 import { type Provider } from './providers';
@@ -17,9 +14,8 @@ import {
   valueOf,
 } from './protocol';
 
-export interface EngineOptions {
-  /** The built engine-child.js. */
-  childPath: string;
+/** `childPath` names the built engine-child.js. */
+export interface EngineOptions extends ChildOptions {
   /** Bytes for all children together. */
   memory: number;
   /** By default the processor. */
@@ -28,16 +24,10 @@ export interface EngineOptions {
   workers?: number;
   /** For tests: elements of V that go through a device in one run at most. */
   largestBlock?: number;
-  /** What the children's environment has beside what they get of this process's own. */
-  environment?: NodeJS.ProcessEnv;
-  /** Leave the processor to others first: an editor must answer while the engine computes. */
-  background?: boolean;
   /** What the children write to standard error: native causes appear only there. */
   onStderr?: (text: string) => void;
   /** What has been waited for for two seconds. */
   onWait?: (text: string) => void;
-  /** For tests: milliseconds between two signs of life. */
-  beatMs?: number;
 }
 
 interface Pending {
@@ -53,17 +43,8 @@ interface Pending {
 /** More children than this gain nothing: the walk is bound by memory bandwidth (three were no faster than two on two cores). */
 const MAX_WORKERS = 4;
 
-/** A process that waits in a driver is ended only when that answers: it is no longer waited for then. */
-const KILL_GRACE_MS = 5_000;
-
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
-
-/**
- * onnxruntime's builds can send usage data to Microsoft, and CUDA's products round their factors to ten bits (TF32) where nothing
- * forbids it.
- */
-const FORBIDDING = { ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' };
 
 /** So many processes compute on the processor, where nothing else is asked for. */
 export function cpuWorkers(): number {
@@ -207,10 +188,7 @@ export class Engine {
   }
 }
 
-interface ChildEvents {
-  stderr: (text: string) => void;
-  /** It takes long. */
-  waiting: (pid: number, how: string) => void;
+interface PoolEvents extends Pick<ChildEvents<FromChild>, 'stderr' | 'waiting'> {
   idle: () => void;
   gone: () => void;
   /** @returns whether the module under way is taken up by another */
@@ -218,72 +196,34 @@ interface ChildEvents {
 }
 
 class Child {
-  /** Settles once it is gone. */
-  readonly closed: Promise<void>;
-  private readonly process: ChildProcess;
-  private readonly timers: NodeJS.Timeout[];
+  private readonly process: ChildProcess<ToChild, FromChild>;
   private current: Pending | undefined;
-  private stderr = '';
-  private failure: Error | undefined;
-  /** Beats that should have come since the last sign of life. */
-  private missed = 0;
-  private settle!: () => void;
 
   constructor(
-    { childPath, background, environment, beatMs = BEAT_MS }: EngineOptions,
+    options: EngineOptions,
     start: Start,
-    private readonly events: ChildEvents,
+    private readonly events: PoolEvents,
   ) {
-    this.process = fork(childPath, [String(beatMs)], {
-      serialization: 'advanced',
-      execArgv: [],
-      env: { ...childEnvironment(), ...FORBIDDING, ...environment },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
+    this.process = new ChildProcess(options, {
+      ...events,
+      ready: () => undefined,
+      answer: ({ reply }) => {
+        this.finish(reply);
+      },
+      isBusy: () => this.current !== undefined,
+      ended: (ending) => {
+        this.end(ending);
+      },
     });
-    const { pid } = this.process;
-    if (background && pid !== undefined) {
-      try {
-        setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
-      } catch {
-        // A child that is gone already reports itself; one that may not be lowered runs as it is.
-      }
-    }
-    this.closed = new Promise((resolve) => {
-      this.settle = resolve;
-    });
-    const slow = setTimeout(() => {
-      if (pid !== undefined) events.waiting(pid, ' to start');
-    }, TOLD_AFTER_MS).unref();
-    // By this process's own beats, not by the clock: while the machine sleeps, or this process is stopped, none is missed.
-    const limit = `${(MISSED_BEATS * beatMs) / 1000} seconds`;
-    const watch = setInterval(() => {
-      if (++this.missed === TOLD_BEATS && this.current && pid !== undefined)
-        events.waiting(pid, `, which gives no sign of life; after ${limit} another takes its place`);
-      if (this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${limit}`);
-    }, beatMs).unref();
-    this.timers = [slow, watch];
-    this.process.stdio[BEAT_PIPE]?.on('data', () => (this.missed = 0));
-    this.process.stderr?.on('data', (chunk: Buffer) => {
-      this.stderr = (this.stderr + chunk.toString()).slice(-4000);
-      events.stderr(chunk.toString());
-    });
-    this.process.on('message', (message: FromChild) => {
-      if (message.type === 'ready') clearTimeout(slow);
-      else this.finish(message.reply);
-    });
-    this.process.on('error', (error) => {
-      this.failure = error;
-      if (pid === undefined) this.close('could not run');
-    });
-    this.process.on('close', (code, signal) => {
-      const how = signal ? `was ended by ${signal}` : `ended with status ${String(code)}`;
-      this.close(how, signal === 'SIGKILL');
-    });
-    this.send({ type: 'start', ...start });
+    this.process.ask({ type: 'start', ...start });
+  }
+
+  get closed(): Promise<void> {
+    return this.process.closed;
   }
 
   get idle(): boolean {
-    return this.current === undefined && this.process.connected && !this.process.killed;
+    return this.current === undefined && this.process.isAlive;
   }
 
   get pid(): number | undefined {
@@ -296,7 +236,7 @@ class Child {
 
   run(pending: Pending): void {
     this.current = pending;
-    this.send({ type: 'module', task: pending.task });
+    this.process.ask({ type: 'module', task: pending.task });
   }
 
   /** @param reason what the module under way is rejected with, if not the process's end */
@@ -305,16 +245,7 @@ class Child {
       this.current?.reject(reason);
       this.current = undefined;
     }
-    this.process.kill('SIGKILL');
-    const grace = setTimeout(() => {
-      this.lose('did not end');
-    }, KILL_GRACE_MS);
-    this.timers.push(grace);
-  }
-
-  private send(message: ToChild): void {
-    // A failed send means that the child is gone; `close` reports it, with the reason.
-    this.process.send(message, () => undefined);
+    this.process.kill();
   }
 
   private finish(reply: Reply<ModuleResult>): void {
@@ -330,28 +261,10 @@ class Child {
     this.events.idle();
   }
 
-  /** Ends it and does not wait for its end. */
-  private lose(how: string): void {
-    this.process.kill('SIGKILL');
-    this.process.unref();
-    for (const stream of this.process.stdio) stream?.destroy();
-    if (this.process.connected) this.process.disconnect();
-    this.close(how);
-  }
-
-  private close(how: string, wasKilled = false): void {
-    this.timers.forEach(clearTimeout);
-    const reason = this.failure ? `could not run (${this.failure.message})` : how;
-    const outOfMemory = wasKilled || /heap out of memory|bad_alloc/i.test(this.stderr);
-    const said = this.stderr.trim().split('\n').at(-1);
+  private end({ how, outOfMemory }: Ending): void {
     const pending = this.current;
     this.current = undefined;
-    if (pending && !this.events.died(pending)) {
-      pending.reject(
-        processEnded(`${reason}${said ? `, saying "${said.slice(0, 200)}",` : ''}`, pending.task.name, outOfMemory),
-      );
-    }
+    if (pending && !this.events.died(pending)) pending.reject(processEnded(how, pending.task.name, outOfMemory));
     this.events.gone();
-    this.settle();
   }
 }

@@ -72,4 +72,7 @@ export interface Start {
 
 export type ToChild = ({ type: 'start' } & Start) | { type: 'module'; task: ModuleTask };
 
-export type FromChild = { type: 'ready' } | { type: 'result'; reply: Reply<ModuleResult> };
+export interface FromChild {
+  type: 'result';
+  reply: Reply<ModuleResult>;
+}

@@ -9,7 +9,7 @@ import {
   type RemoteWeights,
 } from '../core/checkpoint';
 import { SafeLoraError, unwritable } from '../core/errors';
-import { ReadableFile, readJsonObject, refuseLargeJson, stampOf } from '../core/files';
+import { jsonObjectOf, ReadableFile, readJsonBytes, refuseLargeJson, stampOf } from '../core/files';
 import {
   hashBytes,
   headerLength,
@@ -160,6 +160,22 @@ class HubModel implements ModelFiles {
   }
 
   async json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
+    // What is refused is not kept: another answer may be better.
+    const check = (bytes: Uint8Array): unknown => jsonObjectOf(bytes, refuse);
+    return jsonObjectOf(await this.text(file, most, refuse, check), refuse);
+  }
+
+  bytes(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array> {
+    return this.text(file, most, refuse, () => undefined);
+  }
+
+  /** @param check throws what an answer is refused for */
+  private async text(
+    file: string,
+    most: number,
+    refuse: (reason: string) => SafeLoraError,
+    check: (bytes: Uint8Array) => unknown,
+  ): Promise<Uint8Array> {
     const size = this.sizeOf(file);
     refuseLargeJson(size, most, refuse);
     const path = join(this.folder, cacheName('text', file));
@@ -171,12 +187,11 @@ class HubModel implements ModelFiles {
       make: async (part) => {
         const bytes = await this.online(file).file(this.pinned, file, size, signal);
         await writeFile(part, bytes).catch(unwritable(part));
-        // What is refused is not kept: another answer may be better.
-        await readJsonObject(part, most, refuse);
+        check(bytes);
       },
     };
     await this.cache.ensure(making, signal);
-    return readJsonObject(path, most, refuse);
+    return readJsonBytes(path, most, refuse);
   }
 
   async open(file: string): Promise<SafetensorsFile> {

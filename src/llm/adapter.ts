@@ -1,0 +1,82 @@
+// What an adapter changes of a model that is run: its updates, trained and projected, and the head and embedding that it may bring.
+import { type Adapter } from '../core/adapter';
+import { isTrainingOnly, withoutPrefix } from '../core/adapter-tensors';
+import { isFloatDtype } from '../core/dtype';
+import { SafeLoraError, someNames } from '../core/errors';
+import { type Plan } from '../core/plan';
+import { type TensorInfo } from '../core/safetensors';
+import { type Architecture } from './architecture';
+import { EMBEDDING, HEAD, layerPrefix, linears } from './parameters';
+import { type BranchTask } from './protocol';
+
+export interface AppliedAdapter {
+  branches: BranchTask[];
+  saved: Map<string, TensorInfo>;
+}
+
+/**
+ * @param projectedOf the bytes of a module's B as it would be saved; null where there is no projection
+ * @throws SafeLoraError where something of the adapter cannot be applied, since another model would be run
+ */
+export function applyAdapter(
+  { adapter, modules }: Plan,
+  architecture: Architecture,
+  projectedOf: (module: string) => Uint8Array | null,
+): AppliedAdapter {
+  const known = matricesOf(architecture);
+  const branches = modules.map(({ name, a, b, scale, weights }): BranchTask & { isKnown: boolean } => {
+    // As the model's own file calls it, where the adapter's names have more or less before them.
+    const module = weights ? fullName(weights.aligned.name.replace(/\.weight$/, '')) : name;
+    return { module, a, b, scale, projected: projectedOf(name), isKnown: known.has(module) };
+  });
+  const foreign = branches.filter(({ isKnown }) => !isKnown);
+  if (foreign.length > 0)
+    throw notApplicable(
+      adapter,
+      foreign.map(({ module }) => module),
+    );
+  return { branches: branches.map(({ isKnown, ...branch }) => branch), saved: savedOf(adapter, architecture) };
+}
+
+function fullName(module: string): string {
+  return module.startsWith('layers.') ? `model.${module}` : module;
+}
+
+/** Names of the matrices that an update can be on. */
+function matricesOf(architecture: Architecture): Set<string> {
+  const names = Object.keys(linears(architecture));
+  return new Set([
+    'lm_head',
+    ...architecture.layers.flatMap((_, layer) => names.map((name) => layerPrefix(layer) + name)),
+  ]);
+}
+
+/** The tensors that stand in the adapter's file beside its updates. */
+function savedOf(adapter: Adapter, { hidden, vocabulary }: Architecture): Map<string, TensorInfo> {
+  const updates = new Set(adapter.modules.flatMap(({ a, b }) => [a.name, b.name]));
+  const saved = new Map<string, TensorInfo>();
+  const unused: string[] = [];
+  for (const [key, tensor] of adapter.file.tensors) {
+    if (updates.has(key) || isTrainingOnly(key)) continue;
+    const name = parameterOf(key);
+    const [rows, width, ...more] = tensor.shape;
+    const fits = more.length === 0 && width === hidden && isFloatDtype(tensor.dtype);
+    // Tokens of the model's own tokenizer must be found in an embedding that replaces it.
+    if (fits && (name === HEAD || (name === EMBEDDING && rows! >= vocabulary))) saved.set(name, tensor);
+    else unused.push(key);
+  }
+  if (unused.length > 0) throw notApplicable(adapter, unused);
+  return saved;
+}
+
+/** PEFT saves a head and an embedding for `modules_to_save`, and as the layer beneath an update on them. */
+function parameterOf(key: string): string {
+  return withoutPrefix(key).replace(/\.(?:modules_to_save(?:\.[^.]+)?|base_layer)\.weight$/, '.weight');
+}
+
+function notApplicable({ file }: Adapter, names: readonly string[]): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-adapter',
+    `${file.path}: ${someNames(names)} cannot be applied when the model is run here, and without ${names.length === 1 ? 'it' : 'them'} another model would be measured; evaluate the adapter on a server that loads it whole, such as vLLM.`,
+  );
+}

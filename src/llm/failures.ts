@@ -1,0 +1,21 @@
+// What keeps a model from running, in words for somebody who waits for its answers.
+import { SafeLoraError } from '../core/errors';
+import { EngineError } from '../engine/failure';
+
+export function notFinite(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'non-finite',
+    `${path}: the model's logits are not finite numbers: a weight of the model or the adapter is NaN or infinite, or too large for single precision; check the files, or download the model again.`,
+  );
+}
+
+/** @param thrown what onnxruntime, or the code around it, threw */
+export function modelFailed(path: string, thrown: string): EngineError {
+  return new EngineError(`${path}: running the model failed: ${thrown}`, thrown);
+}
+
+/** @param how such as "was ended by SIGKILL" */
+export function modelProcessEnded(path: string, how: string, outOfMemory: boolean): EngineError {
+  const advice = outOfMemory ? 'memory may have run out: run it again with --precision int8 or a smaller --memory' : 'run it again'; // prettier-ignore
+  return new EngineError(`${path}: the process that ran the model ${how}; ${advice}.`, `its process ${how}`);
+}

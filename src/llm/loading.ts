@@ -1,0 +1,99 @@
+// From a model's files and an adapter's to a session that runs: parameters are used from where they lie as far as onnxruntime can.
+import { realpathSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
+import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
+import { type TensorInfo } from '../core/safetensors';
+import { type External, type OnnxType } from '../engine/onnx';
+import { readWhole } from '../engine/weights';
+import { Decoder } from './decoder';
+import { type Branch, buildGraph, type Parameters } from './graph';
+import { type BranchTask, type ModelTask } from './protocol';
+
+const types: Readonly<Partial<Record<string, OnnxType>>> = { F32: 'float', F16: 'float16', BF16: 'bfloat16' };
+
+/** Of what goes into the model's own bytes; ONNX's format ends at 2 GB. */
+const MOST_INLINE = 1.5e9;
+
+/** @param threads of onnxruntime */
+export async function loadModel(task: ModelTask, threads: number): Promise<Decoder> {
+  const { architecture, precision, positions, provider } = task;
+  const branches = new Map(task.branches.map((branch) => [branch.module, readBranch(branch)]));
+  const saved = new Map([...task.saved].map(([name, tensor]) => [name, valuesOf(tensor)]));
+  const beside = [...branches.values()].flatMap(({ a, b }) => [a, b]).concat(...saved.values());
+  const fits = beside.reduce((sum, { byteLength }) => sum + byteLength, 0) < MOST_INLINE;
+  const parameters = new StoredParameters(task.parameters, fits);
+  const { model, memory } = buildGraph({ architecture, precision, positions, branches, saved, parameters });
+  const session = await InferenceSession.create(model, {
+    executionProviders: [provider],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+    ...(memory.size > 0 ? { externalData: [...memory].map(([path, data]) => ({ path, data })) } : {}),
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: parameters.folder,
+        // A node that the provider cannot run is an error, where onnxruntime would move it to the CPU without a word.
+        ...(provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
+      },
+    },
+  });
+  return new Decoder(session, {
+    architecture,
+    branches: branches.size,
+    hasSaved: saved.size > 0,
+    workspace: task.workspace,
+  });
+}
+
+/** onnxruntime reads constants from the files of one folder, as links do not lead out of it. */
+class StoredParameters implements Parameters {
+  readonly areInFiles: boolean;
+  /** The real one of the first file. */
+  readonly folder: string;
+  private readonly real = new Map<string, string>();
+
+  /** @param fits what else the model consists of fits into its own bytes */
+  constructor(
+    private readonly tensors: ReadonlyMap<string, TensorInfo>,
+    fits: boolean,
+  ) {
+    for (const { path } of tensors.values()) if (!this.real.has(path)) this.real.set(path, realpathSync(path));
+    const folders = new Set([...this.real.values()].map((path) => dirname(path)));
+    this.folder = [...folders][0] ?? '';
+    this.areInFiles = fits && folders.size === 1 && [...tensors.values()].every(isUsable);
+  }
+
+  stored(name: string): External {
+    const { path, dtype, shape, offset, length } = this.tensors.get(name)!;
+    return { type: types[dtype]!, shape, location: basename(this.real.get(path)!), offset, length };
+  }
+
+  values(name: string): Float32Array {
+    return valuesOf(this.tensors.get(name)!);
+  }
+}
+
+function isUsable({ dtype, offset }: TensorInfo): boolean {
+  return types[dtype] !== undefined && offset % bytesPerElement(dtype as FloatDtype) === 0;
+}
+
+function readBranch({ a, b, projected, scale }: BranchTask): Branch {
+  const [out, rank] = b.shape as [number, number];
+  const dtype = b.dtype as FloatDtype;
+  const trained = decode(readWhole(b), dtype);
+  const replaced = projected ? decode(projected, dtype) : trained;
+  const both = new Float32Array(out * 2 * rank);
+  for (let row = 0; row < out; row++) {
+    for (let column = 0; column < rank; column++) {
+      both[row * 2 * rank + column] = trained[row * rank + column]! * scale;
+      both[row * 2 * rank + rank + column] = replaced[row * rank + column]! * scale;
+    }
+  }
+  return { rank, a: valuesOf(a), b: both };
+}
+
+function valuesOf(tensor: TensorInfo): Float32Array {
+  return Float32Array.from(decode(readWhole(tensor), tensor.dtype as FloatDtype));
+}

@@ -1,0 +1,88 @@
+// Every message between the host and the process that runs a language model. Weights never cross: the process reads them itself.
+import { type TensorInfo } from '../core/safetensors';
+import { type Failure } from '../engine/protocol';
+import { type Provider } from '../engine/providers';
+import { type Architecture } from './architecture';
+import { type Precision } from './graph';
+
+/** A LoRA update on one of the model's matrices. */
+export interface BranchTask {
+  /** Such as `model.layers.0.self_attn.q_proj`. */
+  module: string;
+  a: TensorInfo;
+  b: TensorInfo;
+  /** The bytes of B projected, in its dtype; null where there is no projection, which leaves B as it is. */
+  projected: Uint8Array | null;
+  scale: number;
+}
+
+export interface ModelTask {
+  /** As errors name it. */
+  path: string;
+  architecture: Architecture;
+  precision: Precision;
+  /** By the parameters' names. */
+  parameters: ReadonlyMap<string, TensorInfo>;
+  branches: readonly BranchTask[];
+  /** Tensors that the adapter brings in place of the model's own, by the parameter's name. */
+  saved: ReadonlyMap<string, TensorInfo>;
+  /** Longest sequence, prompt and answer together. */
+  positions: number;
+  provider: Provider;
+  /** Bytes for what is computed, beside the weights. */
+  workspace: number;
+}
+
+/** Of each module in the order of the branches. */
+export const gates = { off: 0, trained: 1, projected: 2 } as const;
+
+/** One prompt under one variant of the adapter. */
+export interface Row {
+  tokens: readonly number[];
+  /** A place among the variants. */
+  variant: number;
+}
+
+export interface GenerateTask {
+  /** A value of `gates` for each module; all 0 is the aligned model. */
+  variants: readonly Uint8Array[];
+  rows: readonly Row[];
+  /** Of an answer. */
+  maxTokens: number;
+  stopTokens: readonly number[];
+}
+
+export interface ScoreRow extends Row {
+  /** What is asked of the next token after `position`. */
+  questions: readonly { position: number; tokens: readonly number[] }[];
+}
+
+export interface ScoreTask {
+  variants: readonly Uint8Array[];
+  rows: readonly ScoreRow[];
+}
+
+/** Greedy decoding of a row. */
+export interface Answer {
+  /** Of the row among those of the task. */
+  row: number;
+  /** Without the stop token. */
+  tokens: number[];
+  /** It was not ended by a stop token. */
+  isCutOff: boolean;
+}
+
+export interface Scores {
+  row: number;
+  /** Natural logarithms of the probabilities, of each question those of its tokens. */
+  logProbabilities: number[][];
+}
+
+export type ToModel =
+  { type: 'load'; task: ModelTask } | { type: 'generate'; task: GenerateTask } | { type: 'score'; task: ScoreTask };
+
+export type FromModel =
+  | { type: 'answers'; answers: Answer[] }
+  | { type: 'scores'; scores: Scores[] }
+  | { type: 'done' }
+  | { type: 'failed'; error: Failure };

@@ -1,0 +1,97 @@
+// Every family that can be run, beside what Transformers computed when it was recorded (test/interop/language_models.py).
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { families, readArchitecture } from '../../src/llm/architecture';
+import {
+  compare,
+  generated,
+  largestLogitError,
+  readTruth,
+  recordedModels,
+  startModel,
+  variantsOf,
+} from '../fixtures/language-models';
+import { openCheckpoint } from '../../src/core/checkpoint';
+
+const names = readdirSync(recordedModels);
+
+void describe('models of every family', () => {
+  void it('are all recorded', async () => {
+    const types = await Promise.all(
+      names.map(async (name) => (await openCheckpoint(join(recordedModels, name, 'aligned'))).config.model_type),
+    );
+    assert.deepEqual(new Set(types), new Set<unknown>(families));
+  });
+
+  for (const name of names) {
+    void it(`${name} gives Transformers' logits and answers, with and without the adapter, in one batch`, async () => {
+      const { logits, otherAnswers, answers } = await compare(join(recordedModels, name));
+      assert.ok(logits <= largestLogitError, `logits differ by ${logits} of the largest`);
+      assert.equal(otherAnswers, 0);
+      assert.equal(answers, 9);
+    });
+  }
+
+  void it('answer alike whatever the batch is', async () => {
+    const folder = join(recordedModels, 'llama');
+    const { adapter } = readTruth(folder);
+    const variants = await variantsOf(folder);
+    const rows = Array.from({ length: 40 }, (_, i) => ({ tokens: adapter[i % 3]!.tokens, variant: 1 }));
+    // So little memory that a batch has a few rows.
+    const model = await startModel(folder, { workspace: 2 ** 17 });
+    try {
+      const answers = await generated(model, { variants, rows, maxTokens: 24 });
+      assert.equal(answers.length, 40);
+      answers.forEach(({ tokens }, i) => {
+        assert.deepEqual(tokens, adapter[i % 3]!.answer);
+      });
+    } finally {
+      model.end();
+    }
+  });
+
+  void it('end an answer at any stop token, and say which were cut off', async () => {
+    const folder = join(recordedModels, 'qwen3-tied');
+    const { aligned } = readTruth(folder);
+    const variants = await variantsOf(folder);
+    const [first, second, third] = aligned.map(({ answer }) => answer) as [number[], number[], number[]];
+    const stop = [first[5]!, second[0]!];
+    const model = await startModel(folder);
+    try {
+      const rows = aligned.map(({ tokens }) => ({ tokens, variant: 0 }));
+      const answers = await generated(model, { variants, rows, maxTokens: 24, stopTokens: stop });
+      const expected = [first, second, third].map((answer) => {
+        const end = answer.findIndex((token) => stop.includes(token));
+        return end < 0 ? { tokens: answer, isCutOff: true } : { tokens: answer.slice(0, end), isCutOff: false };
+      });
+      assert.deepEqual(
+        answers.map(({ tokens, isCutOff }) => ({ tokens, isCutOff })),
+        expected,
+      );
+    } finally {
+      model.end();
+    }
+  });
+
+  void it('are refused by name where they were not checked', async () => {
+    const { config } = await openCheckpoint(join(recordedModels, 'llama', 'aligned'));
+    const cases: [change: Record<string, unknown>, message: RegExp][] = [
+      [{ model_type: 'mamba' }, /model_type "mamba".*llama, mistral.*vLLM/],
+      [{ model_type: undefined }, /model_type null/],
+      [{ rope_parameters: { rope_type: 'yarn', rope_theta: 1e4, factor: 4 } }, /rope type "yarn"/],
+      [{ rope_parameters: null, rope_scaling: { type: 'dynamic', factor: 2 } }, /rope type "dynamic"/],
+      [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
+      [{ head_dim: 24 }, /heads of 24/],
+      [{ hidden_act: 'relu2' }, /activation "relu2"/],
+      [{ hidden_size: 'many' }, /no usable hidden_size/],
+      [{ num_hidden_layers: 1e9 }, /no usable num_hidden_layers/],
+      [{ num_key_value_heads: 3, num_attention_heads: 4 }, /4 heads for 3/],
+      [{ model_type: 'qwen2', use_sliding_window: true, sliding_window: -1 }, /no usable sliding_window/],
+      [{ model_type: 'gemma3_text', layer_types: ['linear_attention'] }, /layer_types/],
+    ];
+    for (const [change, message] of cases)
+      assert.throws(() => readArchitecture({ ...config, ...change }, 'model'), { code: 'unsupported-model', message });
+  });
+});
