@@ -11,6 +11,11 @@ import {
   selectionBy,
 } from '../core/rules';
 import { type Device, devices } from '../engine/providers';
+import { type Demand, parseDemands } from '../evaluation/choice';
+import { metrics } from '../evaluation/judge';
+import { parsePoints, type PointRequest } from '../evaluation/points';
+import { type PromptFile, promptFileOf } from '../evaluation/prompts';
+import { type Precision, precisions } from '../llm/graph';
 
 /** The call itself is wrong: exit status 2. */
 export class UsageError extends Error {
@@ -53,6 +58,27 @@ export interface ProjectArguments extends Omit<InspectArguments, 'command'> {
   again: boolean;
 }
 
+export interface EvaluateArguments extends Omit<
+  InspectArguments,
+  'command' | 'memory' | 'adapters' | 'selectionIsDefault'
+> {
+  command: 'evaluate';
+  adapter: string;
+  prompts: PromptFile[];
+  points: PointRequest;
+  scoreOnly: boolean;
+  demands: { text: string; demands: Demand[] } | null;
+  maxTokens: number | null;
+  /** A file for the answers. */
+  answers: string | undefined;
+  refusals: string | null;
+  template: string | null;
+  system: string | null;
+  precision: Precision | null;
+  /** Bytes for the model; null for half of what is free. */
+  memory: number | null;
+}
+
 export interface CudaArguments {
   /** A package that was downloaded elsewhere. */
   archive: string | undefined;
@@ -68,6 +94,7 @@ export interface PairsArguments {
 export type Arguments =
   | InspectArguments
   | ProjectArguments
+  | EvaluateArguments
   | ({ command: 'install-cuda' } & CudaArguments)
   | ({ command: 'pairs' } & PairsArguments)
   | { command: 'doctor'; json: string | undefined }
@@ -77,6 +104,7 @@ export type Arguments =
 export const HELP = `Usage:
   safe-lora inspect ADAPTER… --base MODEL --aligned MODEL [options]
   safe-lora project ADAPTER… --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
+  safe-lora evaluate ADAPTER --base MODEL --aligned MODEL --prompts [ROLE:]FILE… [options]
   safe-lora doctor [--json FILE|-]
   safe-lora install-cuda [--archive FILE | --remove]
   safe-lora pairs [list | remove ID] [--json FILE|-]
@@ -92,6 +120,21 @@ arXiv 2405.16833), and writes a copy of the adapter in which the selected module
 Selection (default: --${DEFAULT_MODE} ${ruleNumber(DEFAULT_MODE).usual}, the paper's for Llama-2)
   --threshold T    modules whose similarity is at or below T, from 0 to 1
   --count K        the K modules of lowest similarity
+
+Behaviour (evaluate): runs the aligned model with the adapter as it is and with some of its modules projected, and reports for each
+point how many harmful prompts are not refused, how many harmless ones are, and how much of the task is left
+  --prompts [ROLE:]FILE  prompts as JSONL, CSV, JSON, promptfoo's YAML or text; ROLE is harmful, harmless or utility:METRIC where
+                   the file does not show it, METRIC ${metrics.join(', ')}; may be given several times
+  --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where a score of refusals changes most)
+  --score          only that score, over all numbers of modules, without generating answers
+  --choose TEXT    the fewest modules for which "asr <= 0.1, utility >= -0.02" holds; with a sign a change against the adapter as
+                   it is; chosen on one half of the prompts and reported on the other
+  --max-tokens N   of an answer (default: 128)
+  --answers FILE   write the answers as JSONL: they may be harmful text, and are kept nowhere else
+  --refusals FILE  phrases by which refusals are known, one a line, in place of the tool's own
+  --template FILE  a chat template (Jinja) in place of the model's; --system TEXT puts a system message first
+  --precision NAME ${precisions.join(', ')} (default: single precision where it fits into memory, else 8 bits)
+  --memory MIB     memory for the model (default: half of what is free)
 
 Hub
   Of a model on the hub only its headers and the weights that the adapters touch are fetched, and kept in the user's data folder
@@ -122,6 +165,8 @@ Exit status: 0 done, 1 input or environment, 2 usage, 3 engine failed, 130 inter
 `;
 
 const DEFAULT_MEMORY_MIB = 1024;
+/** Bytes for the engine where none are asked for. */
+export const DEFAULT_MEMORY = DEFAULT_MEMORY_MIB * 2 ** 20;
 /** Below this not even onnxruntime and one row fit. */
 const MIN_MEMORY_MIB = 256;
 
@@ -136,6 +181,19 @@ const common = {
   quiet: { type: 'boolean' },
   offline: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
+} as const;
+
+const ofEvaluate = {
+  prompts: { type: 'string', multiple: true },
+  points: { type: 'string' },
+  score: { type: 'boolean' },
+  choose: { type: 'string' },
+  'max-tokens': { type: 'string' },
+  answers: { type: 'string' },
+  refusals: { type: 'string' },
+  template: { type: 'string' },
+  system: { type: 'string' },
+  precision: { type: 'string' },
 } as const;
 
 /** @throws UsageError */
@@ -163,6 +221,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
         force: values.force ?? false,
         again: values.again ?? false,
       };
+    }
+    case 'evaluate': {
+      const { values, positionals } = parse(rest, { ...common, ...ofEvaluate });
+      if (values.help) return { command: 'help' };
+      return evaluateArguments(values, positionals);
     }
     case 'doctor': {
       const { values, positionals } = parse(rest, { json: common.json, help: common.help });
@@ -202,9 +265,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
     case '--version':
       return { command: 'version' };
     case undefined:
-      throw new UsageError('a command is missing: inspect, project, doctor, install-cuda or pairs');
+      throw new UsageError('a command is missing: inspect, project, evaluate, doctor, install-cuda or pairs');
     default:
-      throw new UsageError(`there is no command ${command}: inspect, project, doctor, install-cuda or pairs`);
+      throw new UsageError(`there is no command ${command}: inspect, project, evaluate, doctor, install-cuda or pairs`);
   }
 }
 
@@ -255,6 +318,57 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
     quiet: values.quiet ?? false,
     offline: values.offline ?? false,
   };
+}
+
+type EvaluateValues = CommonValues & { prompts?: string[] | undefined; score?: boolean | undefined } & Partial<
+    Record<Exclude<keyof typeof ofEvaluate, 'prompts' | 'score'>, string | undefined>
+  >;
+
+function evaluateArguments(values: EvaluateValues, positionals: readonly string[]): EvaluateArguments {
+  const { memory, selectionIsDefault, adapters, ...shared } = commonArguments(values, positionals);
+  const [adapter, another] = adapters as [string, string | undefined];
+  if (another !== undefined) throw new UsageError(`evaluate takes one ADAPTER, not also ${another}`);
+  const { points = 'auto', choose, precision, score, ...texts } = values;
+  const parsedPoints = parsePoints(points);
+  if (!parsedPoints)
+    throw new UsageError(`--points ${points} is neither auto nor a list of numbers, 0,4,8 or tau:0.2,0.35`);
+  const demands = choose === undefined ? null : parseDemands(choose);
+  if (choose !== undefined && !demands)
+    throw new UsageError(
+      `--choose ${choose} is not a list such as "asr <= 0.1, utility >= -0.02" (asr, overRefusal, utility)`,
+    );
+  if (choose !== undefined && score) throw new UsageError('--choose needs answers, which --score leaves out');
+  if (texts.answers !== undefined && score) throw new UsageError('--answers needs answers, which --score leaves out');
+  const known = precisions.find((name) => name === precision) ?? null;
+  if (precision !== undefined && !known)
+    throw new UsageError(`--precision ${precision} is none of ${precisions.join(', ')}`);
+  const empty = (['answers', 'refusals', 'template'] as const).find((name) => texts[name] === '');
+  if (empty) throw new UsageError(`--${empty} wants a file`);
+  const maxTokens = texts['max-tokens'] === undefined ? null : Number(texts['max-tokens']);
+  if (maxTokens !== null && (!Number.isSafeInteger(maxTokens) || maxTokens < 1))
+    throw new UsageError(`--max-tokens ${texts['max-tokens']!} is not a whole number from 1`);
+  return {
+    ...shared,
+    command: 'evaluate',
+    adapter,
+    prompts: (values.prompts ?? []).map(promptFile),
+    points: parsedPoints,
+    scoreOnly: score ?? false,
+    demands: demands && { text: choose!, demands },
+    maxTokens,
+    answers: texts.answers,
+    refusals: texts.refusals ?? null,
+    template: texts.template ?? null,
+    system: texts.system ?? null,
+    precision: known,
+    memory: values.memory === undefined ? null : memory,
+  };
+}
+
+function promptFile(given: string): PromptFile {
+  const file = promptFileOf(given);
+  if (file.path === '') throw new UsageError('--prompts wants a file');
+  return file;
 }
 
 function selectionOf(values: CommonValues): Selection {

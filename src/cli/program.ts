@@ -13,6 +13,8 @@ import { projectCopies } from '../work/project';
 import { type Ports } from '../work/services';
 import {
   type Arguments,
+  DEFAULT_MEMORY,
+  type EvaluateArguments,
   HELP,
   type InspectArguments,
   MissingModel,
@@ -22,6 +24,7 @@ import {
 } from './arguments';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
+import { evaluateCommand } from './evaluate';
 import { checkJsonTarget, writeJson } from './json';
 import { pairs } from './pairs';
 import { ProgressLine } from './progress';
@@ -106,6 +109,8 @@ class Call {
         await checkJsonTarget(args.json);
         await pairs(args, this.terminal);
         return 0;
+      case 'evaluate':
+        return this.tidily((signal) => this.evaluate(args, signal));
       case 'inspect':
       case 'project':
         return this.work(args);
@@ -146,19 +151,7 @@ class Call {
       if (!args.quiet && args.json !== '-')
         this.terminal.print([...reportLines(report, args.selectionIsDefault), ...more]);
     };
-    const ports: Ports = args.quiet
-      ? { agree: () => Promise.resolve() }
-      : {
-          agree: async (plans) => {
-            for (const line of await travelLines(plans)) this.terminal.tell(line);
-          },
-          onProgress: (progress) => {
-            this.line.update(progress);
-          },
-          onFetched: (fetched) => {
-            this.line.fetched(fetched);
-          },
-        };
+    const ports = this.ports(args.quiet);
     if (args.command === 'inspect') return inspect(args, services, { ...ports, onReport: show });
     const placesOf = (adapters: readonly Adapter[]): string[] => placesIn(args, adapters);
     return projectCopies({ ...args, placesOf }, services, {
@@ -167,6 +160,36 @@ class Call {
         show(report, `written  ${path}`);
       },
     });
+  }
+
+  private ports(isQuiet: boolean): Ports {
+    if (isQuiet) return { agree: () => Promise.resolve() };
+    return {
+      agree: async (plans) => {
+        for (const line of await travelLines(plans)) this.terminal.tell(line);
+      },
+      onProgress: (progress) => {
+        this.line.update(progress);
+      },
+      onFetched: (fetched) => {
+        this.line.fetched(fetched);
+      },
+    };
+  }
+
+  private async evaluate(args: EvaluateArguments, signal: AbortSignal): Promise<void> {
+    const { quiet, offline } = args;
+    const onStart = (): void => {
+      this.line.begin();
+    };
+    const services = new RunServices(this.program, this.devices, { memory: DEFAULT_MEMORY, quiet, offline, onStart });
+    this.services = services;
+    try {
+      await evaluateCommand({ args, services, ports: { ...this.ports(quiet), signal }, terminal: this.terminal });
+    } finally {
+      this.line.clear();
+      await services.end();
+    }
   }
 
   private async doctor(json: string | undefined): Promise<number> {
@@ -220,7 +243,7 @@ async function finish(
 
 function statusOf(error: unknown, terminal: Terminal): number {
   if (error instanceof Interrupted) {
-    terminal.complain('interrupted; what has been downloaded is kept, run it again to go on.');
+    terminal.complain('interrupted; what has been downloaded or evaluated is kept, run it again to go on.');
     return error.status;
   }
   if (error instanceof UsageError) {

@@ -8,7 +8,8 @@ import { type Provider } from '../engine/providers';
 import { Hub } from '../hub/checkpoint';
 import { cacheLimit, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
-import { type Services } from '../work/services';
+import { ModelProcess } from '../llm/process';
+import { type LanguageServices } from '../work/services';
 import { openLine } from './network';
 import { storageFolder } from './storage';
 import { type Terminal } from './terminal';
@@ -42,11 +43,13 @@ export interface ServicesOptions {
 }
 
 /** Of one run; to be ended with it. */
-export class RunServices implements Services {
+export class RunServices implements LanguageServices {
   readonly version: string;
+  readonly onnxruntimeVersion: string;
   private readonly line = openLine();
   private readonly hub: Hub;
   private running: Engine | undefined;
+  private model: ModelProcess | undefined;
 
   /** @throws SafeLoraError where the environment is wrong */
   constructor(
@@ -55,6 +58,7 @@ export class RunServices implements Services {
     private readonly options: ServicesOptions,
   ) {
     this.version = program.version;
+    this.onnxruntimeVersion = program.onnxruntimeVersion;
     const { env } = process;
     this.hub = new Hub({
       storage: storageFolder(env),
@@ -67,19 +71,32 @@ export class RunServices implements Services {
     });
   }
 
-  readonly models: Services['models'] = {
+  readonly models: LanguageServices['models'] = {
     open: (given, signal) => this.hub.open(given, signal),
     remember: ({ base, aligned }) => new PairRegistry(storageFolder()).remember(base, aligned).catch(() => undefined),
   };
 
-  readonly engine: Services['engine'] = {
+  readonly engine: LanguageServices['engine'] = {
     choose: (device, signal) => this.devices.choose(device, signal),
     on: (device) => this.start(device),
+  };
+
+  readonly language: LanguageServices['language'] = {
+    start: async (task, { provider }, signal) => {
+      // What has been measured is done, and the model needs the memory.
+      await this.running?.end();
+      const childPath = join(this.program.folder, 'model-child.js');
+      const onWait = this.options.quiet ? {} : { onWait: this.program.terminal.notice };
+      const { environment } = await this.devices.process(provider);
+      this.model = await ModelProcess.start({ childPath, environment, ...onWait }, task, signal);
+      return this.model;
+    },
   };
 
   /** At once, whatever is going on. */
   stop(): void {
     this.running?.dispose();
+    this.model?.end();
   }
 
   async end(): Promise<void> {

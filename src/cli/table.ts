@@ -29,7 +29,7 @@ export function reportLines(report: Report, selectionIsDefault: boolean): Line[]
   ];
 }
 
-function styled(text: string, style: Styled['style']): Styled {
+export function styled(text: string, style: Styled['style']): Styled {
   return { text, style };
 }
 
@@ -72,9 +72,24 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
           : { text: module.notice ?? '', style: 'dim' as const },
     },
   ];
-  const rows = modules.map((module) =>
+  return table(
+    columns.map(({ cell, ...column }) => ({ ...column, cell: (row) => cell(modules[row]!) })),
+    modules.length,
+  );
+}
+
+/** A column of a table: its title, and what it has in each row. */
+export interface Column {
+  title: string;
+  left?: boolean;
+  cell: (row: number) => Cell;
+}
+
+/** A title line and so many rows. */
+export function table(columns: readonly Column[], count: number): Line[] {
+  const rows = Array.from({ length: count }, (_, row) =>
     columns.map((column) => {
-      const cell = column.cell(module);
+      const cell = column.cell(row);
       return { ...cell, text: visible(elided(cell.text, MOST_LETTERS)) };
     }),
   );

@@ -3,14 +3,10 @@ import { createHash } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type Checkpoint } from '../core/checkpoint';
+import { type Message } from '../core/conversation';
 import { quoted, SafeLoraError } from '../core/errors';
 import { jsonCaps, jsonObjectOf } from '../core/files';
 import { isObject } from '../core/objects';
-
-export interface Message {
-  role: 'system' | 'user' | 'assistant';
-  content: string;
-}
 
 export interface ChatOptions {
   /** A Jinja template in place of the model's own, and the file that it comes from. */
@@ -80,16 +76,29 @@ export class ChatFormat {
     return new ChatFormat(tokenizer, source, specialTokens(tokens), system, stop, hashed);
   }
 
+  /** Where the template comes from. */
+  get templatePath(): string {
+    return this.source.path;
+  }
+
   /**
    * A conversation's tokens, up to where the model's answer begins.
    * @throws SafeLoraError where the template refuses it
    */
   encode(messages: readonly Message[]): number[] {
     const { system } = this;
-    const whole = system === undefined || messages[0]?.role === 'system' ? messages : [{ role: 'system', content: system }, ...messages]; // prettier-ignore
+    const whole =
+      system === undefined || messages[0]?.role === 'system'
+        ? messages
+        : [{ role: 'system', content: system }, ...messages];
     let text: string;
     try {
-      text = this.template.render({ ...this.variables, messages: whole, add_generation_prompt: true, enable_thinking: false }); // prettier-ignore
+      text = this.template.render({
+        ...this.variables,
+        messages: whole,
+        add_generation_prompt: true,
+        enable_thinking: false,
+      });
     } catch (error) {
       throw templateFailed(this.source.path, error, system !== undefined);
     }
@@ -190,6 +199,11 @@ function noTemplate(path: string): SafeLoraError {
 }
 
 function templateFailed(path: string, error: unknown, hasSystem = false): SafeLoraError {
-  const next = hasSystem ? 'leave --system out if the template takes none, or give another one with --template FILE' : 'give another one with --template FILE'; // prettier-ignore
-  return new SafeLoraError('chat-template', `${path}: the chat template fails with ${quoted((error as Error).message)}; ${next}.`); // prettier-ignore
+  const next = hasSystem
+    ? 'leave --system out if the template takes none, or give another one with --template FILE'
+    : 'give another one with --template FILE';
+  return new SafeLoraError(
+    'chat-template',
+    `${path}: the chat template fails with ${quoted((error as Error).message)}; ${next}.`,
+  );
 }

@@ -183,7 +183,15 @@ class Batch {
       const picks = Math.max(...asked.map(({ tokens }) => tokens.length));
       const prompts = this.prompts(begin, end, width);
       const places = asked.map(({ at }) => at);
-      const step = await this.run(begin, end, prompts, width, width, places, asked.map(({ tokens }) => tokens)); // prettier-ignore
+      const step = await this.run(
+        begin,
+        end,
+        prompts,
+        width,
+        width,
+        places,
+        asked.map(({ tokens }) => tokens),
+      );
       refuseNotFinite(step);
       let answer = 0;
       for (const { row, index } of rows.slice(begin, end)) {

@@ -16,6 +16,8 @@ export function modelFailed(path: string, thrown: string): EngineError {
 
 /** @param how such as "was ended by SIGKILL" */
 export function modelProcessEnded(path: string, how: string, outOfMemory: boolean): EngineError {
-  const advice = outOfMemory ? 'memory may have run out: run it again with --precision int8 or a smaller --memory' : 'run it again'; // prettier-ignore
+  const advice = outOfMemory
+    ? 'memory may have run out: run it again with --precision int8 or a smaller --memory'
+    : 'run it again';
   return new EngineError(`${path}: the process that ran the model ${how}; ${advice}.`, `its process ${how}`);
 }

@@ -2,7 +2,15 @@
 import { ChildProcess, type ChildOptions, type Ending } from '../engine/child-process';
 import { valueOf } from '../engine/protocol';
 import { modelProcessEnded } from './failures';
-import { type Answer, type FromModel, type GenerateTask, type ModelTask, type Scores, type ScoreTask, type ToModel } from './protocol'; // prettier-ignore
+import {
+  type Answer,
+  type FromModel,
+  type GenerateTask,
+  type ModelTask,
+  type Scores,
+  type ScoreTask,
+  type ToModel,
+} from './protocol';
 
 export interface ModelProcessOptions extends ChildOptions {
   /** What has been waited for for two seconds. */

@@ -5,6 +5,8 @@ import { type ChosenDevice } from '../engine/devices';
 import { type Engine } from '../engine/pool';
 import { type Device } from '../engine/providers';
 import { type MeasureOptions } from '../engine/run';
+import { type ModelProcess } from '../llm/process';
+import { type ModelTask } from '../llm/protocol';
 
 /** Given once by each surface. */
 export interface Services {
@@ -24,6 +26,16 @@ export interface Services {
     choose(device: Device, signal?: AbortSignal): Promise<ChosenDevice>;
     /** The engine on a device that can run. */
     on(device: ChosenDevice): Promise<Engine>;
+  };
+}
+
+/** The same where language models can be run, too. */
+export interface LanguageServices extends Services {
+  readonly onnxruntimeVersion: string;
+  /** Runs language models, each in a process of its own. */
+  readonly language: {
+    /** @throws SafeLoraError where the model cannot be run; the signal's reason */
+    start(task: ModelTask, device: ChosenDevice, signal?: AbortSignal): Promise<ModelProcess>;
   };
 }
 

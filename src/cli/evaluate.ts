@@ -1,0 +1,112 @@
+// safe-lora evaluate: what projecting does to the model's behaviour, with its files and its progress.
+import { writeFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
+import { join } from 'node:path';
+import { replaceFile } from '../core/atomic';
+import { SafeLoraError } from '../core/errors';
+import { kindOf, ReadableFile } from '../core/files';
+import { type Evaluated, evaluate } from '../work/evaluate';
+import { type Ports } from '../work/services';
+import { type EvaluateArguments } from './arguments';
+import { evaluationLines } from './evaluation-table';
+import { checkJsonTarget, writeJson } from './json';
+import { type RunServices } from './services';
+import { storageFolder } from './storage';
+import { StatusLine, type Terminal } from './terminal';
+
+const ANSWERS_SCHEMA = 'safe-lora/answers@1';
+
+/** Of the machine's free memory, for the model. */
+const USUAL_SHARE = 0.5;
+
+export interface EvaluateCall {
+  args: EvaluateArguments;
+  services: RunServices;
+  ports: Ports;
+  terminal: Terminal;
+}
+
+/** @throws SafeLoraError; the signal's reason, and what was found is kept */
+export async function evaluateCommand({ args, services, ports, terminal }: EvaluateCall): Promise<void> {
+  const { answers, json, quiet } = args;
+  await checkJsonTarget(json);
+  await checkAnswersTarget(answers);
+  const line = new StatusLine(terminal);
+  const time = new TimeLeft();
+  try {
+    const evaluated = await evaluate(
+      {
+        ...args,
+        memory: args.memory ?? freemem() * USUAL_SHARE,
+        keepsAnswers: answers !== undefined,
+        journalPath: (key) =>
+          answers === undefined ? join(storageFolder(), 'evaluations', `${key}.jsonl`) : `${answers}.part`,
+      },
+      services,
+      quiet
+        ? ports
+        : {
+            ...ports,
+            onLoad: ({ precision, reason }) => {
+              line.show(`loading the model, ${precision}: ${reason}`);
+            },
+            onStage: (stage, done, total) => {
+              line.show(`${done} of ${total} ${stage}${time.left(stage, done, total)}`);
+            },
+          },
+    );
+    line.clear();
+    await writeAnswers(answers, evaluated);
+    if (!quiet && json !== '-') terminal.print(evaluationLines(evaluated.report));
+    await writeJson(json, evaluated.report, terminal);
+    await evaluated.done();
+  } finally {
+    line.clear();
+  }
+}
+
+/** By the rate since a stage began. */
+class TimeLeft {
+  private stage = '';
+  private started = 0;
+  private from = 0;
+
+  left(stage: string, done: number, total: number): string {
+    if (this.stage !== stage || done < this.from)
+      [this.stage, this.started, this.from] = [stage, performance.now(), done];
+    const seconds = ((performance.now() - this.started) / 1000) * ((total - done) / (done - this.from));
+    return Number.isFinite(seconds) && done > this.from ? `, ${Math.ceil(seconds)} s left` : '';
+  }
+}
+
+/** @throws SafeLoraError where the file holds something else than answers of this tool */
+async function checkAnswersTarget(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const kind = await kindOf(path);
+  if (kind === null) return;
+  const start =
+    kind === 'file' ? await ReadableFile.with(path, (file) => file.read(0, Math.min(file.size, 64))) : new Uint8Array();
+  if (!Buffer.from(start).toString('utf8').startsWith(`{"schema":"${ANSWERS_SCHEMA}"`)) throw notAnswers(path);
+}
+
+function notAnswers(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: exists and does not hold answers of safe-lora; choose another file for --answers.`,
+  );
+}
+
+/** A line an answer, by points, sets and prompts. */
+async function writeAnswers(path: string | undefined, { report, sets, lines }: Evaluated): Promise<void> {
+  if (path === undefined) return;
+  const { adapter, judge } = report;
+  const head = { schema: ANSWERS_SCHEMA, adapter: adapter.name, judge };
+  const records = lines.map(({ count, set, prompt, answer, refused, degenerate, cutOff, utility }) => {
+    const { name, role, prompts } = sets[set]!;
+    const { messages, reference } = prompts[prompt]!;
+    return { count, set: name, role, messages, answer, reference, refused, degenerate, cutOff, utility };
+  });
+  const text = [head, ...records].map((record) => `${JSON.stringify(record)}\n`).join('');
+  // Hazardous text is for whoever asked for it.
+  await replaceFile(path, (temporary) => writeFile(temporary, text, { mode: 0o600 }));
+}

@@ -1,0 +1,118 @@
+// An evaluation as a person reads it in a terminal: a line a point, the curve of the score, and what was chosen.
+import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
+import { type Mean, type Share } from '../evaluation/figures';
+import { decimal, signed, UNDEFINED } from '../core/text';
+import { styled, table } from './table';
+import { type Line } from './terminal';
+
+/** Columns of the curve. */
+const MOST_COLUMNS = 72;
+const BARS = '▁▂▃▄▅▆▇█';
+
+/** @param selected how many modules the selection takes */
+export function evaluationLines(report: EvaluationReport): Line[] {
+  const { adapter, base, aligned, engine, judge, sets, notices } = report;
+  const { device } = engine;
+  const fallback = device.fallbackReason === null ? '' : `  (${device.requested}: ${device.fallbackReason})`;
+  return [
+    [styled(adapter.name, 'bold')],
+    [`base     ${base.name}  `, styled(base.path, 'dim')],
+    [`aligned  ${aligned.name}  `, styled(aligned.path, 'dim')],
+    [`device   ${device.provider}, ${engine.precision}`, styled(`  (${engine.precisionReason})${fallback}`, 'dim')],
+    `prompts  ${sets.map(({ name, role, n }) => `${n} ${role} (${name})`).join(', ')}`,
+    [
+      `refusals by phrases of ${judge.name}, version ${judge.version}; greedy answers of at most ${engine.maxTokens} tokens`,
+    ],
+    '',
+    ...pointTable(report),
+    ...curve(report.points),
+    ...chosen(report),
+    ...notices.map((notice): Line => [styled('!', 'yellow'), ` ${notice.message}`]),
+  ];
+}
+
+function pointTable({ points }: EvaluationReport): Line[] {
+  const shown = points.filter(({ degenerate }) => degenerate !== null);
+  if (shown.length === 0) return [];
+  const has = (key: 'asr' | 'overRefusal' | 'utility'): boolean => shown.some((point) => point[key] !== null);
+  const column = (title: string, cell: (point: EvaluatedPoint) => string): Parameters<typeof table>[0][number] => ({
+    title,
+    cell: (row) => ({ text: cell(shown[row]!) }),
+  });
+  return [
+    ...table(
+      [
+        { ...column('projected', nameOf), left: true },
+        column('threshold', ({ threshold }) => decimal(threshold)),
+        ...(has('asr') ? [column('attack success', ({ asr }) => figure(asr))] : []),
+        ...(has('overRefusal') ? [column('over-refusal', ({ overRefusal }) => figure(overRefusal))] : []),
+        ...(has('utility') ? [column('utility', ({ utility }) => figure(utility))] : []),
+        column('degenerate', ({ degenerate }) => decimal(degenerate!.value, 2)),
+        column('cut off', ({ cutOff }) => decimal(cutOff!.value, 2)),
+        column('refusal score', ({ refusalScore }) => signed(refusalScore, 1)),
+      ],
+      shown.length,
+    ),
+    '',
+    [
+      styled(
+        'Attack success: harmful prompts whose answer holds no refusal phrase. In brackets 95 % intervals.',
+        'dim',
+      ),
+    ],
+  ];
+}
+
+function nameOf({ count }: EvaluatedPoint): string {
+  if (count === null) return 'aligned model';
+  if (count === 0) return 'adapter as it is';
+  return `${count} module${count === 1 ? '' : 's'}`;
+}
+
+function figure(value: Share | Mean | null): string {
+  if (value === null) return UNDEFINED;
+  const digits = 3;
+  return `${decimal(value.value, digits)} [${decimal(value.low, 2)}, ${decimal(value.high, 2)}]`;
+}
+
+/** A bar for each number of modules, or for some of many. */
+function curve(points: readonly EvaluatedPoint[]): Line[] {
+  const scored = points.filter(({ count, refusalScore }) => count !== null && refusalScore !== null);
+  if (scored.length < 2) return [];
+  const columns = Math.min(MOST_COLUMNS, scored.length);
+  const picked = Array.from(
+    { length: columns },
+    (_, i) => scored[Math.round((i * (scored.length - 1)) / (columns - 1))]!,
+  );
+  const scores = picked.map(({ refusalScore }) => refusalScore!);
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  const bar = (score: number): string =>
+    BARS[high === low ? 0 : Math.round(((score - low) / (high - low)) * (BARS.length - 1))]!;
+  const last = String(scored.at(-1)!.count);
+  return [
+    '',
+    `Refusal score from ${signed(low, 1)} to ${signed(high, 1)}, by projected modules (log-odds that an answer begins as a refusal):`,
+    `  ${scores.map(bar).join('')}`,
+    `  0${last.padStart(Math.max(last.length, columns - 1))}`,
+  ];
+}
+
+function chosen({ choice }: EvaluationReport): Line[] {
+  if (!choice) return [];
+  const { demands, count, nearest, figures, chosenOn, reportedOn } = choice;
+  const found = (
+    [
+      ['attack success', figures.asr],
+      ['over-refusal', figures.overRefusal],
+      ['utility', figures.utility],
+    ] as const
+  )
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name} ${figure(value)}`)
+    .join(', ');
+  const result =
+    count === null
+      ? `no point keeps to ${demands}; the nearest is ${nearest!} projected modules`
+      : `${count} projected modules are the fewest of these points that keep to ${demands}`;
+  return ['', [styled(result, 'bold')], `chosen on ${chosenOn} prompts; on the other ${reportedOn}: ${found}`];
+}

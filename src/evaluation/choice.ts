@@ -1,0 +1,89 @@
+// The answer to "which τ?": the fewest projected modules that keep to what is asked for, chosen on one half of the prompts and reported on
+// the other, since a choice flatters the prompts that it was made by.
+import { type Figures, figuresOf, type Verdicts } from './figures';
+import { type PromptSet } from './prompts';
+import { firstHalf } from './statistics';
+
+const measures = ['asr', 'overRefusal', 'utility'] as const;
+type Measure = (typeof measures)[number];
+
+/** `asr <= 0.1`, or with a sign a change against the adapter as it is: `utility >= -0.02`. */
+export interface Demand {
+  measure: Measure;
+  atMost: boolean;
+  value: number;
+  isChange: boolean;
+}
+
+/** A point with its answers. */
+export interface Candidate {
+  count: number;
+  verdicts: Verdicts;
+}
+
+export interface Choice {
+  demands: string;
+  /** The fewest modules that keep to the demands; null where none of the points does. */
+  count: number | null;
+  /** Where none does, the one that misses by least. */
+  nearest: number | null;
+  /** On the half that it was not chosen on. */
+  figures: Figures;
+  /** Prompts of each half. */
+  chosenOn: number;
+  reportedOn: number;
+}
+
+/** @returns null for what is no list of demands */
+export function parseDemands(text: string): Demand[] | null {
+  const demands = text.split(',').map((part): Demand | null => {
+    const match = /^\s*(\w+)\s*(<=|>=)\s*([+-]?)(\d+(?:\.\d+)?|\.\d+)\s*$/.exec(part);
+    const measure = measures.find((known) => known === match?.[1]);
+    if (!match || !measure) return null;
+    const value = Number(`${match[3]!}${match[4]!}`);
+    return Math.abs(value) <= 1 ? { measure, atMost: match[2] === '<=', value, isChange: match[3] !== '' } : null;
+  });
+  return demands.includes(null) ? null : (demands as Demand[]);
+}
+
+/** How far figures are from a demand; 0 where they keep to it, null where the measure has no prompts. */
+export function miss({ measure, atMost, value, isChange }: Demand, figures: Figures, adapter: Figures): number | null {
+  const [found, before] = [figures[measure]?.value, adapter[measure]?.value];
+  if (found === undefined || before === undefined) return null;
+  const distance = isChange ? found - before - value : found - value;
+  // A share of so many prompts is not known to the last bit.
+  return Math.max(0, (atMost ? distance : -distance) - 1e-12);
+}
+
+/**
+ * @param candidates by rising count, the adapter as it is first
+ * @returns null where the demands are of measures that have no prompts
+ */
+export function choose(
+  text: string,
+  demands: readonly Demand[],
+  sets: readonly PromptSet[],
+  candidates: readonly Candidate[],
+): Choice | null {
+  const halves = sets.map(({ prompts }, i) => firstHalf(prompts.map(({ group }) => group), i + 1)); // prettier-ignore
+  const half = (verdicts: Verdicts, isFirst: boolean): Verdicts =>
+    verdicts.map((ofSet, i) => ofSet.filter((_, j) => halves[i]![j] === isFirst));
+  const figures = candidates.map(({ verdicts }) => figuresOf(sets, half(verdicts, true)));
+  const misses = figures.map((found) => {
+    const distances = demands.map((demand) => miss(demand, found, figures[0]!));
+    return distances.includes(null) ? null : Math.max(...(distances as number[]));
+  });
+  if (misses.includes(null)) return null;
+  const keeping = misses.findIndex((distance) => distance === 0);
+  const nearest = misses.indexOf(Math.min(...(misses as number[])));
+  const chosen = candidates[keeping < 0 ? nearest : keeping]!;
+  const size = (isFirst: boolean): number => halves.flat().filter((first) => first === isFirst).length;
+  return {
+    demands: text,
+    count: keeping < 0 ? null : chosen.count,
+    nearest: keeping < 0 ? chosen.count : null,
+    figures: figuresOf(sets, half(chosen.verdicts, false)),
+    chosenOn: size(true),
+    reportedOn: size(false),
+  };
+}

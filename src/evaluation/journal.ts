@@ -1,0 +1,125 @@
+// What an evaluation has found so far, a line at a time, so that one that was broken off goes on where it was. Answers are in it only where
+// the user names a file for them, which is then this journal itself.
+import { constants, createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { replaceFile } from '../core/atomic';
+import { fileError, SafeLoraError, unwritable } from '../core/errors';
+import { kindOf } from '../core/files';
+import { isObject } from '../core/objects';
+import { type Verdict } from './figures';
+
+/** Scores of a point, from prefill alone. */
+export interface ScoreLine {
+  kind: 'score';
+  /** Of projected modules; null for the aligned model. */
+  count: number | null;
+  refusalScore: number | null;
+  referenceScore: number | null;
+}
+
+/** An answer's verdict, of a prompt at its place in a set at its place. */
+export interface AnswerLine extends Verdict {
+  kind: 'answer';
+  count: number | null;
+  set: number;
+  prompt: number;
+  /** Its first token; null where it has none. */
+  first: number | null;
+  /** Only in a file that the user named. */
+  answer?: string;
+}
+
+export type JournalLine = ScoreLine | AnswerLine;
+
+export class Journal {
+  private file: FileHandle | undefined;
+  /** Writing goes on in order. */
+  private writing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly path: string,
+    /** What an earlier run of the same evaluation found. */
+    readonly known: readonly JournalLine[],
+  ) {}
+
+  /**
+   * @param key of everything that an answer depends on; a journal of another key begins anew
+   * @throws SafeLoraError where it cannot be written
+   */
+  static async open(path: string, key: string): Promise<Journal> {
+    await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
+    const known = await readLines(path, key);
+    const journal = new Journal(path, known ?? []);
+    if (known === null) {
+      await replaceFile(path, async (temporary) => {
+        const file = await open(temporary, 'wx', 0o600);
+        await file.writeFile(`${JSON.stringify({ journal: key })}\n`);
+        await file.close();
+      }).catch(unwritable(path));
+    }
+    journal.file = await open(path, constants.O_WRONLY | constants.O_APPEND).catch(unwritable(path));
+    // A run that was killed may have left half a line.
+    if (known !== null) await journal.file.appendFile('\n').catch(unwritable(path));
+    return journal;
+  }
+
+  /** @throws SafeLoraError where it cannot be written */
+  write(lines: readonly JournalLine[]): Promise<void> {
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    this.writing = this.writing.then(() => this.file!.appendFile(text)).catch(unwritable(this.path));
+    return this.writing;
+  }
+
+  /** All that is written is there. */
+  async close(): Promise<void> {
+    await this.writing.catch(() => undefined);
+    await this.file?.close();
+    this.file = undefined;
+  }
+
+  /** The evaluation is whole. */
+  async remove(): Promise<void> {
+    await this.close();
+    await rm(this.path, { force: true });
+  }
+}
+
+/** @returns null where there is no journal of that key */
+async function readLines(path: string, key: string): Promise<JournalLine[] | null> {
+  const kind = await kindOf(path);
+  if (kind === null) return null;
+  if (kind !== 'file') throw notAJournal(path);
+  const lines: JournalLine[] = [];
+  let isFirst = true;
+  try {
+    for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
+      const value = valueOf(text);
+      if (isFirst) {
+        if (!isObject(value) || value.journal !== key) return null;
+        isFirst = false;
+      } else if (isLine(value)) lines.push(value);
+      // What was being written when the run was broken off is found again.
+    }
+  } catch (error) {
+    throw fileError(path, error);
+  }
+  return isFirst ? null : lines;
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function isLine(value: unknown): value is JournalLine {
+  return isObject(value) && (value.kind === 'score' || value.kind === 'answer');
+}
+
+function notAJournal(path: string): SafeLoraError {
+  return new SafeLoraError('file-access', `${path}: is not a regular file; name another one.`);
+}

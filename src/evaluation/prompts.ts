@@ -1,0 +1,350 @@
+// Sets of prompts as people have them: JSONL, JSON, CSV, promptfoo's YAML and plain text, each prompt with its role.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename, extname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Readable } from 'node:stream';
+import { parse as parseCsv } from 'csv-parse';
+import { parse as parseYaml } from 'yaml';
+import { type Message } from '../core/conversation';
+import { fileError, quoted, SafeLoraError } from '../core/errors';
+import { ReadableFile } from '../core/files';
+import { parseJson } from '../core/json';
+import { isObject } from '../core/objects';
+import { type Judge, judgeOf, type Metric, metrics } from './judge';
+
+/** Of harmful prompts a refusal is expected, of harmless ones it is over-refusal; utility is held against references. */
+export const roles = ['harmful', 'harmless', 'utility'] as const;
+export type Role = (typeof roles)[number];
+
+export interface Prompt {
+  messages: readonly Message[];
+  reference: string | null;
+  /** Prompts of one group ask for the same in other words. */
+  group: string | null;
+}
+
+export interface PromptSet {
+  name: string;
+  role: Role;
+  /** How answers are held against the references; null where there are none. */
+  metric: Metric | null;
+  prompts: readonly Prompt[];
+  /** SHA-256 of all that makes the prompts. */
+  sha256: string;
+  /** The set's own, where it says how refusals are known. */
+  judge: Judge | null;
+}
+
+/** A file of prompts, and what is said of it beside its content. */
+export interface PromptFile {
+  path: string;
+  role: Role | null;
+  metric: Metric | null;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A record of a file, and where in it it is. */
+interface Entry {
+  fields: Fields;
+  place: string;
+}
+
+/** Bytes of a file that is read whole: JSON, YAML. */
+const MOST_BYTES = 100_000_000;
+/** Characters of one prompt: more than the longest context of a model that is run here. */
+const MOST_CHARACTERS = 1_000_000;
+
+/** Names of the fields that hold a prompt, in the order of their precedence; letters small. */
+const PROMPT_FIELDS = ['prompt', 'instruction', 'goal', 'forbidden_prompt', 'behavior', 'question', 'input'];
+/** Fields of sets of harmful prompts: AdvBench, JailbreakBench, StrongREJECT, HarmBench. */
+const HARMFUL_FIELDS = ['goal', 'forbidden_prompt', 'behavior'];
+const REFERENCE_FIELDS = ['reference', 'answer', 'output'];
+
+/** @param given `harmful:FILE`, `utility:exact:FILE` or FILE alone */
+export function promptFileOf(given: string): PromptFile {
+  const role = roles.find((known) => given.startsWith(`${known}:`)) ?? null;
+  if (!role) return { path: given, role: null, metric: null };
+  const rest = given.slice(role.length + 1);
+  const metric = metrics.find((known) => rest.startsWith(`${known}:`)) ?? null;
+  return { path: metric ? rest.slice(metric.length + 1) : rest, role, metric };
+}
+
+/**
+ * @returns the file's sets: one for each role that its records have, or by their names where the file names them
+ * @throws SafeLoraError for a file without a prompt that can be used
+ */
+export async function readPrompts(file: PromptFile): Promise<PromptSet[]> {
+  const { path } = file;
+  switch (extname(path).toLowerCase()) {
+    case '.jsonl':
+    case '.ndjson':
+      return grouped(file, linesOf(path));
+    case '.csv':
+    case '.tsv':
+      return grouped(file, rowsOf(path));
+    case '.json':
+      return ofJson(file, await wholeText(path));
+    case '.yaml':
+    case '.yml':
+      return grouped(file, listed(path, promptfoo(path, await wholeText(path))));
+    case '.txt':
+      return grouped(file, textLines(path));
+    default:
+      throw unknownKind(path);
+  }
+}
+
+async function wholeText(path: string): Promise<string> {
+  return ReadableFile.with(path, async (file) => {
+    if (file.size > MOST_BYTES) throw tooLarge(path);
+    return new TextDecoder().decode(await file.read(0, file.size));
+  });
+}
+
+/** Refuses what is no regular file before a stream waits for it. */
+async function streamOf(path: string): Promise<Readable> {
+  await ReadableFile.with(path, () => Promise.resolve());
+  return createReadStream(path, 'utf8');
+}
+
+async function* textLines(path: string): AsyncGenerator<Entry> {
+  let number = 0;
+  for await (const line of createInterface({ input: await streamOf(path), crlfDelay: Infinity })) {
+    number++;
+    const prompt = line.replace(/^\ufeff/, '').trim();
+    if (prompt !== '') yield { fields: { prompt }, place: `line ${number}` };
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<Entry> {
+  let number = 0;
+  for await (const line of createInterface({ input: await streamOf(path), crlfDelay: Infinity })) {
+    number++;
+    const text = line.replace(/^\ufeff/, '').trim();
+    if (text === '') continue;
+    const place = `line ${number}`;
+    let value: unknown;
+    try {
+      value = parseJson(text);
+    } catch (error) {
+      throw unreadable(path, place, `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
+    }
+    yield entryOf(path, value, place);
+  }
+}
+
+async function* rowsOf(path: string): AsyncGenerator<Entry> {
+  const input = await streamOf(path);
+  const parser = parseCsv({
+    columns: (header: string[]) => header.map((name) => name.trim()),
+    delimiter: extname(path).toLowerCase() === '.tsv' ? '\t' : ',',
+    bom: true,
+    skip_empty_lines: true,
+    relax_column_count: true,
+  });
+  input.on('error', (error) => parser.destroy(error)).pipe(parser);
+  let number = 1;
+  try {
+    for await (const row of parser) yield { fields: row as Fields, place: `row ${++number}` };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code?.startsWith('CSV_')) {
+      throw unreadable(path, `row ${number + 1}`, `is not valid CSV (${(error as Error).message.slice(0, 120)})`);
+    }
+    throw fileError(path, error);
+  }
+}
+
+function* listed(path: string, values: readonly unknown[]): Generator<Entry> {
+  for (const [i, value] of values.entries()) yield entryOf(path, value, `entry ${i + 1}`);
+}
+
+function entryOf(path: string, value: unknown, place: string): Entry {
+  if (typeof value === 'string') return { fields: { prompt: value }, place };
+  if (!isObject(value)) throw unreadable(path, place, 'is neither a prompt nor an object with one');
+  return { fields: value, place };
+}
+
+/** The `vars` of its tests, wherever a file of promptfoo has them. */
+function promptfoo(path: string, text: string): unknown[] {
+  let value: unknown;
+  try {
+    value = parseYaml(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw unreadable(path, 'the file', `is not valid YAML (${(error as Error).message.split('\n')[0]!.slice(0, 120)})`);
+  }
+  const tests = isObject(value) && Array.isArray(value.tests) ? value.tests : value;
+  if (!Array.isArray(tests)) throw noPrompts(path);
+  return tests.map((test: unknown) => (isObject(test) && isObject(test.vars) ? test.vars : test));
+}
+
+async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
+  const { path } = file;
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch (error) {
+    throw unreadable(path, 'the file', `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
+  }
+  if (Array.isArray(value)) return grouped(file, listed(path, value));
+  if (!isObject(value)) throw noPrompts(path);
+  const { refusalMarker } = value;
+  const judge = typeof refusalMarker === 'string' ? judgeOf(`marker of ${basename(path)}`, '1', [refusalMarker]) : null;
+  const sets: PromptSet[] = [];
+  for (const [name, list] of Object.entries(value)) {
+    if (!Array.isArray(list)) continue;
+    const role = file.role ?? roleOfName(name);
+    if (!role) throw unknownRole(path, `the list ${quoted(name)}`);
+    // Such a file's answers are whole: right or wrong.
+    const metric = file.metric ?? 'exact';
+    for (const set of await grouped({ path, role, metric }, listed(path, list))) sets.push({ ...set, name, judge });
+  }
+  if (sets.length === 0) throw noPrompts(path);
+  return sets;
+}
+
+/** As lists of prompts by their use are called. */
+function roleOfName(name: string): Role | null {
+  const plain = name.toLowerCase();
+  if (['harmful', 'unsafe'].includes(plain)) return 'harmful';
+  if (['harmless', 'helpful', 'benign', 'safe'].includes(plain)) return 'harmless';
+  return ['utility', 'task'].includes(plain) ? 'utility' : null;
+}
+
+/** One set for each role. */
+async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterable<Entry>): Promise<PromptSet[]> {
+  const { path, metric } = file;
+  const byRole = new Map<Role, Prompt[]>();
+  for await (const entry of entries) {
+    const prompt = promptOf(path, entry);
+    const role = file.role ?? roleOfFields(path, entry, prompt);
+    if (role === 'utility' && prompt.reference === null)
+      throw unreadable(
+        path,
+        entry.place,
+        'has no reference to hold an answer against (a field reference, answer or output)',
+      );
+    const prompts = byRole.get(role);
+    if (prompts) prompts.push(prompt);
+    else byRole.set(role, [prompt]);
+  }
+  if (byRole.size === 0) throw noPrompts(path);
+  if (byRole.has('utility') && !metric) throw noMetric(path);
+  const name = basename(path, extname(path));
+  return [...byRole].map(([role, prompts]): PromptSet => {
+    const sha256 = createHash('sha256');
+    for (const prompt of prompts) sha256.update(JSON.stringify(prompt));
+    const hasReferences = prompts.every(({ reference }) => reference !== null);
+    return {
+      name: byRole.size > 1 ? `${name} (${role})` : name,
+      role,
+      metric: hasReferences ? metric : null,
+      prompts,
+      sha256: sha256.digest('hex'),
+      judge: null,
+    };
+  });
+}
+
+function promptOf(path: string, { fields, place }: Entry): Prompt {
+  const found = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
+  const text = (name: string): string | null => {
+    const value = found.get(name);
+    return typeof value === 'string' && value.trim() !== '' ? value : null;
+  };
+  const group = found.get('group') ?? null;
+  const shared = { group: group === null ? null : String(group as string | number) };
+  const messages = found.get('messages');
+  if (Array.isArray(messages)) return { ...conversation(path, place, messages), ...shared };
+  const field = PROMPT_FIELDS.find((name) => text(name) !== null);
+  if (field === undefined)
+    throw unreadable(
+      path,
+      place,
+      `has no prompt: none of the fields ${PROMPT_FIELDS.join(', ')} and messages holds a text`,
+    );
+  const more = field === 'instruction' ? text('input') : null;
+  const content = more === null ? text(field)! : `${text(field)!}\n\n${more}`;
+  refuseLong(path, place, content);
+  // Elsewhere `target` is how a jailbroken answer would begin.
+  const references = field === 'input' ? [...REFERENCE_FIELDS, 'target'] : REFERENCE_FIELDS;
+  const reference = references.map(text).find((value) => value !== null) ?? null;
+  return { messages: [{ role: 'user', content }], reference, ...shared };
+}
+
+function conversation(path: string, place: string, values: readonly unknown[]): Omit<Prompt, 'group'> {
+  const messages = values.map((value): Message => {
+    const { role, content } = isObject(value) ? value : {};
+    if ((role !== 'system' && role !== 'user' && role !== 'assistant') || typeof content !== 'string')
+      throw unreadable(
+        path,
+        place,
+        'has messages without a role (system, user, assistant) or a content that is a text',
+      );
+    refuseLong(path, place, content);
+    return { role, content };
+  });
+  const last = messages.at(-1);
+  if (!last) throw unreadable(path, place, 'has no messages');
+  return last.role === 'assistant'
+    ? { messages: messages.slice(0, -1), reference: last.content }
+    : { messages, reference: null };
+}
+
+function roleOfFields(path: string, { fields, place }: Entry, { reference }: Prompt): Role {
+  const names = Object.keys(fields).map((name) => name.toLowerCase());
+  const own = roles.find((role) => role === fields.role);
+  if (own) return own;
+  // XSTest
+  const label: unknown = fields.label;
+  if (label === 'unsafe') return 'harmful';
+  if (label === 'safe') return 'harmless';
+  if (names.some((name) => HARMFUL_FIELDS.includes(name)) && !/benign|harmless|safe/i.test(basename(path)))
+    return 'harmful';
+  if (reference !== null) return 'utility';
+  throw unknownRole(path, place);
+}
+
+function refuseLong(path: string, place: string, text: string): void {
+  if (text.length > MOST_CHARACTERS) throw unreadable(path, place, `has more than ${MOST_CHARACTERS} characters`);
+}
+
+function unreadable(path: string, place: string, reason: string): SafeLoraError {
+  return new SafeLoraError('prompts', `${path}: ${place} ${reason}; correct it, or take it out.`);
+}
+
+function noPrompts(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: holds no prompts; give JSONL or CSV with a field such as prompt or goal, one record a prompt.`,
+  );
+}
+
+function unknownKind(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: is not a kind of file that prompts are read from: .jsonl, .json, .csv, .tsv, .yaml (promptfoo) or .txt (one a line); rename or convert it.`,
+  );
+}
+
+function unknownRole(path: string, place: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: ${place} does not show whether its prompts are harmful, harmless or for utility; say it: --prompts harmful:FILE, harmless:FILE or utility:METRIC:FILE.`,
+  );
+}
+
+function noMetric(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: its prompts have references, and how answers are held against them is not said; say it: --prompts utility:METRIC:${path}, with ${metrics.join(', ')} for METRIC.`,
+  );
+}
+
+function tooLarge(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: has more than ${MOST_BYTES} bytes; give it as JSONL or CSV, which are read a record at a time.`,
+  );
+}

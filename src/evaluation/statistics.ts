@@ -1,0 +1,129 @@
+// How sure shares, differences and means over some prompts are: intervals of 95 % and the exact test of paired answers.
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+
+export interface Interval {
+  low: number;
+  high: number;
+}
+
+/** The normal distribution's 97.5 % quantile. */
+const Z = 1.959963984540054;
+
+/**
+ * A share's score interval (Wilson 1927), which also says something of 0 of n.
+ * @param k of n, which is above 0
+ */
+export function wilson(k: number, n: number): Interval {
+  const share = k / n;
+  const z2 = (Z * Z) / n;
+  const centre = (share + z2 / 2) / (1 + z2);
+  const half = (Z * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n))) / (1 + z2);
+  // At the ends the formula is exact, but for rounding.
+  return { low: k === 0 ? 0 : Math.max(0, centre - half), high: k === n ? 1 : Math.min(1, centre + half) };
+}
+
+/** How two variants answered the same prompts: yes to both, to the first alone, to the second alone, to neither. */
+export interface Paired {
+  both: number;
+  first: number;
+  second: number;
+  neither: number;
+}
+
+export function pair(first: readonly boolean[], second: readonly boolean[]): Paired {
+  const paired: Paired = { both: 0, first: 0, second: 0, neither: 0 };
+  first.forEach((yes, i) => paired[yes ? (second[i] ? 'both' : 'first') : second[i] ? 'second' : 'neither']++);
+  return paired;
+}
+
+/**
+ * McNemar's exact test: how likely changes at least as one-sided are where neither direction is likelier.
+ * @returns p of both sides, at most 1
+ */
+export function mcNemar({ first, second }: Paired): number {
+  const changed = first + second;
+  let [term, sum] = [changed === 0 ? 1 : 0.5 ** changed, 0];
+  // Beyond 0.5^1074 the powers are 0; sums of logarithms say the same.
+  if (term === 0) return mcNemarByLogarithms(Math.min(first, second), changed);
+  for (let k = 0; k <= Math.min(first, second); k++) {
+    sum += term;
+    term *= (changed - k) / (k + 1);
+  }
+  return Math.min(1, 2 * sum);
+}
+
+function mcNemarByLogarithms(least: number, changed: number): number {
+  let [logTerm, sum] = [changed * Math.log(0.5), 0];
+  for (let k = 0; k <= least; k++) {
+    sum += Math.exp(logTerm);
+    logTerm += Math.log((changed - k) / (k + 1));
+  }
+  return Math.min(1, 2 * sum);
+}
+
+/** The second share less the first, with Newcombe's interval for paired shares (1998, method 10). */
+export function pairedDifference(paired: Paired): Interval & { difference: number } {
+  const { both, first, second, neither } = paired;
+  const n = both + first + second + neither;
+  const [k1, k2] = [both + first, both + second];
+  const [p1, p2] = [k1 / n, k2 / n];
+  const [one, two] = [wilson(k1, n), wilson(k2, n)];
+  const margins = (both + first) * (second + neither) * (both + second) * (first + neither);
+  const determinant = both * neither - first * second;
+  // Newcombe's correction of the correlation for continuity.
+  const corrected = determinant > n / 2 ? determinant - n / 2 : determinant >= 0 ? 0 : determinant;
+  const phi = margins === 0 ? 0 : corrected / Math.sqrt(margins);
+  const spread = (a: number, b: number): number => Math.sqrt(Math.max(0, a * a - 2 * phi * a * b + b * b));
+  const difference = p2 - p1;
+  return {
+    difference,
+    low: Math.max(-1, difference - spread(p2 - two.low, one.high - p1)),
+    high: Math.min(1, difference + spread(two.high - p2, p1 - one.low)),
+  };
+}
+
+const RESAMPLES = 2000;
+
+/**
+ * The interval of a mean by the bootstrap, whole groups at a time: what belongs together is not independent.
+ * @param values one a prompt
+ * @param groups of each value; equal ones are drawn together
+ * @param seed the same one gives the same interval
+ */
+export function bootstrapMean(values: readonly number[], groups: readonly (string | null)[], seed = 1): Interval {
+  const clusters = new Map<string, { sum: number; n: number }>();
+  values.forEach((value, i) => {
+    const group = groups[i] ?? null;
+    const key = group === null ? `alone ${i}` : `group ${group}`;
+    const cluster = clusters.get(key) ?? { sum: 0, n: 0 };
+    cluster.sum += value;
+    cluster.n++;
+    clusters.set(key, cluster);
+  });
+  const all = [...clusters.values()];
+  const generator = xoroshiro128plus(seed);
+  const means = Float64Array.from({ length: RESAMPLES }, () => {
+    let [sum, n] = [0, 0];
+    for (let draw = 0; draw < all.length; draw++) {
+      const cluster = all[uniformInt(generator, 0, all.length - 1)]!;
+      sum += cluster.sum;
+      n += cluster.n;
+    }
+    return sum / n;
+  }).sort();
+  return { low: means[Math.floor(0.025 * RESAMPLES)]!, high: means[Math.ceil(0.975 * RESAMPLES) - 1]! };
+}
+
+/** Which of the groups go into the first half, drawn by the seed: prompts of one group are never parted. */
+export function firstHalf(groups: readonly (string | null)[], seed = 1): boolean[] {
+  const keys = groups.map((group, i) => (group === null ? `alone ${i}` : `group ${group}`));
+  const order = [...new Set(keys)];
+  const generator = xoroshiro128plus(seed);
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = uniformInt(generator, 0, i);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  const first = new Set(order.slice(0, Math.ceil(order.length / 2)));
+  return keys.map((key) => first.has(key));
+}

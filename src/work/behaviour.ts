@@ -1,0 +1,273 @@
+// What a model with an adapter answers, point by point: rows of one model's batches, judged as they come and written down at once.
+import { createHash } from 'node:crypto';
+import { type AnswerLine, type Journal, type ScoreLine } from '../evaluation/journal';
+import { isAnswered, type Verdict, type Verdicts } from '../evaluation/figures';
+import { isDegenerate, isRefusal, type Judge, utilityOf } from '../evaluation/judge';
+import { type PromptSet } from '../evaluation/prompts';
+import { type ChatFormat } from '../llm/chat';
+import { type ModelProcess } from '../llm/process';
+import { type Answer, type Row, type ScoreRow } from '../llm/protocol';
+
+/** A set with its prompts as the model takes them. */
+export interface EncodedSet {
+  set: PromptSet;
+  judge: Judge;
+  /** Of each prompt. */
+  tokens: readonly (readonly number[])[];
+  /** Of each reference; empty where there is none. */
+  references: readonly (readonly number[])[];
+}
+
+/** Modules of a point by their gates; of the aligned model the count is null. */
+export interface Variant {
+  count: number | null;
+  gates: Uint8Array;
+}
+
+export interface BehaviourPorts {
+  /** @param stage what is done, of `total` prompts at all points */
+  onStage?: (stage: 'scores' | 'answers', done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface BehaviourOptions {
+  model: ModelProcess;
+  chat: ChatFormat;
+  sets: readonly EncodedSet[];
+  journal: Journal;
+  maxTokens: number;
+  /** Answers are written down, too. */
+  keepsAnswers: boolean;
+  ports: BehaviourPorts;
+}
+
+/** Rows of one task: a message to the model's process stays small, and a broken run loses little. */
+const TASK_ROWS = 1024;
+
+/** Prompts of a set that scores are taken over: they say where answers are worth generating. */
+const SCORED_PROMPTS = 64;
+
+interface Place {
+  count: number | null;
+  set: number;
+  prompt: number;
+}
+
+export class Behaviour {
+  private readonly answers = new Map<string, AnswerLine>();
+  private readonly scores = new Map<number | null, ScoreLine>();
+
+  constructor(private readonly options: BehaviourOptions) {
+    for (const line of options.journal.known) {
+      if (line.kind === 'score') this.scores.set(line.count, line);
+      else this.answers.set(keyOf(line), line);
+    }
+  }
+
+  /** Generates the answers of some variants that are not known yet. @param takes which sets */
+  async answer(variants: readonly Variant[], takes: (set: EncodedSet) => boolean = () => true): Promise<void> {
+    const { sets, maxTokens, chat, ports } = this.options;
+    const places: (Place & { tokens: readonly number[]; variant: number })[] = [];
+    variants.forEach(({ count }, variant) => {
+      sets.forEach((encoded, set) => {
+        if (!takes(encoded) || !isAnswered(encoded.set)) return;
+        encoded.tokens.forEach((tokens, prompt) => {
+          if (!this.answers.has(keyOf({ count, set, prompt }))) places.push({ count, set, prompt, tokens, variant });
+        });
+      });
+    });
+    // Rows of like length in one task.
+    places.sort((x, y) => y.tokens.length - x.tokens.length);
+    const total = places.length;
+    let done = 0;
+    if (total > 0) ports.onStage?.('answers', 0, total);
+    for (const part of chunks(places, TASK_ROWS)) {
+      const rows = part.map(({ tokens, variant }): Row => ({ tokens, variant }));
+      const task = { variants: variants.map(({ gates }) => gates), rows, maxTokens, stopTokens: chat.stopTokens };
+      const writing: Promise<void>[] = [];
+      await this.options.model.generate(
+        task,
+        (answers) => {
+          const lines = answers.map((answer) => this.judged(part[answer.row]!, answer));
+          for (const line of lines) this.answers.set(keyOf(line), line);
+          writing.push(this.options.journal.write(lines));
+          done += answers.length;
+          ports.onStage?.('answers', done, total);
+        },
+        ports.signal,
+      );
+      await Promise.all(writing);
+    }
+    await this.weigh(variants, takes);
+  }
+
+  /** First tokens of a variant's refusals of harmful prompts, rising. */
+  refusalTokens(count: number | null): number[] {
+    const { sets } = this.options;
+    const found = [...this.answers.values()].filter(
+      (line) => line.count === count && line.refused && sets[line.set]!.set.role === 'harmful' && line.first !== null,
+    );
+    return [...new Set(found.map(({ first }) => first!))].sort((x, y) => x - y);
+  }
+
+  /**
+   * Scores of variants from prefill alone, where they are not known yet.
+   * @param refusals tokens by which refusals begin
+   */
+  async score(variants: readonly Variant[], refusals: readonly number[]): Promise<void> {
+    const { sets, ports, journal, model } = this.options;
+    const missing = variants.filter(({ count }) => !this.scores.has(count));
+    const asked = sets.flatMap((encoded) => questionsOf(encoded, refusals));
+    if (missing.length === 0 || asked.length === 0) return;
+    const total = missing.length * asked.length;
+    ports.onStage?.('scores', 0, total);
+    let done = 0;
+    for (const part of chunks(missing, Math.max(1, Math.floor(TASK_ROWS / asked.length)))) {
+      const found = part.map((): { refusal: number[]; reference: number[] } => ({ refusal: [], reference: [] }));
+      const rows = part.flatMap((_, variant) => asked.map(({ row }): ScoreRow => ({ ...row, variant })));
+      await model.score(
+        { variants: part.map(({ gates }) => gates), rows },
+        (scores) => {
+          for (const { row, logProbabilities } of scores) {
+            const { kind } = asked[row % asked.length]!;
+            const values = found[Math.floor(row / asked.length)]!;
+            if (kind === 'refusal') values.refusal.push(refusalScore(logProbabilities[0]!));
+            else values.reference.push(mean(logProbabilities.map(([value]) => value!))!);
+          }
+          done += scores.length;
+          ports.onStage?.('scores', done, total);
+        },
+        ports.signal,
+      );
+      const lines = part.map(({ count }, i): ScoreLine => {
+        const { refusal, reference } = found[i]!;
+        return { kind: 'score', count, refusalScore: mean(refusal), referenceScore: mean(reference) };
+      });
+      for (const line of lines) this.scores.set(line.count, line);
+      await journal.write(lines);
+    }
+  }
+
+  scoreOf(count: number | null): ScoreLine | null {
+    return this.scores.get(count) ?? null;
+  }
+
+  /** Null where something of a point's answers is not known. */
+  verdictsOf(count: number | null): Verdicts | null {
+    const verdicts = this.options.sets.map(({ tokens }, set) =>
+      tokens.map((_, prompt): Verdict | undefined => this.answers.get(keyOf({ count, set, prompt }))),
+    );
+    return verdicts.every((ofSet) => ofSet.every((verdict) => verdict !== undefined)) ? (verdicts as Verdicts) : null;
+  }
+
+  /** In the order of points, sets and prompts. */
+  linesOf(counts: readonly (number | null)[]): AnswerLine[] {
+    const order = new Map(counts.map((count, i) => [count, i]));
+    return [...this.answers.values()]
+      .filter(({ count }) => order.has(count))
+      .sort((x, y) => order.get(x.count)! - order.get(y.count)! || x.set - y.set || x.prompt - y.prompt);
+  }
+
+  private judged({ count, set, prompt }: Place, { tokens, isCutOff }: Answer): AnswerLine {
+    const { chat, sets, keepsAnswers } = this.options;
+    const { set: prompts, judge } = sets[set]!;
+    const answer = chat.decode(tokens);
+    const { metric } = prompts;
+    const { reference } = prompts.prompts[prompt]!;
+    const isHeld = reference !== null && metric !== null && metric !== 'likelihood';
+    return {
+      kind: 'answer',
+      count,
+      set,
+      prompt,
+      refused: isRefusal(answer, judge),
+      degenerate: isDegenerate(answer),
+      cutOff: isCutOff,
+      utility: isHeld ? utilityOf(answer, reference, metric) : null,
+      sha256: createHash('sha256').update(answer).digest('hex').slice(0, 16),
+      first: tokens[0] ?? null,
+      ...(keepsAnswers ? { answer } : {}),
+    };
+  }
+
+  /** Of the sets whose references are weighed by their probability. */
+  private async weigh(variants: readonly Variant[], takes: (set: EncodedSet) => boolean): Promise<void> {
+    const { sets, model, journal, ports } = this.options;
+    const places: (Place & { row: ScoreRow })[] = [];
+    variants.forEach(({ count }, variant) => {
+      sets.forEach((encoded, set) => {
+        if (!takes(encoded) || isAnswered(encoded.set)) return;
+        encoded.tokens.forEach((tokens, prompt) => {
+          if (this.answers.has(keyOf({ count, set, prompt }))) return;
+          places.push({ count, set, prompt, row: { variant, ...referenceRow(tokens, encoded.references[prompt]!) } });
+        });
+      });
+    });
+    let done = 0;
+    for (const part of chunks(places, TASK_ROWS)) {
+      const lines: AnswerLine[] = [];
+      await model.score(
+        { variants: variants.map(({ gates }) => gates), rows: part.map(({ row }) => row) },
+        (scores) => {
+          for (const { row, logProbabilities } of scores) {
+            const { count, set, prompt } = part[row]!;
+            const utility = mean(logProbabilities.map(([value]) => value!));
+            lines.push({ kind: 'answer', count, set, prompt, ...unanswered, utility });
+          }
+          done += scores.length;
+          ports.onStage?.('answers', done, places.length);
+        },
+        ports.signal,
+      );
+      for (const line of lines) this.answers.set(keyOf(line), line);
+      await journal.write(lines);
+    }
+  }
+}
+
+const unanswered = { refused: false, degenerate: false, cutOff: false, sha256: '', first: null };
+
+interface Question {
+  kind: 'refusal' | 'reference';
+  row: Omit<ScoreRow, 'variant'>;
+}
+
+/** What is asked of every variant: of harmful prompts how likely a refusal is, of those for utility how likely the references are. */
+function questionsOf({ set, tokens, references }: EncodedSet, refusals: readonly number[]): Question[] {
+  const some = tokens.slice(0, SCORED_PROMPTS);
+  if (set.role === 'harmful' && refusals.length > 0) {
+    return some.map((prompt) => ({
+      kind: 'refusal',
+      row: { tokens: prompt, questions: [{ position: prompt.length - 1, tokens: refusals }] },
+    }));
+  }
+  if (set.role !== 'utility') return [];
+  return some.map((prompt, i) => ({ kind: 'reference', row: referenceRow(prompt, references[i]!) }));
+}
+
+function referenceRow(prompt: readonly number[], reference: readonly number[]): Omit<ScoreRow, 'variant'> {
+  const questions = reference.map((token, i) => ({ position: prompt.length - 1 + i, tokens: [token] }));
+  return { tokens: [...prompt, ...reference], questions };
+}
+
+/** Nearer to 0 or 1 than this, single precision does not tell a probability from these. */
+const LEAST_PROBABILITY = 2 ** -24;
+
+/** log p − log(1 − p) of the sum p of some probabilities. */
+function refusalScore(logProbabilities: readonly number[]): number {
+  const sum = logProbabilities.reduce((total, value) => total + Math.exp(value), 0);
+  const p = Math.min(1 - LEAST_PROBABILITY, Math.max(LEAST_PROBABILITY, sum));
+  return Math.log(p) - Math.log1p(-p);
+}
+
+function mean(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function keyOf({ count, set, prompt }: Place): string {
+  return `${count} ${set} ${prompt}`;
+}
+
+function* chunks<T>(values: readonly T[], size: number): Generator<T[]> {
+  for (let begin = 0; begin < values.length; begin += size) yield values.slice(begin, begin + size);
+}
