@@ -1,8 +1,8 @@
 // What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or near the null level.
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type ModuleCard } from './card';
-import { type OpenLayer } from '../shared/cells';
-import { type HeatmapSource, type Key, type Marks, type Shown } from '../shared/heatmap';
+import { type OpenLayer } from '../heatmap/layout';
+import { type HeatmapSource, type Key, type Marks, type Shown } from '../heatmap/source';
 import { isNearNull, lowest, type Measure, measures } from '../shared/measures';
 import { type PageState } from './state';
 import { format } from '../shared/ui';

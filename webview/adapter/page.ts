@@ -5,7 +5,7 @@ import { type Call, type RunView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { AdapterCells } from './cells';
 import { ModuleCard } from './card';
-import { Heatmap } from '../shared/heatmap';
+import { Heatmap } from '../heatmap/heatmap';
 import { measureIds, type MeasureId } from '../shared/measures';
 import { Profile } from './profile';
 import { findingText, SelectionPanel } from './selection';

@@ -1,9 +1,9 @@
 // What the three heatmaps of a comparison show: one adapter on the scale of both, or the difference.
 import { type Side } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
-import { type OpenLayer } from '../shared/cells';
+import { type OpenLayer } from '../heatmap/layout';
 import { type ComparisonState } from './state';
-import { type HeatmapSource, type Key, type Marks, type Shown } from '../shared/heatmap';
+import { type HeatmapSource, type Key, type Marks, type Shown } from '../heatmap/source';
 import { furthest, lowest } from '../shared/measures';
 import { format } from '../shared/ui';
 

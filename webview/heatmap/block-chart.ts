@@ -1,0 +1,211 @@
+// One block of a heatmap on its canvas: how large it is, its axes, colours and marks, and where each of its cells lies.
+import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
+import { type MatrixDataPoint } from 'chartjs-chart-matrix';
+import { placeOn } from '../shared/measures';
+import { inkOn, scaleColor, type Theme } from '../shared/theme';
+import { chartLabel } from '../shared/ui';
+import { type Box, frame, hatch, markProjected, markSelected, outline } from './cell-marks';
+import { type Block, type Cell } from './layout';
+import { type HeatmapSource, type Shown } from './source';
+
+type Point = MatrixDataPoint & { cell: Cell };
+export type MatrixChart = Chart<'matrix', Point[], string>;
+
+/** How all blocks of a heatmap look now. */
+export interface Look {
+  shown: Shown;
+  theme: Theme;
+  /** Modules whose cells are framed, wherever the pointer is. */
+  highlighted: readonly number[];
+}
+
+// Cells grow with the room there is, within these bounds in CSS pixels.
+const CELL_WIDTH = { least: 34, most: 110 };
+const CELL_HEIGHT = { least: 10, most: 26 };
+const MOST_BODY_HEIGHT = 800;
+const BODY_WIDTH = 400;
+/** Of the axis labels, about; wide enough for a kind's name, they stay level. */
+const LETTER_WIDTH = 6.4;
+const AXIS_ROOM = { left: 44, top: 24 };
+const GAP = 2;
+
+/** The room of a block, in CSS pixels; where there is less the cells grow narrower, down to where they could not be told apart. */
+export function roomOf({ columns, rows }: Block): { width: number; leastWidth: number; height: number } {
+  const label = Math.max(...columns.map((kind) => chartLabel(kind).length)) * LETTER_WIDTH + 8;
+  const cell = clampTo(CELL_WIDTH, Math.max(label, Math.min(72, BODY_WIDTH / columns.length)));
+  return {
+    width: cell * columns.length + AXIS_ROOM.left,
+    leastWidth: CELL_WIDTH.least * columns.length + AXIS_ROOM.left,
+    height: clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / rows.length) * rows.length + AXIS_ROOM.top,
+  };
+}
+
+export class BlockChart {
+  readonly chart: MatrixChart;
+  private focusedCell: Cell | null = null;
+
+  /** @param canvas stands on the page: the chart takes its size */
+  constructor(
+    readonly block: Block,
+    readonly canvas: HTMLCanvasElement,
+    private readonly source: HeatmapSource,
+    private readonly look: Look,
+  ) {
+    this.chart = new Chart(canvas, this.configuration());
+    this.recolour();
+  }
+
+  get focused(): Cell | null {
+    return this.focusedCell;
+  }
+
+  set focused(cell: Cell | null) {
+    this.focusedCell = cell;
+    this.chart.draw();
+  }
+
+  /** Other values, another measure or another theme. */
+  recolour(): void {
+    for (const axis of ['x', 'y'] as const) {
+      const options = this.chart.options.scales![axis]!;
+      options.ticks = { ...options.ticks, color: this.look.theme.foreground };
+    }
+    this.chart.data.datasets[0]!.data = this.points();
+    this.chart.update('none');
+  }
+
+  /** @param ratio pixels of the canvas for one of the page; undefined is the screen's */
+  sharpen(ratio: number | undefined): void {
+    this.chart.options.devicePixelRatio = ratio ?? window.devicePixelRatio;
+    this.chart.resize();
+    this.chart.draw();
+  }
+
+  cellAt(left: number, top: number): Cell | null {
+    return this.block.cells.find((_, index) => holds(boxIn(this.chart, index), left, top)) ?? null;
+  }
+
+  boxOf(cell: Cell): Box {
+    return boxIn(this.chart, this.block.cells.indexOf(cell));
+  }
+
+  private configuration(): ChartConfiguration<'matrix', Point[], string> {
+    const { columns, rows } = this.block;
+    const marks: Plugin<'matrix'> = {
+      id: 'marks',
+      afterDatasetsDraw: (chart) => {
+        this.drawMarks(chart as unknown as MatrixChart);
+      },
+    };
+    return {
+      type: 'matrix',
+      data: {
+        datasets: [
+          {
+            data: this.points(),
+            backgroundColor: ({ raw }) => this.colorOf((raw as Point | undefined)?.cell) ?? 'transparent',
+            borderWidth: 0,
+            width: ({ chart }) => cellSize(chart, 'width', columns.length),
+            height: ({ chart }) => cellSize(chart, 'height', rows.length),
+          },
+        ],
+      },
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        events: [],
+        plugins: { legend: { display: false }, tooltip: { enabled: false } },
+        scales: {
+          x: {
+            type: 'category',
+            labels: columns,
+            position: 'top',
+            offset: true,
+            grid: { display: false },
+            border: { display: false },
+            ticks: { autoSkip: false, maxRotation: 40, callback: (_, column) => chartLabel(columns[column]!) },
+          },
+          y: {
+            type: 'category',
+            labels: rows,
+            offset: true,
+            // The first layer on top: the plugin's own default turns the axis.
+            reverse: false,
+            grid: { display: false },
+            border: { display: false },
+            ticks: { autoSkip: true, autoSkipPadding: 4 },
+          },
+        },
+      },
+      plugins: [marks],
+    };
+  }
+
+  private points(): Point[] {
+    const { cells, columns, rows } = this.block;
+    return cells.map((cell) => ({
+      x: columns[cell.column] as unknown as number,
+      y: rows[cell.row] as unknown as number,
+      v: this.source.value(cell.modules),
+      cell,
+    }));
+  }
+
+  private colorOf(cell: Cell | undefined): string | null {
+    const value = cell ? this.source.value(cell.modules) : NaN;
+    const { scale, range } = this.look.shown;
+    return Number.isNaN(value) ? null : scaleColor(scale, placeOn(range, value), this.look.theme);
+  }
+
+  /** @param chart this one, which begins to draw before its constructor ends */
+  private drawMarks(chart: MatrixChart): void {
+    const { cells } = this.block;
+    const { theme, highlighted } = this.look;
+    const paint = chart.ctx;
+    paint.save();
+    cells.forEach((cell, index) => {
+      this.drawMarksOf(cell, boxIn(chart, index), paint);
+    });
+    cells.forEach((cell, index) => {
+      if (cell === this.focusedCell || highlighted.includes(cell.modules[0]!)) {
+        frame(paint, boxIn(chart, index), theme);
+      }
+    });
+    paint.restore();
+  }
+
+  private drawMarksOf(cell: Cell, box: Box, paint: CanvasRenderingContext2D): void {
+    const { theme } = this.look;
+    const color = this.colorOf(cell);
+    const marks = cell.modules.map((module) => this.source.marks(module));
+    if (marks.some(({ projected }) => projected)) markProjected(paint, box, theme);
+    if (color === null) {
+      outline(paint, box, theme);
+      return;
+    }
+    const ink = inkOn(color);
+    if (marks.length === 1 && marks[0]!.nearNull) hatch(paint, box, ink);
+    if (marks.some(({ selected }) => selected)) markSelected(paint, box, theme, ink);
+    if (theme.highContrast) outline(paint, box, theme);
+  }
+}
+
+/** There is no area before the first layout. */
+function cellSize({ chartArea }: Pick<Partial<Chart>, 'chartArea'>, side: 'width' | 'height', cells: number): number {
+  return Math.max(1, (chartArea?.[side] ?? 0) / cells - GAP);
+}
+
+/** A matrix element's corner and size. */
+function boxIn(chart: MatrixChart, index: number): Box {
+  const { x, y, width, height } = chart.getDatasetMeta(0).data[index] as unknown as Box;
+  return { x, y, width, height };
+}
+
+function holds({ x, y, width, height }: Box, left: number, top: number): boolean {
+  return left >= x - GAP / 2 && left <= x + width + GAP / 2 && top >= y - GAP / 2 && top <= y + height + GAP / 2;
+}
+
+function clampTo({ least, most }: { least: number; most: number }, value: number): number {
+  return Math.min(Math.max(value, least), most);
+}

@@ -1,0 +1,42 @@
+// What a heatmap asks of whoever shows one: what its cells hold, and what happens where they are pointed at.
+import { type Range, type Scale } from '../shared/measures';
+import { type OpenLayer, type PlacedModule } from './layout';
+
+/** What the cells show: its name and definition, its colours from end to end, and its figures. */
+export interface Shown {
+  name: string;
+  definition: string;
+  scale: Scale;
+  range: Range;
+  text: (value: number) => string;
+}
+
+export interface Marks {
+  selected: boolean;
+  projected: boolean;
+  nearNull: boolean;
+}
+
+export type Key = keyof Marks | 'pending';
+
+/** What a heatmap draws, says and does; modules are named by their index. */
+export interface HeatmapSource {
+  readonly modules: readonly PlacedModule[];
+  readonly shown: Shown;
+  /** What the keyboard does. */
+  readonly help: string;
+  /** The marks that its legend explains. */
+  readonly keys: readonly Key[];
+  /** NaN where there is none; of the experts of a cell that of the one which stands for all. */
+  value(modules: readonly number[]): number;
+  marks(module: number): Marks;
+  /** A cell in words. */
+  say(modules: readonly number[]): string;
+  /** The pointer or the focus is on a cell, or has left it. */
+  point(modules: readonly number[], anchor: DOMRect): void;
+  leave(): void;
+  /** A click, Space or Enter on a module. */
+  act(module: number): void;
+  /** A layer's experts are wanted, or all layers again: answered by `show`. */
+  open(layer: OpenLayer | undefined): void;
+}
