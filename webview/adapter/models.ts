@@ -1,0 +1,59 @@
+// Which two models the adapter is measured against, how they are chosen, and what the measuring took.
+import { bytesText } from '../../src/core/bytes';
+import { signed } from '../../src/core/text';
+import { type Call, type ModelRole, type RunView } from '../../src/page/adapter';
+import { type PageStrings } from '../../src/page/adapter-strings';
+import { element, format, linkButton } from '../shared/ui';
+import { asking } from './asking';
+import { type PageState } from './state';
+
+export class ModelList {
+  readonly root = element('dl', { class: 'models' });
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+    private readonly call: Call,
+  ) {}
+
+  update(): void {
+    const { run } = this.state;
+    if (!run) return;
+    const measured = this.measuredText(run);
+    const focused = document.activeElement?.getAttribute('aria-label');
+    this.root.replaceChildren(
+      ...this.row(run, 'base', this.strings.base),
+      ...this.row(run, 'aligned', this.strings.aligned),
+      ...(measured ? [element('dt', {}, this.strings.measured), element('dd', { class: 'measured' }, measured)] : []),
+    );
+    if (focused) this.root.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  private row(run: RunView, role: ModelRole, label: string): HTMLElement[] {
+    const model = run[role];
+    const name = model
+      ? element('span', { class: 'model-name', title: model.path }, model.name)
+      : element('span', { class: 'none' }, this.strings.notChosen);
+    const path = model ? element('span', { class: 'model-path', title: model.path }, model.path) : null;
+    const action = model ? this.strings.change : this.strings.choose;
+    const choose = linkButton(
+      action,
+      asking(() => this.call('chooseModel', role)),
+      `${action} ${label}`,
+    );
+    return [element('dt', {}, label), element('dd', {}, name, path, choose)];
+  }
+
+  private measuredText({ device, totals, recalled }: RunView): string {
+    if (!device || !totals) return '';
+    const { facts } = this.strings;
+    const why = device.fallbackReason === null ? '' : ` (${format(facts.fallback, device.fallbackReason)})`;
+    const parts = [
+      recalled ? facts.recalled : '',
+      format(facts.provider, device.provider) + why,
+      format(facts.read, bytesText(totals.bytesRead), totals.seconds.toFixed(1)),
+      totals.direction === null ? '' : format(this.strings.totalDirection, signed(totals.direction)),
+    ];
+    return parts.filter(Boolean).join(' · ');
+  }
+}
