@@ -1,20 +1,17 @@
 // An adapter as a VS Code document: its edits are sets of projected modules, so that dirty mark, Undo, Save and hot exit are VS Code's.
-import { lstat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { type Adapter, ADAPTER_FILES, openAdapter } from '../../core/adapter';
+import { type Adapter, openAdapter } from '../../core/adapter';
 import { companions } from '../../core/companions';
-import { SafeLoraError, someNames } from '../../core/errors';
-import { areAsStamped, ReadableFile } from '../../core/files';
-import { comparePositions, positions } from '../../core/naming';
+import { type SafeLoraError, someNames } from '../../core/errors';
+import { areAsStamped } from '../../core/files';
 import { originalHashes } from '../../core/originals';
-import { REPORT_FILE } from '../../core/output';
-import { type Projection, readProjection } from '../../core/patch';
+import { type Projection } from '../../core/patch';
 import { readPatch, writePatch } from '../../core/patch-file';
-import { type Report, selectable, travellingReport } from '../../core/report';
+import { travellingReport } from '../../core/report';
 import { type SafetensorsFile, type TensorHashes } from '../../core/safetensors';
 import { refuseChanged, saveCopy, saveInPlace, writeObstacle } from '../../core/save';
-import { select, type Selection } from '../../core/rules';
+import { type Selection } from '../../core/rules';
 import { type ModelPair } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type EngineService } from '../devices/engine-service';
@@ -25,24 +22,14 @@ import { type InspectionStore } from '../status/store';
 import { type ModelPairs } from '../models/models';
 import { type OriginalsPlace } from '../status/originals-place';
 import { selectionSetting } from '../settings/settings';
+import { type AppliedState, stateOnDisk } from './applied-state';
+import { DiskWatch } from './disk-watch';
+import { nothingApplied, nothingToRestore, notOnThisMachine, readOnly } from './document-errors';
+import { EditHistory } from './edit-history';
 import { Measurement } from './measurement';
-import { type AppliedView, type DocumentView, type ModuleView, type ReadOnlyReason } from '../../page/adapter';
+import { type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
-
-/** What the adapter's file would hold if it were saved now. A new object for each edit: two are the same state only if they are one. */
-interface State {
-  /** Null is the original. */
-  projection: Projection | null;
-  /** The content of the report beside it, where one describes this state. */
-  report: string | null;
-}
-
-export interface Edit {
-  label: string;
-  undo(): void;
-  redo(): void;
-}
 
 /** Another state is applied, or the present one was saved. */
 export type Move = 'moved' | 'saved';
@@ -59,8 +46,8 @@ export interface DocumentServices {
 }
 
 export class AdapterDocument extends Disposable {
-  private readonly edited = this._register(new vscode.EventEmitter<Edit>());
-  readonly onDidEdit = this.edited.event;
+  private readonly history = this._register(new EditHistory());
+  readonly onDidEdit = this.history.onDidEdit;
   private readonly reopened = this._register(new vscode.EventEmitter<void>());
   /** The adapter itself is another one: read anew, or its surroundings changed. */
   readonly onDidReopen = this.reopened.event;
@@ -72,18 +59,18 @@ export class AdapterDocument extends Disposable {
   readonly onDidChangeView = this.viewChanged.event;
 
   readonly measurement: Measurement;
-  /** What the page is choosing. */
-  private draft: Selection | null = null;
-  private state: State = { projection: null, report: null };
-  private savedState = this.state;
-  /** What Save As writes instead of the state, while it asks where to. */
-  private copy: State | null = null;
-  private readOnly: ReadOnlyReason | null = null;
-  private changedOnDisk = false;
+  private readonly disk = this._register(
+    new DiskWatch(
+      () => this.opened.stamps,
+      () => this.saving,
+    ),
+  );
+  private chosen: Selection | null = null;
+  /** What Save As writes instead of what is applied, while it asks where to. */
+  private copy: AppliedState | null = null;
+  private obstacle: ReadOnlyReason | null = null;
   /** Of the original tensors, taken before the first edit: what projections and backups belong to. */
   private hashes: TensorHashes | undefined;
-  /** Counts the adapters that this document was read as; edits of an earlier one are no longer gone back to. */
-  private generation = 0;
   private saving: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -105,7 +92,14 @@ export class AdapterDocument extends Disposable {
       }),
     );
     this._register(this.measurement.onDidChange(() => this.viewChanged.fire()));
-    if (uri.scheme === 'file') this.watch(dirname(uri.fsPath));
+    this._register(
+      this.history.onDidStep(() => {
+        this.chosen = this.projection?.provenance.selection ?? this.chosen;
+        this.moved.fire('moved');
+      }),
+    );
+    this._register(this.disk.onDidChange(() => void this.diskChanged()));
+    if (uri.scheme === 'file') this.disk.watch(dirname(uri.fsPath));
   }
 
   /**
@@ -124,7 +118,7 @@ export class AdapterDocument extends Disposable {
       void document.measurement.recall();
       if (backup !== undefined) {
         document.hashes = await originalHashes(adapter);
-        document.state = { projection: await readPatch(backup, adapter), report: null };
+        document.history.resume({ projection: await readPatch(backup, adapter), report: null });
       }
       return document;
     } catch (error) {
@@ -139,21 +133,31 @@ export class AdapterDocument extends Disposable {
   }
 
   get isDirty(): boolean {
-    return this.state !== this.savedState;
+    return this.history.isDirty;
   }
 
   /** The file on disk is no longer the one that was opened. */
   get isOutdated(): boolean {
-    return this.changedOnDisk;
+    return this.disk.isOutdated;
   }
 
   get isReadOnly(): boolean {
-    return this.readOnly !== null;
+    return this.obstacle !== null;
+  }
+
+  /** Why the file cannot be saved in its place, null where it can. */
+  get readOnlyReason(): ReadOnlyReason | null {
+    return this.obstacle;
   }
 
   /** The file on disk holds a projection whose originals are kept. */
   get isProjectedOnDisk(): boolean {
-    return this.savedState.projection !== null;
+    return this.history.saved.projection !== null;
+  }
+
+  /** What is applied, saved or not; null is the original. */
+  get projection(): Projection | null {
+    return this.history.state.projection;
   }
 
   /** Modules that were projected before, and whose originals are nowhere. */
@@ -164,12 +168,17 @@ export class AdapterDocument extends Disposable {
   /** The selection that is applied, or null where none is. */
   get selection(): Selection | null {
     const gone = this.irrecoverable.length > 0 ? this.opened.provenance : null;
-    return (this.state.projection?.provenance ?? gone)?.selection ?? null;
+    return (this.projection?.provenance ?? gone)?.selection ?? null;
   }
 
   /** The selection with which a page begins. */
   get firstSelection(): Selection {
     return this.selection ?? selectionSetting(this.uri);
+  }
+
+  /** What the page is choosing, null before it does. */
+  get draft(): Selection | null {
+    return this.chosen;
   }
 
   /** True where the last save kept originals in the adapter's own folder. */
@@ -179,43 +188,8 @@ export class AdapterDocument extends Disposable {
   }
 
   choose(selection: Selection): void {
-    this.draft = selection;
+    this.chosen = selection;
     this.viewChanged.fire();
-  }
-
-  /** What is being chosen, how many modules it selects, and where they were measured; null before they were. */
-  choice(): { selection: Selection; selected: number | null; device: Report['device'] | null } {
-    const selection = this.draft ?? this.firstSelection;
-    const measured = this.changedOnDisk ? null : this.measurement.measured;
-    return {
-      selection,
-      selected: measured && select(measured.modules.map(selectable), selection).size,
-      device: measured?.device ?? null,
-    };
-  }
-
-  view(): DocumentView {
-    const { name, path, rank, trainedOn, config } = this.opened;
-    const { alpha, targetModules } = config;
-    return {
-      adapter: { name, path, rank, alpha, targetModules, trainedOn },
-      modules: moduleViews(this.opened),
-      readOnly: this.readOnly,
-      trusted: vscode.workspace.isTrusted,
-      changedOnDisk: this.changedOnDisk,
-      selection: this.firstSelection,
-      draft: this.draft,
-    };
-  }
-
-  appliedView(): AppliedView {
-    const { projection } = this.state;
-    return {
-      modules: projection?.provenance.modules ?? this.irrecoverable,
-      selection: this.selection,
-      dirty: this.isDirty,
-      canRestore: projection !== null,
-    };
   }
 
   async setModels(pair: Partial<ModelPair>): Promise<void> {
@@ -236,26 +210,26 @@ export class AdapterDocument extends Disposable {
         : count === 1
           ? vscode.l10n.t('Project 1 module')
           : vscode.l10n.t('Project {0} modules', count);
-    this.edit(next, label);
+    this.history.make(next, label);
   }
 
   /** The file as it was before anything was projected in place, as one step of Undo. */
   async restore(): Promise<void> {
     await this.prepareEdit();
-    if (this.state.projection === null) throw this.nothingToRestore();
-    this.edit({ projection: null, report: null }, vscode.l10n.t('Restore original weights'));
+    if (this.projection === null) throw nothingToRestore(this.opened);
+    this.history.make({ projection: null, report: null }, vscode.l10n.t('Restore original weights'));
   }
 
   /** @throws SafeLoraError where the patch was made from another adapter */
   async applyPatch(path: string): Promise<void> {
     await this.prepareEdit();
     const projection = await readPatch(path, this.opened);
-    this.edit({ projection, report: null }, vscode.l10n.t('Apply patch {0}', basename(path)));
+    this.history.make({ projection, report: null }, vscode.l10n.t('Apply patch {0}', basename(path)));
   }
 
   /** @throws SafeLoraError where nothing is applied */
   requireProjection(): Projection {
-    if (this.state.projection) return this.state.projection;
+    if (this.projection) return this.projection;
     throw nothingApplied();
   }
 
@@ -269,17 +243,17 @@ export class AdapterDocument extends Disposable {
     return this.serialised(async () => {
       requireTrust();
       this.refuseReadOnly();
-      const { state } = this;
+      const { state } = this.history;
       const { path } = this.opened;
       await this.measurement.paused(async () => {
         const originals = await this.services.originals.of(path);
         this.warn(await saveInPlace(this.opened, state.projection, originals, state.report));
-        this.savedState = state;
+        this.history.markSaved(state);
         this.opened = await openAdapter(path, originals);
         return { adapter: this.opened, same: true };
       });
       await this.measurement.keep();
-      this.changedOnDisk = false;
+      this.disk.reset();
       this.moved.fire('saved');
     });
   }
@@ -291,7 +265,7 @@ export class AdapterDocument extends Disposable {
       if (target.scheme !== 'file') {
         throw notOnThisMachine(target);
       }
-      const { projection, report } = this.copy ?? this.state;
+      const { projection, report } = this.copy ?? this.history.state;
       this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
       const count = projection?.tensors.size ?? 0;
       void showInformation(
@@ -327,7 +301,7 @@ export class AdapterDocument extends Disposable {
         const sameWeights = await isUnchanged(file);
         const same = sameWeights && (await areAsStamped(stamps));
         this.opened = adapter;
-        if (!sameWeights) this.generation++;
+        if (!sameWeights) this.history.abandon();
         return { adapter, same };
       });
       await this.takeUp();
@@ -338,7 +312,7 @@ export class AdapterDocument extends Disposable {
 
   /** Keeps what is applied and not saved, as a patch. */
   backup(path: string): Promise<void> {
-    return this.writeState(path, this.state.projection);
+    return this.writeState(path, this.projection);
   }
 
   private async writeState(path: string, projection: Projection | null): Promise<void> {
@@ -355,59 +329,23 @@ export class AdapterDocument extends Disposable {
     this.hashes ??= await originalHashes(this.opened);
   }
 
-  private edit(next: State, label: string): void {
-    const earlier = this.state;
-    const { generation } = this;
-    const go = (state: State) => (): void => {
-      if (generation !== this.generation) {
-        void showWarning(
-          vscode.l10n.t(
-            '“{0}” was done to the adapter as it was before it changed on disk, so it changes nothing now.',
-            label,
-          ),
-        );
-        return;
-      }
-      this.state = state;
-      this.draft = state.projection?.provenance.selection ?? this.draft;
-      this.moved.fire('moved');
-    };
-    go(next)();
-    this.edited.fire({ label, undo: go(earlier), redo: go(next) });
-  }
-
-  private async projected(selection: Selection): Promise<State> {
+  private async projected(selection: Selection): Promise<AppliedState> {
     const { projection, report } = await this.measurement.projected(selection);
     if (projection.tensors.size === 0) return { projection: null, report: null };
     return { projection, report: travellingReport(report) };
   }
 
   private refuseReadOnly(): void {
-    if (this.readOnly === null) return;
+    if (!this.isReadOnly) return;
     throw readOnly(this.opened.file.path);
   }
 
-  private nothingToRestore(): SafeLoraError {
-    const { path } = this.opened.file;
-    const reason = this.opened.notices.some((notice) => notice.code === 'originals-foreign')
-      ? vscode.l10n.t(
-          "{0}: the adapter's tensors are no longer those that were saved, so the kept originals do not fit them; use the adapter as it was before.",
-          path,
-        )
-      : this.irrecoverable.length > 0
-        ? vscode.l10n.t('{0}: the original weights were not kept; use the adapter that this one was made from.', path)
-        : vscode.l10n.t('{0}: nothing is projected in this adapter, so there is nothing to restore.', path);
-    return new SafeLoraError('originals-missing', reason);
-  }
-
-  /** The state that the file itself is in. */
+  /** Begins with the adapter as it was opened. */
   private async takeUp(): Promise<void> {
-    const projection = await readProjection(this.opened);
-    this.state = { projection, report: projection ? await reportBeside(this.opened.path) : null };
-    this.savedState = this.state;
+    this.history.begin(await stateOnDisk(this.opened));
     this.hashes = undefined;
-    this.readOnly = this.uri.scheme === 'file' ? await writeObstacle(this.opened) : 'not-on-disk';
-    this.changedOnDisk = false;
+    this.obstacle = this.uri.scheme === 'file' ? await writeObstacle(this.opened) : 'not-on-disk';
+    this.disk.reset();
   }
 
   private warn(problem: SafeLoraError | null): void {
@@ -420,23 +358,9 @@ export class AdapterDocument extends Disposable {
     return result;
   }
 
-  private watch(folder: string): void {
-    const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), `{${ADAPTER_FILES.join(',')}}`);
-    const watcher = this._register(vscode.workspace.createFileSystemWatcher(pattern));
-    const check = (): void => {
-      void this.saving.then(() => this.checkDisk());
-    };
-    watcher.onDidChange(check);
-    watcher.onDidCreate(check);
-    watcher.onDidDelete(check);
-  }
-
-  private async checkDisk(): Promise<void> {
-    const changed = !(await areAsStamped(this.opened.stamps));
-    if (changed === this.changedOnDisk || this.isDisposed) return;
-    this.changedOnDisk = changed;
+  private async diskChanged(): Promise<void> {
     this.viewChanged.fire();
-    if (changed) await this.measurement.stop();
+    if (this.isOutdated) await this.measurement.stop();
     this.reopened.fire();
   }
 }
@@ -445,59 +369,5 @@ async function isUnchanged(file: SafetensorsFile): Promise<boolean> {
   return refuseChanged(file).then(
     () => true,
     () => false,
-  );
-}
-
-function moduleViews(adapter: Adapter): ModuleView[] {
-  const where = positions(adapter.modules.map((module) => module.name));
-  return adapter.modules
-    .map(({ name, a, b, rank, alreadyProjected }): ModuleView => ({
-      name,
-      ...where.get(name)!,
-      shape: [b.shape[0]!, a.shape[1]!],
-      rank,
-      selectable: !alreadyProjected,
-    }))
-    .sort(comparePositions);
-}
-
-/** A report is some hundred kilobytes; what is far larger is none. */
-const MAX_REPORT_BYTES = 20_000_000;
-
-async function reportBeside(folder: string): Promise<string | null> {
-  const path = join(folder, REPORT_FILE);
-  try {
-    if (!(await lstat(path)).isFile()) return null;
-    return await ReadableFile.with(path, async (file) =>
-      file.size > MAX_REPORT_BYTES ? null : Buffer.from(await file.read(0, file.size)).toString('utf8'),
-    );
-  } catch {
-    return null;
-  }
-}
-
-function nothingApplied(): SafeLoraError {
-  return new SafeLoraError(
-    'nothing-applied',
-    vscode.l10n.t(
-      'There is nothing to save as a patch: no projection is applied. Choose modules and apply them first.',
-    ),
-  );
-}
-
-function notOnThisMachine(target: vscode.Uri): SafeLoraError {
-  return new SafeLoraError(
-    'read-only',
-    vscode.l10n.t(
-      '{0}: adapters are saved on the disk of the machine that runs the extension; choose a folder there.',
-      target.toString(),
-    ),
-  );
-}
-
-function readOnly(path: string): SafeLoraError {
-  return new SafeLoraError(
-    'read-only',
-    vscode.l10n.t('{0}: is read-only here; save the projected adapter to another folder with Save As.', path),
   );
 }

@@ -7,6 +7,7 @@ import { Disposable } from '../common/dispose';
 import { Cancelled, errorView, reporting } from '../common/errors';
 import { servePage } from '../common/webview';
 import { type AdapterDocument, type Move } from './document';
+import { appliedView, documentView } from './document-views';
 import { reportCsv, reportMarkdown } from './exports';
 import { numberRows } from '../../page/numbers';
 import { type OpenedDocument } from './opened-document';
@@ -126,7 +127,7 @@ export class AdapterPage extends Disposable {
 
   private sendDocument(): void {
     if (this.document.failure !== undefined) return;
-    const view = this.document.adapter.view();
+    const view = documentView(this.document.adapter);
     this.indexOf = new Map(view.modules.map(({ name }, index) => [name, index]));
     this.send({ type: 'document', document: view });
     this.sendMeasured(true);
@@ -145,7 +146,7 @@ export class AdapterPage extends Disposable {
   }
 
   private sendApplied(move: Move): void {
-    this.send({ type: 'applied', applied: this.document.adapter.appliedView(), followSelection: move === 'moved' });
+    this.send({ type: 'applied', applied: appliedView(this.document.adapter), followSelection: move === 'moved' });
     // Some notices are of what is applied.
     this.sendRun();
   }

@@ -4,6 +4,7 @@ import { type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
 import { commands, SECTION } from '../common/contributions';
 import { Disposable } from '../common/dispose';
+import { choiceOf } from '../editor/document-views';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../common/files';
 import { ruleText } from '../status/words';
@@ -81,7 +82,7 @@ export class StatusBar extends Disposable {
       if (active.failure !== undefined) return null;
       const { adapter } = active;
       this.listening = adapter.onDidChangeView(() => void this.update());
-      const { selection, selected, device } = adapter.choice();
+      const { selection, selected, device } = choiceOf(adapter);
       return { folder: folderOf(active.uri), device, selection, selected, modules: adapter.adapter.modules.length };
     }
     const document = vscode.window.activeTextEditor?.document;

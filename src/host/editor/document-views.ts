@@ -1,0 +1,65 @@
+// What others show of a document: the page, and the status bar.
+import * as vscode from 'vscode';
+import { type Adapter } from '../../core/adapter';
+import { comparePositions, positions } from '../../core/naming';
+import { type Report, selectable } from '../../core/report';
+import { select, type Selection } from '../../core/rules';
+import { type AppliedView, type DocumentView, type ModuleView } from '../../page/adapter';
+import { type AdapterDocument } from './document';
+
+/** What is shown before anything is measured. */
+export function documentView(document: AdapterDocument): DocumentView {
+  const { name, path, rank, trainedOn, config } = document.adapter;
+  const { alpha, targetModules } = config;
+  return {
+    adapter: { name, path, rank, alpha, targetModules, trainedOn },
+    modules: moduleViews(document.adapter),
+    readOnly: document.readOnlyReason,
+    trusted: vscode.workspace.isTrusted,
+    changedOnDisk: document.isOutdated,
+    selection: document.firstSelection,
+    draft: document.draft,
+  };
+}
+
+/** What Undo, Redo and Save move. */
+export function appliedView({ projection, irrecoverable, selection, isDirty }: AdapterDocument): AppliedView {
+  return {
+    modules: projection?.provenance.modules ?? irrecoverable,
+    selection,
+    dirty: isDirty,
+    canRestore: projection !== null,
+  };
+}
+
+export interface Choice {
+  selection: Selection;
+  /** How many modules it selects; null before they were measured. */
+  selected: number | null;
+  /** Where they were measured; null before they were. */
+  device: Report['device'] | null;
+}
+
+/** What is being chosen. */
+export function choiceOf({ draft, firstSelection, isOutdated, measurement }: AdapterDocument): Choice {
+  const selection = draft ?? firstSelection;
+  const measured = isOutdated ? null : measurement.measured;
+  return {
+    selection,
+    selected: measured && select(measured.modules.map(selectable), selection).size,
+    device: measured?.device ?? null,
+  };
+}
+
+function moduleViews(adapter: Adapter): ModuleView[] {
+  const where = positions(adapter.modules.map((module) => module.name));
+  return adapter.modules
+    .map(({ name, a, b, rank, alreadyProjected }): ModuleView => ({
+      name,
+      ...where.get(name)!,
+      shape: [b.shape[0]!, a.shape[1]!],
+      rank,
+      selectable: !alreadyProjected,
+    }))
+    .sort(comparePositions);
+}
