@@ -6,7 +6,7 @@ import { decimal, elided, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
 
 /** A table cell: its text, and how to dress it once its width is known. */
-type Cell = { text: string } & Partial<Styled>;
+type TableCell = { text: string } & Partial<Styled>;
 
 /** A name far longer than any model's would push the numbers out of sight. */
 const MOST_LETTERS = 80;
@@ -36,7 +36,7 @@ export function styled(text: string, style: Styled['style']): Styled {
 function moduleTable(modules: readonly ModuleReport[]): Line[] {
   const stacked = modules.some((module) => module.stack !== null);
   const experts = modules.some((module) => module.expert !== null);
-  const columns: { title: string; left?: boolean; cell: (module: ModuleReport) => Cell }[] = [
+  const columns: { title: string; left?: boolean; cell: (module: ModuleReport) => TableCell }[] = [
     ...(stacked
       ? [{ title: 'stack', left: true, cell: (module: ModuleReport) => ({ text: module.stack ?? '' }) }]
       : []),
@@ -96,7 +96,7 @@ export function table(columns: readonly Column[], count: number): Line[] {
   const widths = columns.map((column, index) =>
     Math.max(column.title.length, ...rows.map((row) => row[index]!.text.length)),
   );
-  const line = (cells: readonly Cell[]): Line =>
+  const line = (cells: readonly TableCell[]): Line =>
     cells.flatMap(({ text, style }, index) => {
       const padding = ' '.repeat(widths[index]! - text.length);
       const part = style && text ? styled(text, style) : text;

@@ -1,9 +1,9 @@
 // The page as a whole: its parts in their places, and which of them a change concerns.
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { Actions } from './actions';
+import { ActionButtons } from './action-buttons';
 import { Banners } from './banners';
-import { AdapterCells } from './cells';
+import { AdapterHeatmapSource } from './heatmap-source';
 import { ModuleCard } from './card';
 import { ModelList } from './models';
 import { Notices } from './notices';
@@ -31,7 +31,7 @@ export class Page {
   private readonly banners: Banners;
   private readonly progress: ProgressBar;
   private readonly notices: Notices;
-  private readonly actions: Actions;
+  private readonly actions: ActionButtons;
   private readonly selection: SelectionPanel;
   private readonly profile: Profile;
   private readonly table: ModuleTable;
@@ -48,15 +48,19 @@ export class Page {
       setText(this.live, text);
     };
     this.card = new ModuleCard(state, strings);
-    const cells = new AdapterCells(state, strings, this.card, announce, (layer) => this.heatmap.show(layer));
-    this.heatmap = new Heatmap(cells, strings, announce);
+    const source = new AdapterHeatmapSource(state, strings, this.card, announce, (layer) => this.heatmap.show(layer));
+    this.heatmap = new Heatmap(source, strings, announce);
     this.profile = new Profile(state, strings);
     this.table = new ModuleTable(state, strings, this.card, announce);
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);
     this.notices = new Notices(state, strings);
-    this.actions = new Actions(state, strings, { call, announce, exportPicture: () => void this.exportPicture() });
+    this.actions = new ActionButtons(state, strings, {
+      call,
+      announce,
+      exportPicture: () => void this.exportPicture(),
+    });
     this.selection = new SelectionPanel(state, strings, this.actions.apply);
     const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
     this.measure = dropdown(strings.measure, choices, (value) => {

@@ -5,7 +5,7 @@ import { type ComparedAdapterView, type FromComparison, type Side, sides } from 
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { type OpenLayer } from '../heatmap/layout';
 import { ComparisonCard } from './card';
-import { type Actions, DifferenceCells, SideCells } from './cells';
+import { type Actions, DifferenceSource, SideSource } from './heatmap-sources';
 import { type ComparisonState } from './state';
 import { ComparisonTable } from './table';
 import { Heatmap } from '../heatmap/heatmap';
@@ -47,9 +47,9 @@ export class ComparisonPage {
       open: (layer) => this.show(layer),
     };
     this.maps = {
-      a: new Heatmap(new SideCells(state, strings, actions, 'a'), strings, announce),
-      b: new Heatmap(new SideCells(state, strings, actions, 'b'), strings, announce),
-      difference: new Heatmap(new DifferenceCells(state, strings, actions), strings, announce),
+      a: new Heatmap(new SideSource(state, strings, actions, 'a'), strings, announce),
+      b: new Heatmap(new SideSource(state, strings, actions, 'b'), strings, announce),
+      difference: new Heatmap(new DifferenceSource(state, strings, actions), strings, announce),
     };
     const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
     const measure = dropdown(strings.measure, choices, (value) => {

@@ -67,7 +67,7 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, provid
         l10n.t('A {0} × {0} module', TIMED),
         l10n.t('First result after'),
       ],
-      providers.map((report) => [report.provider, ...providerCells(report)]),
+      providers.map((report) => [report.provider, ...providerRow(report)]),
     ),
     l10n.t(
       'Each device was tried with the graphs that compute adapters, every node on the device: small modules against the definition in double precision (usable up to {0}), and a larger one for its time.',
@@ -97,7 +97,7 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, provid
   ].join('\n\n');
 }
 
-function providerCells(report: ProviderReport): string[] {
+function providerRow(report: ProviderReport): string[] {
   if (!report.usable) {
     const { reason, remedy } = report;
     return [

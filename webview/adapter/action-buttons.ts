@@ -14,7 +14,7 @@ export interface ActionPorts {
   exportPicture: () => void;
 }
 
-export class Actions {
+export class ActionButtons {
   /** At the head of the page. */
   readonly toolbar: HTMLElement;
   /** Beside the selection: Apply, and what is applied. */

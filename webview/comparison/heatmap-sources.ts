@@ -15,7 +15,7 @@ export interface Actions {
   open: (layer: OpenLayer | undefined) => void;
 }
 
-abstract class Cells implements HeatmapSource {
+abstract class ComparisonSource implements HeatmapSource {
   /** One legend explains the marks of all three. */
   readonly keys: readonly Key[] = [];
   readonly help: string;
@@ -59,7 +59,7 @@ abstract class Cells implements HeatmapSource {
   }
 }
 
-export class SideCells extends Cells {
+export class SideSource extends ComparisonSource {
   constructor(
     state: ComparisonState,
     strings: ComparisonStrings,
@@ -94,7 +94,7 @@ export class SideCells extends Cells {
   }
 }
 
-export class DifferenceCells extends Cells {
+export class DifferenceSource extends ComparisonSource {
   get shown(): Shown {
     const { measureId, measure, differenceRange } = this.state;
     return {

@@ -7,7 +7,7 @@ import { isNearNull, lowest, type Measure, measures } from '../shared/measures';
 import { type PageState } from './state';
 import { format } from '../shared/ui';
 
-export class AdapterCells implements HeatmapSource {
+export class AdapterHeatmapSource implements HeatmapSource {
   readonly keys: readonly Key[] = ['selected', 'projected', 'nearNull', 'pending'];
 
   constructor(
