@@ -165,12 +165,12 @@ describe('two adapters side by side', () => {
     await workbench.press('ArrowRight');
     const said = await tab.within('[aria-live]').textContent();
     assert.match(said!, /^\S+: Similarity A 0\.\d{3}, B 0\.\d{3}, B − A [+−]0\.\d{3}$/);
-    const card = tab.within('.card');
-    assert.match(await card.innerText(), /A\s+B\s+B − A[\s\S]*Similarity[\s\S]*Direction[\s\S]*Update norm/);
+    const tooltip = tab.within('.tooltip');
+    assert.match(await tooltip.innerText(), /A\s+B\s+B − A[\s\S]*Similarity[\s\S]*Direction[\s\S]*Update norm/);
     await workbench.press('Enter');
     const module = said!.slice(0, said!.indexOf(':'));
     assert.ok(await tab.row(module).evaluate((row) => row === document.activeElement));
-    await card.waitFor({ state: 'hidden' });
+    await tooltip.waitFor({ state: 'hidden' });
   });
 
   it('of different modules show every module of either, with an empty cell where one has none', async () => {

@@ -359,6 +359,6 @@ describe('a saved report', () => {
     await row.getByText('Open in Report').click();
     const tab = new AdapterTab(workbench);
     await tab.row(first!.name).waitFor();
-    await until(async () => (await tab.within('.card:not([hidden]) strong').first().innerText().catch(() => '')) === first!.name, 'the card of the module'); // prettier-ignore
+    await until(async () => (await tab.within('.tooltip:not([hidden]) strong').first().innerText().catch(() => '')) === first!.name, 'the tooltip of the module'); // prettier-ignore
   });
 });

@@ -194,7 +194,7 @@ describe('the page', () => {
     await tabTo(tab.within('canvas').first());
     await workbench.press('ArrowDown');
     await workbench.press('ArrowRight');
-    await tab.within('.card').filter({ hasText: 'model.layers.1.self_attn.v_proj' }).waitFor();
+    await tab.within('.tooltip').filter({ hasText: 'model.layers.1.self_attn.v_proj' }).waitFor();
     await workbench.press('Space');
     await tab.within('.by-hand').filter({ hasText: '1 added' }).waitFor();
     await tabTo(tab.slider);
@@ -206,7 +206,7 @@ describe('the page', () => {
     await tabTo(tab.row('model.layers.0.self_attn.q_proj'));
     await workbench.press('ArrowDown');
     await workbench.press('Enter');
-    await tab.within('.card').filter({ hasText: 'model.layers.0.self_attn.v_proj' }).waitFor();
+    await tab.within('.tooltip').filter({ hasText: 'model.layers.0.self_attn.v_proj' }).waitFor();
     await workbench.press('Escape');
     await workbench.press('Control+s');
     await until(async () => !(await workbench.isDirty(MODEL_FILE)), 'saved');

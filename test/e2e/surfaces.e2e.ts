@@ -89,7 +89,7 @@ describe('the view of the adapters', () => {
     await workbench.screenshot('adapters view');
     await workbench.treeRow(/^v_proj/).click();
     const tab = new AdapterTab(workbench);
-    await tab.within('.card strong').filter({ hasText: module.name }).waitFor();
+    await tab.within('.tooltip strong').filter({ hasText: module.name }).waitFor();
     await workbench.command('View: Close All Editors');
   });
 

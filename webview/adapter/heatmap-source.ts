@@ -1,6 +1,6 @@
 // What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or near the null level.
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type ModuleCard } from './card';
+import { type ModuleTooltip } from './tooltip';
 import { type OpenLayer } from '../heatmap/layout';
 import { type HeatmapSource, type Key, type Marks, type Shown } from '../heatmap/source';
 import { isNearNull, lowest, type Measure, measures } from '../shared/measures';
@@ -13,7 +13,7 @@ export class AdapterHeatmapSource implements HeatmapSource {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly card: ModuleCard,
+    private readonly tooltip: ModuleTooltip,
     private readonly announce: (text: string) => void,
     readonly open: (layer: OpenLayer | undefined) => void,
   ) {}
@@ -60,18 +60,18 @@ export class AdapterHeatmapSource implements HeatmapSource {
 
   point(modules: readonly number[], anchor: DOMRect): void {
     if (modules.length === 1) {
-      this.card.showModule(modules[0]!, anchor);
+      this.tooltip.showModule(modules[0]!, anchor);
       return;
     }
     const selected = modules.filter((module) => this.state.selected.has(module)).length;
     const { kind, layer } = this.modules[modules[0]!]!;
     const value = this.measure.text(this.value(modules));
     const title = `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}: ${value}`;
-    this.card.showText(title, format(this.strings.expertsCell, modules.length, selected), anchor);
+    this.tooltip.showText(title, format(this.strings.expertsCell, modules.length, selected), anchor);
   }
 
   leave(): void {
-    this.card.hide();
+    this.tooltip.hide();
   }
 
   act(module: number): void {

@@ -4,7 +4,7 @@ import { type PageStrings } from '../../src/page/adapter-strings';
 import { ActionButtons } from './action-buttons';
 import { Banners } from './banners';
 import { AdapterHeatmapSource } from './heatmap-source';
-import { ModuleCard } from './card';
+import { ModuleTooltip } from './tooltip';
 import { ModelList } from './models';
 import { Notices } from './notices';
 import { Heatmap } from '../heatmap/heatmap';
@@ -35,7 +35,7 @@ export class Page {
   private readonly selection: SelectionPanel;
   private readonly profile: Profile;
   private readonly table: ModuleTable;
-  private readonly card: ModuleCard;
+  private readonly tooltip: ModuleTooltip;
   private wasRunning = false;
 
   constructor(
@@ -47,11 +47,13 @@ export class Page {
     const announce = (text: string): void => {
       setText(this.live, text);
     };
-    this.card = new ModuleCard(state, strings);
-    const source = new AdapterHeatmapSource(state, strings, this.card, announce, (layer) => this.heatmap.show(layer));
+    this.tooltip = new ModuleTooltip(state, strings);
+    const source = new AdapterHeatmapSource(state, strings, this.tooltip, announce, (layer) =>
+      this.heatmap.show(layer),
+    );
     this.heatmap = new Heatmap(source, strings, announce);
     this.profile = new Profile(state, strings);
-    this.table = new ModuleTable(state, strings, this.card, announce);
+    this.table = new ModuleTable(state, strings, this.tooltip, announce);
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);
@@ -117,7 +119,7 @@ export class Page {
     this.root.append(
       head,
       element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.claim),
-      this.card.root,
+      this.tooltip.root,
       this.live,
     );
   }

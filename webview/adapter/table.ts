@@ -2,7 +2,7 @@
 import { decimal, signed, UNDEFINED } from '../../src/core/text';
 import { type MeasureName } from '../../src/core/measure-names';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type ModuleCard } from './card';
+import { type ModuleTooltip } from './tooltip';
 import { magnitude } from '../shared/measures';
 import { type PageState } from './state';
 import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
@@ -38,7 +38,7 @@ export class ModuleTable {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly card: ModuleCard,
+    private readonly tooltip: ModuleTooltip,
     private readonly announce: (text: string) => void,
   ) {
     this.filterField = textField(
@@ -71,7 +71,7 @@ export class ModuleTable {
       if (this.key(event.key)) event.preventDefault();
     });
     this.body.addEventListener('focusout', () => {
-      this.card.hide();
+      this.tooltip.hide();
     });
   }
 
@@ -278,7 +278,7 @@ export class ModuleTable {
   private focus(position: number): void {
     const at = Math.min(Math.max(position, 0), this.order.length - 1);
     if (at < 0) return;
-    const wasOpen = this.card.visible;
+    const wasOpen = this.tooltip.visible;
     this.rove(at);
     const row = this.rows[this.order[at]!]!;
     row.focus();
@@ -300,7 +300,7 @@ export class ModuleTable {
     if (key in steps) this.focus(this.current + steps[key]!);
     else if (key === ' ' && module !== undefined) this.toggle(module);
     else if (key === 'Enter') this.details();
-    else if (key === 'Escape') this.card.hide();
+    else if (key === 'Escape') this.tooltip.hide();
     else return false;
     return true;
   }
@@ -314,6 +314,6 @@ export class ModuleTable {
 
   private details(): void {
     const module = this.order[this.current];
-    if (module !== undefined) this.card.showModule(module, this.rows[module]!.getBoundingClientRect());
+    if (module !== undefined) this.tooltip.showModule(module, this.rows[module]!.getBoundingClientRect());
   }
 }

@@ -4,7 +4,7 @@ import { signed } from '../../src/core/text';
 import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { type OpenLayer } from '../heatmap/layout';
-import { ComparisonCard } from './card';
+import { ComparisonTooltip } from './tooltip';
 import { type Actions, DifferenceSource, SideSource } from './heatmap-sources';
 import { type ComparisonState } from './state';
 import { ComparisonTable } from './table';
@@ -26,7 +26,7 @@ export class ComparisonPage {
   private readonly headings = { a: element('h2'), b: element('h2'), difference: element('h2') };
   private readonly content = element('div', { class: 'content', hidden: true });
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
-  private readonly card: ComparisonCard;
+  private readonly tooltip: ComparisonTooltip;
   private readonly table: ComparisonTable;
 
   constructor(
@@ -35,7 +35,7 @@ export class ComparisonPage {
     private readonly send: (message: FromComparison) => void,
     keep: (measure: MeasureId) => void,
   ) {
-    this.card = new ComparisonCard(state, strings);
+    this.tooltip = new ComparisonTooltip(state, strings);
     this.table = new ComparisonTable(state, strings);
     const announce = (text: string): void => {
       setText(this.live, text);
@@ -103,7 +103,7 @@ export class ComparisonPage {
     this.root.append(
       element('header', {}, element('div', { class: 'title' }, this.title, this.common)),
       element('main', {}, this.adapters, this.banners, this.content),
-      this.card.root,
+      this.tooltip.root,
       this.live,
     );
   }
@@ -176,16 +176,16 @@ export class ComparisonPage {
   private point(modules: readonly number[], anchor: DOMRect): void {
     for (const map of Object.values(this.maps)) map.highlight(modules);
     if (modules.length === 1) {
-      this.card.showModule(modules[0]!, anchor);
+      this.tooltip.showModule(modules[0]!, anchor);
       return;
     }
     const { kind, layer } = this.state.modules[modules[0]!]!;
     const title = `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}`;
-    this.card.showText(title, format(this.strings.expertsCell, modules.length), anchor);
+    this.tooltip.showText(title, format(this.strings.expertsCell, modules.length), anchor);
   }
 
   private leave(): void {
     for (const map of Object.values(this.maps)) map.highlight(NOTHING);
-    this.card.hide();
+    this.tooltip.hide();
   }
 }

@@ -1,11 +1,11 @@
-// The card beside a cell or a row: every number of one module, each with its definition.
+// The tooltip beside a cell or a row: every number of one module, each with its definition.
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { numbersOf } from '../shared/measures';
-import { Card } from '../shared/card';
+import { Tooltip } from '../shared/tooltip';
 import { element } from '../shared/ui';
 import { type PageState } from './state';
 
-export class ModuleCard extends Card {
+export class ModuleTooltip extends Tooltip {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,

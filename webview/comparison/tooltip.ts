@@ -1,12 +1,12 @@
-// The card beside a cell of a comparison: both adapters' numbers of one module, and the differences.
+// The tooltip beside a cell of a comparison: both adapters' numbers of one module, and the differences.
 import { sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
-import { Card, MARGIN, type Size } from '../shared/card';
+import { Tooltip, MARGIN, type Size } from '../shared/tooltip';
 import { type ComparisonState } from './state';
 import { measureIds, measures } from '../shared/measures';
 import { element } from '../shared/ui';
 
-export class ComparisonCard extends Card {
+export class ComparisonTooltip extends Tooltip {
   constructor(
     private readonly state: ComparisonState,
     private readonly strings: ComparisonStrings,

@@ -1,4 +1,4 @@
-// The card beside what is pointed at, always within the window.
+// The tooltip beside what is pointed at, always within the window.
 import { element, show } from './ui';
 
 export const MARGIN = 8;
@@ -8,8 +8,8 @@ export interface Size {
   height: number;
 }
 
-export class Card {
-  readonly root = element('div', { class: 'card', role: 'tooltip', hidden: true });
+export class Tooltip {
+  readonly root = element('div', { class: 'tooltip', role: 'tooltip', hidden: true });
 
   showText(title: string, text: string, anchor: DOMRect): void {
     this.place(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
