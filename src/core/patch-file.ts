@@ -51,7 +51,7 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   for (const { name, b } of adapter.modules) {
     const tensor = file.tensors.get(b.name);
     if (!tensor) continue;
-    // Before its bytes are read, of which a file may claim to have many.
+    // Before its bytes are read, of which a file may say that it has many.
     if (tensor.dtype !== b.dtype || tensor.length !== b.length)
       throw damaged(`${shown(b.name)} is not of the adapter's dtype and shape`);
     const bytes = await readTensor(tensor);

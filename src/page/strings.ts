@@ -55,7 +55,7 @@ export function sharedStrings(l10n: Translation) {
       oneLayer: l10n.t(', in layer {0}'),
     },
     totalDirection: l10n.t('direction of all modules together {0}'),
-    claim: l10n.t(
+    disclaimer: l10n.t(
       'Similarity says how far an update lies in the directions that alignment used, not what the model does. Measure behaviour before and after, on prompts of your own.',
     ),
   };

@@ -60,7 +60,7 @@ export class HubServer {
   refusals: Record<string, Refusal & { hidden?: boolean }> = {};
   /** A token without which nothing is answered. */
   token: string | undefined;
-  /** A commit that the hub claims instead. */
+  /** A commit that the hub names instead. */
   otherCommit: string | undefined;
   /** Signatures in redirects; another one makes all earlier addresses void. */
   signature = 'one';

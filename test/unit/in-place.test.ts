@@ -238,14 +238,14 @@ describe('saving in place', () => {
     const bOf = (name: string): string => `base_model.model.${name}.lora_B.weight`;
     // The file is the original, and says that it was projected; what is beside it is anything.
     const provenance = JSON.parse(metadataOf(file).safe_lora!) as Provenance;
-    const claimed = { ...provenance, modules: [...names], sha256: Object.fromEntries(names.map((name) => [name, sha256[bOf(name)]])) }; // prettier-ignore
+    const forged = { ...provenance, modules: [...names], sha256: Object.fromEntries(names.map((name) => [name, sha256[bOf(name)]])) }; // prettier-ignore
     const kept = JSON.parse(metadataOf(originals).safe_lora_original!) as object;
     const pairs = (mark: number): Record<string, TensorSpec> =>
       Object.fromEntries(names.map((name, i) => [bOf(name), { ...randomTensor(mark + i, [3, 4]) }]));
     const a = Object.fromEntries(names.map((name, i) => [`base_model.model.${name}.lora_A.weight`, randomTensor(1 + i, [2, 4])])); // prettier-ignore
     const b = Object.fromEntries(names.map((name, i) => [bOf(name), randomTensor(11 + i, [6, 2])]));
     const interleaved = Object.fromEntries(names.flatMap((name) => Object.entries({ ...a, ...b }).filter(([key]) => key.includes(name)))); // prettier-ignore
-    writeFileSync(file, safetensors(interleaved, { safe_lora: JSON.stringify(claimed) }));
+    writeFileSync(file, safetensors(interleaved, { safe_lora: JSON.stringify(forged) }));
     writeFileSync(originals, safetensors(pairs(77), { safe_lora_original: JSON.stringify(kept) }));
     const adapter = await openAdapter(path);
     assert.equal(adapter.originals !== null, true);

@@ -24,7 +24,7 @@ export class Page {
   private readonly meta = element('p', { class: 'meta' });
   private readonly headFinding = element('span', { class: 'head-finding' });
   private readonly content = element('div', { class: 'content' });
-  private readonly claim = element('p', { class: 'claim' });
+  private readonly disclaimer = element('p', { class: 'disclaimer' });
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly measure;
   private readonly models: ModelList;
@@ -71,7 +71,7 @@ export class Page {
       this.profile.update();
       state.emit('view');
     });
-    setText(this.claim, strings.claim);
+    setText(this.disclaimer, strings.disclaimer);
     this.build();
     state.onChange((change) => {
       if (change === 'document') this.documentChanged();
@@ -118,7 +118,7 @@ export class Page {
     );
     this.root.append(
       head,
-      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.claim),
+      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.disclaimer),
       this.tooltip.root,
       this.live,
     );
@@ -133,7 +133,7 @@ export class Page {
   private documentChanged(): void {
     const { document: shown, failure } = this.state;
     const broken = failure !== undefined;
-    for (const part of [this.content, this.models.root, this.claim]) show(part, !broken && shown !== undefined);
+    for (const part of [this.content, this.models.root, this.disclaimer]) show(part, !broken && shown !== undefined);
     if (broken) {
       setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));
       setText(this.meta, '');

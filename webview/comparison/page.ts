@@ -97,7 +97,7 @@ export class ComparisonPage {
     this.content.append(
       element('section', { class: 'maps' }, measure, element('div', { class: 'panels' }, ...panels), keys),
       this.table.root,
-      element('p', { class: 'claim' }, this.strings.claim),
+      element('p', { class: 'disclaimer' }, this.strings.disclaimer),
     );
     this.banners.append(banner('information', this.strings.states.loading, []));
     this.root.append(
