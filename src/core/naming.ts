@@ -126,7 +126,7 @@ function isClear(members: readonly Draft[]): boolean {
 }
 
 /** By the last part of a kind. */
-const KIND_RANKS: ReadonlyMap<string, number> = new Map(
+const KIND_ORDER: ReadonlyMap<string, number> = new Map(
   [
     ['q', 'q_proj', 'query'],
     ['k', 'k_proj', 'key'],
@@ -135,23 +135,23 @@ const KIND_RANKS: ReadonlyMap<string, number> = new Map(
     ['gate_proj'],
     ['up_proj'],
     ['down_proj'],
-  ].flatMap((names, rank) => names.map((name) => [name, rank] as const)),
+  ].flatMap((names, order) => names.map((name) => [name, order] as const)),
 );
 
-function kindRank(kind: string): number {
-  return KIND_RANKS.get(kind.slice(kind.lastIndexOf('.') + 1)) ?? KIND_RANKS.size;
+function kindOrder(kind: string): number {
+  return KIND_ORDER.get(kind.slice(kind.lastIndexOf('.') + 1)) ?? KIND_ORDER.size;
 }
 
-function stackRank(stack: string | null): number {
+function stackOrder(stack: string | null): number {
   return stack === null ? -1 : STACKS.indexOf(stack);
 }
 
 /** The order of every list: stack, layer, kind, expert, name. Modules outside all layers come last in their stack. */
 export function comparePositions(a: Position & { name: string }, b: Position & { name: string }): number {
   return (
-    stackRank(a.stack) - stackRank(b.stack) ||
+    stackOrder(a.stack) - stackOrder(b.stack) ||
     (a.layer ?? Infinity) - (b.layer ?? Infinity) ||
-    kindRank(a.kind) - kindRank(b.kind) ||
+    kindOrder(a.kind) - kindOrder(b.kind) ||
     compareText(a.kind, b.kind) ||
     (a.expert ?? -1) - (b.expert ?? -1) ||
     compareText(a.name, b.name)

@@ -88,7 +88,7 @@ export class ModelFinder {
   async find(id: string): Promise<Candidate[]> {
     const found = [...(await this.inCaches(id)), ...(await this.inFolders(id))];
     const usable = found.filter(({ state }) => state.kind !== 'quantised' && state.kind !== 'absent');
-    return usable.sort((a, b) => rank(a) - rank(b));
+    return usable.sort((a, b) => preference(a) - preference(b));
   }
 
   /** All repositories of the caches. */
@@ -205,7 +205,8 @@ function namesOf(folder: string): string[] {
   return [name, ...new Set(ids.filter((id) => id.includes('/') && isRepoId(id)))];
 }
 
-function rank({ state, statedAs, place }: Candidate): number {
+/** The least is offered first. */
+function preference({ state, statedAs, place }: Candidate): number {
   const states: Record<ModelState['kind'], number> = { here: 0, incomplete: 10, pickle: 20, quantised: 30, absent: 40 };
   const places: Record<Place['kind'], number> = { path: 0, beside: 1, 'model-folder': 2, cache: 3 };
   return states[state.kind] + (statedAs === null ? 0 : 5) + places[place.kind];

@@ -81,11 +81,11 @@ export async function snapshotsOf({ folder }: CachedRepo): Promise<Snapshot[]> {
       return { path, commit, revisions, changed };
     }),
   );
-  const rank = ({ revisions }: { revisions: string[] }): number =>
+  const preference = ({ revisions }: { revisions: string[] }): number =>
     revisions.includes('main') ? 0 : revisions.length > 0 ? 1 : 2;
   const sorted = found
     .filter(({ changed }) => changed !== null)
-    .sort((a, b) => rank(a) - rank(b) || b.changed! - a.changed!)
+    .sort((a, b) => preference(a) - preference(b) || b.changed! - a.changed!)
     .slice(0, MOST_SNAPSHOTS);
   const isLoading = await hasUnfinished(folder);
   return Promise.all(

@@ -121,15 +121,15 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
     const folders = await this.adapters.list();
     const standings = await Promise.all(folders.map((folder) => this.standings.of(folder)));
     const nodes = folders.map((folder, i): AdapterNode => ({ type: 'adapter', folder, standing: standings[i]! }));
-    const place = (value: number | null | undefined): number => value ?? Infinity;
-    const rank: Record<Order, (standing: Standing) => number> = {
+    const orLast = (value: number | null | undefined): number => value ?? Infinity;
+    const sortKeys: Record<Order, (standing: Standing) => number> = {
       name: () => 0,
-      direction: ({ report }) => place(report?.totals.direction),
-      similarity: ({ report }) => place(report && lowestOf(report.modules)?.similarity),
+      direction: ({ report }) => orLast(report?.totals.direction),
+      similarity: ({ report }) => orLast(report && lowestOf(report.modules)?.similarity),
     };
-    const by = rank[this.order];
+    const sortKey = sortKeys[this.order];
     // Infinity − Infinity is no number: those without a result stay in their order.
-    this.nodes = nodes.sort((a, b) => by(a.standing) - by(b.standing) || 0);
+    this.nodes = nodes.sort((a, b) => sortKey(a.standing) - sortKey(b.standing) || 0);
     const inspected = standings.filter(({ state }) => state === 'inspected').length;
     this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} inspected', inspected, nodes.length);
     return this.nodes;
