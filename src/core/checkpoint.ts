@@ -7,7 +7,7 @@ import { jsonCaps, kindOf, readJsonBytes, readJsonObject } from './files';
 import { type Format, formatOfModelFiles } from './formats';
 import { folderName } from './model-names';
 import { appendTo, isObject } from './objects';
-import { openSafetensors, placeOf, type SafetensorsFile, type TensorInfo } from './safetensors';
+import { openSafetensors, sourceOf, type SafetensorsFile, type TensorInfo } from './safetensors';
 import { visible } from './text';
 
 const SINGLE_FILE = 'model.safetensors';
@@ -39,7 +39,7 @@ export interface Checkpoint {
    */
   read(file: string, most: number): Promise<Uint8Array | null>;
   /** A file of the model as errors name it. */
-  place(file: string): string;
+  sourceOf(file: string): string;
 }
 
 /** What is known of the way of some tensors to this machine. */
@@ -76,7 +76,7 @@ export interface ModelFiles {
   /** See `Checkpoint.name`. */
   name: string;
   /** A file as errors name it. */
-  place(file: string): string;
+  sourceOf(file: string): string;
   has(file: string): Promise<boolean>;
   /** Names of files, and of folders where they are known. */
   list(): Promise<string[]>;
@@ -98,7 +98,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const files: ModelFiles = {
     path,
     name: folderName(realPath),
-    place: (file) => join(path, file),
+    sourceOf: (file) => join(path, file),
     has: async (file) => (await kindOf(join(path, file))) !== null,
     list: () => readdir(path),
     json: (file, most, refuse) => readJsonObject(join(path, file), most, refuse),
@@ -137,18 +137,18 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
     .update(files.map((file) => file.headerHash).join('\n'))
     .digest('hex');
   const read: Checkpoint['read'] = async (file, most) => ((await model.has(file)) ? readMore(model, file, most) : null);
-  return { path, name, tensors, absent, config, files, headersHash, read, place: (file) => model.place(file) };
+  return { path, name, tensors, absent, config, files, headersHash, read, sourceOf: (file) => model.sourceOf(file) };
 }
 
 function readMore(model: ModelFiles, file: string, most: number): Promise<Uint8Array> {
   return model.bytes(file, most, (reason) => {
-    return new SafeLoraError('model-config', `${model.place(file)}: ${reason}; download the model again.`);
+    return new SafeLoraError('model-config', `${model.sourceOf(file)}: ${reason}; download the model again.`);
   });
 }
 
 async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
   if (!(await model.has('config.json'))) return {};
-  const path = model.place('config.json');
+  const path = model.sourceOf('config.json');
   return model.json(
     'config.json',
     jsonCaps.configuration,
@@ -168,7 +168,7 @@ async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
     return { files: [await model.open(SINGLE_FILE)], placed: new Map(), absent: new Map() };
   if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
-    if (await model.has(pickle)) throw pickled(model.place(pickle));
+    if (await model.has(pickle)) throw pickled(model.sourceOf(pickle));
   }
   if (await model.has('adapter_config.json')) throw adapterAsModel(model.path);
   const format = formatOfModelFiles((await model.list()).sort());
@@ -178,7 +178,7 @@ async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
 /** Transformers takes what the shards hold; an index that promises more matters only where that is needed. */
 async function openShards(model: ModelFiles): Promise<OpenedFiles> {
   const refuse = (reason: string): SafeLoraError =>
-    new SafeLoraError('model-index', `${model.place(INDEX_FILE)}: ${reason}; download the model again.`);
+    new SafeLoraError('model-index', `${model.sourceOf(INDEX_FILE)}: ${reason}; download the model again.`);
   const weightMap = (await model.json(INDEX_FILE, jsonCaps.index, refuse)).weight_map;
   if (!isObject(weightMap)) throw refuse('has no weight_map');
   const names = new Map<string, string[]>();
@@ -212,7 +212,7 @@ function noModelFolder(path: string): SafeLoraError {
 function inTwoShards(tensor: TensorInfo, other: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'model-index',
-    `${placeOf(tensor)}: tensor ${shown(tensor.name)} is also in ${placeOf(other)}; download the model again.`,
+    `${sourceOf(tensor)}: tensor ${shown(tensor.name)} is also in ${sourceOf(other)}; download the model again.`,
   );
 }
 

@@ -8,7 +8,7 @@ import { cachedRepository, commitOf, lastPart, plainName, unquantisedName } from
 import { comparePositions, type Position, positions } from './naming';
 import { isObject } from './objects';
 import { Packing, quantised } from './quantised';
-import { placeOf, type TensorInfo } from './safetensors';
+import { sourceOf, type TensorInfo } from './safetensors';
 import { ungathered } from './ungathered';
 import { isDataParallel, isOutputHead, isVocabularyWeight } from './weight-names';
 import { type WantedModule, WeightResolver } from './weight-resolver';
@@ -135,7 +135,7 @@ function notTwoDimensional(tensor: TensorInfo, { name, shape: [out] }: WantedMod
   const isStack = tensor.shape.length === 3 && (tensor.shape[0] !== out || /(?:^|\.)experts?\b/.test(tensor.name));
   return new SafeLoraError(
     isStack ? 'unsupported-adapter' : 'model-shape',
-    `${placeOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]${isStack ? ' (stacked experts)' : ''}, but the adapter's ${name} updates a weight of two dimensions; ${isStack ? 'stacked experts are not supported: use an adapter of two-dimensional weights' : 'give the models that the adapter was trained on'}.`,
+    `${sourceOf(tensor)}: ${tensor.name} has shape [${tensor.shape.join(', ')}]${isStack ? ' (stacked experts)' : ''}, but the adapter's ${name} updates a weight of two dimensions; ${isStack ? 'stacked experts are not supported: use an adapter of two-dimensional weights' : 'give the models that the adapter was trained on'}.`,
   );
 }
 
@@ -404,13 +404,13 @@ function storedLayout(path: string, reversed: readonly WantedModule[]): SafeLora
 function otherArchitecture(base: TensorInfo, aligned: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'model-shape',
-    `${placeOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${placeOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
+    `${sourceOf(base)}: ${base.name} is [${base.shape.join(', ')}], but ${aligned.name} in ${sourceOf(aligned)} is [${aligned.shape.join(', ')}]; base and aligned must be the same architecture.`,
   );
 }
 
 function otherShape(aligned: TensorInfo, name: string, [out, width]: readonly [number, number]): SafeLoraError {
   return new SafeLoraError(
     'model-shape',
-    `${placeOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
+    `${sourceOf(aligned)}: ${aligned.name} is [${aligned.shape.join(', ')}], but the adapter's ${name} updates a weight of [${out}, ${width}]; give the models that the adapter was trained on.`,
   );
 }

@@ -5,7 +5,7 @@ import { isFloatDtype } from './dtype';
 import { SafeLoraError, someNames } from './errors';
 import { fusedModules, partsOf } from './fused';
 import { unquantisedName } from './model-names';
-import { placeOf, type TensorInfo } from './safetensors';
+import { sourceOf, type TensorInfo } from './safetensors';
 
 /** What quantisers store beside a weight, after the name of its module. */
 const BESIDE = [
@@ -76,6 +76,6 @@ export function quantised({ path, name }: Checkpoint, modules: readonly string[]
   const advice = original === null ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
   return new SafeLoraError(
     'quantised',
-    `${path}: the model is quantised at ${someNames(modules)} (${placeOf(evidence)} holds ${evidence.name}, ${evidence.dtype}), the exact weights are gone; ${advice}.`,
+    `${path}: the model is quantised at ${someNames(modules)} (${sourceOf(evidence)} holds ${evidence.name}, ${evidence.dtype}), the exact weights are gone; ${advice}.`,
   );
 }

@@ -11,7 +11,7 @@ export interface TensorInfo {
   /** The file that holds it. */
   path: string;
   /** What errors call that file, where it is only a copy of what the user knows. */
-  origin?: string;
+  source?: string;
   name: string;
   dtype: string;
   shape: readonly number[];
@@ -24,8 +24,8 @@ export interface TensorInfo {
 }
 
 /** The file of a tensor as the user knows it. */
-export function placeOf({ path, origin }: Pick<TensorInfo, 'path' | 'origin'>): string {
-  return origin ?? path;
+export function sourceOf({ path, source }: Pick<TensorInfo, 'path' | 'source'>): string {
+  return source ?? path;
 }
 
 export interface Header {
@@ -432,7 +432,7 @@ function otherFormat(path: string, format: Format): SafeLoraError {
 function tooLarge(tensor: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'unsupported-adapter',
-    `${placeOf(tensor)}: ${shown(tensor.name)} has ${tensor.length} bytes, more than the ${MAX_IN_MEMORY} that one tensor of an adapter may have; use an adapter of a lower rank.`,
+    `${sourceOf(tensor)}: ${shown(tensor.name)} has ${tensor.length} bytes, more than the ${MAX_IN_MEMORY} that one tensor of an adapter may have; use an adapter of a lower rank.`,
   );
 }
 

@@ -38,7 +38,7 @@ export async function download(network: Network, offer: Offer, path: string, onP
 
 /** Removes what was gathered. */
 export async function forget(path: string): Promise<void> {
-  await Promise.all([path, originPath(path)].map((file) => rm(file, { force: true })));
+  await Promise.all([path, sourcePath(path)].map((file) => rm(file, { force: true })));
 }
 
 async function fetchRest(network: Network, offer: Offer, path: string, onProgress: OnProgress): Promise<void> {
@@ -78,22 +78,22 @@ function continues(reply: Reply, start: number, total: number): boolean {
 }
 
 /** Stands beside the gathered bytes and says of what they are the beginning: another ETag is another file. */
-const originPath = (path: string): string => `${path}.json`;
+const sourcePath = (path: string): string => `${path}.json`;
 
 /** The strong ETag of what is kept, where that can be gone on with. */
 async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | undefined> {
-  const origin = parseObject((await readOwnText(originPath(path))) ?? undefined);
-  if (origin?.url !== url || origin.sha512 !== sha512) return undefined;
-  return typeof origin.etag === 'string' ? origin.etag : undefined;
+  const source = parseObject((await readOwnText(sourcePath(path))) ?? undefined);
+  if (source?.url !== url || source.sha512 !== sha512) return undefined;
+  return typeof source.etag === 'string' ? source.etag : undefined;
 }
 
 async function rememberEtag(path: string, { url, sha512 }: Offer, etag: string | null): Promise<void> {
   // A weak one does not promise the same bytes.
   if (etag === null || !/^"[\x21\x23-\x7e]*"$/.test(etag)) {
-    await rm(originPath(path), { force: true });
+    await rm(sourcePath(path), { force: true });
     return;
   }
-  await writeFile(originPath(path), JSON.stringify({ url, sha512, etag })).catch(unwritable(originPath(path)));
+  await writeFile(sourcePath(path), JSON.stringify({ url, sha512, etag })).catch(unwritable(sourcePath(path)));
 }
 
 async function verify({ signal }: Network, { url, sha512 }: Offer, path: string): Promise<void> {

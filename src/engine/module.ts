@@ -5,7 +5,7 @@ import { SafeLoraError } from '../core/errors';
 import { dot, largestOf, transpose } from '../core/matrix';
 import { measure, type Measurement, type NullLevel, nullLevel, probeRows, PROBES } from '../core/measure';
 import { replaceB, type ReplacementName } from '../core/replacement';
-import { placeOf, type TensorInfo } from '../core/safetensors';
+import { sourceOf, type TensorInfo } from '../core/safetensors';
 import { CpuMultiplier } from './cpu';
 import { GpuMultiplier } from './gpu';
 import { columnsMemory, workingMemory } from './memory';
@@ -207,20 +207,20 @@ function whyNotFinite({ aligned }: ModuleTask, weights: StoredWeights): SafeLora
   if (tensor) return nonFinite(tensor);
   return new SafeLoraError(
     'overflow',
-    `${placeOf(aligned)}: the difference between ${aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
+    `${sourceOf(aligned)}: the difference between ${aligned.name} and the base weight is too large for single precision; check that both models are what they should be.`,
   );
 }
 
 function tooLarge(b: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'overflow',
-    `${placeOf(b)}: the update that ${b.name} belongs to is too large for double precision; check how it was trained.`,
+    `${sourceOf(b)}: the update that ${b.name} belongs to is too large for double precision; check how it was trained.`,
   );
 }
 
 function nonFinite(tensor: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'non-finite',
-    `${placeOf(tensor)}: ${tensor.name} holds NaN or infinity; download or train it again.`,
+    `${sourceOf(tensor)}: ${tensor.name} holds NaN or infinity; download or train it again.`,
   );
 }

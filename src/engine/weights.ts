@@ -4,7 +4,7 @@ import { Tensor } from 'onnxruntime-node';
 import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
 import { fileError } from '../core/errors';
 import { truncated } from '../core/files';
-import { placeOf, type TensorInfo } from '../core/safetensors';
+import { sourceOf, type TensorInfo } from '../core/safetensors';
 import { type Source, sourceFor, storedInput } from './graphs';
 import { type ModuleTask } from './protocol';
 import { type Provider } from './providers';
@@ -133,7 +133,7 @@ export class StoredWeights {
       descriptor = openForReading(tensor);
       this.descriptors.set(tensor.path, descriptor);
     }
-    readExactly(descriptor, bytes, tensor.offset + from, placeOf(tensor));
+    readExactly(descriptor, bytes, tensor.offset + from, sourceOf(tensor));
   }
 }
 
@@ -142,7 +142,7 @@ export function readWhole(tensor: TensorInfo): Uint8Array {
   const descriptor = openForReading(tensor);
   try {
     const bytes = new Uint8Array(tensor.length);
-    readExactly(descriptor, bytes, tensor.offset, placeOf(tensor));
+    readExactly(descriptor, bytes, tensor.offset, sourceOf(tensor));
     return bytes;
   } finally {
     closeSync(descriptor);
@@ -153,7 +153,7 @@ function openForReading(tensor: TensorInfo): number {
   try {
     return openSync(tensor.path, 'r');
   } catch (error) {
-    throw fileError(placeOf(tensor), error);
+    throw fileError(sourceOf(tensor), error);
   }
 }
 

@@ -147,7 +147,7 @@ class HubModel implements ModelFiles {
     };
   }
 
-  place(file: string): string {
+  sourceOf(file: string): string {
     return `${this.shown}: ${file}`;
   }
 
@@ -182,7 +182,7 @@ class HubModel implements ModelFiles {
     const { signal } = this;
     const making: Making = {
       path,
-      what: this.place(file),
+      what: this.sourceOf(file),
       isWhole: async (part) => (await stampOf(part)).size === size,
       make: async (part) => {
         const bytes = await this.online(file).file(this.pinned, file, size, signal);
@@ -196,7 +196,7 @@ class HubModel implements ModelFiles {
 
   async open(file: string): Promise<SafetensorsFile> {
     const size = this.sizeOf(file);
-    const shown = this.place(file);
+    const shown = this.sourceOf(file);
     const start = await this.head(file, size);
     const header = start.subarray(8);
     const parsed = parseHeader(header, size, shown);
@@ -205,7 +205,7 @@ class HubModel implements ModelFiles {
         const { offset, length } = tensor;
         const path = join(this.folder, cacheName('tensor', file, name, offset, length));
         this.spans.set(path, { file, offset, length });
-        return [name, { ...tensor, path, origin: shown, offset: 0 }];
+        return [name, { ...tensor, path, source: shown, offset: 0 }];
       }),
     );
     return {
@@ -222,7 +222,7 @@ class HubModel implements ModelFiles {
 
   /** A file's start, from its first byte up to the tensors' bytes. */
   private async head(file: string, size: number): Promise<Uint8Array> {
-    const shown = this.place(file);
+    const shown = this.sourceOf(file);
     const path = join(this.folder, cacheName('header', file));
     const { signal } = this;
     const lengthAt = async (at: string): Promise<number | null> => {
@@ -304,7 +304,10 @@ class HubModel implements ModelFiles {
       await unfinished.settled();
     };
     const waiting = async (part: string): Promise<void> => onBytes?.(Math.max(0, (await stampOf(part)).size));
-    await this.cache.ensure({ path, what: `${this.place(span.file)}: ${tensor.name}`, isWhole, make, waiting }, signal);
+    await this.cache.ensure(
+      { path, what: `${this.sourceOf(span.file)}: ${tensor.name}`, isWhole, make, waiting },
+      signal,
+    );
     onBytes?.(length);
   }
 
@@ -316,7 +319,7 @@ class HubModel implements ModelFiles {
   private sizeOf(file: string): number {
     const size = this.info.sizes.get(file);
     if (size !== undefined) return size;
-    throw notListed(this.place(file));
+    throw notListed(this.sourceOf(file));
   }
 }
 

@@ -64,7 +64,7 @@ export class ChatFormat {
     if (!tokenizerBytes) throw noTokenizer(model.path);
     const settings = await readSettings(model, SETTINGS);
     const tokens = { ...(await readSettings(model, 'special_tokens_map.json')), ...settings };
-    const tokenizer = openTokenizer(model.place(TOKENIZER), tokenizerBytes, settings);
+    const tokenizer = openTokenizer(model.sourceOf(TOKENIZER), tokenizerBytes, settings);
     const source = template ?? (await ownTemplate(model, settings));
     if (!source) throw noTemplate(model.path);
     const stop = stopTokens(
@@ -120,7 +120,7 @@ async function readSettings(model: Checkpoint, file: string): Promise<Settings> 
   if (!bytes) return {};
   return jsonObjectOf(
     bytes,
-    (reason) => new SafeLoraError('model-config', `${model.place(file)}: ${reason}; download the model again.`),
+    (reason) => new SafeLoraError('model-config', `${model.sourceOf(file)}: ${reason}; download the model again.`),
   );
 }
 
@@ -140,12 +140,12 @@ function openTokenizer(path: string, bytes: Uint8Array, settings: Settings): Tok
 async function ownTemplate(model: Checkpoint, settings: Settings): Promise<{ text: string; path: string } | null> {
   const file = 'chat_template.jinja';
   const bytes = await model.read(file, MOST_TEMPLATE);
-  if (bytes) return { text: new TextDecoder().decode(bytes), path: model.place(file) };
+  if (bytes) return { text: new TextDecoder().decode(bytes), path: model.sourceOf(file) };
   const processor = 'chat_template.json';
   const { chat_template: ofProcessor } = await readSettings(model, processor);
-  if (typeof ofProcessor === 'string') return { text: ofProcessor, path: model.place(processor) };
+  if (typeof ofProcessor === 'string') return { text: ofProcessor, path: model.sourceOf(processor) };
   const text = templateIn(settings.chat_template);
-  return text === null ? null : { text, path: model.place(SETTINGS) };
+  return text === null ? null : { text, path: model.sourceOf(SETTINGS) };
 }
 
 /** One template, or several by name, of which the one for conversations is called default. */

@@ -3,7 +3,7 @@ import { type Checkpoint } from '../core/checkpoint';
 import { isFloatDtype } from '../core/dtype';
 import { SafeLoraError, shown, someNames } from '../core/errors';
 import { Packing, quantised } from '../core/quantised';
-import { placeOf, type TensorInfo } from '../core/safetensors';
+import { sourceOf, type TensorInfo } from '../core/safetensors';
 import { type Architecture, unsupportedModel } from './architecture';
 
 /** What stands before every name but the head's. */
@@ -129,6 +129,6 @@ function missingParameters(path: string, names: readonly string[]): SafeLoraErro
 function otherShape(tensor: TensorInfo, shape: readonly number[]): SafeLoraError {
   return new SafeLoraError(
     'model-shape',
-    `${placeOf(tensor)}: ${shown(tensor.name)} is ${tensor.dtype} [${tensor.shape.join(', ')}], where the model's config.json asks for floating point [${shape.join(', ')}]; download the whole model again.`,
+    `${sourceOf(tensor)}: ${shown(tensor.name)} is ${tensor.dtype} [${tensor.shape.join(', ')}], where the model's config.json asks for floating point [${shape.join(', ')}]; download the whole model again.`,
   );
 }

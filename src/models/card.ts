@@ -2,7 +2,7 @@
 import { plainName, unquantisedName } from '../core/model-names';
 import { isObject } from '../core/objects';
 import { pairingOf } from './families';
-import { originOf } from './origin';
+import { canonicalOf } from './canonical';
 
 /** https://huggingface.co/docs/hub/model-cards#specifying-a-base-model */
 export interface Card {
@@ -76,7 +76,7 @@ export async function ancestryOf(id: string, readCard: ReadCard): Promise<Ancest
       break;
     } else {
       // The parent of a model that was tuned in stages is aligned too.
-      const earlier = pairingOf(originOf(parent).id);
+      const earlier = pairingOf(canonicalOf(parent).id);
       if (!earlier) return { original, base: parent, saidBy: original };
       return { original, base: earlier.base, saidBy: earlier.base === null ? null : parent };
     }

@@ -13,7 +13,7 @@ import {
   type Snapshot,
   snapshotsOf,
 } from './hub-cache';
-import { isKnownModel, type Origin, originOf } from './origin';
+import { isKnownModel, type CanonicalModel, canonicalOf } from './canonical';
 import { type ModelState, readObject, stateOf } from './state';
 
 export type Place =
@@ -189,10 +189,10 @@ export class ModelFinder {
 
 /** Whether a name means the model: by its id, by what is known of its copies, or by its last part where no owner is given. */
 export function means(name: string, id: string): boolean {
-  const [one, other] = [originOf(name), originOf(id)];
+  const [one, other] = [canonicalOf(name), canonicalOf(id)];
   if (one.how === 'quantised') return false;
   if (one.id.toLowerCase() === other.id.toLowerCase()) return true;
-  const isBare = ({ id: text }: Origin): boolean => !text.includes('/');
+  const isBare = ({ id: text }: CanonicalModel): boolean => !text.includes('/');
   return (isBare(one) || isBare(other)) && plainName(one.id) === plainName(other.id);
 }
 

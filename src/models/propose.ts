@@ -5,7 +5,7 @@ import { ReadableFile } from '../core/files';
 import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
 import { alignedModelsOf, type Pairing, pairingOf } from './families';
 import { type Candidate, ModelFinder, means, type Place, type SearchPlaces, nameStated } from './find';
-import { isKnownModel, originOf } from './origin';
+import { isKnownModel, canonicalOf } from './canonical';
 import { type ModelState, readObject, stateOf } from './state';
 
 export type ModelRole = 'base' | 'aligned';
@@ -78,8 +78,8 @@ export async function propose(adapter: AdapterModel, places: SearchPlaces, readC
   const stated = named === null ? nameStated(adapter.trainedOn) : await nameOfFolder(named);
   const cardOf = localCards(finder, named, stated, readCard);
   // What the table does not know may have a card that does.
-  const ancestry = await ancestryOf(isKnownModel(stated) ? originOf(stated).id : stated, cardOf);
-  const original = originOf(ancestry.original).id;
+  const ancestry = await ancestryOf(isKnownModel(stated) ? canonicalOf(stated).id : stated, cardOf);
+  const original = canonicalOf(ancestry.original).id;
   const why = whyOriginal(adapter.trainedOn, stated, original);
   const pairing = pairingOf(original);
   const trainedOnBase = pairing === undefined ? await asBase(original, ancestry.base, finder) : null;
@@ -115,8 +115,8 @@ export async function propose(adapter: AdapterModel, places: SearchPlaces, readC
 function basesOf(ancestry: { base: string | null; saidBy: string | null }, pairing: Pairing | undefined): Wanted[] {
   const wanted: Wanted[] = [];
   if (ancestry.base !== null && ancestry.saidBy !== null) {
-    const id = originOf(ancestry.base).id;
-    const earlier = pairingOf(originOf(ancestry.saidBy).id);
+    const id = canonicalOf(ancestry.base).id;
+    const earlier = pairingOf(canonicalOf(ancestry.saidBy).id);
     const isFromTable = earlier !== undefined && earlier !== pairing && earlier.base === ancestry.base;
     const why: Why = isFromTable
       ? { kind: 'base-of', family: earlier.family, of: earlier.aligned }
@@ -136,7 +136,7 @@ async function asBase(id: string, ownBase: string | null, finder: ModelFinder): 
   if (ownBase !== null || ALIGNED_NAME.test(id)) return null;
   const aligned: string[] = [];
   for (const repo of (await finder.cached()).slice(0, MOST_CARDS)) {
-    if (!ALIGNED_NAME.test(repo.id) || originOf(repo.id).how === 'quantised') continue;
+    if (!ALIGNED_NAME.test(repo.id) || canonicalOf(repo.id).how === 'quantised') continue;
     const text = await cardIn((await finder.snapshots(repo)).map(({ folder }) => folder));
     const card = text === null ? null : await parseCard(text);
     const isTuned = card !== null && (card.relation === null || card.relation === 'finetune');
@@ -163,7 +163,7 @@ async function proposalsFor(role: ModelRole, wanted: readonly Wanted[], finder: 
 function proposalOf(role: ModelRole, wanted: string, why: Why, candidate: Candidate): Proposal {
   const { folder, id, place, statedAs, state } = candidate;
   const repo = id ?? (wanted.includes('/') ? wanted : null);
-  const copyOf = id !== null && originOf(id).how === 'mirror' ? wanted : null;
+  const copyOf = id !== null && canonicalOf(id).how === 'mirror' ? wanted : null;
   return { role, name: id ?? basename(folder), id: repo, folder, state, why, place, statedAs, copyOf };
 }
 
@@ -188,8 +188,8 @@ function without(these: readonly Proposal[], all: readonly Proposal[]): Proposal
 }
 
 function whyOriginal(trainedOn: string, stated: string, original: string): Why {
-  if (originOf(stated).how === 'same' && means(stated, original)) return { kind: 'named' };
-  const { how } = originOf(stated);
+  if (canonicalOf(stated).how === 'same' && means(stated, original)) return { kind: 'named' };
+  const { how } = canonicalOf(stated);
   if (how === 'name') return { kind: 'named' };
   const of = isRepoId(trainedOn) ? trainedOn : stated;
   return { kind: 'original', of, how: how === 'quantised' ? 'quantised' : 'copy' };
@@ -200,7 +200,7 @@ async function nameOfFolder(folder: string): Promise<string> {
   const cached = cachedRepository(folder);
   if (cached !== null) return cached;
   const name = basename(folder);
-  if (originOf(name).id.includes('/')) return name;
+  if (canonicalOf(name).id.includes('/')) return name;
   const stated = (await readObject(join(folder, 'config.json')))?._name_or_path;
   return typeof stated === 'string' && isRepoId(stated) && stated.includes('/') ? stated : name;
 }

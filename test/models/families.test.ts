@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { plainName } from '../../src/core/model-names';
 import { isRepoId } from '../../src/models/card';
 import { alignedModelsOf, knownIds, pairingOf, pairings } from '../../src/models/families';
-import { originOf } from '../../src/models/origin';
+import { canonicalOf } from '../../src/models/canonical';
 
 describe('the table of families', () => {
   it('has ids of the form owner/name, each in one spelling', () => {
@@ -101,7 +101,7 @@ describe('a name leads to its original', () => {
   ];
   for (const [name, id, how] of names) {
     it(`${name} → ${id}`, () => {
-      assert.deepEqual(originOf(name), { id, how });
+      assert.deepEqual(canonicalOf(name), { id, how });
     });
   }
 });

@@ -16,7 +16,7 @@ import { makePlan, type Plan } from '../../src/core/plan';
 import { type MeasuredModule, type Report } from '../../src/core/report';
 import { MAX_NAME_LENGTH, MAX_NAME_PARTS, MAX_TENSORS } from '../../src/core/safetensors';
 import { select } from '../../src/core/rules';
-import { originOf } from '../../src/models/origin';
+import { canonicalOf } from '../../src/models/canonical';
 import {
   plainConfig,
   randomTensor,
@@ -221,7 +221,7 @@ describe('a module that is called as what every object has', () => {
   });
 
   it('is no nickname of a model', () => {
-    assert.equal(originOf('unsloth/constructor').id, 'unsloth/constructor');
+    assert.equal(canonicalOf('unsloth/constructor').id, 'unsloth/constructor');
   });
 });
 

@@ -42,10 +42,10 @@ export class FuzzedHub {
       ),
     );
     // Adapters lie on disk, and are what they are there.
-    const truth: Truth = ({ path, name, origin }: TensorInfo) =>
-      origin === undefined
+    const truth: Truth = ({ path, name, source }: TensorInfo) =>
+      source === undefined
         ? readFile(readFileSync(path)).tensors.get(name)!
-        : tensors.get(`${/hf:\/\/toy\/(\w+)/.exec(origin)![1]!}/${name}`)!;
+        : tensors.get(`${/hf:\/\/toy\/(\w+)/.exec(source)![1]!}/${name}`)!;
     const storage = join(root, 'storage');
     const hub = hubWith(server, storage, plainFetch, false);
     const [base, aligned] = [await hub.open(`hf://${BASE}`), await hub.open(`hf://${ALIGNED}`)];
@@ -125,9 +125,9 @@ export class FuzzedHub {
 }
 
 /** Where the hub itself sent other bytes, the cache holds them as the tensor's own file. */
-function onDiskFromCache({ path, origin, name, dtype, shape, length }: TensorInfo): ReturnType<Truth> {
+function onDiskFromCache({ path, source, name, dtype, shape, length }: TensorInfo): ReturnType<Truth> {
   const bytes = readFileSync(path);
-  return origin === undefined
+  return source === undefined
     ? readFile(bytes).tensors.get(name)!
     : { dtype, shape: [...shape], bytes: bytes.subarray(0, length) };
 }

@@ -1,8 +1,8 @@
-// Names of copies lead to their originals: quantised ones, conversions, and mirrors under another owner.
+// Names of copies lead to the canonical model: of quantised ones, conversions, and mirrors under another owner.
 import { plainName, unquantisedName } from '../core/model-names';
 import { knownIds } from './families';
 
-export interface Origin {
+export interface CanonicalModel {
   /** A repository id, or a name alone where the owner is not known. */
   id: string;
   /**
@@ -55,7 +55,7 @@ const byId = new Map(knownIds.map((id) => [id.toLowerCase(), id]));
 const byPlainName = new Map(knownIds.map((id) => [plainName(id), id]));
 
 /** @param name a repository id, or the name of a folder */
-export function originOf(name: string): Origin {
+export function canonicalOf(name: string): CanonicalModel {
   const known = byId.get(name.toLowerCase());
   if (known !== undefined) return { id: known, how: 'same' };
   const slash = name.lastIndexOf('/');
@@ -80,5 +80,5 @@ export function originOf(name: string): Origin {
 
 /** Whether the table of families knows the model that the name leads to. */
 export function isKnownModel(name: string): boolean {
-  return byId.has(originOf(name).id.toLowerCase());
+  return byId.has(canonicalOf(name).id.toLowerCase());
 }
