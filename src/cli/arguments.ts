@@ -1,4 +1,4 @@
-// The command line's words: parsed strictly, so that a misspelt option never runs as something else.
+// The command line's arguments: parsed strictly, so that a misspelt option never runs as something else.
 import { parseArgs } from 'node:util';
 import {
   DEFAULT_MODE,

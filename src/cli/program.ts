@@ -1,4 +1,4 @@
-// safe-lora, from its words to its exit status: the same work as the editor's, from a command line.
+// safe-lora, from its arguments to its exit status: the same work as the editor's, from a command line.
 import { basename, join } from 'node:path';
 import { type Adapter } from '../core/adapter';
 import { announceWaits } from '../core/claims';

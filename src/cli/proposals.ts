@@ -4,7 +4,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { ADAPTER_FILE } from '../core/adapter-folder';
 import { readTrainedOn } from '../core/adapter-config';
 import { type ModelRole, propose, type Proposals } from '../models/propose';
-import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/words';
+import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/proposal-texts';
 import { MissingModel, UsageError } from './arguments';
 
 /** The same error with what was found for the first adapter. */

@@ -1,4 +1,4 @@
-// From a path that somebody gave to the folder of an adapter, or to words that say what is there instead.
+// From a path that somebody gave to the folder of an adapter, or to an error that says what is there instead.
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { asides } from './atomic';

@@ -10,14 +10,14 @@ export const ANY = `[^${END_SOURCE}]`;
 export const FLAGS = 'v';
 
 const DIGITS = String.raw`\p{Nd}`;
-const WORDS = String.raw`\p{L}\p{N}_`;
-const ASCII_WORDS = '0-9A-Z_a-z';
+const WORD_CHARACTERS = String.raw`\p{L}\p{N}_`;
+const ASCII_WORD_CHARACTERS = '0-9A-Z_a-z';
 const SPACES = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 /** What \d, \s and \w contain without and with the flag a: str.isdecimal, str.isspace, str.isalnum or underscore. */
 const CATEGORIES: Readonly<Record<string, readonly [string, string]>> = {
   d: [DIGITS, '0-9'],
   s: [SPACES, String.raw`\t-\r\x20`],
-  w: [WORDS, ASCII_WORDS],
+  w: [WORD_CHARACTERS, ASCII_WORD_CHARACTERS],
 };
 const CONTROLS: Readonly<Record<string, number>> = { a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
 /** What else is the same letter without its case (CPython's Lib/re/_casefix.py, and what has an ASCII letter as its lower case). */
@@ -34,9 +34,9 @@ export function forCharacters(others: readonly string[]): (source: string) => st
   const among = (set: RegExp): string =>
     others.flatMap((each) => (set.test(each) ? [written(each.codePointAt(0)!)] : [])).join('');
   const any = `[\\0-\\x7f${among(/[^\uD800]/u)}]`;
-  const words = ASCII_WORDS + among(/[\p{L}\p{N}]/u);
+  const wordCharacters = ASCII_WORD_CHARACTERS + among(/[\p{L}\p{N}]/u);
   const digits = `0-9${among(/\p{Nd}/u)}`;
-  return (source) => source.replaceAll(ANY, any).replaceAll(WORDS, words).replaceAll(DIGITS, digits);
+  return (source) => source.replaceAll(ANY, any).replaceAll(WORD_CHARACTERS, wordCharacters).replaceAll(DIGITS, digits);
 }
 
 /** All but the contents of a set. */

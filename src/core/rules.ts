@@ -159,7 +159,7 @@ function shownNumber(rule: SelectionRule): number {
   return Number.isInteger(number) ? number : Number(number.toPrecision(6));
 }
 
-/** The words of a finding: selected modules, all modules, and the rule's number. */
+/** The texts of a finding: selected modules, all modules, and the rule's number. */
 export interface FindingTexts extends RuleTexts {
   /** Where a rule takes every module, and would take more. */
   all: string;

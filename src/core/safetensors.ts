@@ -110,7 +110,7 @@ export async function readHead({ path, dataStart }: SafetensorsFile): Promise<Ui
   return ReadableFile.with(path, (file) => file.read(0, dataStart));
 }
 
-/** A lora_B of rank 1024 on 262,144 words takes half of it in F32. */
+/** A lora_B of rank 1024 on 262,144 tokens takes half of it in F32. */
 const MAX_IN_MEMORY = 2 ** 31;
 
 /**

@@ -1,4 +1,4 @@
-// Sentences that several surfaces say alike; their words come from whoever shows them, in the language of the editor. And text from
+// Sentences that several surfaces say alike; their texts come from whoever shows them, in the language of the editor. And text from
 // files as it may be shown: nothing in a name steers a terminal, turns the reading direction or hides.
 
 /** Gives a text in the language of the editor. */

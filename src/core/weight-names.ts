@@ -127,12 +127,12 @@ const INPUT_EMBEDDINGS = new Set([
   'embed_tokens', 'wte', 'embed_in', 'word_embeddings', 'tok_embeddings', 'embeddings', 'shared',
 ]); // prettier-ignore
 
-/** True for the name of a module that is an output head: it lies outside all layers, and its rows are words. */
+/** True for the name of a module that is an output head: it lies outside all layers, and its rows are tokens. */
 export function isOutputHead(module: string): boolean {
   return isOutside(module, OUTPUT_HEADS);
 }
 
-/** True for the name of a tensor whose rows are words: an output head's weight, or an input embedding's. */
+/** True for the name of a tensor whose rows are tokens: an output head's weight, or an input embedding's. */
 export function isVocabularyWeight(tensor: string): boolean {
   const module = tensor.replace(/\.weight$/, '');
   return isOutputHead(module) || isInputEmbedding(module);

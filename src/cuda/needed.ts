@@ -57,8 +57,8 @@ export async function readNeeded(path: string): Promise<Needed> {
 async function readSegments(file: ReadableFile): Promise<{ machine: number; segments: Segment[] }> {
   const header = await view(file, 0n, 64);
   if (header.getUint32(0) !== 0x7f454c46) throw damaged(file, 'it is no ELF file');
-  const [wordSize, byteOrder] = [header.getUint8(4), header.getUint8(5)];
-  if (wordSize !== 2 || byteOrder !== 1) throw damaged(file, 'it is for no 64-bit little-endian machine');
+  const [elfClass, byteOrder] = [header.getUint8(4), header.getUint8(5)];
+  if (elfClass !== 2 || byteOrder !== 1) throw damaged(file, 'it is for no 64-bit little-endian machine');
   const [entryBytes, count] = [header.getUint16(54, true), header.getUint16(56, true)];
   if (entryBytes !== PROGRAM_HEADER_BYTES || count > MAX_SEGMENTS) throw damaged(file, 'its segments cannot be right');
   const table = await view(file, header.getBigUint64(32, true), count * PROGRAM_HEADER_BYTES);

@@ -1,4 +1,4 @@
-// Why a device cannot be used, and what would help: the words of a failed try.
+// Why a device cannot be used, and what would help: the messages of a failed try.
 import { existsSync, readFileSync } from 'node:fs';
 import { SafeLoraError } from '../core/errors';
 import { type CudaState } from '../cuda/state';

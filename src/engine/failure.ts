@@ -2,7 +2,7 @@
 import { oneLine, SafeLoraError } from '../core/errors';
 
 export class EngineError extends SafeLoraError {
-  /** The cause alone, without the words for somebody whose run it ended. */
+  /** The cause alone, without the text for somebody whose run it ended. */
   readonly reason: string;
 
   constructor(message: string, reason: string) {

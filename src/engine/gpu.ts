@@ -90,7 +90,7 @@ function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined):
   return output ? (output.data as Float32Array) : new Float32Array();
 }
 
-/** What the providers say when an allocation fails: Dawn's validation of a buffer that is none, CUDA's and DirectML's words. */
+/** What the providers say when an allocation fails: Dawn's validation of a buffer that is none, CUDA's and DirectML's messages. */
 function isOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error &&

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Oracle, oracles } from './fuzz/oracles';
 import { fuzz, type Options } from './fuzz/run';
-import { describeFailure, summary } from './fuzz/words';
+import { describeFailure, summary } from './fuzz/texts';
 
 const CASES = Number(process.env.CASES ?? 20_000);
 const SEED = Number(process.env.SEED ?? 12);

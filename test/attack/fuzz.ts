@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { type Oracle } from './fuzz/oracles';
 import { fuzz } from './fuzz/run';
 import { type Target } from './fuzz/targets';
-import { commandFor, describeFailure, summary } from './fuzz/words';
+import { commandFor, describeFailure, summary } from './fuzz/texts';
 
 const string = { type: 'string' } as const;
 const { values } = parseArgs({ options: { cases: string, seed: string, case: string, target: string, without: string, workers: string } }); // prettier-ignore

@@ -37,22 +37,22 @@ export class Values {
 
   /** Pairs of BF16 weights with magnitudes from 0.008 to 0.031, and the same weights moved by up to 5 %. */
   static weights(seed: number): { base: Values; aligned: Values } {
-    const words = randomWords(seed);
-    const changes = randomWords(seed + 1);
+    const bits = randomBits(seed);
+    const changes = randomBits(seed + 1);
     // Sign, lowest bit of the exponent and mantissa are random: ±2⁻⁷·[1, 4).
-    for (let i = 0; i < words.length; i++) words[i] = (words[i]! & 0x80ff80ff) | 0x3c003c00;
-    for (let i = 0; i < words.length; i++) changes[i] = words[i]! ^ (changes[i]! & 0x00070007);
+    for (let i = 0; i < bits.length; i++) bits[i] = (bits[i]! & 0x80ff80ff) | 0x3c003c00;
+    for (let i = 0; i < bits.length; i++) changes[i] = bits[i]! ^ (changes[i]! & 0x00070007);
     return {
-      base: new Values(Buffer.from(words.buffer), seed),
+      base: new Values(Buffer.from(bits.buffer), seed),
       aligned: new Values(Buffer.from(changes.buffer), seed),
     };
   }
 
   /** F32 values with magnitudes from 0.008 to 0.016. */
   static updates(seed: number): Values {
-    const words = randomWords(seed);
-    for (let i = 0; i < words.length; i++) words[i] = (words[i]! & 0x807fffff) | 0x3c000000;
-    return new Values(Buffer.from(words.buffer), seed);
+    const bits = randomBits(seed);
+    for (let i = 0; i < bits.length; i++) bits[i] = (bits[i]! & 0x807fffff) | 0x3c000000;
+    return new Values(Buffer.from(bits.buffer), seed);
   }
 
   /** Fills a tensor's place in a file; the same `key` gives the same bytes. */
@@ -67,17 +67,17 @@ export class Values {
   }
 }
 
-function randomWords(seed: number): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(BLOCK / 4);
+function randomBits(seed: number): Uint32Array<ArrayBuffer> {
+  const bits = new Uint32Array(BLOCK / 4);
   // xorshift32 (Marsaglia 2003): the generators of pure-rand take seconds for a block.
   let state = (seed * 2_654_435_761) >>> 0 || 1;
-  for (let i = 0; i < words.length; i++) {
+  for (let i = 0; i < bits.length; i++) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    words[i] = state;
+    bits[i] = state;
   }
-  return words;
+  return bits;
 }
 
 async function writeExactly(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type ReadCard } from '../../src/models/card';
 import { type Proposal, propose } from '../../src/models/propose';
-import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../../src/models/words';
+import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../../src/models/proposal-texts';
 import { temporaryFolder } from '../fixtures/make';
 import { beginDownload, cacheRevision, COMMIT, index, readme, shardNames, wholeModel } from './cache';
 

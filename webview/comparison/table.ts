@@ -1,4 +1,4 @@
-// Every module of a comparison as a row: what the three heatmaps show in colour and marks stands here in words and figures.
+// Every module of a comparison as a row: what the three heatmaps show in colour and marks stands here in texts and figures.
 import { type Side, sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { type ComparisonState } from './state';

@@ -30,7 +30,7 @@ export interface HeatmapSource {
   /** NaN where there is none; of the experts of a cell that of the one which stands for all. */
   value(modules: readonly number[]): number;
   marks(module: number): Marks;
-  /** A cell in words. */
+  /** A cell as text. */
   say(modules: readonly number[]): string;
   /** The pointer or the focus is on a cell, or has left it. */
   point(modules: readonly number[], anchor: DOMRect): void;

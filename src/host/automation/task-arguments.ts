@@ -1,4 +1,4 @@
-// A task's definition as the words of the command line.
+// A task's definition as the arguments of the command line.
 import { type ModelPair, type TASK_TYPE } from '../common/contributions';
 
 /** As package.json's taskDefinitions describe it. */

@@ -17,7 +17,7 @@ import { type HubService } from '../models/hub-service';
 import { type Inspector } from '../editor/inspector';
 import { type Standings } from '../status/standings';
 import { type OriginalsPlace } from '../status/originals-place';
-import { takenText } from '../common/rule-words';
+import { takenText } from '../common/rule-texts';
 import { checkSetting } from '../settings/setting-rules';
 import { wantedText } from '../settings/settings';
 import { type Announcement, registerTool } from '../common/surface';

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../../core/errors';
 import { type Proposals } from '../../models/propose';
-import { reasonText } from '../../models/words';
+import { reasonText } from '../../models/proposal-texts';
 import { type ModelPair } from './contributions';
 import { type ErrorView } from '../../page/adapter';
 import { proposalTexts } from './proposal-texts';

@@ -1,6 +1,6 @@
-// The words of proposals in the language of the editor.
+// The texts of proposals in the language of the editor.
 import { l10n } from 'vscode';
-import { type ProposalTexts } from '../../models/words';
+import { type ProposalTexts } from '../../models/proposal-texts';
 
 export function proposalTexts(): ProposalTexts {
   return {

@@ -7,7 +7,7 @@ import { Disposable } from '../common/dispose';
 import { type Standing, type Standings } from '../status/standings';
 import { type ConfigText, type Place, readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
-import { DIGITS } from '../status/words';
+import { DIGITS } from '../status/finding-texts';
 
 export class ConfigHints extends Disposable implements vscode.InlayHintsProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());

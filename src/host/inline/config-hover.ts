@@ -8,7 +8,7 @@ import { type Standing, type Standings } from '../status/standings';
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { sparkline } from './sparkline';
-import { DIGITS, ruleText } from '../status/words';
+import { DIGITS, ruleText } from '../status/finding-texts';
 import { markdown } from '../common/surface';
 
 /** A hover is read at a glance; the editor has the rest. */

@@ -4,7 +4,7 @@ import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type Standing, type Standings } from '../status/standings';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
-import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/words';
+import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ConfigLenses extends Disposable implements LensProvider {

@@ -15,7 +15,7 @@ import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
 import { folderOf, isConfig } from '../common/files';
-import { findingText, isProjectedAsSelected, staleText } from '../status/words';
+import { findingText, isProjectedAsSelected, staleText } from '../status/finding-texts';
 import { type Log, problem } from '../common/surface';
 
 export const SOURCE = 'Safe LoRA';

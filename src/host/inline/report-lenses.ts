@@ -8,7 +8,7 @@ import { Disposable } from '../common/dispose';
 import { type Standing, type Standings } from '../status/standings';
 import { folderOf, REPORT_SELECTOR } from '../common/files';
 import { readReportText } from './report-text';
-import { DIGITS, findingText, similarityText } from '../status/words';
+import { DIGITS, findingText, similarityText } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ReportLenses extends Disposable implements LensProvider {

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { isRepoId } from '../../models/card';
 import { type Proposal, type Proposals } from '../../models/propose';
-import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../../models/words';
+import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../../models/proposal-texts';
 import { type ModelPair } from '../common/contributions';
 import { type ModelRole } from '../../page/adapter';
 import { hubReference, isOnHub } from './hub-service';

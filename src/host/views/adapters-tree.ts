@@ -8,7 +8,7 @@ import { decimal, signed } from '../../core/text';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, VIEW } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/words';
+import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
 import { type Standing, type Standings } from '../status/standings';
 import { createTreeView, plainLines, showQuickPick } from '../common/surface';
 

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { ORIGINALS_FILE } from '../../core/adapter';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { Disposable } from '../common/dispose';
-import { projectedText, ruleText, staleText } from '../status/words';
+import { projectedText, ruleText, staleText } from '../status/finding-texts';
 import { type Standing, type Standings } from '../status/standings';
 import { decoration } from '../common/surface';
 

@@ -7,9 +7,9 @@ import { Disposable } from '../common/dispose';
 import { choiceOf } from '../editor/document-views';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../common/files';
-import { ruleText } from '../status/words';
+import { ruleText } from '../status/finding-texts';
 import { type Standings } from '../status/standings';
-import { shortRuleText } from '../common/rule-words';
+import { shortRuleText } from '../common/rule-texts';
 import { setting } from '../settings/settings';
 import { StatusBarEntry } from '../common/surface';
 

@@ -1,4 +1,4 @@
-// How the editor words a rule, in its language.
+// How the editor puts a rule, in its language.
 import { l10n } from 'vscode';
 import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '../../core/rules';
 

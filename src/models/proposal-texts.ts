@@ -1,4 +1,4 @@
-// A proposal in words, alike wherever it is made; the words come from whoever shows it, in the language of the editor.
+// A proposal as text, alike wherever it is made; the texts come from whoever shows it, in the language of the editor.
 import { format } from '../core/text';
 import { isRepoId } from './card';
 import { type Proposal, type Proposals } from './propose';

@@ -1,4 +1,4 @@
-// How an adapter stands, in as few words as say it.
+// What was found of an adapter, as short texts.
 import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { findingSum, findingTexts, type Selection } from '../../core/rules';
