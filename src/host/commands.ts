@@ -16,7 +16,7 @@ import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
 import { Cancelled, reporting } from './common/errors';
 import { folderOf as parentOf, isConfig, isReport } from './common/files';
-import { type Standings } from './status/standings';
+import { type AdapterStatuses } from './status/adapter-status';
 import { type Inspector } from './editor/inspector';
 import { type Log, showInformation, showOpenDialog, showSaveDialog } from './common/surface';
 
@@ -26,7 +26,7 @@ export class Commands extends Disposable {
     private readonly actions: EditorActions,
     private readonly adapters: WorkspaceAdapters,
     private readonly inspector: Inspector,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly log: Log,
   ) {
     super();
@@ -75,7 +75,7 @@ export class Commands extends Disposable {
     await this.actions.measure(adapter);
     adapter.measurement.requireDone();
     // What the lens and the report have promised, whatever is chosen in the tab.
-    const { selection } = await this.standings.of(folderOf(adapter.uri));
+    const { selection } = await this.statuses.of(folderOf(adapter.uri));
     await this.actions.apply(adapter, selection);
   }
 

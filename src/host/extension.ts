@@ -16,7 +16,7 @@ import { Dismissals } from './inline/dismissals';
 import { Explanations } from './inline/explanations';
 import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
-import { Standings } from './status/standings';
+import { AdapterStatuses } from './status/adapter-status';
 import { InspectionStore } from './status/store';
 import { Inspector } from './editor/inspector';
 import { ModelPairs } from './models/models';
@@ -50,8 +50,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);
-  const standings = new Standings(adapters, inspections, models, originals, log);
-  const inspector = new Inspector(services, editor, actions, standings);
+  const statuses = new AdapterStatuses(adapters, inspections, models, originals, log);
+  const inspector = new Inspector(services, editor, actions, statuses);
   const dismissals = new Dismissals(context.workspaceState);
   // Its name in the package.
   const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'readme.md'));
@@ -62,24 +62,24 @@ export function activate(context: vscode.ExtensionContext): void {
     inspections,
     editor,
     adapters,
-    standings,
-    new Commands(editor, actions, adapters, inspector, standings, log),
+    statuses,
+    new Commands(editor, actions, adapters, inspector, statuses, log),
     dismissals,
-    new ConfigLenses(standings),
-    new ConfigHints(standings),
-    new ConfigHover(standings),
-    new ConfigDiagnostics(standings, originals, dismissals, explanations, log),
+    new ConfigLenses(statuses),
+    new ConfigHints(statuses),
+    new ConfigHover(statuses),
+    new ConfigDiagnostics(statuses, originals, dismissals, explanations, log),
     new QuickFixes(),
-    new ReportLenses(standings),
-    new Decorations(adapters, standings),
-    new AdaptersTree(adapters, standings, context.workspaceState),
-    new StatusBar(editor, standings),
-    new Comparisons(standings, inspector, adapters, log, context.extensionUri),
+    new ReportLenses(statuses),
+    new Decorations(adapters, statuses),
+    new AdaptersTree(adapters, statuses, context.workspaceState),
+    new StatusBar(editor, statuses),
+    new Comparisons(statuses, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),
     new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
     new CudaInstall(context.globalStorageUri.fsPath, log),
     new ComputeDevices(engine, log),
     new Sample(context.extensionPath, log),
-    new AdapterTools(inspector, standings, editor, actions, originals, hub),
+    new AdapterTools(inspector, statuses, editor, actions, originals, hub),
   );
 }

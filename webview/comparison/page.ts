@@ -67,7 +67,7 @@ export class ComparisonPage {
     });
   }
 
-  /** Other numbers, or other standings. */
+  /** Other numbers, or other statuses. */
   update(): void {
     const { comparison } = this.state;
     if (!comparison) return;
@@ -147,7 +147,7 @@ export class ComparisonPage {
       if (finding) return [];
       const inspect = (): void => this.send({ type: 'inspect', side });
       return [
-        banner('warning', this.standingText(adapters[side]), [
+        banner('warning', this.statusText(adapters[side]), [
           [format(this.strings.inspect, this.strings.sides[side]), inspect],
         ]),
       ];
@@ -161,7 +161,7 @@ export class ComparisonPage {
     return parts;
   }
 
-  private standingText({ name, changed, problem }: ComparedAdapterView): string {
+  private statusText({ name, changed, problem }: ComparedAdapterView): string {
     const { states } = this.strings;
     if (problem !== null) return problem;
     if (changed === null) return format(states.uninspected, name);

@@ -15,7 +15,7 @@ import { type AdapterEditorProvider } from '../editor/provider';
 import { Cancelled, requireTrust } from '../common/errors';
 import { type HubService } from '../models/hub-service';
 import { type Inspector } from '../editor/inspector';
-import { type Standings } from '../status/standings';
+import { type AdapterStatuses } from '../status/adapter-status';
 import { type OriginalsPlace } from '../status/originals-place';
 import { takenText } from '../common/rule-texts';
 import { checkSetting } from '../settings/setting-rules';
@@ -34,7 +34,7 @@ interface ProjectInput extends InspectInput {
 export class AdapterTools extends Disposable {
   constructor(
     private readonly inspector: Inspector,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
     private readonly originals: OriginalsPlace,
@@ -59,10 +59,10 @@ export class AdapterTools extends Disposable {
 
   private async inspect(input: InspectInput, token: vscode.CancellationToken): Promise<object> {
     const folder = await adapterFolder(input.adapter);
-    const standing = await this.standings.of(folder);
-    const selection = selectionOf(input, standing.selection);
-    const report = standing.report ?? (await this.measured(folder, selection, token));
-    return compactReport(nameOf(folder), report, selection, standing.projected);
+    const status = await this.statuses.of(folder);
+    const selection = selectionOf(input, status.selection);
+    const report = status.report ?? (await this.measured(folder, selection, token));
+    return compactReport(nameOf(folder), report, selection, status.projected);
   }
 
   private measured(folder: vscode.Uri, selection: Selection, token: vscode.CancellationToken): Promise<Report> {
@@ -86,7 +86,7 @@ export class AdapterTools extends Disposable {
     requireTrust();
     const folder = await adapterFolder(input.adapter);
     const output = outputFolder(input.output, folder);
-    const { report, selection: own } = await this.standings.of(folder);
+    const { report, selection: own } = await this.statuses.of(folder);
     const selection = selectionOf(input, own);
     const paragraphs = [
       ...(output === undefined ? await this.announceInPlace(folder) : await announceCopy(folder, output)),

@@ -5,7 +5,7 @@ import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './document';
 import { type AdapterEditorProvider } from './provider';
 import { InspectAll } from './inspect-all';
-import { type Standings } from '../status/standings';
+import { type AdapterStatuses } from '../status/adapter-status';
 import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
 
 export class Inspector {
@@ -15,7 +15,7 @@ export class Inspector {
     private readonly services: DocumentServices,
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
   ) {}
 
   /** @throws SafeLoraError where the adapter cannot be read */
@@ -58,7 +58,7 @@ export class Inspector {
 
   private async inspectDue(folders: readonly vscode.Uri[]): Promise<void> {
     const due: vscode.Uri[] = [];
-    for (const folder of folders) if ((await this.standings.of(folder)).state !== 'inspected') due.push(folder);
+    for (const folder of folders) if ((await this.statuses.of(folder)).state !== 'inspected') due.push(folder);
     if (due.length === 0) {
       void showInformation(vscode.l10n.t('All adapters are inspected.'));
       return;

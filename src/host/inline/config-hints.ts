@@ -4,7 +4,7 @@ import { loraScale } from '../../core/applied-config';
 import { meanOf, modulesByTarget } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../common/dispose';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type ConfigText, type Place, readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { DIGITS } from '../status/finding-texts';
@@ -13,16 +13,16 @@ export class ConfigHints extends Disposable implements vscode.InlayHintsProvider
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   readonly onDidChangeInlayHints = this.changed.event;
 
-  constructor(private readonly standings: Standings) {
+  constructor(private readonly statuses: AdapterStatuses) {
     super();
-    this._register(standings.onDidChange(() => this.changed.fire()));
+    this._register(statuses.onDidChange(() => this.changed.fire()));
     this._register(vscode.languages.registerInlayHintsProvider(CONFIG_SELECTOR, this));
   }
 
   async provideInlayHints(document: vscode.TextDocument, range: vscode.Range): Promise<vscode.InlayHint[]> {
     const text = readConfigText(document);
-    const standing = await this.standings.of(folderOf(document.uri));
-    return [...scaleHints(document, text), ...targetHints(document, text, standing)].filter(({ position }) =>
+    const status = await this.statuses.of(folderOf(document.uri));
+    return [...scaleHints(document, text), ...targetHints(document, text, status)].filter(({ position }) =>
       range.contains(position),
     );
   }
@@ -43,7 +43,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
 function targetHints(
   document: vscode.TextDocument,
   { targets, targetsAreList }: ConfigText,
-  { report, selected }: Standing,
+  { report, selected }: AdapterStatus,
 ): vscode.InlayHint[] {
   if (!report) return [];
   const byTarget = modulesByTarget(

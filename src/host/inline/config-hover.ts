@@ -4,7 +4,7 @@ import { modulesByTarget, type ModuleReport } from '../../core/report';
 import { levelOf } from '../../core/rules';
 import { decimal, elided, markdownText, signed } from '../../core/text';
 import { Disposable } from '../common/dispose';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { sparkline } from './sparkline';
@@ -16,7 +16,7 @@ const MOST_ROWS = 32;
 const MOST_LETTERS = 80;
 
 export class ConfigHover extends Disposable implements vscode.HoverProvider {
-  constructor(private readonly standings: Standings) {
+  constructor(private readonly statuses: AdapterStatuses) {
     super();
     this._register(vscode.languages.registerHoverProvider(CONFIG_SELECTOR, this));
   }
@@ -26,17 +26,17 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
     const offset = document.offsetAt(position);
     const target = targets.find(({ start, end }) => start <= offset && offset <= end);
     if (!target) return undefined;
-    const standing = await this.standings.of(folderOf(document.uri));
-    const { report } = standing;
+    const status = await this.statuses.of(folderOf(document.uri));
+    const { report } = status;
     const modules = (report && modulesByTarget(report, [target.value], targetsAreList).get(target.value)) ?? [];
     if (modules.length === 0) return undefined;
     const range = new vscode.Range(document.positionAt(target.start), document.positionAt(target.end));
-    return new vscode.Hover(content(target.value, modules, standing), range);
+    return new vscode.Hover(content(target.value, modules, status), range);
   }
 }
 
-function content(target: string, modules: readonly ModuleReport[], standing: Standing): vscode.MarkdownString {
-  const { selection, selected } = standing;
+function content(target: string, modules: readonly ModuleReport[], status: AdapterStatus): vscode.MarkdownString {
+  const { selection, selected } = status;
   const threshold = levelOf(selection);
   const { kind } = vscode.window.activeColorTheme;
   const dark = kind === vscode.ColorThemeKind.Dark || kind === vscode.ColorThemeKind.HighContrast;

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
@@ -11,27 +11,27 @@ export class ConfigLenses extends Disposable implements LensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   readonly onDidChangeCodeLenses = this.changed.event;
 
-  constructor(private readonly standings: Standings) {
+  constructor(private readonly statuses: AdapterStatuses) {
     super();
-    this._register(standings.onDidChange(() => this.changed.fire()));
+    this._register(statuses.onDidChange(() => this.changed.fire()));
     this._register(registerLenses(CONFIG_SELECTOR, this));
   }
 
   async lenses(document: vscode.TextDocument): Promise<Lens[]> {
     const folder = folderOf(document.uri);
     const range = new vscode.Range(0, 0, 0, 0);
-    return lensesOf(await this.standings.of(folder)).map((lens) => ({ ...lens, range, arguments: [folder] }));
+    return lensesOf(await this.statuses.of(folder)).map((lens) => ({ ...lens, range, arguments: [folder] }));
   }
 }
 
-function lensesOf(standing: Standing): Omit<Lens, 'range'>[] {
-  const { report, selection, selected, projected, restorable, state } = standing;
+function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
+  const { report, selection, selected, projected, restorable, state } = status;
   const open = { title: vscode.l10n.t('Open Report'), command: commands.openReport };
   const restore = restorable ? [{ title: vscode.l10n.t('Restore'), command: commands.restoreOriginals }] : [];
-  const isProjected = projected.length > 0 ? [{ title: projectedText(standing) }] : [];
+  const isProjected = projected.length > 0 ? [{ title: projectedText(status) }] : [];
   switch (state) {
     case 'unreadable':
-      return [{ icon: 'warning', title: standing.problem!, command: commands.openReport }];
+      return [{ icon: 'warning', title: status.problem!, command: commands.openReport }];
     case 'uninspected':
       return [
         ...isProjected,
@@ -44,9 +44,9 @@ function lensesOf(standing: Standing): Omit<Lens, 'range'>[] {
       ];
     case 'stale':
       return [
-        { icon: 'warning', title: staleText(standing) },
+        { icon: 'warning', title: staleText(status) },
         { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
-        ...(standing.changed === 'models'
+        ...(status.changed === 'models'
           ? [{ title: vscode.l10n.t('Choose Models…'), command: commands.chooseModels }]
           : []),
         open,
@@ -61,7 +61,7 @@ function lensesOf(standing: Standing): Omit<Lens, 'range'>[] {
       };
       return [
         { title: findingText(report!, selection, selected.size), command: commands.openReport },
-        ...(selected.size > 0 && !isProjectedAsSelected(standing) ? [project] : []),
+        ...(selected.size > 0 && !isProjectedAsSelected(status) ? [project] : []),
         open,
         ...restore,
         ...isProjected,

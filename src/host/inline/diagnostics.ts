@@ -9,7 +9,7 @@ import { areAsStamped, type FileStamp } from '../../core/files';
 import { noticesUnder } from '../../core/report';
 import { Disposable } from '../common/dispose';
 import { errorView } from '../common/errors';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type OriginalsPlace } from '../status/originals-place';
 import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
@@ -43,7 +43,7 @@ export class ConfigDiagnostics extends Disposable {
   private readonly told = new Map<string, { stamps: FileStamp[]; reports: Report[] }>();
 
   constructor(
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly originals: OriginalsPlace,
     private readonly dismissals: Dismissals,
     private readonly explanations: Explanations,
@@ -59,7 +59,7 @@ export class ConfigDiagnostics extends Disposable {
     this._register(vscode.workspace.onDidOpenTextDocument((document) => this.schedule(document)));
     this._register(vscode.workspace.onDidChangeTextDocument(({ document }) => this.schedule(document)));
     this._register(vscode.workspace.onDidCloseTextDocument(({ uri }) => this.collection.delete(uri)));
-    this._register(standings.onDidChange(again));
+    this._register(statuses.onDidChange(again));
     this._register(dismissals.onDidChange(() => again()));
     again();
   }
@@ -86,8 +86,8 @@ export class ConfigDiagnostics extends Disposable {
     const turn = (this.turns.get(document) ?? 0) + 1;
     this.turns.set(document, turn);
     const folder = folderOf(document.uri);
-    const standing = await this.standings.of(folder);
-    const reports = [...(await this.reportsOfAdapter(folder, standing)), ...reportsOfStanding(standing)];
+    const status = await this.statuses.of(folder);
+    const reports = [...(await this.reportsOfAdapter(folder, status)), ...reportsOfStatus(status)];
     const shown = reports.filter(({ code }) => !this.dismissals.has(code));
     const links = await Promise.all(shown.map(({ code }) => this.explanations.of(code)));
     if (document.isClosed || this.isDisposed || turn !== this.turns.get(document)) return;
@@ -99,8 +99,8 @@ export class ConfigDiagnostics extends Disposable {
   }
 
   /** What the adapter says; where it was measured, its report holds the same notices and more. */
-  private async reportsOfAdapter(folder: vscode.Uri, standing: Standing): Promise<Report[]> {
-    if (standing.report) return noticesUnder(standing.report, standing.selection).map(reportOf);
+  private async reportsOfAdapter(folder: vscode.Uri, status: AdapterStatus): Promise<Report[]> {
+    if (status.report) return noticesUnder(status.report, status.selection).map(reportOf);
     const key = folder.toString();
     const earlier = this.told.get(key);
     if (earlier && (await areAsStamped(earlier.stamps))) return earlier.reports;
@@ -142,14 +142,14 @@ function diagnosticOf(
   return diagnostic;
 }
 
-function reportsOfStanding(standing: Standing): Report[] {
-  const { state, report, selection, selected } = standing;
+function reportsOfStatus(status: AdapterStatus): Report[] {
+  const { state, report, selection, selected } = status;
   if (state === 'stale') {
-    const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(standing));
+    const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(status));
     // A warning would take the place of the explorer's letters.
     return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Information, keys: [] }];
   }
-  if (!report || selected.size === 0 || isProjectedAsSelected(standing)) return [];
+  if (!report || selected.size === 0 || isProjectedAsSelected(status)) return [];
   const message = findingText(report, selection, selected.size);
   const severity = vscode.DiagnosticSeverity.Information;
   return [{ code: 'modules-selected', message, severity, keys: ['target_modules'] }];

@@ -5,7 +5,7 @@ import { type ModuleReport, type Report } from '../../core/report';
 import { signed } from '../../core/text';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { folderOf, REPORT_SELECTOR } from '../common/files';
 import { readReportText } from './report-text';
 import { DIGITS, findingText, similarityText } from '../status/finding-texts';
@@ -15,9 +15,9 @@ export class ReportLenses extends Disposable implements LensProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   readonly onDidChangeCodeLenses = this.changed.event;
 
-  constructor(private readonly standings: Standings) {
+  constructor(private readonly statuses: AdapterStatuses) {
     super();
-    this._register(standings.onDidChange(() => this.changed.fire()));
+    this._register(statuses.onDidChange(() => this.changed.fire()));
     this._register(registerLenses(REPORT_SELECTOR, this));
   }
 
@@ -34,7 +34,7 @@ export class ReportLenses extends Disposable implements LensProvider {
     });
     const count = report.modules.filter(({ selected }) => selected).length;
     const top = new vscode.Range(0, 0, 0, 0);
-    if (isOfAnother(report, await this.standings.of(folder))) {
+    if (isOfAnother(report, await this.statuses.of(folder))) {
       return [{ range: top, icon: 'warning', title: vscode.l10n.t('This report is not about the adapter beside it') }];
     }
     return [
@@ -58,12 +58,12 @@ function moduleText(module: ModuleReport): string {
 }
 
 /** Another adapter's, or edited by hand: its modules are not those that were measured, or by the same rule others are projected in the file. */
-function isOfAnother({ modules, selection }: Report, standing: Standing): boolean {
-  const { report, projected } = standing;
+function isOfAnother({ modules, selection }: Report, status: AdapterStatus): boolean {
+  const { report, projected } = status;
   const names = new Set(modules.map(({ name }) => name));
   if (report && !(report.modules.length === names.size && report.modules.every(({ name }) => names.has(name))))
     return true;
   const changed = new Set(projected);
-  const isSaved = changed.size > 0 && isDeepStrictEqual(selection, standing.selection);
+  const isSaved = changed.size > 0 && isDeepStrictEqual(selection, status.selection);
   return isSaved && modules.some(({ name, selected }) => selected && !changed.has(name));
 }

@@ -3,7 +3,7 @@ import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { findingSum, findingTexts, type Selection } from '../../core/rules';
 import { decimal, signed } from '../../core/text';
-import { type Standing } from './standings';
+import { type AdapterStatus } from './adapter-status';
 
 /** Digits of a number that is read in passing. */
 export const DIGITS = 2;
@@ -54,18 +54,18 @@ export function lowestOf(modules: readonly ModuleReport[]): ModuleReport | undef
     );
 }
 
-export function projectedText({ projected }: Standing): string {
+export function projectedText({ projected }: AdapterStatus): string {
   return projected.length === 1 ? l10n.t('1 module projected') : l10n.t('{0} modules projected', projected.length);
 }
 
 /** What is to be said of an adapter whose result no longer holds. */
-export function staleText({ changed }: Standing): string {
+export function staleText({ changed }: AdapterStatus): string {
   return changed === 'models'
     ? l10n.t('The models are not those that it was inspected with')
     : l10n.t('The adapter has changed since it was inspected');
 }
 
 /** Every selected module is projected in the file, and no other. */
-export function isProjectedAsSelected({ selected, projected }: Standing): boolean {
+export function isProjectedAsSelected({ selected, projected }: AdapterStatus): boolean {
   return projected.length === selected.size && projected.every((name) => selected.has(name));
 }

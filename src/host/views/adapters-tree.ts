@@ -9,7 +9,7 @@ import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, VIEW } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { createTreeView, plainLines, showQuickPick } from '../common/surface';
 
 const orders = ['name', 'direction', 'similarity'] as const;
@@ -21,7 +21,7 @@ export type TreeNode = AdapterNode | LayerNode | ModuleNode;
 export interface AdapterNode {
   type: 'adapter';
   folder: vscode.Uri;
-  standing: Standing;
+  status: AdapterStatus;
 }
 
 interface LayerNode {
@@ -53,13 +53,13 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
 
   constructor(
     private readonly adapters: WorkspaceAdapters,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly memory: vscode.Memento,
   ) {
     super();
     this.view = this._register(createTreeView(VIEW, this));
     this._register(adapters.onDidChange(() => this.refresh()));
-    this._register(standings.onDidChange(() => this.refresh()));
+    this._register(statuses.onDidChange(() => this.refresh()));
     this._register(vscode.commands.registerCommand(commands.sortAdapters, () => this.chooseOrder()));
   }
 
@@ -119,18 +119,18 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
 
   private async adapterNodes(): Promise<AdapterNode[]> {
     const folders = await this.adapters.list();
-    const standings = await Promise.all(folders.map((folder) => this.standings.of(folder)));
-    const nodes = folders.map((folder, i): AdapterNode => ({ type: 'adapter', folder, standing: standings[i]! }));
+    const found = await Promise.all(folders.map((folder) => this.statuses.of(folder)));
+    const nodes = folders.map((folder, i): AdapterNode => ({ type: 'adapter', folder, status: found[i]! }));
     const orLast = (value: number | null | undefined): number => value ?? Infinity;
-    const sortKeys: Record<Order, (standing: Standing) => number> = {
+    const sortKeys: Record<Order, (status: AdapterStatus) => number> = {
       name: () => 0,
       direction: ({ report }) => orLast(report?.totals.direction),
       similarity: ({ report }) => orLast(report && lowestOf(report.modules)?.similarity),
     };
     const sortKey = sortKeys[this.order];
     // Infinity − Infinity is no number: those without a result stay in their order.
-    this.nodes = nodes.sort((a, b) => sortKey(a.standing) - sortKey(b.standing) || 0);
-    const inspected = standings.filter(({ state }) => state === 'inspected').length;
+    this.nodes = nodes.sort((a, b) => sortKey(a.status) - sortKey(b.status) || 0);
+    const inspected = found.filter(({ state }) => state === 'inspected').length;
     this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} inspected', inspected, nodes.length);
     return this.nodes;
   }
@@ -144,8 +144,8 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
   }
 }
 
-async function modulesOf({ folder, standing }: AdapterNode): Promise<ModuleNode[]> {
-  const { report, selected, projected } = standing;
+async function modulesOf({ folder, status }: AdapterNode): Promise<ModuleNode[]> {
+  const { report, selected, projected } = status;
   const changed = new Set(projected);
   const node = (name: string, position: Position, found: ModuleReport | null): ModuleNode => ({
     type: 'module',
@@ -157,7 +157,7 @@ async function modulesOf({ folder, standing }: AdapterNode): Promise<ModuleNode[
     projected: changed.has(name),
   });
   if (report) return report.modules.map((module) => node(module.name, module, module));
-  if (standing.state === 'unreadable') return [];
+  if (status.state === 'unreadable') return [];
   const names = await openAdapter(folder.fsPath).then(
     ({ modules }) => modules.map(({ name }) => name),
     () => [],
@@ -180,12 +180,12 @@ function layersOf(folder: vscode.Uri, modules: readonly ModuleNode[]): LayerNode
   return [...layers].map(([label, members]) => ({ type: 'layer', folder, label, modules: members }));
 }
 
-function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
-  const { state, report, selection, selected, projected } = standing;
-  const item = new vscode.TreeItem(standing.name, vscode.TreeItemCollapsibleState.Collapsed);
+function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
+  const { state, report, selection, selected, projected } = status;
+  const item = new vscode.TreeItem(status.name, vscode.TreeItemCollapsibleState.Collapsed);
   const path = vscode.workspace.asRelativePath(folder);
   const parent = dirname(path) === '.' ? '' : dirname(path);
-  const isProjected = projected.length > 0 ? [projectedText(standing)] : [];
+  const isProjected = projected.length > 0 ? [projectedText(status)] : [];
   const finding = report ? findingText(report, selection, selected.size) : '';
   const says = {
     uninspected: vscode.l10n.t('not inspected'),
@@ -199,7 +199,7 @@ function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
   item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
   item.tooltip = plainLines([
     folder.fsPath,
-    state === 'stale' ? staleText(standing) : (standing.problem ?? finding) || says,
+    state === 'stale' ? staleText(status) : (status.problem ?? finding) || says,
     ...isProjected,
   ]);
   item.iconPath = {
@@ -208,7 +208,7 @@ function adapterItem({ folder, standing }: AdapterNode): vscode.TreeItem {
     stale: new vscode.ThemeIcon('history', new vscode.ThemeColor('list.warningForeground')),
     inspected: new vscode.ThemeIcon('circle-filled', new vscode.ThemeColor('charts.blue')),
   }[state];
-  item.contextValue = standing.restorable ? 'adapter restorable' : 'adapter';
+  item.contextValue = status.restorable ? 'adapter restorable' : 'adapter';
   if (state === 'unreadable') item.collapsibleState = vscode.TreeItemCollapsibleState.None;
   return item;
 }

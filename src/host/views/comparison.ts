@@ -9,7 +9,7 @@ import { commands, EDITOR } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { numberRows } from '../../page/numbers';
 import { Cancelled, reporting } from '../common/errors';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type Inspector } from '../editor/inspector';
 import { servePage } from '../common/webview';
 import {
@@ -29,7 +29,7 @@ export class Comparisons extends Disposable {
   private readonly open = new Map<string, ComparisonPanel>();
 
   constructor(
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly inspector: Inspector,
     private readonly adapters: WorkspaceAdapters,
     private readonly log: Log,
@@ -57,7 +57,7 @@ export class Comparisons extends Disposable {
       open.reveal();
       return;
     }
-    const panel = new ComparisonPanel(folders, this.standings, this.inspector, this.log, this.extensionUri);
+    const panel = new ComparisonPanel(folders, this.statuses, this.inspector, this.log, this.extensionUri);
     this.open.set(key, panel);
     panel.onDidClose(() => this.open.delete(key));
   }
@@ -77,7 +77,7 @@ export class Comparisons extends Disposable {
     if (folder.scheme !== 'file') {
       throw notOnDisk(folder);
     }
-    if ((await this.standings.of(folder)).state !== 'inspected') await this.inspector.inspect(folder);
+    if ((await this.statuses.of(folder)).state !== 'inspected') await this.inspector.inspect(folder);
   }
 }
 
@@ -89,7 +89,7 @@ class ComparisonPanel extends Disposable {
 
   constructor(
     private readonly folders: Folders,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
     private readonly inspector: Inspector,
     private readonly log: Log,
     extensionUri: vscode.Uri,
@@ -100,7 +100,7 @@ class ComparisonPanel extends Disposable {
     this._register(this.panel.onDidDispose(() => this.dispose()));
     this._register(this.panel.webview.onDidReceiveMessage((message: FromComparison) => void this.receive(message)));
     this._register(
-      standings.onDidChange((changed) => {
+      statuses.onDidChange((changed) => {
         const concerned = sides.some((side) => folders[side].toString() === changed?.toString());
         if (changed === undefined || concerned) void this.update();
       }),
@@ -135,8 +135,8 @@ class ComparisonPanel extends Disposable {
   private async update(): Promise<void> {
     if (!this.ready) return;
     const update = ++this.updates;
-    const [a, b] = await Promise.all(sides.map((side) => this.standings.of(this.folders[side])));
-    // Where a later one overtook this one, it has the newer standings.
+    const [a, b] = await Promise.all(sides.map((side) => this.statuses.of(this.folders[side])));
+    // Where a later one overtook this one, it has the newer statuses.
     if (update === this.updates) this.send({ type: 'comparison', comparison: comparisonView(a!, b!) });
   }
 
@@ -145,7 +145,7 @@ class ComparisonPanel extends Disposable {
   }
 }
 
-function comparisonView(a: Standing, b: Standing): ComparisonView {
+function comparisonView(a: AdapterStatus, b: AdapterStatus): ComparisonView {
   const modules = alignModules(a.report?.modules ?? [], b.report?.modules ?? []);
   return {
     modules: modules.map(({ a: ofA, b: ofB, ...module }) => ({ ...module, has: { a: ofA !== null, b: ofB !== null } })),
@@ -154,8 +154,8 @@ function comparisonView(a: Standing, b: Standing): ComparisonView {
   };
 }
 
-function adapterView(standing: Standing, side: Side, modules: readonly ComparedModule[]): ComparedAdapterView {
-  const { name, folder, state, changed, problem, report, selection, selected, projected } = standing;
+function adapterView(status: AdapterStatus, side: Side, modules: readonly ComparedModule[]): ComparedAdapterView {
+  const { name, folder, state, changed, problem, report, selection, selected, projected } = status;
   const indicesIn = (names: ReadonlySet<string>): number[] =>
     modules.flatMap((module, index) => (names.has(module.name) ? [index] : []));
   return {

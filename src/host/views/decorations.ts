@@ -5,7 +5,7 @@ import { ORIGINALS_FILE } from '../../core/adapter';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { Disposable } from '../common/dispose';
 import { projectedText, ruleText, staleText } from '../status/finding-texts';
-import { type Standing, type Standings } from '../status/standings';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { decoration } from '../common/surface';
 
 export class Decorations extends Disposable implements vscode.FileDecorationProvider {
@@ -14,10 +14,10 @@ export class Decorations extends Disposable implements vscode.FileDecorationProv
 
   constructor(
     private readonly adapters: WorkspaceAdapters,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
   ) {
     super();
-    this._register(standings.onDidChange((folder) => this.changed.fire(folder)));
+    this._register(statuses.onDidChange((folder) => this.changed.fire(folder)));
     this._register(adapters.onDidChange(() => this.changed.fire(undefined)));
     this._register(vscode.window.registerFileDecorationProvider(this));
   }
@@ -27,17 +27,17 @@ export class Decorations extends Disposable implements vscode.FileDecorationProv
       const tooltip = vscode.l10n.t('Original weights, kept by Safe LoRA: Restore Original Weights needs this file');
       return decoration('OR', tooltip, 'disabledForeground');
     }
-    return this.adapters.has(uri) ? decorationOf(await this.standings.of(uri)) : undefined;
+    return this.adapters.has(uri) ? decorationOf(await this.statuses.of(uri)) : undefined;
   }
 }
 
-function decorationOf(standing: Standing): vscode.FileDecoration | undefined {
-  const { state, report, selection, selected, projected } = standing;
+function decorationOf(status: AdapterStatus): vscode.FileDecoration | undefined {
+  const { state, report, selection, selected, projected } = status;
   const finding = report ? [ruleText(selection, selected.size, report.modules.length)] : [];
-  const isProjected = projected.length > 0 ? [projectedText(standing)] : [];
+  const isProjected = projected.length > 0 ? [projectedText(status)] : [];
   const say = (badge: string, color: string, ...parts: string[]): vscode.FileDecoration =>
     decoration(badge, `Safe LoRA: ${parts.join(' · ')}`, color);
-  if (state === 'stale') return say('ST', 'list.warningForeground', staleText(standing), ...isProjected);
+  if (state === 'stale') return say('ST', 'list.warningForeground', staleText(status), ...isProjected);
   if (projected.length > 0) return say('PR', 'charts.purple', ...isProjected, ...finding);
   if (state === 'inspected') return say('IN', 'charts.blue', vscode.l10n.t('inspected'), ...finding);
   return undefined;

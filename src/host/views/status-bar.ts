@@ -8,7 +8,7 @@ import { choiceOf } from '../editor/document-views';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../common/files';
 import { ruleText } from '../status/finding-texts';
-import { type Standings } from '../status/standings';
+import { type AdapterStatuses } from '../status/adapter-status';
 import { shortRuleText } from '../common/rule-texts';
 import { setting } from '../settings/settings';
 import { StatusBarEntry } from '../common/surface';
@@ -29,7 +29,7 @@ export class StatusBar extends Disposable {
 
   constructor(
     private readonly editor: AdapterEditorProvider,
-    private readonly standings: Standings,
+    private readonly statuses: AdapterStatuses,
   ) {
     super();
     const update = (): void => void this.update();
@@ -37,7 +37,7 @@ export class StatusBar extends Disposable {
     this._register(vscode.window.tabGroups.onDidChangeTabGroups(update));
     this._register(vscode.window.onDidChangeActiveTextEditor(update));
     this._register(editor.onDidShow(update));
-    this._register(standings.onDidChange(update));
+    this._register(statuses.onDidChange(update));
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (change.affectsConfiguration(SECTION)) update();
@@ -88,7 +88,7 @@ export class StatusBar extends Disposable {
     const document = vscode.window.activeTextEditor?.document;
     if (!document || !(isConfig(document) || isReport(document))) return null;
     const folder = folderOf(document.uri);
-    const { report, selection, selected } = await this.standings.of(folder);
+    const { report, selection, selected } = await this.statuses.of(folder);
     return {
       folder,
       device: report?.device ?? null,

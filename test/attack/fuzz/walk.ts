@@ -50,8 +50,8 @@ const engine = {
   },
   workingMemory: MEMORY / 2,
 } as unknown as Engine;
-const standing = { report: null, projected: [], selection: null };
-const lenses = new ReportLenses({ onDidChange: () => undefined, of: () => Promise.resolve(standing) } as never);
+const status = { report: null, projected: [], selection: null };
+const lenses = new ReportLenses({ onDidChange: () => undefined, of: () => Promise.resolve(status) } as never);
 
 /** One case: a folder of its own, the draws, and what is to be watched. */
 export class Case {

@@ -20,7 +20,7 @@ import { isOnHub } from '../models/hub-service';
 import { type Entry, type InspectionStore } from './store';
 import { type Log } from '../common/surface';
 
-export interface Standing {
+export interface AdapterStatus {
   readonly folder: vscode.Uri;
   readonly name: string;
   /** `stale`: measured, and the adapter or a model has changed since. */
@@ -46,13 +46,13 @@ const FILES = `**/{${ADAPTER_FILES.join(',')}}`;
 const SETTLE_MS = 250;
 const SETTINGS = ['pairs', 'selection', 'threshold', 'count'];
 
-/** A standing as it was found, and the files of the adapter that it was read from. */
+/** A status as it was found, and the files of the adapter that it was read from. */
 interface Known {
-  standing: Standing;
+  status: AdapterStatus;
   stamps: FileStamp[];
 }
 
-export class Standings extends Disposable {
+export class AdapterStatuses extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | undefined>());
   /** An adapter stands otherwise; undefined where any may. */
   readonly onDidChange = this.changed.event;
@@ -87,12 +87,12 @@ export class Standings extends Disposable {
   }
 
   /** What was found earlier, unless a file of the adapter has changed since: not every place is watched. */
-  async of(folder: vscode.Uri): Promise<Standing> {
+  async of(folder: vscode.Uri): Promise<AdapterStatus> {
     const key = folder.toString();
     const earlier = this.known.get(key);
     if (earlier) {
-      const { standing, stamps } = await earlier;
-      if (await areAsStamped(stamps)) return standing;
+      const { status, stamps } = await earlier;
+      if (await areAsStamped(stamps)) return status;
       if (this.known.get(key) === earlier) this.known.delete(key);
     }
     let known = this.known.get(key);
@@ -100,7 +100,7 @@ export class Standings extends Disposable {
       known = this.find(folder);
       this.known.set(key, known);
     }
-    return (await known).standing;
+    return (await known).status;
   }
 
   override dispose(): void {
@@ -127,13 +127,13 @@ export class Standings extends Disposable {
   }
 
   private async find(folder: vscode.Uri): Promise<Known> {
-    if (folder.scheme !== 'file') return { standing: await this.look(folder), stamps: [] };
+    if (folder.scheme !== 'file') return { status: await this.look(folder), stamps: [] };
     const path = folder.fsPath;
     const stamps = await adapterStamps(path, await this.originals.of(path));
-    return { standing: await this.look(folder), stamps };
+    return { status: await this.look(folder), stamps };
   }
 
-  private async look(folder: vscode.Uri): Promise<Standing> {
+  private async look(folder: vscode.Uri): Promise<AdapterStatus> {
     const path = folder.fsPath;
     const nothing = {
       folder,
@@ -166,7 +166,7 @@ export class Standings extends Disposable {
     }
   }
 
-  private async whatChanged(path: string, entry: Entry): Promise<Standing['changed']> {
+  private async whatChanged(path: string, entry: Entry): Promise<AdapterStatus['changed']> {
     if (!(await areAsStamped(entry.adapter.stamps)) && !(await this.isSame(path, entry))) return 'adapter';
     const { base, aligned } = this.pairs.find({ trainedOn: entry.trainedOn, path }, vscode.Uri.file(path));
     const others =
