@@ -32,7 +32,7 @@ export async function bundle(...names: Bundle[]): Promise<void> {
     // As in the product's own bundle: jsonc-parser's other form cannot be bundled.
     mainFields: ['module', 'main'],
     alias: names.includes('fuzz-worker') ? stubs : {},
-    // test/fixtures finds the repository from its own place, two folders down.
+    // test/fixtures finds the repository from its own folder, two folders down.
     define: { 'import.meta.dirname': 'sourceFolder' },
     banner: { js: `const sourceFolder = require('node:path').join(__dirname, '../test/fixtures');` },
     logLevel: 'warning',

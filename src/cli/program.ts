@@ -153,8 +153,8 @@ class Call {
     };
     const ports = this.ports(args.quiet);
     if (args.command === 'inspect') return inspect(args, services, { ...ports, onReport: show });
-    const placesOf = (adapters: readonly Adapter[]): string[] => placesIn(args, adapters);
-    return projectCopies({ ...args, placesOf }, services, {
+    const destinationsOf = (adapters: readonly Adapter[]): string[] => destinationsIn(args, adapters);
+    return projectCopies({ ...args, destinationsOf }, services, {
       ...ports,
       onWritten: (report, path) => {
         show(report, `written  ${path}`);
@@ -216,16 +216,16 @@ class Call {
  * Where the adapters' copies go: the folder itself for the only one, a folder in it for each of several.
  * @throws UsageError where two would have one name
  */
-function placesIn({ out, adapters: paths }: ProjectArguments, adapters: readonly Adapter[]): string[] {
+function destinationsIn({ out, adapters: paths }: ProjectArguments, adapters: readonly Adapter[]): string[] {
   if (paths.length === 1) return adapters.map(() => out);
-  const byPlace = new Map<string, Adapter>();
+  const byDestination = new Map<string, Adapter>();
   for (const adapter of adapters) {
-    const place = join(out, basename(adapter.name));
-    const other = byPlace.get(place);
-    if (other) throw new UsageError(`${other.path} and ${adapter.path} would both be written to ${place}`);
-    byPlace.set(place, adapter);
+    const destination = join(out, basename(adapter.name));
+    const other = byDestination.get(destination);
+    if (other) throw new UsageError(`${other.path} and ${adapter.path} would both be written to ${destination}`);
+    byDestination.set(destination, adapter);
   }
-  return [...byPlace.keys()];
+  return [...byDestination.keys()];
 }
 
 /** Says what could not be done, one line each, and writes what --json asks for: of one adapter its report. */

@@ -55,7 +55,7 @@ export class Terminal {
     this.tell(`safe-lora: ${message}`);
   }
 
-  /** A failure that nobody foresaw, with the places in the code. */
+  /** A failure that nobody foresaw, with the stack of the code. */
   complainUnexpected(error: unknown): void {
     const [first, ...rest] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split('\n');
     this.complain(`unexpected: ${first!}`);

@@ -122,12 +122,12 @@ function notAFolder(path: string): SafeLoraError {
 export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint, 'realPath'>> {
   const { path, name } = model;
   const config = await readConfig(model);
-  const { files, absent, placed } = await openFiles(model);
+  const { files, absent, indexed } = await openFiles(model);
   const tensors = new Map<string, TensorInfo>();
   for (const file of files) {
     for (const [tensorName, tensor] of file.tensors) {
       // Of two shards that hold it, the index's counts.
-      if ((placed.get(tensorName) ?? file) !== file) continue;
+      if ((indexed.get(tensorName) ?? file) !== file) continue;
       const other = tensors.get(tensorName);
       if (other) throw inTwoShards(tensor, other);
       tensors.set(tensorName, tensor);
@@ -159,13 +159,13 @@ async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
 /** The files with the model's tensors, and what the index places in them: what they hold, and what they do not. */
 interface OpenedFiles {
   files: SafetensorsFile[];
-  placed: ReadonlyMap<string, SafetensorsFile>;
+  indexed: ReadonlyMap<string, SafetensorsFile>;
   absent: Map<string, string>;
 }
 
 async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
   if (await model.has(SINGLE_FILE))
-    return { files: [await model.open(SINGLE_FILE)], placed: new Map(), absent: new Map() };
+    return { files: [await model.open(SINGLE_FILE)], indexed: new Map(), absent: new Map() };
   if (await model.has(INDEX_FILE)) return openShards(model);
   for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json']) {
     if (await model.has(pickle)) throw pickled(model.sourceOf(pickle));
@@ -191,18 +191,18 @@ async function openShards(model: ModelFiles): Promise<OpenedFiles> {
     appendTo(names, shard, tensor);
   }
   const files: SafetensorsFile[] = [];
-  const placed = new Map<string, SafetensorsFile>();
+  const indexed = new Map<string, SafetensorsFile>();
   const absent = new Map<string, string>();
   for (const shard of [...names.keys()].sort()) {
     if (!(await model.has(shard))) throw refuse(`names the shard ${shown(shard)}, which is not there`);
     const file = await model.open(shard);
     for (const tensor of names.get(shard)!) {
-      if (file.tensors.has(tensor)) placed.set(tensor, file);
+      if (file.tensors.has(tensor)) indexed.set(tensor, file);
       else absent.set(tensor, shard);
     }
     files.push(file);
   }
-  return { files, placed, absent };
+  return { files, indexed, absent };
 }
 
 function noModelFolder(path: string): SafeLoraError {

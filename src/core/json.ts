@@ -47,7 +47,7 @@ function withoutPythonNumbers(text: string): string {
   return parts.join('');
 }
 
-/** The place after the closing quote of a string, or the end of the text. */
+/** The position after the closing quote of a string, or the end of the text. */
 function endOfString(text: string, quote: number): number {
   for (let at = quote + 1; at < text.length; at++) {
     if (text[at] === '\\') at++;

@@ -1,6 +1,6 @@
 // Small dense matrices in double, row-major.
 
-/** Σ of the products of elements at the same place. */
+/** Σ of the products of elements at the same position. */
 export function dot(left: Float32Array | Float64Array, right: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < left.length; i++) sum += left[i]! * right[i]!;

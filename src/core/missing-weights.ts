@@ -202,8 +202,8 @@ function alikeIn(module: string, { checkpoint }: WeightResolver): Reason {
     if (after === '' || !name.endsWith(end)) continue;
     const head = name.slice(0, -end.length);
     const number = /(?:^|\.)(\d+)$/.exec(head)?.[1];
-    const place = head.slice(0, -(number?.length ?? 0) - 1);
-    if (number !== undefined && (place.endsWith(before!) || before!.endsWith(place))) layers.add(Number(number));
+    const prefix = head.slice(0, -(number?.length ?? 0) - 1);
+    if (number !== undefined && (prefix.endsWith(before!) || before!.endsWith(prefix))) layers.add(Number(number));
   }
   if (layers.size > 0 && !layers.has(Number(layer)))
     return { why: `it has ${layers.size} layers of such weights, none of them layer ${layer}`, next: GIVE_TRAINED_ON };

@@ -86,14 +86,14 @@ function isOfForm(kept: TensorInfo, b: TensorInfo): boolean {
   return kept.dtype === b.dtype && kept.length === b.length && String(kept.shape) === String(b.shape);
 }
 
-/** True where a file's head names the tensors of another file: the same, with the same place among the data. */
+/** True where a file's head names the tensors of another file: the same, at the same offsets in the data. */
 function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
   const { path, size, dataStart } = adapterFile;
   try {
     const length = Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));
     if (length !== head.length - 8) return false;
     const first = parseHeader(head.subarray(8), head.length + size - dataStart, path);
-    const places = (file: Header): string =>
+    const layout = (file: Header): string =>
       JSON.stringify(
         [...file.tensors.values()].map(({ name, dtype, shape, offset }) => [
           name,
@@ -102,7 +102,7 @@ function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
           offset - file.dataStart,
         ]),
       );
-    return places(first) === places(adapterFile);
+    return layout(first) === layout(adapterFile);
   } catch {
     return false;
   }

@@ -1,4 +1,4 @@
-// Places a finished adapter folder: written beside its destination, synced, then renamed, so that a kill leaves nothing or the whole.
+// Writes a finished adapter folder: written beside its destination, synced, then renamed, so that a kill leaves nothing or the whole.
 import { renameSync, rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -138,7 +138,7 @@ export async function writeFolder(
         }
         await writeFile(join(fresh, REPORT_FILE), report(Object.fromEntries(sha256)), { flush: true });
         await sync(fresh);
-        place(fresh, path, await refuseOccupied(destination, adapter));
+        renameInto(fresh, path, await refuseOccupied(destination, adapter));
         await sync(dirname(path));
       } catch (error) {
         rmSync(fresh, { recursive: true, force: true });
@@ -152,7 +152,7 @@ export async function writeFolder(
 }
 
 /** In one synchronous step, so that no signal handler of this process sees it half done. */
-function place(fresh: string, path: string, replaces: boolean): void {
+function renameInto(fresh: string, path: string, replaces: boolean): void {
   if (!replaces) {
     // rename would quietly replace an empty folder that appeared meanwhile; one with content fails.
     renameSync(fresh, path);
@@ -176,7 +176,7 @@ function putBack(old: string, path: string): void {
   } catch (error) {
     const kept = earlierName(path);
     renameSync(old, kept);
-    throw placeTaken(path, kept, error);
+    throw destinationTaken(path, kept, error);
   }
 }
 
@@ -212,7 +212,7 @@ function wouldLose(path: string, lost: readonly string[]): SafeLoraError {
   );
 }
 
-function placeTaken(path: string, kept: string, cause: unknown): SafeLoraError {
+function destinationTaken(path: string, kept: string, cause: unknown): SafeLoraError {
   return new SafeLoraError(
     'output-exists',
     `${path}: another program put something there while the result was replaced; the earlier result is ${kept} now.`,

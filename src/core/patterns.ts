@@ -123,26 +123,26 @@ function matchedByScript(
   return null;
 }
 
-/** Plain patterns of one length with dots in the same places: each dot fits any character, the rest has to be equal. */
+/** Plain patterns of one length with dots at the same positions: each dot fits any character, the rest has to be equal. */
 interface DotsAlike {
-  places: readonly number[];
+  dots: readonly number[];
   /** Their indices. */
   first: Map<string, number>;
 }
 
 /** Plain patterns without regular expressions: EVA writes one for every module. */
 class PlainPatterns {
-  /** By length and places of dots, of which there are few. */
+  /** By length and positions of dots, of which there are few. */
   private readonly byLength = new Map<number, Map<string, DotsAlike>>();
 
   constructor(patterns: readonly PythonPattern[]) {
     for (const [i, { plain }] of patterns.entries()) {
       if (plain === null) continue;
-      const places = dotsOf(plain);
+      const dots = dotsOf(plain);
       const alike = this.byLength.get(plain.length) ?? new Map<string, DotsAlike>();
       this.byLength.set(plain.length, alike);
-      const { first } = alike.get(places.join()) ?? { first: new Map<string, number>() };
-      alike.set(places.join(), { places, first });
+      const { first } = alike.get(dots.join()) ?? { first: new Map<string, number>() };
+      alike.set(dots.join(), { dots, first });
       if (!first.has(plain)) first.set(plain, i);
     }
   }
@@ -151,8 +151,8 @@ class PlainPatterns {
   firstFor(name: string): number | undefined {
     let found: number | undefined;
     for (const end of [name, ...endsAtDots(name)]) {
-      for (const { places, first } of this.byLength.get(end.length)?.values() ?? []) {
-        const index = first.get(withDots(end, places));
+      for (const { dots, first } of this.byLength.get(end.length)?.values() ?? []) {
+        const index = first.get(withDots(end, dots));
         if (index !== undefined && index < (found ?? Infinity)) found = index;
       }
     }
@@ -164,11 +164,11 @@ function dotsOf(text: string): number[] {
   return Array.from(text.matchAll(/\./g), ({ index }) => index);
 }
 
-function withDots(text: string, places: readonly number[]): string {
+function withDots(text: string, dots: readonly number[]): string {
   let begin = 0;
-  const parts = places.map((place) => {
-    const part = text.slice(begin, place);
-    begin = place + 1;
+  const parts = dots.map((dot) => {
+    const part = text.slice(begin, dot);
+    begin = dot + 1;
     return part;
   });
   return [...parts, text.slice(begin)].join('.');

@@ -6,7 +6,7 @@ import { quoted, SafeLoraError, shown } from './errors';
 import { ReadableFile, stampOf, truncated } from './files';
 import { type Format, formatOf, isLfsPointer } from './formats';
 
-/** One tensor's place in a file. */
+/** Where one tensor is in a file. */
 export interface TensorInfo {
   /** The file that holds it. */
   path: string;

@@ -76,7 +76,7 @@ export async function saveInPlace(
         await refuseChanged(file);
       },
     );
-    return placeReport(path, report);
+    return writeReport(path, report);
   });
 }
 
@@ -106,7 +106,7 @@ export async function saveCopy(
       await replaceAlone(target, (temporary) => copyCompanion(companion, temporary));
     }
     // The adapter comes last: where a kill leaves the folder without it, the same save can be made again.
-    const missing = await placeReport(folder, report);
+    const missing = await writeReport(folder, report);
     await replaceAlone(
       path,
       (temporary) => writeAdapterFile(temporary, adapter, projection),
@@ -160,7 +160,7 @@ async function refuseUnlike(
  * A report beside the adapter describes the adapter's present state, or is not there.
  * @returns why it could not be brought to that: no reason to call the adapter unsaved
  */
-async function placeReport(folder: string, report: string | null): Promise<SafeLoraError | null> {
+async function writeReport(folder: string, report: string | null): Promise<SafeLoraError | null> {
   const path = join(folder, REPORT_FILE);
   try {
     await recover(path);

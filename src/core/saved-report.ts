@@ -53,7 +53,7 @@ function isNotice(value: unknown): boolean {
   );
 }
 
-/** True for null, too: what is not defined, or has no place. */
+/** True for null, too: what is not defined, or has no position. */
 function isWithin(value: unknown, low: number, high: number): boolean {
   return value === null || (typeof value === 'number' && value >= low && value <= high);
 }

@@ -16,7 +16,7 @@ import {
   withoutWrappers,
 } from './weight-names';
 
-/** A module as far as its weight's place depends on it. */
+/** A module as far as it decides where its weight is. */
 export interface WantedModule {
   name: string;
   /** [out, in] of the update. */

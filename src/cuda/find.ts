@@ -35,14 +35,14 @@ const OWN = 'libonnxruntime';
  * @param own a folder for such libraries alone, looked in before all others that the loader does not know
  */
 export async function findNeeded(start: Needed, provider: string, own: string, machine: Machine): Promise<Found> {
-  const places = await placesOf(machine, own);
+  const folders = await searchFolders(machine, own);
   const found: Found = { libraries: [], missing: [], folders: [] };
   const seen = new Set<string>();
   const visit = async (library: Needed, path: string): Promise<void> => {
     for (const name of [...library.needed, ...openedByName(library)]) {
       if (seen.has(name) || C_RUNTIME.test(name) || name.startsWith(OWN)) continue;
       seen.add(name);
-      const hit = await locate(name, path, library, places);
+      const hit = await locate(name, path, library, folders);
       if (!hit) {
         found.missing.push({ name, advice: advice(name, start.needed) });
         continue;
@@ -62,7 +62,7 @@ function openedByName({ needed }: Needed): string[] {
   return needed.some((name) => name.startsWith('libcudart.so')) ? ['libcuda.so.1'] : [];
 }
 
-interface Places {
+interface SearchFolders {
   /** LD_LIBRARY_PATH. */
   given: string[];
   /** By name, what the loader's cache holds for this processor. */
@@ -79,14 +79,19 @@ interface Hit {
   mustBeTold: boolean;
 }
 
-async function locate(name: string, asker: string, { runpath, machine }: Needed, places: Places): Promise<Hit | null> {
+async function locate(
+  name: string,
+  asker: string,
+  { runpath, machine }: Needed,
+  folders: SearchFolders,
+): Promise<Hit | null> {
   const own = runpath.map((folder) => folder.replace(/\$ORIGIN\b|\$\{ORIGIN\}/g, () => dirname(asker)));
   const candidates = [
-    ...places.given.map((folder) => ({ path: join(folder, name), mustBeTold: true })),
+    ...folders.given.map((folder) => ({ path: join(folder, name), mustBeTold: true })),
     ...own.filter(isAbsolute).map((folder) => ({ path: join(folder, name), mustBeTold: false })),
-    ...(places.cached.get(name) ?? []).map((path) => ({ path, mustBeTold: false })),
-    ...places.standard.map((folder) => ({ path: join(folder, name), mustBeTold: false })),
-    ...places.usual.map((folder) => ({ path: join(folder, name), mustBeTold: true })),
+    ...(folders.cached.get(name) ?? []).map((path) => ({ path, mustBeTold: false })),
+    ...folders.standard.map((folder) => ({ path: join(folder, name), mustBeTold: false })),
+    ...folders.usual.map((folder) => ({ path: join(folder, name), mustBeTold: true })),
   ];
   for (const { path, mustBeTold } of candidates) {
     // The loader passes over libraries of other processors, too.
@@ -102,7 +107,7 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function placesOf(machine: Machine, ownFolder: string): Promise<Places> {
+async function searchFolders(machine: Machine, ownFolder: string): Promise<SearchFolders> {
   const { env, home, root } = machine;
   const given = (env.LD_LIBRARY_PATH ?? '').split(/[:;]/).filter(isAbsolute);
   const absolute = (path: string | undefined): string[] => (path !== undefined && isAbsolute(path) ? [path] : []);

@@ -51,7 +51,7 @@ export async function installFromFeed(
   return locked(storage, async () => {
     const path = join(cudaFolder(storage), `${wanted.id}.${version}.nupkg.part`);
     await download(network, offer, path, onProgress).catch(explained(wanted));
-    const folder = await place(path, wanted, storage, network.signal);
+    const folder = await unpack(path, wanted, storage, network.signal);
     await forget(path);
     return folder;
   });
@@ -61,7 +61,7 @@ export async function installFromFeed(
 export async function installFromArchive(target: Target, archive: string, signal: AbortSignal): Promise<string> {
   const { storage, version, platform = process } = target;
   const wanted = providerPackage(version, platform);
-  return locked(storage, () => place(archive, wanted, storage, signal));
+  return locked(storage, () => unpack(archive, wanted, storage, signal));
 }
 
 /**
@@ -77,7 +77,7 @@ export async function remove(storage: string): Promise<boolean> {
 }
 
 /** Writes beside the destination and renames, so that a kill leaves the old provider or the new one; then older versions go. */
-async function place(archive: string, wanted: ProviderPackage, storage: string, signal: AbortSignal): Promise<string> {
+async function unpack(archive: string, wanted: ProviderPackage, storage: string, signal: AbortSignal): Promise<string> {
   const folder = providerFolder(storage, wanted.version);
   await recover(folder);
   const [fresh, old] = [asideName(folder, 'new'), asideName(folder, 'old')];

@@ -37,7 +37,7 @@ export const cudaFolder = (storage: string): string => join(storage, 'cuda');
 
 export const providerFolder = (storage: string, version: string): string => join(cudaFolder(storage), version);
 
-/** A place for CUDA's own libraries where nothing else brings them: by `pip --prefix`, or laid there by hand. */
+/** A folder for CUDA's own libraries where nothing else brings them: by `pip --prefix`, or laid there by hand. */
 export const librariesFolder = (storage: string): string => join(cudaFolder(storage), 'libraries');
 
 /**

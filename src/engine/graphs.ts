@@ -164,7 +164,7 @@ function decodeStored(name: string, dtype: FloatDtype, decoder: Decoder): Omit<D
   }
 }
 
-/** Each of the 65536 values of a 16-bit dtype, at the place that its bits name. */
+/** Each of the 65536 values of a 16-bit dtype, at the index that its bits name. */
 function valuesOf(dtype: FloatDtype): Float32Array {
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
   return Float32Array.from(decode(new Uint8Array(bits.buffer), dtype));

@@ -29,7 +29,7 @@ export function takeColumns(matrix: Float32Array, columns: number, { begin, end 
   return taken;
 }
 
-/** Puts a matrix of some columns to its place in one of so many columns. */
+/** Puts a matrix of some columns at its position in one of so many columns. */
 export function putColumns(matrix: Float32Array, columns: number, { begin, end }: Rows, part: Float32Array): void {
   for (let row = 0, at = 0; at < part.length; row++, at += end - begin) {
     matrix.set(part.subarray(at, at + end - begin), row * columns + begin);

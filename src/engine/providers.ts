@@ -11,9 +11,9 @@ export type Device = (typeof devices)[number];
 export type Decoder =
   /** The bits are given their format, and cast. */
   | 'bit-cast'
-  /** Each element's bits are its place in a table of all 65536 values. */
+  /** Each element's bits are its index in a table of all 65536 values. */
   | 'gather'
-  /** Each element's two bytes are its place in that table: for a provider without 16-bit integers. */
+  /** Each element's two bytes are its index in that table: for a provider without 16-bit integers. */
   | 'gather-bytes'
   /** None: the process subtracts the weights itself and gives V. */
   | 'none';

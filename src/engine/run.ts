@@ -9,7 +9,7 @@ import { type Engine } from './pool';
 import { valueOf } from './protocol';
 
 export interface Progress extends Fetched {
-  /** The module that just finished, and the place of its plan. */
+  /** The module that just finished, and the index of its plan. */
   module: MeasuredModule;
   plan: number;
   modulesDone: number;

@@ -20,7 +20,7 @@ import { AdapterStatuses } from './status/adapter-status';
 import { InspectionStore } from './status/store';
 import { Inspector } from './editor/inspector';
 import { ModelPairs } from './models/models';
-import { OriginalsPlace } from './status/originals-place';
+import { OriginalsLocation } from './status/originals-location';
 import { Sample } from './sample';
 import { SettingsCheck } from './inline/settings-check';
 import { AdapterTasks } from './automation/tasks';
@@ -43,7 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const hub = new HubService(context.globalStorageUri.fsPath, context.secrets, log);
   const models = new ModelPairs(hub);
   const storage = context.storageUri ?? context.globalStorageUri;
-  const originals = new OriginalsPlace(storage);
+  const originals = new OriginalsLocation(storage);
   const inspections = new InspectionStore(storage);
   const work = { version: SAFE_LORA_VERSION, models: hub, engine };
   const services = { work, engine, hub, models, originals, inspections, log };

@@ -121,7 +121,7 @@ export class HubCache {
       if (found === 'sound') return;
       if (found !== 'absent') this.events.onUnsound?.(path, what, found);
       await make(part);
-      await this.place(part, path, isWhole);
+      await this.publish(part, path, isWhole);
     } finally {
       release();
     }
@@ -232,7 +232,7 @@ export class HubCache {
   }
 
   /** Puts a finished file under its name: after a crash there is a whole one under it or none. */
-  private async place(part: string, path: string, isWhole: Making['isWhole']): Promise<void> {
+  private async publish(part: string, path: string, isWhole: Making['isWhole']): Promise<void> {
     try {
       await sync(part);
       if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');

@@ -56,7 +56,7 @@ const SET_TOKEN = 'set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Toke
 export class HubClient {
   private token: string | undefined;
   /** Where the files lie that were redirected to another host, by the address at the hub: one way less for each further range. */
-  private readonly places = new Map<string, string>();
+  private readonly redirects = new Map<string, string>();
 
   constructor(private readonly access: HubAccess) {}
 
@@ -110,7 +110,7 @@ export class HubClient {
     const network = { ...this.access.line, signal };
     let done = has;
     const attempt = async (advance: Advance): Promise<void> => {
-      const known = this.places.get(address);
+      const known = this.redirects.get(address);
       const headers = {
         ...(known === undefined ? await this.authorization() : {}),
         'accept-encoding': 'identity',
@@ -118,12 +118,12 @@ export class HubClient {
       };
       await request(network, known ?? address, headers, async (reply, alive, at) => {
         if (known !== undefined && EXPIRED.includes(reply.status)) {
-          this.places.delete(address);
+          this.redirects.delete(address);
           throw new RequestFailure(shownUrl(at), `the server answers ${reply.status}`, true, 0);
         }
         await this.requireOk(reference, address, at, reply);
         this.requirePart(reference, at, reply, { first: offset + done, last: offset + length - 1, total: fileSize });
-        if (new URL(at).origin !== new URL(address).origin) this.places.set(address, at);
+        if (new URL(at).origin !== new URL(address).origin) this.redirects.set(address, at);
         const tooLong = (): Error => new RequestFailure(shownUrl(at), 'sends more than was asked for', false);
         await append(path, done, length, reply, tooLong, (count) => {
           alive(count - done);

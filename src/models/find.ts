@@ -16,7 +16,7 @@ import {
 import { isKnownModel, type CanonicalModel, canonicalOf } from './canonical';
 import { type ModelState, readObject, stateOf } from './state';
 
-export type Place =
+export type Location =
   /** At the very path that the adapter names. */
   | { kind: 'path' }
   | { kind: 'cache'; revision: string | null; commit: string | null }
@@ -29,13 +29,13 @@ export interface Candidate {
   folder: string;
   /** The repository id where the folder tells it. */
   id: string | null;
-  place: Place;
+  location: Location;
   /** What its configuration calls it, where that and not its own name is why it was found: it may also be tuned from that model. */
   statedAs: string | null;
   state: ModelState;
 }
 
-export interface SearchPlaces extends Machine {
+export interface SearchScope extends Machine {
   /** Absolute. */
   modelFolders: readonly string[];
 }
@@ -46,31 +46,31 @@ const PARENT_LEVELS = 3;
 const MODEL_FOLDER_LEVELS = 2;
 /** Of one listing; a folder of thousands is no folder of models. */
 const MOST_ENTRIES = 1000;
-/** In which a configuration is looked for, in each of the places. */
+/** In which a configuration is looked for, in each of the locations. */
 const MOST_FOLDERS = 500;
 
 interface ModelFolder {
   folder: string;
-  place: Place;
+  location: Location;
   /** `_name_or_path` of its config.json, which transformers writes; also into what was tuned from that model. */
   stated: string | null;
 }
 
-interface PlacedRepo extends CachedRepo {
+interface FoundRepo extends CachedRepo {
   /** Null for the hub's own cache. */
   within: string | null;
 }
 
 /** One look at the machine; what it lists is listed once. */
 export class ModelFinder {
-  private repos: Promise<PlacedRepo[]> | undefined;
+  private repos: Promise<FoundRepo[]> | undefined;
   private folders: Promise<ModelFolder[]> | undefined;
   private readonly listed = new Map<string, Promise<Snapshot[]>>();
 
   /** @param adapter its folder */
   constructor(
     private readonly adapter: string,
-    private readonly places: SearchPlaces,
+    private readonly scope: SearchScope,
   ) {}
 
   /** The folder that an adapter names by its path: absolute, or from where the training may have run. */
@@ -84,7 +84,7 @@ export class ModelFinder {
     return null;
   }
 
-  /** Every place of a model, those that can be used first. @param id a repository id, or a name alone */
+  /** Every location of a model, those that can be used first. @param id a repository id, or a name alone */
   async find(id: string): Promise<Candidate[]> {
     const found = [...(await this.inCaches(id)), ...(await this.inFolders(id))];
     const usable = found.filter(({ state }) => state.kind !== 'quantised' && state.kind !== 'absent');
@@ -92,7 +92,7 @@ export class ModelFinder {
   }
 
   /** All repositories of the caches. */
-  cached(): Promise<PlacedRepo[]> {
+  cached(): Promise<FoundRepo[]> {
     return (this.repos ??= this.listRepos());
   }
 
@@ -110,19 +110,19 @@ export class ModelFinder {
     const repos = (await this.cached()).filter((repo) => means(repo.id, id));
     const found = await Promise.all(
       repos.map(async (repo): Promise<Candidate[]> => {
-        const place = (revision: string | null, commit: string | null): Place =>
+        const location = (revision: string | null, commit: string | null): Location =>
           repo.within === null
             ? { kind: 'cache', revision, commit: commit?.slice(0, 7) ?? null }
             : { kind: 'model-folder', folder: repo.within };
         const snapshots = await this.snapshots(repo);
         if (snapshots.length === 0 && (await hasUnfinished(repo.folder))) {
           const state: ModelState = { kind: 'incomplete', shards: null, missing: [], isLoading: true };
-          return [{ folder: repo.folder, id: repo.id, place: place(null, null), statedAs: null, state }];
+          return [{ folder: repo.folder, id: repo.id, location: location(null, null), statedAs: null, state }];
         }
         return snapshots.map(({ folder, revisions, commit, state }) => ({
           folder,
           id: repo.id,
-          place: place(revisions[0] ?? null, commit),
+          location: location(revisions[0] ?? null, commit),
           statedAs: null,
           state,
         }));
@@ -133,7 +133,7 @@ export class ModelFinder {
 
   private async inFolders(id: string): Promise<Candidate[]> {
     const found: Candidate[] = [];
-    for (const { folder, place, stated } of await (this.folders ??= this.listFolders())) {
+    for (const { folder, location, stated } of await (this.folders ??= this.listFolders())) {
       const names = namesOf(folder);
       const byName = names.some((name) => means(name, id));
       // A folder that is called like another known model is that one, whatever it was tuned from.
@@ -141,7 +141,7 @@ export class ModelFinder {
       const byConfig = !byName && !other && stated !== null && means(stated, id);
       if (!byName && !byConfig) continue;
       const repo = byName ? (names.find((name) => name.includes('/') && means(name, id)) ?? null) : null;
-      found.push({ folder, id: repo, place, statedAs: byConfig ? stated : null, state: await stateOf(folder) });
+      found.push({ folder, id: repo, location, statedAs: byConfig ? stated : null, state: await stateOf(folder) });
     }
     return found;
   }
@@ -154,9 +154,9 @@ export class ModelFinder {
     return parents;
   }
 
-  private async listRepos(): Promise<PlacedRepo[]> {
-    const { modelFolders } = this.places;
-    const own = (await cachedRepos(hubCacheFolder(this.places))).map((repo) => ({ ...repo, within: null }));
+  private async listRepos(): Promise<FoundRepo[]> {
+    const { modelFolders } = this.scope;
+    const own = (await cachedRepos(hubCacheFolder(this.scope))).map((repo) => ({ ...repo, within: null }));
     const others = await Promise.all(
       modelFolders.map(async (within) =>
         // The setting may name a cache, or the folder that holds its `hub`.
@@ -174,7 +174,7 @@ export class ModelFinder {
     for (const parent of this.parents()) beside.push(parent, ...(await foldersIn(parent)));
     const own = beside.filter((folder) => folder !== resolve(this.adapter));
     const listed: ModelFolder[] = await modelFoldersAmong(own, { kind: 'beside' });
-    for (const folder of this.places.modelFolders) {
+    for (const folder of this.scope.modelFolders) {
       let level = [folder];
       const all = [folder];
       for (let depth = 0; depth < MODEL_FOLDER_LEVELS; depth++) {
@@ -206,20 +206,20 @@ function namesOf(folder: string): string[] {
 }
 
 /** The least is offered first. */
-function preference({ state, statedAs, place }: Candidate): number {
+function preference({ state, statedAs, location }: Candidate): number {
   const states: Record<ModelState['kind'], number> = { here: 0, incomplete: 10, pickle: 20, quantised: 30, absent: 40 };
-  const places: Record<Place['kind'], number> = { path: 0, beside: 1, 'model-folder': 2, cache: 3 };
-  return states[state.kind] + (statedAs === null ? 0 : 5) + places[place.kind];
+  const locations: Record<Location['kind'], number> = { path: 0, beside: 1, 'model-folder': 2, cache: 3 };
+  return states[state.kind] + (statedAs === null ? 0 : 5) + locations[location.kind];
 }
 
 /** @returns those with a configuration of a model, no adapter's */
-async function modelFoldersAmong(folders: readonly string[], place: Place): Promise<ModelFolder[]> {
+async function modelFoldersAmong(folders: readonly string[], location: Location): Promise<ModelFolder[]> {
   const found: ModelFolder[] = [];
   for (const folder of folders.slice(0, MOST_FOLDERS)) {
     const config = await readObject(join(folder, 'config.json'));
     if (config === null) continue;
     const stated = config._name_or_path;
-    found.push({ folder, place, stated: typeof stated === 'string' && stated !== '' ? nameStated(stated) : null });
+    found.push({ folder, location, stated: typeof stated === 'string' && stated !== '' ? nameStated(stated) : null });
   }
   return found;
 }

@@ -75,8 +75,8 @@ export const englishTexts: ProposalTexts = {
 
 /** “named by the adapter, in the Hugging Face cache (revision main, 5f0b02c)” */
 export function reasonText(proposal: Proposal, texts: ProposalTexts): string {
-  const place = placeText(proposal, texts);
-  return [whyText(proposal, texts), ...(place === null ? [] : [place])].join(', ');
+  const location = locationText(proposal, texts);
+  return [whyText(proposal, texts), ...(location === null ? [] : [location])].join(', ');
 }
 
 /** “named by the adapter”, and what is to be known of a copy or of a name that a configuration gives. */
@@ -105,8 +105,8 @@ function kindText(why: Proposal['why'], texts: ProposalTexts): string {
 }
 
 /** “in the Hugging Face cache (revision main, 5f0b02c)”, null where it is nowhere. */
-export function placeText({ place }: Proposal, texts: ProposalTexts): string | null {
-  switch (place?.kind) {
+export function locationText({ location }: Proposal, texts: ProposalTexts): string | null {
+  switch (location?.kind) {
     case undefined:
       return null;
     case 'path':
@@ -114,12 +114,12 @@ export function placeText({ place }: Proposal, texts: ProposalTexts): string | n
     case 'beside':
       return texts.beside;
     case 'model-folder':
-      return format(texts.modelFolder, place.folder);
+      return format(texts.modelFolder, location.folder);
     case 'cache':
-      if (place.commit === null) return texts.cache;
-      return place.revision === null
-        ? format(texts.cacheCommit, place.commit)
-        : format(texts.cacheRevision, place.revision, place.commit);
+      if (location.commit === null) return texts.cache;
+      return location.revision === null
+        ? format(texts.cacheCommit, location.commit)
+        : format(texts.cacheRevision, location.revision, location.commit);
   }
 }
 

@@ -4,7 +4,7 @@ import { cachedRepository } from '../core/model-names';
 import { ReadableFile } from '../core/files';
 import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
 import { alignedModelsOf, type Pairing, pairingOf } from './families';
-import { type Candidate, ModelFinder, means, type Place, type SearchPlaces, nameStated } from './find';
+import { type Candidate, ModelFinder, means, type Location, type SearchScope, nameStated } from './find';
 import { isKnownModel, canonicalOf } from './canonical';
 import { type ModelState, readObject, stateOf } from './state';
 
@@ -33,7 +33,7 @@ export interface Proposal {
   folder: string | null;
   state: ModelState;
   why: Why;
-  place: Place | null;
+  location: Location | null;
   /** See `Candidate`. */
   statedAs: string | null;
   /** The model of which it is another owner's copy. */
@@ -56,7 +56,7 @@ export interface AdapterModel {
   trainedOn: string | null;
 }
 
-/** What a list can show; a model has rarely more than two places. */
+/** What a list can show; a model has rarely more than two locations. */
 const MOST_PROPOSALS = 8;
 /** Whose cards are read to see whether one names the adapter's model as its base. */
 const MOST_CARDS = 300;
@@ -70,10 +70,10 @@ interface Wanted {
 }
 
 /** @param readCard from the hub, for models whose card is not on this machine; without it no network is used */
-export async function propose(adapter: AdapterModel, places: SearchPlaces, readCard?: ReadCard): Promise<Proposals> {
+export async function propose(adapter: AdapterModel, scope: SearchScope, readCard?: ReadCard): Promise<Proposals> {
   const none: Proposals = { base: [], aligned: [], trainedOnBase: null, withoutBase: null };
   if (adapter.trainedOn === null) return none;
-  const finder = new ModelFinder(adapter.path, places);
+  const finder = new ModelFinder(adapter.path, scope);
   const named = await finder.named(adapter.trainedOn);
   const stated = named === null ? nameStated(adapter.trainedOn) : await nameOfFolder(named);
   const cardOf = localCards(finder, named, stated, readCard);
@@ -153,7 +153,7 @@ async function proposalsFor(role: ModelRole, wanted: readonly Wanted[], finder: 
     proposals.push(...candidates.map((candidate) => proposalOf(role, id, why, candidate)));
     if (isRepo && !candidates.some(({ state }) => state.kind === 'here' || state.kind === 'incomplete')) {
       const state: ModelState = { kind: 'absent' };
-      proposals.push({ role, name: id, id, folder: null, state, why, place: null, statedAs: null, copyOf: null });
+      proposals.push({ role, name: id, id, folder: null, state, why, location: null, statedAs: null, copyOf: null });
     }
   }
   // Sorting keeps the order of the reasons among those that are alike.
@@ -161,10 +161,10 @@ async function proposalsFor(role: ModelRole, wanted: readonly Wanted[], finder: 
 }
 
 function proposalOf(role: ModelRole, wanted: string, why: Why, candidate: Candidate): Proposal {
-  const { folder, id, place, statedAs, state } = candidate;
+  const { folder, id, location, statedAs, state } = candidate;
   const repo = id ?? (wanted.includes('/') ? wanted : null);
   const copyOf = id !== null && canonicalOf(id).how === 'mirror' ? wanted : null;
-  return { role, name: id ?? basename(folder), id: repo, folder, state, why, place, statedAs, copyOf };
+  return { role, name: id ?? basename(folder), id: repo, folder, state, why, location, statedAs, copyOf };
 }
 
 const usability = ({ state }: Proposal): number => ['here', 'incomplete', 'absent', 'pickle'].indexOf(state.kind);
@@ -176,8 +176,8 @@ async function atPath(folder: string | null, role: ModelRole, original: string, 
   // Of a quantised one the original is wanted.
   if (state.kind === 'quantised') return [];
   const id = cachedRepository(folder) ?? (original.includes('/') ? original : null);
-  const path: Place = { kind: 'path' };
-  return [{ role, name: id ?? basename(folder), id, folder, state, why, place: path, statedAs: null, copyOf: null }];
+  const path: Location = { kind: 'path' };
+  return [{ role, name: id ?? basename(folder), id, folder, state, why, location: path, statedAs: null, copyOf: null }];
 }
 
 function without(these: readonly Proposal[], all: readonly Proposal[]): Proposal[] {
@@ -195,7 +195,7 @@ function whyOriginal(trainedOn: string, stated: string, original: string): Why {
   return { kind: 'original', of, how: how === 'quantised' ? 'quantised' : 'copy' };
 }
 
-/** The repository of a folder: its place in a cache, the name that it has, or what its configuration says. */
+/** The repository of a folder: its location in a cache, the name that it has, or what its configuration says. */
 async function nameOfFolder(folder: string): Promise<string> {
   const cached = cachedRepository(folder);
   if (cached !== null) return cached;

@@ -22,7 +22,7 @@ export class Batch<T> {
 
   /**
    * Takes each adapter a step on, one after the other.
-   * @param step is also given the adapter's place among `values`
+   * @param step is also given the adapter's index among `values`
    * @throws what `step` throws, unless it is a SafeLoraError of one of several adapters: that is kept, and the others go on
    */
   async each<U>(step: (value: T, i: number) => U | Promise<U>): Promise<Batch<U>> {

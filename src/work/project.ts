@@ -36,7 +36,7 @@ export async function project(
 
 export interface CopyRequest extends InspectRequest {
   /** Where the adapters' copies go, in their order. */
-  placesOf: (adapters: readonly Adapter[]) => readonly string[];
+  destinationsOf: (adapters: readonly Adapter[]) => readonly string[];
   /** Earlier results are replaced. */
   force: boolean;
   /** Adapters that were projected before are gone on from. */
@@ -60,10 +60,10 @@ export async function projectCopies(
 ): Promise<Batch<Report>> {
   const { selection, again, force } = request;
   const plans = await planAll(request, services, ports.signal);
-  const places = request.placesOf(plans.values.map(({ plan }) => plan.adapter));
+  const destinations = request.destinationsOf(plans.values.map(({ plan }) => plan.adapter));
   const due = await plans.each(async ({ plan }, i) => {
     if (!again) refuseProjectedBefore(plan.adapter);
-    return { plan, destination: await checkDestination(places[i]!, plan.adapter, force) };
+    return { plan, destination: await checkDestination(destinations[i]!, plan.adapter, force) };
   });
   const options: Parameters<typeof eachMeasured>[3] = {
     ...ports,

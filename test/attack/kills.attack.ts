@@ -9,7 +9,7 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashBytes } from '../../src/core/safetensors';
 import { root, temporaryFolder } from '../fixtures/make';
-import { operations, placesIn, restore } from './operations';
+import { operations, pathsIn, restore } from './operations';
 import { bundleProgram, makeAdapter } from './setting';
 
 /** As a rule the calls alone are more; what is left of this number is for random moments. */
@@ -62,15 +62,15 @@ class Attack {
   ) {}
 
   static async prepare(program: string, name: string): Promise<Attack> {
-    const place = join(folder, name.replaceAll(' ', '-'));
-    const before = join(place, 'before');
+    const trial = join(folder, name.replaceAll(' ', '-'));
+    const before = join(trial, 'before');
     mkdirSync(before, { recursive: true });
     makeAdapter(before);
-    const first = readFileSync(placesIn(before).weights);
+    const first = readFileSync(pathsIn(before).weights);
     await operations[name]!.prepare(before);
-    const whole = join(place, 'whole');
+    const whole = join(trial, 'whole');
     cpSync(before, whole, { recursive: true, preserveTimestamps: true });
-    const count = join(place, 'count');
+    const count = join(trial, 'count');
     const child = start(program, name, whole, { COUNT_TO: count });
     await once(child.stdout, 'data');
 
@@ -89,34 +89,34 @@ class Attack {
   }
 
   async killBefore(call: number): Promise<void> {
-    const place = this.fresh();
-    const child = start(this.program, this.operation, place, { KILL_AT: String(call) });
+    const trial = this.fresh();
+    const child = start(this.program, this.operation, trial, { KILL_AT: String(call) });
     const [, signal] = (await once(child, 'close')) as [number | null, string | null];
     assert.equal(signal, 'SIGKILL', `call ${call}`);
 
-    await this.check(place, `killed before call ${call}`);
+    await this.check(trial, `killed before call ${call}`);
   }
 
   async killAt(moment: number): Promise<void> {
-    const place = this.fresh();
-    const child = start(this.program, this.operation, place, {});
+    const trial = this.fresh();
+    const child = start(this.program, this.operation, trial, {});
     const closed = once(child, 'close');
     await once(child.stdout, 'data');
     await sleep(moment * this.takes);
     child.kill('SIGKILL');
     await closed;
-    await this.check(place, `killed after ${(moment * this.takes).toFixed(1)} ms`);
+    await this.check(trial, `killed after ${(moment * this.takes).toFixed(1)} ms`);
   }
 
   private fresh(): string {
-    const place = join(folder, this.operation.replaceAll(' ', '-'), String(this.trials++));
-    cpSync(this.before, place, { recursive: true, preserveTimestamps: true });
-    return place;
+    const trial = join(folder, this.operation.replaceAll(' ', '-'), String(this.trials++));
+    cpSync(this.before, trial, { recursive: true, preserveTimestamps: true });
+    return trial;
   }
 
-  private async check(place: string, at: string): Promise<void> {
+  private async check(trial: string, at: string): Promise<void> {
     const old = snapshot(this.before);
-    const now = snapshot(place);
+    const now = snapshot(trial);
     for (const path of new Set([...Object.keys(old), ...Object.keys(this.after)])) {
       if (
         path.endsWith('report.json') ||
@@ -124,36 +124,36 @@ class Attack {
         (now[path] ?? null) === (old[path] ?? null)
       )
         continue;
-      // Between its two renames a folder that is replaced lies beside its place, from where the next run takes it.
+      // Between its two renames a folder that is replaced lies beside its path, from where the next run takes it.
       if (now[path] === undefined && Object.keys(now).some((name) => name.includes('.safe-lora-old-'))) continue;
       assert.equal(now[path], this.after[path], `${at}: ${path} is neither the old one nor the new one`);
     }
-    const restored = `${place}-restored`;
-    cpSync(place, restored, { recursive: true });
+    const restored = `${trial}-restored`;
+    cpSync(trial, restored, { recursive: true });
     await restore(restored);
-    assert.deepEqual(readFileSync(placesIn(restored).weights), this.first, `${at}: the first file is not given back`);
+    assert.deepEqual(readFileSync(pathsIn(restored).weights), this.first, `${at}: the first file is not given back`);
     try {
-      await operations[this.operation]!.act(place);
+      await operations[this.operation]!.act(trial);
     } catch (error) {
       const isDone = ['save as', 'project'].includes(this.operation) && ((error as { code?: string }).code ?? '').includes('output-exists'); // prettier-ignore
       if (!isDone) throw new Error(`${at}: cannot be run again`, { cause: error });
     }
-    assert.deepEqual(snapshot(place), this.after, `${at}: run again it gives something else`);
-    for (const path of [place, restored]) rmSync(path, { recursive: true });
+    assert.deepEqual(snapshot(trial), this.after, `${at}: run again it gives something else`);
+    for (const path of [trial, restored]) rmSync(path, { recursive: true });
   }
 }
 
-function start(program: string, operation: string, place: string, environment: Record<string, string>) {
-  return spawn(process.execPath, ['-r', killer, program, 'act', operation, place], {
+function start(program: string, operation: string, trial: string, environment: Record<string, string>) {
+  return spawn(process.execPath, ['-r', killer, program, 'act', operation, trial], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   });
 }
 
-function snapshot(place: string): Snapshot {
+function snapshot(trial: string): Snapshot {
   const found: Snapshot = {};
-  for (const name of readdirSync(place, { recursive: true, encoding: 'utf8' }).sort()) {
-    const path = join(place, name);
+  for (const name of readdirSync(trial, { recursive: true, encoding: 'utf8' }).sort()) {
+    const path = join(trial, name);
     if (statSync(path).isFile()) found[name] = hashBytes(readFileSync(path));
   }
   return found;

@@ -11,7 +11,7 @@ import { markedProjection } from '../fixtures/projection';
 export const MODULES = ['q_proj', 'k_proj', 'v_proj', 'o_proj'].map((kind) => `model.layers.0.self_attn.${kind}`);
 export const WEIGHTS = 'adapter_model.safetensors';
 
-export const placesIn = (root: string) => ({
+export const pathsIn = (root: string) => ({
   adapter: join(root, 'adapter'),
   weights: join(root, 'adapter', WEIGHTS),
   originals: join(root, 'adapter', 'safe_lora_original.safetensors'),
@@ -21,42 +21,42 @@ export const placesIn = (root: string) => ({
 });
 
 async function open(root: string) {
-  const { adapter, originals } = placesIn(root);
+  const { adapter, originals } = pathsIn(root);
   return openAdapter(adapter, originals);
 }
 
 /** Saves a projection of some modules in place. */
 export async function save(root: string, modules: readonly string[], mark: number): Promise<void> {
   const adapter = await open(root);
-  await saveInPlace(adapter, markedProjection(adapter, modules, mark), placesIn(root).originals, '{"report":1}\n');
+  await saveInPlace(adapter, markedProjection(adapter, modules, mark), pathsIn(root).originals, '{"report":1}\n');
 }
 
 export async function restore(root: string): Promise<void> {
-  await saveInPlace(await open(root), null, placesIn(root).originals, null);
+  await saveInPlace(await open(root), null, pathsIn(root).originals, null);
 }
 
 async function makePatch(root: string): Promise<void> {
   const adapter = await open(root);
   const projection = markedProjection(adapter, MODULES.slice(1), 5);
-  await writePatch(placesIn(root).patch, adapter, await originalHashes(adapter), projection);
+  await writePatch(pathsIn(root).patch, adapter, await originalHashes(adapter), projection);
 }
 
 async function applyPatch(root: string): Promise<void> {
   const adapter = await open(root);
-  const projection = await readPatch(placesIn(root).patch, adapter);
-  await saveInPlace(adapter, projection, placesIn(root).originals, '{"report":2}\n');
+  const projection = await readPatch(pathsIn(root).patch, adapter);
+  await saveInPlace(adapter, projection, pathsIn(root).originals, '{"report":2}\n');
 }
 
 export async function copy(root: string, mark = 9): Promise<void> {
   const adapter = await open(root);
   const projection = markedProjection(adapter, MODULES.slice(0, 2), mark);
-  await saveCopy(join(placesIn(root).copy, WEIGHTS), adapter, projection, '{"report":3}\n');
+  await saveCopy(join(pathsIn(root).copy, WEIGHTS), adapter, projection, '{"report":3}\n');
 }
 
 /** What the command line's `project` does. */
 export async function folder(root: string, mark: number, force = false): Promise<void> {
   const adapter = await open(root);
-  const destination = await checkDestination(placesIn(root).out, adapter, force);
+  const destination = await checkDestination(pathsIn(root).out, adapter, force);
   const projection = markedProjection(adapter, MODULES.slice(0, 2), mark);
   await writeFolder(
     destination,

@@ -26,19 +26,19 @@ async function untilUnchanged(act: () => Promise<void>): Promise<void> {
 
 async function race(who: number, root: string, count: number): Promise<void> {
   for (let round = 0; round < count; round++) {
-    const place = join(root, String(round));
-    writeFileSync(join(place, `ready-${who}`), '');
+    const trial = join(root, String(round));
+    writeFileSync(join(trial, `ready-${who}`), '');
     // Without a pause: a timer would be later than the other.
-    while (!existsSync(join(place, `ready-${1 - who}`)));
+    while (!existsSync(join(trial, `ready-${1 - who}`)));
     // So that now the one and now the other is ahead.
     for (let left = (round * (who === 0 ? 7919 : 104_729)) % 200_000; left > 0; left--);
     let ended = 'done';
     try {
-      await contests[round % contests.length]!(place, who);
+      await contests[round % contests.length]!(trial, who);
     } catch (error) {
       ended = error instanceof SafeLoraError ? error.code : String((error as Error).stack);
     }
-    writeFileSync(join(place, `ended-${who}`), ended);
+    writeFileSync(join(trial, `ended-${who}`), ended);
   }
 }
 

@@ -9,7 +9,7 @@ import { it } from 'node:test';
 import { openAdapter } from '../../src/core/adapter';
 import { openSafetensors, readTensor } from '../../src/core/safetensors';
 import { temporaryFolder } from '../fixtures/make';
-import { placesIn, restore, WEIGHTS } from './operations';
+import { pathsIn, restore, WEIGHTS } from './operations';
 import { bundleProgram, makeAdapter } from './setting';
 
 const RACES = Number(process.env.RACES ?? 200);
@@ -21,8 +21,8 @@ it(`${RACES} races`, async () => {
     mkdirSync(join(folder, String(round)));
     makeAdapter(join(folder, String(round)));
   }
-  const first = readFileSync(placesIn(join(folder, '0')).weights);
-  const originals = await tensorsOf(placesIn(join(folder, '0')).weights);
+  const first = readFileSync(pathsIn(join(folder, '0')).weights);
+  const originals = await tensorsOf(pathsIn(join(folder, '0')).weights);
   const racers = [0, 1].map((who) =>
     spawn(process.execPath, [program, 'race', String(who), folder, String(RACES)], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -33,22 +33,22 @@ it(`${RACES} races`, async () => {
 
   const seen: Record<string, number> = {};
   for (let round = 0; round < RACES; round++) {
-    const place = join(folder, String(round));
+    const trial = join(folder, String(round));
     const at = `race ${round}`;
-    const ended = [0, 1].map((who) => readFileSync(join(place, `ended-${who}`), 'utf8'));
+    const ended = [0, 1].map((who) => readFileSync(join(trial, `ended-${who}`), 'utf8'));
     const key = ended.toSorted().join(' and ');
     seen[key] = (seen[key] ?? 0) + 1;
     assert.ok(ended.includes('done'), `${at}: ${key}`);
     for (const end of ended) assert.match(end, /^(?:done|changed-on-disk|output-exists)$/, at);
-    const { adapter, weights, originals: kept, copy, out } = placesIn(place);
+    const { adapter, weights, originals: kept, copy, out } = pathsIn(trial);
     for (const path of [adapter, copy, out]) assert.deepEqual(asidesIn(path), [], at);
     const keeps = await tensorsOf(kept).catch(() => new Map<string, string>());
     for (const [name, bytes] of await tensorsOf(weights))
       assert.ok(bytes === originals.get(name) || keeps.get(name) === originals.get(name), `${at}: ${name} is lost`);
-    await restore(place);
+    await restore(trial);
     assert.deepEqual(readFileSync(weights), first, `${at}: restored`);
     for (const path of [copy, out]) {
-      if (!readdirSync(place).includes(path.slice(place.length + 1))) continue;
+      if (!readdirSync(trial).includes(path.slice(trial.length + 1))) continue;
       const written = await openAdapter(path);
       assert.equal(written.provenance?.modules.length, 2, at);
       assert.ok(readdirSync(path).includes(WEIGHTS), at);

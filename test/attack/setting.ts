@@ -2,14 +2,14 @@
 import { build } from 'esbuild';
 import { join } from 'node:path';
 import { randomTensor, root, writeAdapter } from '../fixtures/make';
-import { MODULES, placesIn } from './operations';
+import { MODULES, pathsIn } from './operations';
 
 /** Makes the adapter in an empty folder. */
-export function makeAdapter(place: string): void {
+export function makeAdapter(folder: string): void {
   const pairs = MODULES.map(
     (name, i) => [name, { a: randomTensor(i, [2, 4]), b: randomTensor(10 + i, [6, 2]) }] as const,
   );
-  writeAdapter(placesIn(place).adapter, Object.fromEntries(pairs));
+  writeAdapter(pathsIn(folder).adapter, Object.fromEntries(pairs));
 }
 
 /** @returns the program's path in the folder */

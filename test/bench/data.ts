@@ -21,7 +21,7 @@ export interface ModelSpec {
 export const RANK = 16;
 /** As transformers' save_pretrained splits a model. */
 const SHARD_BYTES = 5e9;
-/** Bytes of random values made once; longer tensors repeat them, each time from another place. */
+/** Bytes of random values made once; longer tensors repeat them, each time from another offset. */
 const BLOCK = 2 ** 26;
 
 export function moduleName(layer: number, kind: string): string {
@@ -55,7 +55,7 @@ export class Values {
     return new Values(Buffer.from(bits.buffer), seed);
   }
 
-  /** Fills a tensor's place in a file; the same `key` gives the same bytes. */
+  /** Fills a tensor's span in a file; the same `key` gives the same bytes. */
   async write(file: FileHandle, { offset, length }: TensorInfo, key: number): Promise<void> {
     const random = xoroshiro128plus(this.seed + key);
     for (let done = 0; done < length;) {

@@ -11,7 +11,7 @@ export interface ElfSpec {
   padding?: number;
 }
 
-/** One loadable segment that holds everything, mapped far from its place in the file as real libraries are. */
+/** One loadable segment that holds everything, mapped far from its offset in the file as real libraries are. */
 export function elf({ needed = [], runpath, machine = 62, padding = 0 }: ElfSpec): Buffer {
   const base = 0x40_0000n;
   const strings = Buffer.concat([Buffer.from([0]), ...[...needed, ...(runpath === undefined ? [] : [runpath])].map((text) => Buffer.from(`${text}\0`))]); // prettier-ignore

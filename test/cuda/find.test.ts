@@ -82,9 +82,9 @@ describe('the state of CUDA', () => {
     assert.deepEqual(searchPath, [provider, join(nvidia, 'cuda_runtime/lib'), join(nvidia, 'cublas/lib')]);
   });
 
-  it('finds CUDA in each of the places where it is put', async () => {
+  it('finds CUDA in each of the locations where it is put', async () => {
     const nvidia = 'lib/python3.11/site-packages/nvidia/cuda_runtime/lib';
-    const places: [string, NodeJS.ProcessEnv][] = [
+    const locations: [string, NodeJS.ProcessEnv][] = [
       [join(folder, 'given'), { LD_LIBRARY_PATH: `:${join(folder, 'given')}` }],
       [join(folder, 'toolkit/lib64'), { CUDA_HOME: join(folder, 'toolkit') }],
       [join(folder, 'toolkit/targets/x86_64-linux/lib'), { CUDA_PATH: join(folder, 'toolkit') }],
@@ -100,10 +100,10 @@ describe('the state of CUDA', () => {
     ];
     install('libcudart.so.12');
     library(join(root, 'usr/lib/wsl/lib/libcuda.so.1'));
-    for (const [place, env] of places) {
+    for (const [location, env] of locations) {
       assert.deepEqual((await state('incomplete', machine(env))).missing.map(({ name }) => name), ['libcudart.so.12']); // prettier-ignore
-      const path = library(join(place, 'libcudart.so.12'));
-      assert.ok((await state('ready', machine(env))).searchPath.includes(place), place);
+      const path = library(join(location, 'libcudart.so.12'));
+      assert.ok((await state('ready', machine(env))).searchPath.includes(location), location);
       rmSync(path);
     }
   });

@@ -91,7 +91,7 @@ describe('an install from a feed', () => {
     assert.equal(feed.downloads.length, 1);
   });
 
-  it('says size and place before anything is downloaded', async () => {
+  it('says size and folder before anything is downloaded', async () => {
     const offer = await findOffer(target, network(), feed.index);
     assert.equal(offer.size, bytes.length);
     assert.equal(offer.sha512, sha512(bytes));

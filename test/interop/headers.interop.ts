@@ -73,8 +73,8 @@ function onHeader(mutate: (header: string, random: Random) => string): (file: Bu
 
 /** The same or nearly the same JSON: space between tokens, escapes in strings, something before or after. */
 function otherSpelling(header: string, random: Random): string {
-  const places = [...header.matchAll(/[{}[\],:]|(?<=")[a-z]/g)];
-  const { index, 0: found } = random.pick(places);
+  const spots = [...header.matchAll(/[{}[\],:]|(?<=")[a-z]/g)];
+  const { index, 0: found } = random.pick(spots);
   const rest = header.slice(index + found.length);
   if (/[a-z]/.test(found)) return `${header.slice(0, index)}\\u00${found.charCodeAt(0).toString(16)}${rest}`;
   const space = random.pick([' ', '\n', '\t', '\r', '   ', '\f', '\u00a0', ',', '//', '\0']);
@@ -85,9 +85,9 @@ const NUMBERS = ['0', '00', '01', '-0', '-1', '1.0', '1e0', '1E+0', '+1', '.5', 
 
 /** One number of a shape or of offsets. */
 function otherNumber(header: string, random: Random): string {
-  const places = [...header.matchAll(/(?<=[[,])\d+(?=[\],])/g)];
-  if (places.length === 0) return header;
-  const { index, 0: found } = random.pick(places);
+  const spots = [...header.matchAll(/(?<=[[,])\d+(?=[\],])/g)];
+  if (spots.length === 0) return header;
+  const { index, 0: found } = random.pick(spots);
   return header.slice(0, index) + random.pick(NUMBERS) + header.slice(index + found.length);
 }
 

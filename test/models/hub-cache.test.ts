@@ -15,7 +15,7 @@ async function snapshots(cache: string) {
   return snapshotsOf(repo!);
 }
 
-describe('the place of the cache', () => {
+describe('the location of the cache', () => {
   const home = '/home/user';
   const cases: [Record<string, string>, string][] = [
     [{}, '/home/user/.cache/huggingface/hub'],

@@ -10,10 +10,10 @@ import { measureIds } from '../../webview/shared/measures';
 
 /** What an adapter's report says of its modules, by their similarities. */
 function reported(similarities: Record<string, number | null>): ModuleReport[] {
-  const places = positions(Object.keys(similarities));
+  const found = positions(Object.keys(similarities));
   return Object.entries(similarities).map(([name, similarity], index) => ({
     name,
-    ...places.get(name)!,
+    ...found.get(name)!,
     shape: [8, 8],
     rank: 2,
     similarity,

@@ -438,9 +438,9 @@ describe('a folder that is replaced', () => {
     const path = newAdapter();
     const out = join(dirname(path), 'out');
     const old = join(dirname(path), '.out.safe-lora-old-ab12');
-    for (const [place, content] of [[old, 'earlier'], [out, 'mine']] as const) {
-      mkdirSync(place);
-      writeFileSync(join(place, 'notes'), content);
+    for (const [folder, content] of [[old, 'earlier'], [out, 'mine']] as const) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'notes'), content);
     } // prettier-ignore
     await assert.rejects(
       write(await openAdapter(path), out, true),

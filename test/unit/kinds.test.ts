@@ -688,7 +688,7 @@ describe('settings of PEFT', () => {
   }); // prettier-ignore
 });
 
-describe('other formats and places', () => {
+describe('other formats and locations', () => {
   const inFolder = (files: Record<string, string | Buffer>): string => {
     const path = own();
     for (const [name, content] of Object.entries(files)) {

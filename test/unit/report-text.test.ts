@@ -17,7 +17,7 @@ describe('a saved report', () => {
   const changed = (change: object): string => JSON.stringify({ ...whole, ...change }, null, 2);
   const withModule = (change: object): string => changed({ modules: [{ ...whole.modules[0], ...change }] });
 
-  it('is read as it was written, with the places of its modules', () => {
+  it('is read as it was written, with the offsets of its modules', () => {
     const text = changed({});
     const { report, offsets } = readReportText(text)!;
     assert.deepEqual(report.selection, whole.selection);

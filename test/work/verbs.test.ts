@@ -114,18 +114,22 @@ describe('projectCopies', () => {
   it('checks every destination before it measures, and writes what it reports', async () => {
     const folder = temporaryFolder();
     const { services, events } = watched();
-    const places = [join(folder, 'one'), join(sample, 'adapters')];
+    const destinations = [join(folder, 'one'), join(sample, 'adapters')];
     const written: [string, string][] = [];
-    const reports = await projectCopies({ ...request, placesOf: () => places, force: false, again: false }, services, {
-      agree: (plans) => Promise.resolve(void events.push(`agree ${plans.length}`)),
-      onWritten: ({ adapter }, path) => written.push([adapter.name, path]),
-    });
+    const reports = await projectCopies(
+      { ...request, destinationsOf: () => destinations, force: false, again: false },
+      services,
+      {
+        agree: (plans) => Promise.resolve(void events.push(`agree ${plans.length}`)),
+        onWritten: ({ adapter }, path) => written.push([adapter.name, path]),
+      },
+    );
     assert.deepEqual(events.slice(2), ['agree 1', 'choose', 'on', 'remember']);
-    assert.deepEqual(written, [['harmful', places[0]]]);
+    assert.deepEqual(written, [['harmful', destinations[0]]]);
     assert.deepEqual([...reports.failures.values()].map(({ code }) => code), ['output-overlaps']); // prettier-ignore
-    const kept = JSON.parse(readFileSync(join(places[0]!, 'safe_lora_report.json'), 'utf8')) as Report;
+    const kept = JSON.parse(readFileSync(join(destinations[0]!, 'safe_lora_report.json'), 'utf8')) as Report;
     assert.deepEqual(kept.modules, reports.values[0]!.modules);
-    assert.ok(existsSync(join(places[0]!, 'adapter_model.safetensors')));
+    assert.ok(existsSync(join(destinations[0]!, 'adapter_model.safetensors')));
   });
 });
 
@@ -135,7 +139,7 @@ describe('Batch', () => {
     await assert.rejects(step, TypeError);
   });
 
-  it('keeps the first failure of an adapter, and gives each step its place among those that go on', async () => {
+  it('keeps the first failure of an adapter, and gives each step its index among those that go on', async () => {
     const fail = (message: string): never => {
       throw new SafeLoraError('file-access', message);
     };

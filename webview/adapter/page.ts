@@ -1,4 +1,4 @@
-// The page as a whole: its parts in their places, and which of them a change concerns.
+// The page as a whole: its parts, and which of them a change concerns.
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { ActionButtons } from './action-buttons';

@@ -29,7 +29,7 @@ export class ModuleTooltip extends Tooltip {
         element('span', { class: 'definition' }, definition),
       ),
     ]);
-    this.place(anchor, [
+    this.showBeside(anchor, [
       element('strong', {}, name),
       element('div', { class: 'definition' }, [`[${shape.join(' × ')}], r = ${rank}`, ...marks].join(' · ')),
       element('dl', {}, ...numbers),

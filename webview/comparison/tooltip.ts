@@ -32,7 +32,7 @@ export class ComparisonTooltip extends Tooltip {
     const missing = sides
       .filter((side) => state.comparison!.adapters[side].finding && !state.has(side, module))
       .map((side) => element('div', { class: 'definition' }, strings.missingIn[side]));
-    this.place(anchor, [
+    this.showBeside(anchor, [
       element('strong', {}, state.modules[module]!.name),
       ...missing,
       element('table', {}, element('tr', {}, element('td'), ...head), ...rows),

@@ -1,7 +1,7 @@
 // One block of a heatmap on its canvas: how large it is, its axes, colours and marks, and where each of its cells lies.
 import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
 import { type MatrixDataPoint } from 'chartjs-chart-matrix';
-import { placeOn } from '../shared/measures';
+import { fractionOf } from '../shared/measures';
 import { inkOn, scaleColor, type Theme } from '../shared/theme';
 import { chartLabel } from '../shared/ui';
 import { type Box, frame, hatch, markProjected, markSelected, outline } from './cell-marks';
@@ -155,7 +155,7 @@ export class BlockChart {
   private colorOf(cell: Cell | undefined): string | null {
     const value = cell ? this.source.value(cell.modules) : NaN;
     const { scale, range } = this.look.shown;
-    return Number.isNaN(value) ? null : scaleColor(scale, placeOn(range, value), this.look.theme);
+    return Number.isNaN(value) ? null : scaleColor(scale, fractionOf(range, value), this.look.theme);
   }
 
   /** @param chart this one, which begins to draw before its constructor ends */

@@ -2,7 +2,7 @@
 import { type ModuleView } from '../../src/page/adapter';
 
 /** Where a module sits. */
-export type PlacedModule = Pick<ModuleView, 'name' | 'stack' | 'layer' | 'kind' | 'expert'>;
+export type ModulePosition = Pick<ModuleView, 'name' | 'stack' | 'layer' | 'kind' | 'expert'>;
 
 export interface Cell {
   row: number;
@@ -27,7 +27,7 @@ export interface OpenLayer {
 }
 
 /** @param noLayer the name of the row for modules outside all layers */
-export function blocksOf(modules: readonly PlacedModule[], open: OpenLayer | undefined, noLayer: string): Block[] {
+export function blocksOf(modules: readonly ModulePosition[], open: OpenLayer | undefined, noLayer: string): Block[] {
   if (open) {
     const experts = indicesOf(
       modules,
@@ -42,16 +42,16 @@ export function blocksOf(modules: readonly PlacedModule[], open: OpenLayer | und
   });
 }
 
-function indicesOf(modules: readonly PlacedModule[], belongs: (module: PlacedModule) => boolean): number[] {
+function indicesOf(modules: readonly ModulePosition[], belongs: (module: ModulePosition) => boolean): number[] {
   return modules.flatMap((module, index) => (belongs(module) ? [index] : []));
 }
 
 function blockOf(
-  modules: readonly PlacedModule[],
+  modules: readonly ModulePosition[],
   members: readonly number[],
   stack: string | null,
   layer: number | null,
-  rowName: (module: PlacedModule) => string,
+  rowName: (module: ModulePosition) => string,
 ): Block {
   const rows = [...new Set(members.map((index) => rowName(modules[index]!)))];
   const columns = [...new Set(members.map((index) => modules[index]!.kind))];

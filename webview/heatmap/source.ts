@@ -1,6 +1,6 @@
 // What a heatmap asks of whoever shows one: what its cells hold, and what happens where they are pointed at.
 import { type Range, type Scale } from '../shared/measures';
-import { type OpenLayer, type PlacedModule } from './layout';
+import { type OpenLayer, type ModulePosition } from './layout';
 
 /** What the cells show: its name and definition, its colours from end to end, and its figures. */
 export interface Shown {
@@ -21,7 +21,7 @@ export type Key = keyof Marks | 'pending';
 
 /** What a heatmap draws, says and does; modules are named by their index. */
 export interface HeatmapSource {
-  readonly modules: readonly PlacedModule[];
+  readonly modules: readonly ModulePosition[];
   readonly shown: Shown;
   /** What the keyboard does. */
   readonly help: string;

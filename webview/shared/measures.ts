@@ -83,7 +83,7 @@ export const measures: Readonly<Record<MeasureId, Measure>> = {
   },
 };
 
-export function placeOn([low, high]: Range, value: number): number {
+export function fractionOf([low, high]: Range, value: number): number {
   return high === low ? 0.5 : (value - low) / (high - low);
 }
 

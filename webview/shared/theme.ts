@@ -56,9 +56,9 @@ export function onThemeChange(listener: () => void): void {
 const BLUE = '#3b9cf2';
 const ORANGE = '#ee8a2a';
 
-/** The colour of a value's place on its scale, 0 to 1. Both scales are perceptually even and safe for colour-blind people. */
-export function scaleColor(scale: Scale, place: number, theme: Theme): string {
-  const at = Math.min(Math.max(place, 0), 1);
+/** The colour of a value's fraction of its scale, 0 to 1. Both scales are perceptually even and safe for colour-blind people. */
+export function scaleColor(scale: Scale, fraction: number, theme: Theme): string {
+  const at = Math.min(Math.max(fraction, 0), 1);
   if (scale === 'sequential') return interpolateCividis(at);
   const middle = theme.dark ? '#2b2b2b' : '#f3f3f3';
   return at < 0.5 ? interpolateLab(ORANGE, middle)(2 * at) : interpolateLab(middle, BLUE)(2 * at - 1);

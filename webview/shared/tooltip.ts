@@ -12,7 +12,7 @@ export class Tooltip {
   readonly root = element('div', { class: 'tooltip', role: 'tooltip', hidden: true });
 
   showText(title: string, text: string, anchor: DOMRect): void {
-    this.place(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
+    this.showBeside(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
   }
 
   hide(): void {
@@ -24,7 +24,7 @@ export class Tooltip {
   }
 
   /** Beside the anchor, always within the window. */
-  protected place(anchor: DOMRect, content: Node[]): void {
+  protected showBeside(anchor: DOMRect, content: Node[]): void {
     this.root.replaceChildren(...content);
     show(this.root, true);
     const { offsetWidth: width, offsetHeight: height } = this.root;

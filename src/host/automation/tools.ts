@@ -16,7 +16,7 @@ import { Cancelled, requireTrust } from '../common/errors';
 import { type HubService } from '../models/hub-service';
 import { type Inspector } from '../editor/inspector';
 import { type AdapterStatuses } from '../status/adapter-status';
-import { type OriginalsPlace } from '../status/originals-place';
+import { type OriginalsLocation } from '../status/originals-location';
 import { takenText } from '../common/rule-texts';
 import { checkSetting } from '../settings/setting-rules';
 import { wantedText } from '../settings/settings';
@@ -37,7 +37,7 @@ export class AdapterTools extends Disposable {
     private readonly statuses: AdapterStatuses,
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
-    private readonly originals: OriginalsPlace,
+    private readonly originals: OriginalsLocation,
     private readonly hub: HubService,
   ) {
     super();
@@ -164,10 +164,10 @@ async function projectCopy(document: AdapterDocument, selection: Selection, outp
 }
 
 async function announceCopy(folder: vscode.Uri, output: vscode.Uri): Promise<string[]> {
-  const place = await realDestination(output.fsPath);
-  const isOutside = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(place)) === undefined;
+  const real = await realDestination(output.fsPath);
+  const isOutside = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(real)) === undefined;
   return [
-    vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', place),
+    vscode.l10n.t('Writes the projected adapter with its other files to the folder {0}.', real),
     ...(isOutside ? [vscode.l10n.t('This folder is outside the workspace.')] : []),
     vscode.l10n.t('{0} itself is not changed.', folder.fsPath),
   ];
@@ -200,8 +200,8 @@ async function orCancelled(result: Promise<object>): Promise<object> {
 async function adapterFolder(input: unknown): Promise<vscode.Uri> {
   // A slash at its end would make it another adapter's.
   const path = pathIn(input, 'adapter').replace(/(?<=.)[\\/]+$/, '');
-  for (const place of placesOf(path)) {
-    const folder = basename(place.path) === ADAPTER_FILE ? vscode.Uri.joinPath(place, '..') : place;
+  for (const candidate of candidatesFor(path)) {
+    const folder = basename(candidate.path) === ADAPTER_FILE ? vscode.Uri.joinPath(candidate, '..') : candidate;
     const type = await vscode.workspace.fs.stat(folder).then(
       (found) => found.type,
       () => undefined,
@@ -244,7 +244,7 @@ function pathIn(input: unknown, key: string): string {
 }
 
 /** A relative path is tried in each folder of the workspace, with and without that folder's name in front, as VS Code writes it. */
-function placesOf(path: string): vscode.Uri[] {
+function candidatesFor(path: string): vscode.Uri[] {
   if (isAbsolute(path)) return [vscode.Uri.file(path)];
   return (vscode.workspace.workspaceFolders ?? []).flatMap(({ uri, name }) => [
     vscode.Uri.joinPath(uri, path),

@@ -1,4 +1,4 @@
-// The text of a JSON file as a tree with places, however unfinished or hostile it is.
+// The text of a JSON file as a tree with offsets, however unfinished or hostile it is.
 import { type Node, parseTree } from 'jsonc-parser';
 
 /** Configurations, settings and reports have some levels; the parser's stack ends at some thousand. */

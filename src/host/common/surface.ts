@@ -21,12 +21,12 @@ export function plainLines(lines: readonly string[]): string {
   return lines.map((line) => plain(line)).join('\n');
 }
 
-/** Of one line in a place where the editor makes links of Markdown's, to commands as well: notifications, their progress, a tool's question. */
+/** Of one line where the editor makes links of Markdown's, to commands as well: notifications, their progress, a tool's question. */
 function linkless(text: string): string {
   return plain(text).replaceAll('](', '] (');
 }
 
-/** Of one line in a place where the editor draws `$(name)` as an icon; our own is given apart. */
+/** Of one line where the editor draws `$(name)` as an icon; our own is given apart. */
 function iconless(text: string, icon?: string): string {
   const label = plain(text, MOST_LABEL).replace(/\$\(/g, '\\$(');
   return icon === undefined ? label : `$(${icon}) ${label}`;

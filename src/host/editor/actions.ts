@@ -48,7 +48,7 @@ export class EditorActions {
 
   private async askFor(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     let pair = adapter.measurement.models;
-    // Where both are asked for, the two may change places.
+    // Where both are asked for, the two may be swapped.
     if (roles.length > 1) pair = {};
     const proposals = await this.models.propose(adapter.adapter, adapter.uri);
     const askHub = (): Promise<Proposals> => this.models.propose(adapter.adapter, adapter.uri, true);

@@ -20,7 +20,7 @@ import { type Services } from '../../work/services';
 import { requireTrust } from '../common/errors';
 import { type InspectionStore } from '../status/store';
 import { type ModelPairs } from '../models/models';
-import { type OriginalsPlace } from '../status/originals-place';
+import { type OriginalsLocation } from '../status/originals-location';
 import { selectionSetting } from '../settings/settings';
 import { type AppliedState, stateOnDisk } from './applied-state';
 import { DiskWatch } from './disk-watch';
@@ -40,7 +40,7 @@ export interface DocumentServices {
   engine: EngineService;
   hub: HubService;
   models: ModelPairs;
-  originals: OriginalsPlace;
+  originals: OriginalsLocation;
   inspections: InspectionStore;
   log: Log;
 }
@@ -145,7 +145,7 @@ export class AdapterDocument extends Disposable {
     return this.obstacle !== null;
   }
 
-  /** Why the file cannot be saved in its place, null where it can. */
+  /** Why the file cannot be replaced, null where it can. */
   get readOnlyReason(): ReadOnlyReason | null {
     return this.obstacle;
   }

@@ -113,7 +113,7 @@ export class InspectAll extends Disposable {
   private async inspect(pass: readonly Planned[]): Promise<void> {
     if (this.signal.aborted) return;
     const outcomes = await this.measure(pass).catch((failure: unknown) => pass.map((): Outcome => ({ failure })));
-    // One after the other: two of the same content have one place in the store.
+    // One after the other: two of the same content have one entry in the store.
     for (const [i, outcome] of outcomes.entries()) {
       await this.settled(async () => {
         await this.keep(pass[i]!, measuredOf(outcome));

@@ -294,7 +294,7 @@ export class Measurement extends Disposable {
   private async kept(plan: Plan): Promise<Inspection | null> {
     if (!this.store) return null;
     try {
-      const entry = await this.store.place(plan);
+      const entry = await this.store.entryFor(plan);
       const inspection = await this.store.load(entry.key);
       if (inspection) await this.store.point(this.adapter.path, entry);
       return inspection;

@@ -5,7 +5,7 @@ import { meanOf, modulesByTarget } from '../../core/report';
 import { decimal, signed } from '../../core/text';
 import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
-import { type ConfigText, type Place, readConfigText } from './config-text';
+import { type ConfigText, type Located, readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { DIGITS } from '../status/finding-texts';
 
@@ -36,7 +36,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
   const tooltip = hasPatterns
     ? vscode.l10n.t('The update B·A is multiplied by this, but for modules with a rank or an alpha of their own.')
     : vscode.l10n.t('The update B·A is multiplied by this in the running model.');
-  return [rank, alpha].map((place) => hint(document, place, label, tooltip));
+  return [rank, alpha].map((entry) => hint(document, entry, label, tooltip));
 }
 
 /** The editor cuts a hint at 43 letters (`editor.inlayHints.maximumLength`). */
@@ -69,8 +69,13 @@ function targetHints(
   });
 }
 
-function hint(document: vscode.TextDocument, place: Place<unknown>, label: string, tooltip: string): vscode.InlayHint {
-  const made = new vscode.InlayHint(document.positionAt(place.end), label);
+function hint(
+  document: vscode.TextDocument,
+  entry: Located<unknown>,
+  label: string,
+  tooltip: string,
+): vscode.InlayHint {
+  const made = new vscode.InlayHint(document.positionAt(entry.end), label);
   made.paddingLeft = true;
   made.tooltip = tooltip;
   return made;

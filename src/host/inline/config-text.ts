@@ -1,9 +1,9 @@
-// Where things stand in the text of an adapter_config.json, however unfinished it is while somebody types.
+// Where entries are in the text of an adapter_config.json, however unfinished it is while somebody types.
 import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import type * as vscode from 'vscode';
 import { jsonTree } from '../common/json-tree';
 
-export interface Place<T> {
+export interface Located<T> {
   value: T;
   /** Offsets in the text. */
   start: number;
@@ -12,16 +12,16 @@ export interface Place<T> {
 
 export interface ConfigText {
   /** The entries of `target_modules`; one where it is a pattern. */
-  targets: Place<string>[];
+  targets: Located<string>[];
   /** `target_modules` is a list of name endings, not a pattern. */
   targetsAreList: boolean;
-  rank: Place<number> | null;
-  alpha: Place<number> | null;
+  rank: Located<number> | null;
+  alpha: Located<number> | null;
   rslora: boolean;
   /** Some modules have a rank or an alpha of their own. */
   hasPatterns: boolean;
   /** Of an entry: its value where that is one word, else its key. */
-  place: (key: string) => Place<unknown> | null;
+  entry: (key: string) => Located<unknown> | null;
 }
 
 /** A configuration has some thousand; one far larger is none. */
@@ -30,29 +30,29 @@ const MOST_LETTERS = 1_000_000;
 export function readConfigText(document: vscode.TextDocument): ConfigText {
   const root = jsonTree(document.getText(), MOST_LETTERS);
   const find = (key: string): Node | undefined => root && findNodeAtLocation(root, [key]);
-  const place = (key: string): Place<unknown> | null => {
+  const entry = (key: string): Located<unknown> | null => {
     const value = find(key);
     const shown = value?.children ? value.parent?.children?.[0] : value;
-    return value && shown ? { ...placeOf(shown), value: getNodeValue(value) as unknown } : null;
+    return value && shown ? { ...located(shown), value: getNodeValue(value) as unknown } : null;
   };
-  const number = (key: string): Place<number> | null => {
-    const found = place(key);
-    return typeof found?.value === 'number' && found.value > 0 ? (found as Place<number>) : null;
+  const number = (key: string): Located<number> | null => {
+    const found = entry(key);
+    return typeof found?.value === 'number' && found.value > 0 ? (found as Located<number>) : null;
   };
   const targets = find('target_modules');
   const entries = targets?.type === 'array' ? (targets.children ?? []) : targets ? [targets] : [];
   const isFull = (key: string): boolean => (find(key)?.children?.length ?? 0) > 0;
   return {
-    targets: entries.map(placeOf).filter((entry): entry is Place<string> => typeof entry.value === 'string'),
+    targets: entries.map(located).filter((target): target is Located<string> => typeof target.value === 'string'),
     targetsAreList: targets?.type === 'array',
     rank: number('r'),
     alpha: number('lora_alpha'),
-    rslora: place('use_rslora')?.value === true,
+    rslora: entry('use_rslora')?.value === true,
     hasPatterns: isFull('rank_pattern') || isFull('alpha_pattern'),
-    place,
+    entry,
   };
 }
 
-function placeOf(node: Node): Place<unknown> {
+function located(node: Node): Located<unknown> {
   return { value: getNodeValue(node) as unknown, start: node.offset, end: node.offset + node.length };
 }

@@ -10,7 +10,7 @@ import { noticesUnder } from '../../core/report';
 import { Disposable } from '../common/dispose';
 import { errorView } from '../common/errors';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
-import { type OriginalsPlace } from '../status/originals-place';
+import { type OriginalsLocation } from '../status/originals-location';
 import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
@@ -44,7 +44,7 @@ export class ConfigDiagnostics extends Disposable {
 
   constructor(
     private readonly statuses: AdapterStatuses,
-    private readonly originals: OriginalsPlace,
+    private readonly originals: OriginalsLocation,
     private readonly dismissals: Dismissals,
     private readonly explanations: Explanations,
     private readonly log: Log,
@@ -133,9 +133,9 @@ function diagnosticOf(
   { code, message, severity, keys }: Report,
   target: vscode.Uri,
 ): vscode.Diagnostic {
-  const place = keys.map(text.place).find((found) => isSet(found?.value));
-  const range = place
-    ? new vscode.Range(document.positionAt(place.start), document.positionAt(place.end))
+  const entry = keys.map(text.entry).find((found) => isSet(found?.value));
+  const range = entry
+    ? new vscode.Range(document.positionAt(entry.start), document.positionAt(entry.end))
     : new vscode.Range(0, 0, 0, 1);
   const diagnostic = problem(range, message, severity, SOURCE);
   diagnostic.code = { value: code, target };
@@ -146,7 +146,7 @@ function reportsOfStatus(status: AdapterStatus): Report[] {
   const { state, report, selection, selected } = status;
   if (state === 'stale') {
     const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(status));
-    // A warning would take the place of the explorer's letters.
+    // A warning would replace the explorer's letters.
     return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Information, keys: [] }];
   }
   if (!report || selected.size === 0 || isProjectedAsSelected(status)) return [];

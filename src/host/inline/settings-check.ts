@@ -165,7 +165,7 @@ async function wrongFolders(valueOf: SettingsFile['valueOf']): Promise<Problem[]
 
 /** Those that are not there. */
 async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
-  // By its place in the list as it stands in the file, wrong values included.
+  // By its index in the list as it is in the file, wrong values included.
   const found = (Array.isArray(folders) ? folders : []).map(async (folder: unknown, i): Promise<Problem[]> => {
     const [valid] = checkSetting('modelFolders', [folder]).value;
     if (valid === undefined || (await kindOf(expandHome(valid)).catch(() => null)) === 'folder') return [];

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { isRepoId } from '../../models/card';
 import { type Proposal, type Proposals } from '../../models/propose';
-import { downloadCommand, explanation, lastPart, placeText, stateText, whyText } from '../../models/proposal-texts';
+import { downloadCommand, explanation, lastPart, locationText, stateText, whyText } from '../../models/proposal-texts';
 import { type ModelPair } from '../common/contributions';
 import { type ModelRole } from '../../page/adapter';
 import { hubReference, isOnHub } from './hub-service';
@@ -24,7 +24,7 @@ export type Choice = { folder: string } | { pair: ModelPair };
 export interface Question {
   role: ModelRole;
   adapter: Adapter;
-  /** Those that are known; with both the two may change places. */
+  /** Those that are known; with both the two may be swapped. */
   pair: Partial<ModelPair>;
   proposals: Proposals;
   /** Both models are asked for, so that a pair can be proposed. */
@@ -147,14 +147,14 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
   const isUsable = folder !== null && (state.kind === 'here' || state.kind === 'pickle');
   const icon = state.kind === 'absent' ? 'cloud-download' : 'warning';
   const found = stateText(proposal, texts);
-  const place = placeText(proposal, texts);
-  const isCached = proposal.place?.kind === 'cache';
-  const inFolder = folder === null || isCached || place === null ? [] : [place];
+  const location = locationText(proposal, texts);
+  const isCached = proposal.location?.kind === 'cache';
+  const inFolder = folder === null || isCached || location === null ? [] : [location];
   return {
     ...(state.kind === 'here' ? {} : { icon }),
     label: name,
     // A path in the cache says less than the revision.
-    description: isCached ? `${found}, ${place!}` : folder === null ? found : `${found}: ${folder}`,
+    description: isCached ? `${found}, ${location!}` : folder === null ? found : `${found}: ${folder}`,
     detail: [whyText(proposal, texts), ...inFolder, ...(isOther === null ? [] : [isOther])].join(', '),
     ...(isUsable ? { choice: { folder } } : { unusable: proposal }),
   };

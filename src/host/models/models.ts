@@ -56,12 +56,12 @@ export class ModelPairs {
    */
   propose({ trainedOn, path }: ModelKey, scope: vscode.Uri, asksHub = false): Promise<Proposals> {
     const modelFolders = setting('modelFolders', scope).map(expandHome);
-    const places = { env: process.env, home: homedir(), modelFolders };
+    const search = { env: process.env, home: homedir(), modelFolders };
     let asked = 0;
     const readCard: ReadCard = (id) =>
       // What the first leads to may be private; what the first says holds all the same.
       asked++ === 0 ? this.hub.card(id) : this.hub.card(id).catch(() => null);
-    return propose({ trainedOn, path }, places, asksHub ? readCard : undefined);
+    return propose({ trainedOn, path }, search, asksHub ? readCard : undefined);
   }
 
   /**
@@ -77,7 +77,7 @@ export class ModelPairs {
       const problem = await looking(choice, async () =>
         'pair' in choice
           ? ((await folderProblems(choice.pair, this.hub))[0]?.message ?? null)
-          : // With both known, the other's folder means that they change places.
+          : // With both known, the other's folder means that they are swapped.
             this.problemWith(choice.folder, pair[role] === undefined ? other : undefined, role),
       );
       if (problem === null) return choice;

@@ -1,4 +1,4 @@
-// How each adapter stands: not inspected, inspected, or changed since; what every surface but the editor shows.
+// The status of each adapter: not inspected, inspected, or changed since; what every surface but the editor shows.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
@@ -14,7 +14,7 @@ import { SECTION } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { errorView } from '../common/errors';
 import { type ModelPairs } from '../models/models';
-import { type OriginalsPlace } from './originals-place';
+import { type OriginalsLocation } from './originals-location';
 import { selectionSetting } from '../settings/settings';
 import { isOnHub } from '../models/hub-service';
 import { type Entry, type InspectionStore } from './store';
@@ -54,7 +54,7 @@ interface Known {
 
 export class AdapterStatuses extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | undefined>());
-  /** An adapter stands otherwise; undefined where any may. */
+  /** The status of an adapter is another; undefined where that of any may be. */
   readonly onDidChange = this.changed.event;
   private readonly known = new Map<string, Promise<Known>>();
   private readonly settling = new Map<string, NodeJS.Timeout>();
@@ -67,7 +67,7 @@ export class AdapterStatuses extends Disposable {
     adapters: WorkspaceAdapters,
     private readonly inspections: InspectionStore,
     private readonly pairs: ModelPairs,
-    private readonly originals: OriginalsPlace,
+    private readonly originals: OriginalsLocation,
     private readonly log: Log,
   ) {
     super();
@@ -86,7 +86,7 @@ export class AdapterStatuses extends Disposable {
     );
   }
 
-  /** What was found earlier, unless a file of the adapter has changed since: not every place is watched. */
+  /** What was found earlier, unless a file of the adapter has changed since: not every folder is watched. */
   async of(folder: vscode.Uri): Promise<AdapterStatus> {
     const key = folder.toString();
     const earlier = this.known.get(key);

@@ -145,6 +145,6 @@ function configOf(folder: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(folder, CONFIG_FILE);
 }
 
-function isWithin(file: vscode.Uri, place: vscode.Uri): boolean {
-  return `${file.toString()}/`.startsWith(`${place.toString()}/`);
+function isWithin(file: vscode.Uri, folder: vscode.Uri): boolean {
+  return `${file.toString()}/`.startsWith(`${folder.toString()}/`);
 }

@@ -23,7 +23,7 @@ export function findingText(
   const direction = l10n.t('direction {0}', signed(report.totals.direction, DIGITS));
   return [
     ruleText(selection, selected, report.modules.length),
-    ...(lowest ? [l10n.t('lowest: {0} {1}', placeText(lowest), similarityText(lowest))] : []),
+    ...(lowest ? [l10n.t('lowest: {0} {1}', positionText(lowest), similarityText(lowest))] : []),
     direction,
   ].join(' · ');
 }
@@ -34,7 +34,7 @@ export function similarityText({ similarity, nullSimilarity }: ModuleReport): st
 }
 
 /** "layer 3 q_proj" */
-export function placeText({ stack, layer, kind, expert }: ModuleReport): string {
+export function positionText({ stack, layer, kind, expert }: ModuleReport): string {
   return [
     stack ?? '',
     layer === null ? '' : l10n.t('layer {0}', layer),

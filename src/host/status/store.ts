@@ -69,7 +69,7 @@ export class InspectionStore extends Disposable {
   }
 
   /** Where the result of a plan belongs. */
-  async place({ adapter, base, aligned }: Plan): Promise<Entry> {
+  async entryFor({ adapter, base, aligned }: Plan): Promise<Entry> {
     const identity = await this.identify(adapter);
     const [baseFiles, alignedFiles] = [base, aligned].map((model: Checkpoint) => checkpointStamps(model));
     return {
@@ -87,7 +87,7 @@ export class InspectionStore extends Disposable {
 
   /** @param modules every module of the plan as it was measured */
   async keep(plan: Plan, report: Report, modules: readonly MeasuredModule[]): Promise<void> {
-    const entry = await this.place(plan);
+    const entry = await this.entryFor(plan);
     await write(this.resultFile(entry.key), reportText(makeInspection(report, modules)));
     await this.point(plan.adapter.path, entry);
     await prune(this.folderOf('results'));

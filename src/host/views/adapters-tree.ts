@@ -162,9 +162,9 @@ async function modulesOf({ folder, status }: AdapterNode): Promise<ModuleNode[]>
     ({ modules }) => modules.map(({ name }) => name),
     () => [],
   );
-  const places = positions(names);
+  const found = positions(names);
   return names
-    .map((name) => ({ name, ...places.get(name)! }))
+    .map((name) => ({ name, ...found.get(name)! }))
     .sort(comparePositions)
     .map(({ name, ...position }) => node(name, position, null));
 }
@@ -173,8 +173,8 @@ function layersOf(folder: vscode.Uri, modules: readonly ModuleNode[]): LayerNode
   const layers = new Map<string, ModuleNode[]>();
   for (const module of modules) {
     const { stack, layer } = module.position;
-    const place = layer === null ? vscode.l10n.t('outside all layers') : vscode.l10n.t('layer {0}', layer);
-    const label = stack === null ? place : `${stack}, ${place}`;
+    const ofLayer = layer === null ? vscode.l10n.t('outside all layers') : vscode.l10n.t('layer {0}', layer);
+    const label = stack === null ? ofLayer : `${stack}, ${ofLayer}`;
     layers.set(label, [...(layers.get(label) ?? []), module]);
   }
   return [...layers].map(([label, members]) => ({ type: 'layer', folder, label, modules: members }));

@@ -62,7 +62,7 @@ const NAMES = [
 /** One field of one part, or a name in it. */
 function mutateField(file: Buffer, random: Random): Buffer {
   const bytes = Buffer.from(file);
-  const found = PARTS.flatMap(([signature, length]) => placesOf(bytes, signature).map((at) => ({ at, length })));
+  const found = PARTS.flatMap(([signature, length]) => offsetsOf(bytes, signature).map((at) => ({ at, length })));
   const { at, length } = random.pick(found.length > 0 ? found : [{ at: 0, length: 30 }]);
   if (random.chance(0.2)) {
     bytes.write(random.pick(NAMES), Math.min(bytes.length, at + length), 'latin1');
@@ -80,7 +80,7 @@ function mutateField(file: Buffer, random: Random): Buffer {
   return bytes;
 }
 
-function placesOf(bytes: Buffer, signature: number): number[] {
+function offsetsOf(bytes: Buffer, signature: number): number[] {
   const mark = Buffer.alloc(4);
   mark.writeUInt32LE(signature);
   const found: number[] = [];

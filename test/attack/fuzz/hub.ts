@@ -7,7 +7,7 @@ import { type TensorInfo } from '../../../src/core/safetensors';
 import { Hub } from '../../../src/hub/checkpoint';
 import { type Fetch, type Reply } from '../../../src/network/requests';
 import { HubServer } from '../../hub/server';
-import { placesIn } from '../operations';
+import { pathsIn } from '../operations';
 import { mutateBytes, mutateJsonFile, mutatePath, mutateSafetensors } from './file-mutations';
 import { readFile, type Truth } from './independent';
 import { mutateJson } from './json-mutations';
@@ -53,7 +53,7 @@ export class FuzzedHub {
     for (const model of [base, aligned])
       for (const tensor of model.tensors.values()) await model.remote!.fetch(tensor, signal);
     const adapter = new Map([...fresh].filter(([name]) => name.startsWith('adapter/')));
-    makePlan(await openAdapter(placesIn(root).adapter), base, aligned);
+    makePlan(await openAdapter(pathsIn(root).adapter), base, aligned);
     return new FuzzedHub(server, truth, adapter, readTree(storage));
   }
 
@@ -112,7 +112,7 @@ export class FuzzedHub {
     offline: boolean,
     truth: () => Truth | null,
   ): Promise<void> {
-    const { adapter: path } = placesIn(c.inside);
+    const { adapter: path } = pathsIn(c.inside);
     writeTree(c.inside, this.adapter);
     const adapter = (await c.attempt(() => openAdapter(path)))!;
     const hub = hubWith(this.server, storage, fetch, offline);

@@ -30,7 +30,7 @@ const KEYS: readonly string[] = ['"__proto__"', '"constructor"', '"toString"', '
 interface Slot {
   get: () => Json;
   set: (value: Json) => void;
-  /** What holds it, and its place there; none for the whole. */
+  /** What holds it, and its key there; none for the whole. */
   within?: { json: Exclude<Json, string>; at: number };
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SafeLoraError } from '../../../src/core/errors';
 import { f32, randomTensor, smallCase } from '../../fixtures/make';
-import { placesIn } from '../operations';
+import { pathsIn } from '../operations';
 import { checkModule, WrongNumber } from './independent';
 import { MOST_CPU_MS, MOST_MEMORY, type Oracle, refuseLeftovers, Survival, Violation } from './oracles';
 import { type Case, sameTensors } from './walk';
@@ -11,7 +11,7 @@ import { type Case, sameTensors } from './walk';
 export type Plant = Oracle;
 
 const refusal =
-  (message: (place: string) => string) =>
+  (message: (path: string) => string) =>
   async (c: Case): Promise<void> => {
     // After it was made, since making it mends the text.
     const error = Object.assign(new SafeLoraError('adapter-config', ''), { message: message(c.inside) });
@@ -30,13 +30,13 @@ export const plants: Readonly<Record<Plant, (c: Case) => Promise<void>>> = {
     Buffer.alloc(1.2 * MOST_MEMORY, 1);
     return Promise.resolve();
   },
-  'message-line': refusal((place) => `${place}: a\u2028b`),
-  'message-length': refusal((place) => `${place}: ${'a'.repeat(3000)}`),
-  'message-characters': refusal((place) => `${place}: \u001b[2J`),
+  'message-line': refusal((path) => `${path}: a\u2028b`),
+  'message-length': refusal((path) => `${path}: ${'a'.repeat(3000)}`),
+  'message-characters': refusal((path) => `${path}: \u001b[2J`),
   'message-file': refusal(() => 'something is wrong'),
   'lost-original': async ({ inside }) => {
     smallCase(inside);
-    const { adapter, weights, originals } = placesIn(inside);
+    const { adapter, weights, originals } = pathsIn(inside);
     const survival = new Survival(adapter, originals, join(inside, 'scratch'));
     const bytes = readFileSync(weights);
     bytes[bytes.length - 1]! ^= 1;
@@ -78,7 +78,7 @@ export const plants: Readonly<Record<Plant, (c: Case) => Promise<void>>> = {
   'wrong-bytes': ({ inside }) => {
     smallCase(inside);
     mkdirSync(join(inside, 'x'));
-    sameTensors(placesIn(inside).weights, new Map([['other', Buffer.alloc(0)]]), false);
+    sameTensors(pathsIn(inside).weights, new Map([['other', Buffer.alloc(0)]]), false);
     return Promise.resolve();
   },
   secret: () => Promise.reject(new Violation('secret', 'planted')),

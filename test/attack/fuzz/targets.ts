@@ -5,7 +5,7 @@ import { ORIGINALS_FILE } from '../../../src/core/adapter';
 import { parseInspection, resultsOf } from '../../../src/core/inspection';
 import { type Report } from '../../../src/core/report';
 import { sample } from '../../fixtures/make';
-import { placesIn } from '../operations';
+import { pathsIn } from '../operations';
 import { FuzzedArchive } from './archive';
 import { mutateFile, mutatePath } from './file-mutations';
 import { FuzzedHub } from './hub';
@@ -54,7 +54,7 @@ export class Range {
   async run(target: Target, c: Case): Promise<void> {
     const { random, inside } = c;
     const setting = random.pick(this.settings);
-    const { weights, originals, patch } = placesIn(inside);
+    const { weights, originals, patch } = pathsIn(inside);
     const begin = (tree: Tree): void => {
       writeTree(inside, tree);
     };
@@ -201,7 +201,7 @@ function mutateProvenance(c: Case, path: string): void {
 /** What killed processes, or a stranger, left beside an adapter or a result. */
 function leaveBehind(c: Case): void {
   const { random, trace, inside } = c;
-  const { adapter, out } = placesIn(inside);
+  const { adapter, out } = pathsIn(inside);
   const ends = ['claim', 'claim.void', 'claim.0b0b', 'claim.void.void.0b0b', 'new-0b0b', 'old-0b0b'];
   for (let count = 1 + random.below(3); count > 0; count--) {
     const of = random.pick([join(adapter, 'adapter_model.safetensors'), join(adapter, ORIGINALS_FILE), join(adapter, 'safe_lora_report.json'), out]); // prettier-ignore

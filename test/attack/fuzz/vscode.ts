@@ -4,9 +4,9 @@ export const l10n = {
 };
 
 export class Range {
-  readonly places: unknown[];
-  constructor(...places: unknown[]) {
-    this.places = places;
+  readonly values: unknown[];
+  constructor(...values: unknown[]) {
+    this.values = values;
   }
 }
 

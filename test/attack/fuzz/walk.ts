@@ -29,7 +29,7 @@ import { reportCsv, reportMarkdown } from '../../../src/host/editor/exports';
 import { numberRows } from '../../../src/page/numbers';
 import { ReportLenses } from '../../../src/host/inline/report-lenses';
 import { markedProjection } from '../../fixtures/projection';
-import { placesIn, WEIGHTS } from '../operations';
+import { pathsIn, WEIGHTS } from '../operations';
 import { type Shelf } from './file-mutations';
 import { checkModule, readFile, type Truth, WrongNumber } from './independent';
 import { asidesIn, judgeMessage, type Oracle, refuseLeftovers, Surroundings, Survival, Violation } from './oracles';
@@ -92,9 +92,9 @@ export class Case {
 }
 
 /** The whole way of a local adapter. */
-export async function walk(c: Case, originals = placesIn(c.inside).originals): Promise<void> {
+export async function walk(c: Case, originals = pathsIn(c.inside).originals): Promise<void> {
   const { random, inside } = c;
-  const { adapter: path } = placesIn(inside);
+  const { adapter: path } = pathsIn(inside);
   const adapter = await c.attempt(() => openAdapter(random.chance(0.1) ? join(path, ADAPTER_FILE) : path, originals));
   if (!adapter) return;
   await c.attempt(() => adapterIdentity(adapter));
@@ -178,7 +178,7 @@ async function write(
   originals: string,
 ): Promise<void> {
   const { random, inside } = c;
-  const { adapter: path, copy, out, patch } = placesIn(inside);
+  const { adapter: path, copy, out, patch } = pathsIn(inside);
   const folders = [path, inside, copy];
   const before = asidesIn(...folders);
   const survival = new Survival(path, originals, join(inside, 'scratch'));
@@ -234,7 +234,7 @@ async function write(
 
 /** A patch as the editor applies it. */
 export async function applyPatch(c: Case): Promise<void> {
-  const { adapter: path, originals, patch } = placesIn(c.inside);
+  const { adapter: path, originals, patch } = pathsIn(c.inside);
   const adapter = await c.attempt(() => openAdapter(path, originals));
   const read = adapter && (await c.attempt(async () => ({ projection: await readPatch(patch, adapter) })));
   if (read) await write(c, adapter, read.projection, '{}\n', originals);

@@ -10,7 +10,7 @@ import { writePatch } from '../../../src/core/patch-file';
 import { saveInPlace } from '../../../src/core/save';
 import { plainConfig, randoms, safetensors, type TensorSpec, writeAdapter, writeModel } from '../../fixtures/make';
 import { markedProjection } from '../../fixtures/projection';
-import { placesIn } from '../operations';
+import { pathsIn } from '../operations';
 
 /** Contents of files by their paths in a folder. */
 export type Tree = ReadonlyMap<string, Buffer>;
@@ -73,7 +73,7 @@ export async function makeSettings(folder: string): Promise<Setting[]> {
 }
 
 async function makeSetting(root: string, variant: Variant, seed: number): Promise<Setting> {
-  const { adapter: path, originals, patch, out } = placesIn(root);
+  const { adapter: path, originals, patch, out } = pathsIn(root);
   const tensor = (salt: number, shape: number[], dtype: FloatDtype): TensorSpec => {
     const values = Float64Array.from(randoms(seed + salt, shape.reduce((a, b) => a * b, 1))); // prettier-ignore
     return { dtype, shape, bytes: Buffer.from(encode(values, dtype)) };

@@ -6,7 +6,7 @@ import { ORIGINALS_FILE } from '../../core/adapter';
 import { kindOf } from '../../core/files';
 import { setting } from '../settings/settings';
 
-export class OriginalsPlace {
+export class OriginalsLocation {
   /** @param storage the extension's folder for this workspace */
   constructor(private readonly storage: vscode.Uri) {}
 
