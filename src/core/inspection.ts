@@ -1,4 +1,4 @@
-// A finished measurement in the form in which it outlives the window: its report, and the few numbers that a report does not say.
+// A finished run in the form in which it outlives the window: its report, and the few numbers that a report does not say.
 import { type Measurement } from './measure';
 import { measureNames } from './measure-names';
 import { isObject } from './objects';

@@ -73,7 +73,7 @@ export class Commands extends Disposable {
   private async projectSelected(resource: vscode.Uri | undefined): Promise<void> {
     const { adapter } = await this.target(resource);
     await this.actions.measure(adapter);
-    adapter.measurement.requireDone();
+    adapter.measuring.requireDone();
     // What the lens and the report have promised, whatever is chosen in the tab.
     const { selection } = await this.statuses.of(folderOf(adapter.uri));
     await this.actions.apply(adapter, selection);

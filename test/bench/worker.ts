@@ -1,4 +1,4 @@
-// What runs in a process of its own, so that one measurement leaves nothing behind for the next: reading, the engine, the reference.
+// What runs in a process of its own, so that one run leaves nothing behind for the next: reading, the engine, the reference.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type TensorInfo } from '../../src/core/safetensors';
 import { Engine, type EngineOptions } from '../../src/engine/pool';

@@ -68,17 +68,17 @@ export class AdapterTools extends Disposable {
   private measured(folder: vscode.Uri, selection: Selection, token: vscode.CancellationToken): Promise<Report> {
     return this.inspector.withDocument(folder, async (document) => {
       await this.measure(document, token);
-      return document.measurement.report(selection);
+      return document.measuring.report(selection);
     });
   }
 
   /** Measures without asking anything. */
   private async measure(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
-    const { measurement } = document;
-    const { base, aligned } = measurement.models;
+    const { measuring } = document;
+    const { base, aligned } = measuring.models;
     if (!base || !aligned) throw await this.actions.unknownModels(document);
-    await cancellable(document, token, () => measurement.run(this.hub.refuse));
-    measurement.requireDone();
+    await cancellable(document, token, () => measuring.run(this.hub.refuse));
+    measuring.requireDone();
   }
 
   /** What will be written, for the user to say yes or no. */
@@ -129,7 +129,7 @@ export class AdapterTools extends Disposable {
       if (gone.length > 0) throw irrecoverable(document.adapter.path, gone.length);
       const selection = selectionOf(input, document.firstSelection);
       await this.measure(document, token);
-      const report = document.measurement.report(selection);
+      const report = document.measuring.report(selection);
       const names = report.modules.filter(({ selected }) => selected).map(({ name }) => name);
       if (names.length === 0) throw nothingSelected(document.adapter.path, selection);
       const undo = await cancellable(document, token, () =>
@@ -175,12 +175,12 @@ async function announceCopy(folder: vscode.Uri, output: vscode.Uri): Promise<str
 
 /** Ends the run that an action waits for when the token says so. */
 async function cancellable<T>(
-  { measurement }: AdapterDocument,
+  { measuring }: AdapterDocument,
   token: vscode.CancellationToken,
   action: () => Promise<T>,
 ): Promise<T> {
   if (token.isCancellationRequested) throw new Cancelled();
-  const listening = token.onCancellationRequested(() => void measurement.stop());
+  const listening = token.onCancellationRequested(() => void measuring.stop());
   try {
     return await action();
   } finally {

@@ -29,25 +29,25 @@ export class EditorActions {
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     await this.askFor(adapter, roles);
-    const { base, aligned } = adapter.measurement.models;
+    const { base, aligned } = adapter.measuring.models;
     if (base && aligned) await runVisibly(adapter);
   }
 
   /** Asks for the models that are not known. */
   async askForModels(adapter: AdapterDocument): Promise<void> {
-    const { base, aligned } = adapter.measurement.models;
+    const { base, aligned } = adapter.measuring.models;
     const missing: ModelRole[] = [...(base ? [] : ['base' as const]), ...(aligned ? [] : ['aligned' as const])];
     if (missing.length > 0) await this.askFor(adapter, missing);
   }
 
   /** Why the adapter cannot be measured where nobody can be asked, with what was found for it. */
-  async unknownModels({ adapter, measurement, uri }: AdapterDocument): Promise<SafeLoraError> {
+  async unknownModels({ adapter, measuring, uri }: AdapterDocument): Promise<SafeLoraError> {
     const proposals = await this.models.propose(adapter, uri);
-    return modelsUnknown(adapter.path, adapter.trainedOn, measurement.models, proposals);
+    return modelsUnknown(adapter.path, adapter.trainedOn, measuring.models, proposals);
   }
 
   private async askFor(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
-    let pair = adapter.measurement.models;
+    let pair = adapter.measuring.models;
     // Where both are asked for, the two may be swapped.
     if (roles.length > 1) pair = {};
     const proposals = await this.models.propose(adapter.adapter, adapter.uri);
@@ -179,8 +179,8 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
 
 /** Runs with a notification where it takes a while; its Cancel is the page's. */
 async function runVisibly(adapter: AdapterDocument): Promise<void> {
-  const { measurement } = adapter;
-  const run = measurement.run();
+  const { measuring } = adapter;
+  const run = measuring.run();
   const quick = await Promise.race([
     run.then(() => true),
     new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false)),
@@ -190,8 +190,8 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
   const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
     let shown = 0;
     const tell = (): void => {
-      if (!measurement.isRunning) return;
-      const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measurement.view(adapter.firstSelection);
+      if (!measuring.isRunning) return;
+      const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measuring.view(adapter.firstSelection);
       const travels = fetched !== null && fetched.bytesFetched < fetched.bytesToFetch;
       const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];
       const share = total > 0 ? (100 * done) / total : 0;
@@ -201,8 +201,8 @@ async function runVisibly(adapter: AdapterDocument): Promise<void> {
       progress.report({ message, increment: share - shown });
       shown = share;
     };
-    const listening = measurement.onDidChange(tell);
-    token.onCancellationRequested(() => void measurement.stop());
+    const listening = measuring.onDidChange(tell);
+    token.onCancellationRequested(() => void measuring.stop());
     await run;
     listening.dispose();
   };

@@ -41,9 +41,9 @@ export interface Choice {
 }
 
 /** What is being chosen. */
-export function choiceOf({ draft, firstSelection, isOutdated, measurement }: AdapterDocument): Choice {
+export function choiceOf({ draft, firstSelection, isOutdated, measuring }: AdapterDocument): Choice {
   const selection = draft ?? firstSelection;
-  const measured = isOutdated ? null : measurement.measured;
+  const measured = isOutdated ? null : measuring.measured;
   return {
     selection,
     selected: measured && select(measured.modules.map(selectable), selection).size,

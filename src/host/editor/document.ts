@@ -26,7 +26,7 @@ import { type AppliedState, stateOnDisk } from './applied-state';
 import { DiskWatch } from './disk-watch';
 import { nothingApplied, nothingToRestore, notOnThisMachine, readOnly } from './document-errors';
 import { EditHistory } from './edit-history';
-import { Measurement } from './measurement';
+import { MeasuringRun } from './measuring-run';
 import { type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
@@ -58,7 +58,7 @@ export class AdapterDocument extends Disposable {
   /** What is being chosen, or how many modules that selects, is another. */
   readonly onDidChangeView = this.viewChanged.event;
 
-  readonly measurement: Measurement;
+  readonly measuring: MeasuringRun;
   private readonly disk = this._register(
     new DiskWatch(
       () => this.opened.stamps,
@@ -82,16 +82,16 @@ export class AdapterDocument extends Disposable {
     this._register(services.engine.hold());
     const store = uri.scheme === 'file' ? services.inspections : null;
     const pair = services.models.find(opened, uri);
-    this.measurement = this._register(
-      new Measurement(opened, services.work, services.hub, pair, uri, store, services.log),
+    this.measuring = this._register(
+      new MeasuringRun(opened, services.work, services.hub, pair, uri, store, services.log),
     );
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (!change.affectsConfiguration('safeLora.pairs', uri)) return;
-        void this.measurement.setModels(services.models.find(this.opened, uri));
+        void this.measuring.setModels(services.models.find(this.opened, uri));
       }),
     );
-    this._register(this.measurement.onDidChange(() => this.viewChanged.fire()));
+    this._register(this.measuring.onDidChange(() => this.viewChanged.fire()));
     this._register(
       this.history.onDidStep(() => {
         this.chosen = this.projection?.provenance.selection ?? this.chosen;
@@ -115,7 +115,7 @@ export class AdapterDocument extends Disposable {
       document = new AdapterDocument(uri, adapter, services);
       if (temporary) document._register(temporary);
       await document.takeUp();
-      void document.measurement.recall();
+      void document.measuring.recall();
       if (backup !== undefined) {
         document.hashes = await originalHashes(adapter);
         document.history.resume({ projection: await readPatch(backup, adapter), report: null });
@@ -193,7 +193,7 @@ export class AdapterDocument extends Disposable {
   }
 
   async setModels(pair: Partial<ModelPair>): Promise<void> {
-    await this.measurement.setModels(pair);
+    await this.measuring.setModels(pair);
     await this.services.models.remember(this.opened, this.uri, pair).catch((error: unknown) => {
       this.services.log.warn(`The models are not remembered: ${(error as Error).message}`);
     });
@@ -245,14 +245,14 @@ export class AdapterDocument extends Disposable {
       this.refuseReadOnly();
       const { state } = this.history;
       const { path } = this.opened;
-      await this.measurement.paused(async () => {
+      await this.measuring.paused(async () => {
         const originals = await this.services.originals.of(path);
         this.warn(await saveInPlace(this.opened, state.projection, originals, state.report));
         this.history.markSaved(state);
         this.opened = await openAdapter(path, originals);
         return { adapter: this.opened, same: true };
       });
-      await this.measurement.keep();
+      await this.measuring.keep();
       this.disk.reset();
       this.moved.fire('saved');
     });
@@ -296,7 +296,7 @@ export class AdapterDocument extends Disposable {
   revert(): Promise<void> {
     return this.serialised(async () => {
       const { path, file, stamps } = this.opened;
-      await this.measurement.paused(async () => {
+      await this.measuring.paused(async () => {
         const adapter = await openAdapter(path, await this.services.originals.of(path));
         const sameWeights = await isUnchanged(file);
         const same = sameWeights && (await areAsStamped(stamps));
@@ -330,7 +330,7 @@ export class AdapterDocument extends Disposable {
   }
 
   private async projected(selection: Selection): Promise<AppliedState> {
-    const { projection, report } = await this.measurement.projected(selection);
+    const { projection, report } = await this.measuring.projected(selection);
     if (projection.tensors.size === 0) return { projection: null, report: null };
     return { projection, report: travellingReport(report) };
   }
@@ -360,7 +360,7 @@ export class AdapterDocument extends Disposable {
 
   private async diskChanged(): Promise<void> {
     this.viewChanged.fire();
-    if (this.isOutdated) await this.measurement.stop();
+    if (this.isOutdated) await this.measuring.stop();
     this.reopened.fire();
   }
 }

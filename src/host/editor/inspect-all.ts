@@ -78,19 +78,19 @@ export class InspectAll extends Disposable {
   /** @returns null where there is nothing left to measure: it was done before, or in the adapter's own tab */
   private planOne(folder: vscode.Uri): Promise<Due | null> {
     return this.withDocument(folder, async (document) => {
-      const { measurement, adapter } = document;
-      const isKnown = measurement.models.base && measurement.models.aligned;
+      const { measuring, adapter } = document;
+      const isKnown = measuring.models.base && measuring.models.aligned;
       if (!isKnown && this.dismissed.has(adapter.trainedOn)) throw await this.actions.unknownModels(document);
       await this.actions.askForModels(document).catch(async (error: unknown) => {
         this.dismissed.add(adapter.trainedOn);
         throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
       });
-      if (!this.editor.find(document.uri)) return measurement.toMeasure(this.signal, this.agree);
-      const stop = (): void => void measurement.stop();
+      if (!this.editor.find(document.uri)) return measuring.toMeasure(this.signal, this.agree);
+      const stop = (): void => void measuring.stop();
       this.signal.addEventListener('abort', stop);
-      await measurement.run(this.agree);
+      await measuring.run(this.agree);
       this.signal.removeEventListener('abort', stop);
-      measurement.requireDone();
+      measuring.requireDone();
       return null;
     });
   }

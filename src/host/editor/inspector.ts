@@ -44,7 +44,7 @@ export class Inspector {
   async withMeasured(folder: vscode.Uri, measure: (document: AdapterDocument) => Promise<void>): Promise<void> {
     await this.withDocument(folder, async (document) => {
       await measure(document);
-      document.measurement.requireDone();
+      document.measuring.requireDone();
     });
   }
 

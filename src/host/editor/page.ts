@@ -27,7 +27,7 @@ export class AdapterPage extends Disposable {
   private wanted: string | undefined;
   private readonly answers: Answers = {
     run: () => this.actions.measure(this.adapter),
-    cancel: () => this.adapter.measurement.stop(),
+    cancel: () => this.adapter.measuring.stop(),
     chooseModel: (role) => this.actions.chooseModels(this.adapter, [role]),
     apply: (selection) => this.actions.apply(this.adapter, selection),
     save: () => this.actions.save(this.adapter),
@@ -38,7 +38,7 @@ export class AdapterPage extends Disposable {
     exportReport: (format, selection) => exportReport(this.adapter, format, selection),
     exportPicture: (png) => exportFile(this.adapter, 'png', vscode.l10n.t('Picture'), png),
     copyMarkdown: async (selection) => {
-      await vscode.env.clipboard.writeText(reportMarkdown(this.adapter.measurement.report(selection)));
+      await vscode.env.clipboard.writeText(reportMarkdown(this.adapter.measuring.report(selection)));
       showBriefly(vscode.l10n.t('Copied as Markdown'));
     },
     manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
@@ -104,17 +104,17 @@ export class AdapterPage extends Disposable {
       return;
     }
     const { adapter } = this.document;
-    const { measurement } = adapter;
+    const { measuring } = adapter;
     this.listening = vscode.Disposable.from(
       adapter.onDidReopen(() => this.sendDocument()),
       adapter.onDidMove((move) => this.sendApplied(move)),
-      measurement.onDidMeasure((module) => this.fresh.add(module)),
-      measurement.onDidChange(() => {
+      measuring.onDidMeasure((module) => this.fresh.add(module)),
+      measuring.onDidChange(() => {
         this.batch ??= setTimeout(() => {
           this.flush();
         }, BATCH_MS);
       }),
-      measurement.onDidReplace(() => this.sendMeasured(true)),
+      measuring.onDidReplace(() => this.sendMeasured(true)),
     );
     this.sendDocument();
   }
@@ -142,7 +142,7 @@ export class AdapterPage extends Disposable {
 
   private sendRun(): void {
     const { adapter } = this.document;
-    this.send({ type: 'run', run: adapter.measurement.view(adapter.firstSelection) });
+    this.send({ type: 'run', run: adapter.measuring.view(adapter.firstSelection) });
   }
 
   private sendApplied(move: Move): void {
@@ -153,11 +153,11 @@ export class AdapterPage extends Disposable {
 
   /** @param all every row there is; else those that came since the last time */
   private sendMeasured(all: boolean): void {
-    const { measurement } = this.document.adapter;
-    const names = [...(all ? this.indexOf.keys() : this.fresh)].filter((name) => measurement.resultOf(name));
+    const { measuring } = this.document.adapter;
+    const names = [...(all ? this.indexOf.keys() : this.fresh)].filter((name) => measuring.resultOf(name));
     this.fresh.clear();
     if (!all && names.length === 0) return;
-    const values = numberRows(names.map((name) => measurement.resultOf(name)!.measurement));
+    const values = numberRows(names.map((name) => measuring.resultOf(name)!.measurement));
     const indices = Uint32Array.from(names, (name) => this.indexOf.get(name)!);
     this.send({ type: 'measured', fresh: all, indices, values });
   }
@@ -172,7 +172,7 @@ function answer<Name extends keyof PageCalls>(answers: Answers, name: Name, valu
 }
 
 async function exportReport(adapter: AdapterDocument, format: 'json' | 'csv', selection: Selection): Promise<void> {
-  const report = adapter.measurement.report(selection);
+  const report = adapter.measuring.report(selection);
   const text = format === 'json' ? reportText(report) : reportCsv(report);
   await exportFile(adapter, format, vscode.l10n.t('Report'), Buffer.from(text));
 }

@@ -48,7 +48,7 @@ interface Ground {
 
 const nothing: Readonly<Ground> = { plan: null, device: null, bytesRead: 0, seconds: 0, recalled: false };
 
-export class Measurement extends Disposable {
+export class MeasuringRun extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   /** The run moved on or changed its state. */
   readonly onDidChange = this.changed.event;
