@@ -1,5 +1,5 @@
 // safe-lora doctor: what this machine can compute on, for people.
-import { type DoctorReport, type ProviderReport } from '../engine/doctor';
+import { type DoctorChecks, type ProviderCheck } from '../engine/doctor';
 import { TIMED } from '../engine/selftest';
 
 const NAME_WIDTH = 8;
@@ -13,27 +13,27 @@ export function doctorLines({
   cudaLibraries,
   providers,
   auto,
-}: DoctorReport): string[] {
+}: DoctorChecks): string[] {
   const line = (name: string, text: string): string => name.padEnd(NAME_WIDTH) + text;
   return [
     `safe-lora ${tool.version}, onnxruntime ${onnxruntime}, node ${node}, ${platform}`,
     ...(gpus.length === 0 ? [line('gpu', 'none found')] : gpus.map((gpu) => line('gpu', gpuText(gpu)))),
     ...cudaLibraries.map(({ path }, i) => line(i === 0 ? 'found' : '', path)),
-    ...providers.map((report) => line(report.provider, providerText(report))),
+    ...providers.map((check) => line(check.provider, providerText(check))),
     line('auto', auto.fallbackReason === null ? auto.provider : `${auto.provider} (${auto.fallbackReason})`),
   ];
 }
 
-function gpuText({ name, memoryMiB, driver }: DoctorReport['gpus'][number]): string {
+function gpuText({ name, memoryMiB, driver }: DoctorChecks['gpus'][number]): string {
   const memory = memoryMiB === null ? null : `${(memoryMiB / 1024).toFixed(0)} GiB`;
   return [name, memory, driver && `driver ${driver}`].filter(Boolean).join(', ');
 }
 
-function providerText(report: ProviderReport): string {
-  if (!report.usable) {
-    return `not usable: ${report.reason}${report.remedy === null ? '' : `; ${report.remedy}`}`;
+function providerText(check: ProviderCheck): string {
+  if (!check.usable) {
+    return `not usable: ${check.reason}${check.remedy === null ? '' : `; ${check.remedy}`}`;
   }
-  const { similarityError, milliseconds, firstMilliseconds } = report.selfTest;
+  const { similarityError, milliseconds, firstMilliseconds } = check.selfTest;
   return (
     `usable: similarity within ${similarityError.toExponential(1)} of double precision, ` +
     `${milliseconds.toFixed(0)} ms a ${TIMED} x ${TIMED} module (the first result after ${firstMilliseconds.toFixed(0)} ms)`

@@ -1,4 +1,4 @@
-// What this machine can compute on: the report of `safe-lora doctor` and of the editor's "Show Compute Devices".
+// What this machine can compute on: the checks of `safe-lora doctor` and of the editor's "Show Compute Devices".
 import { fork } from 'node:child_process';
 import { realpath } from 'node:fs/promises';
 import { childEnvironment } from '../core/child-environment';
@@ -8,9 +8,9 @@ import { type Provider, providers } from './providers';
 
 const GPUS_TIMEOUT_MS = 20_000;
 
-export type ProviderReport = { provider: Provider } & DeviceCheck;
+export type ProviderCheck = { provider: Provider } & DeviceCheck;
 
-export interface DoctorReport {
+export interface DoctorChecks {
   schema: 'safe-lora/doctor@1';
   tool: { version: string };
   node: string;
@@ -20,7 +20,7 @@ export interface DoctorReport {
   /** What the CUDA provider needs and where it lies, the file's own name with its version; empty where it is not installed. */
   cudaLibraries: { name: string; path: string }[];
   /** In the order in which `auto` looks at them. */
-  providers: ProviderReport[];
+  providers: ProviderCheck[];
   auto: ChosenDevice;
 }
 
@@ -28,8 +28,8 @@ export interface DoctorReport {
 export async function examine(
   devices: Devices,
   versions: { tool: string; onnxruntime: string; gpusProgram: string },
-): Promise<DoctorReport> {
-  const checked: ProviderReport[] = [];
+): Promise<DoctorChecks> {
+  const checked: ProviderCheck[] = [];
   for (const provider of providers) checked.push({ provider, ...(await devices.checkAgain(provider)) });
   return {
     schema: 'safe-lora/doctor@1',
@@ -44,7 +44,7 @@ export async function examine(
   };
 }
 
-async function listCudaLibraries(devices: Devices): Promise<DoctorReport['cudaLibraries']> {
+async function listCudaLibraries(devices: Devices): Promise<DoctorChecks['cudaLibraries']> {
   const state = await devices.cuda();
   if (state instanceof Error || state.state !== 'ready') return [];
   // The names that are needed are links to files named by version.

@@ -14,7 +14,7 @@ import { Disposable } from './common/dispose';
 import { type AdapterDocument } from './editor/document';
 import { type OpenedDocument } from './editor/opened-document';
 import { type AdapterEditorProvider } from './editor/provider';
-import { Cancelled, reporting } from './common/errors';
+import { Cancelled, showingFailure } from './common/errors';
 import { folderOf as parentOf, isConfig, isReport } from './common/files';
 import { type AdapterStatuses } from './status/adapter-status';
 import { type Inspector } from './editor/inspector';
@@ -57,7 +57,7 @@ export class Commands extends Disposable {
   private add(id: string, run: (resource: vscode.Uri | undefined, detail: unknown) => Promise<void>): void {
     this._register(
       vscode.commands.registerCommand(id, (argument: unknown, detail: unknown) =>
-        reporting(this.log, () => run(resourceOf(argument), detail)),
+        showingFailure(this.log, () => run(resourceOf(argument), detail)),
       ),
     );
   }

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import { fileError } from '../core/errors';
 import { commands } from './common/contributions';
 import { Disposable } from './common/dispose';
-import { Cancelled, reporting } from './common/errors';
+import { Cancelled, showingFailure } from './common/errors';
 import { type Log, showOpenDialog } from './common/surface';
 
 const NAME = 'safe-lora-sample';
@@ -17,7 +17,7 @@ export class Sample extends Disposable {
   constructor(extensionPath: string, log: Log) {
     super();
     this.shipped = join(extensionPath, 'sample');
-    this._register(vscode.commands.registerCommand(commands.openSample, () => reporting(log, () => this.open())));
+    this._register(vscode.commands.registerCommand(commands.openSample, () => showingFailure(log, () => this.open())));
   }
 
   private async open(): Promise<void> {

@@ -77,7 +77,7 @@ async function main({ chosen, device, layers, workers, json, keep }: Options, wo
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ` +
       `node ${process.versions.node}, computing on: ${provider}${fallbackReason === null ? '' : ` (${fallbackReason})`}`,
   );
-  let report: object;
+  let record: object;
   if (layers) {
     const spec = cases[0]!;
     const points = await measureScaling(await workspace.tasks(spec), spec.kinds.length, LAYER_COUNTS, setup);
@@ -86,13 +86,13 @@ async function main({ chosen, device, layers, workers, json, keep }: Options, wo
     }
     mkdirSync(join(root, 'docs'), { recursive: true });
     writeFileSync(join(root, 'docs/scaling.svg'), scalingPlot(points));
-    report = { scaling: points };
+    record = { scaling: points };
   } else {
     const results = await runCases(chosen, workspace, { keep, log: console.log, setup });
     console.log(`\n${tableLines(results).join('\n')}\n\n${legend}`);
-    report = { cases: results.map(({ figures }) => figures) };
+    record = { cases: results.map(({ figures }) => figures) };
   }
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
 function parseOrExplain(): Options {

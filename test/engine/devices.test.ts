@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { providerFolder } from '../../src/cuda/state';
-import { type DoctorReport } from '../../src/engine/doctor';
+import { type DoctorChecks } from '../../src/engine/doctor';
 import { versions } from '../fixtures/devices';
 import { cli, type CliResult, elsewhere, sample, temporaryFolder } from '../fixtures/make';
 import { elf } from '../cuda/elf';
@@ -105,7 +105,7 @@ describe('doctor', { skip: elsewhere }, () => {
     const env = { ...NO_VULKAN, SAFE_LORA_STORAGE };
     const { status, stdout } = await cli(['doctor', '--json', '-'], { env });
     assert.equal(status, 0);
-    const { schema, onnxruntime, providers, auto } = JSON.parse(stdout) as DoctorReport;
+    const { schema, onnxruntime, providers, auto } = JSON.parse(stdout) as DoctorChecks;
     assert.deepEqual([schema, onnxruntime], ['safe-lora/doctor@1', version]);
     assert.deepEqual(
       providers.map(({ provider, usable }) => [provider, usable]),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { bundle } from '../bundle';
 import { root, temporaryFolder } from '../fixtures/make';
-import { type ProofReport, type ProviderProof } from './report';
+import { type ProofRecord, type ProviderProof } from './record';
 
 describe('the proof on a driver that computes on the processor', () => {
   const folder = temporaryFolder();
@@ -17,16 +17,16 @@ describe('the proof on a driver that computes on the processor', () => {
       encoding: 'utf8',
       env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder },
     });
-  const webgpu = (): ProviderProof & { report: ProofReport } => {
-    const report = JSON.parse(readFileSync(join(folder, 'gpu-proof.json'), 'utf8')) as ProofReport;
-    return { report, ...report.providers.find(({ provider }) => provider === 'webgpu')! };
+  const webgpu = (): ProviderProof & { record: ProofRecord } => {
+    const record = JSON.parse(readFileSync(join(folder, 'gpu-proof.json'), 'utf8')) as ProofRecord;
+    return { record, ...record.providers.find(({ provider }) => provider === 'webgpu')! };
   };
 
   it('runs the tests and the bench with --software, and writes both files with their numbers', () => {
     const { status, stdout, stderr } = prove('--software', '--quick', '--case', '7b-qv');
     assert.equal(status, 0, stdout + stderr);
-    const { report, check, accuracy, bench } = webgpu();
-    assert.ok(report.passed && report.software && report.quick);
+    const { record, check, accuracy, bench } = webgpu();
+    assert.ok(record.passed && record.software && record.quick);
     assert.ok(check.usable && check.selfTest.similarityError <= 1e-5 && check.selfTest.milliseconds > 0);
     assert.ok(accuracy?.passed && accuracy.tests >= 20 && accuracy.failed === 0);
     assert.ok(bench?.passed);

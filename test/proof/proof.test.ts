@@ -7,7 +7,7 @@ import { before, describe, it } from 'node:test';
 import { bundle } from '../bundle';
 import { elf } from '../cuda/elf';
 import { elsewhere, root, temporaryFolder } from '../fixtures/make';
-import { type ProofReport } from './report';
+import { type ProofRecord } from './record';
 
 describe('the proof of a GPU, where there is none', { skip: elsewhere }, () => {
   const folder = temporaryFolder();
@@ -20,7 +20,7 @@ describe('the proof of a GPU, where there is none', { skip: elsewhere }, () => {
       // Without nvidia-smi and lspci, and with no driver of Vulkan.
       env: { PATH: folder, HOME: folder, VK_ICD_FILENAMES: '/nonexistent' },
     });
-  const report = (): ProofReport => JSON.parse(readFileSync(join(folder, 'gpu-proof.json'), 'utf8')) as ProofReport;
+  const record = (): ProofRecord => JSON.parse(readFileSync(join(folder, 'gpu-proof.json'), 'utf8')) as ProofRecord;
 
   it('says what it looked for and why each provider cannot run, and exits with 3', () => {
     const { status, stdout } = prove();
@@ -29,7 +29,7 @@ describe('the proof of a GPU, where there is none', { skip: elsewhere }, () => {
     assert.match(stdout, /^CUDA provider of onnxruntime: not here/m);
     for (const name of ['libcublas.so.12', 'libcudart.so.12']) assert.ok(stdout.includes(`  ${name}: `), stdout);
     assert.match(stdout, /^There is no GPU here: cuda: there is no NVIDIA driver; .*webgpu: Vulkan has no driver/m);
-    const { providers, passed } = report();
+    const { providers, passed } = record();
     assert.equal(passed, null);
     assert.deepEqual(
       providers.map(({ provider, check, accuracy }) => [provider, check.usable, accuracy]),

@@ -18,10 +18,10 @@ import {
   type Bench,
   foundLines,
   markdown,
-  type ProofReport,
+  type ProofRecord,
   type ProviderProof,
   whyNot,
-} from './report';
+} from './record';
 
 const USAGE = `npm run gpu:proof [-- --provider-libs DIR] [--case NAME]… [--rounds N] [--out DIR] [--quick] [--software]
   --provider-libs  a folder with onnxruntime's libonnxruntime_providers_{cuda,shared}.so, and perhaps CUDA's libraries
@@ -90,7 +90,7 @@ async function main(options: Options, scratch: string): Promise<number> {
 
   const ran = proofs.filter(({ accuracy }) => accuracy !== null);
   const passed = ran.length === 0 ? null : ran.every(hasPassed);
-  const report: ProofReport = {
+  const record: ProofRecord = {
     schema: 'safe-lora/gpu-proof@1',
     tool: { version: versions.tool },
     onnxruntime: versions.onnxruntime,
@@ -106,13 +106,13 @@ async function main(options: Options, scratch: string): Promise<number> {
     passed,
   };
   mkdirSync(options.out, { recursive: true });
-  writeFileSync(join(options.out, 'gpu-proof.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-  writeFileSync(join(options.out, 'gpu-proof.md'), markdown(report));
+  writeFileSync(join(options.out, 'gpu-proof.json'), `${JSON.stringify(record, undefined, 2)}\n`);
+  writeFileSync(join(options.out, 'gpu-proof.md'), markdown(record));
   console.log(`Written: ${join(options.out, 'gpu-proof.json')} and ${join(options.out, 'gpu-proof.md')}`);
   if (passed === null) {
     const none = found.gpus.length === 0 ? 'There is no GPU here' : 'No GPU provider can run here';
     console.log(
-      `${none}: ${proofs.map((proof) => `${proof.provider}: ${whyNot(proof) ?? ''}`).join('. ') || `onnxruntime for Node.js has only the CPU on ${report.platform}`}.`,
+      `${none}: ${proofs.map((proof) => `${proof.provider}: ${whyNot(proof) ?? ''}`).join('. ') || `onnxruntime for Node.js has only the CPU on ${record.platform}`}.`,
     );
     return 3;
   }

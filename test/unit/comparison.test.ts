@@ -9,7 +9,7 @@ import { ComparisonState } from '../../webview/comparison/state';
 import { measureIds } from '../../webview/shared/measures';
 
 /** What an adapter's report says of its modules, by their similarities. */
-function reported(similarities: Record<string, number | null>): ModuleReport[] {
+function modulesWith(similarities: Record<string, number | null>): ModuleReport[] {
   const found = positions(Object.keys(similarities));
   return Object.entries(similarities).map(([name, similarity], index) => ({
     name,
@@ -49,8 +49,8 @@ function stateOf(a: ModuleReport[], b: ModuleReport[]): ComparisonState {
   return state;
 }
 
-const a = reported({ 'm.layers.0.q_proj': 0.5, 'm.layers.0.v_proj': 0.75, 'm.layers.10.q_proj': 0.125 });
-const b = reported({ 'm.layers.2.q_proj': 0.25, 'm.layers.0.v_proj': 0.5, 'm.layers.0.q_proj': null });
+const a = modulesWith({ 'm.layers.0.q_proj': 0.5, 'm.layers.0.v_proj': 0.75, 'm.layers.10.q_proj': 0.125 });
+const b = modulesWith({ 'm.layers.2.q_proj': 0.25, 'm.layers.0.v_proj': 0.5, 'm.layers.0.q_proj': null });
 
 describe('comparing two reports', () => {
   it('pairs modules by name and drops none, in the order of the model', () => {
@@ -64,8 +64,8 @@ describe('comparing two reports', () => {
   });
 
   it('gives a module one kind, also where its name alone would be read otherwise in each adapter', () => {
-    const one = reported({ 'm.layers.0.self.q': 0.1, 'm.layers.0.cross.q': 0.2 });
-    const other = reported({ 'm.layers.0.self.q': 0.1 });
+    const one = modulesWith({ 'm.layers.0.self.q': 0.1, 'm.layers.0.cross.q': 0.2 });
+    const other = modulesWith({ 'm.layers.0.self.q': 0.1 });
     assert.deepEqual(alignModules(one, other).map(({ kind }) => kind), ['cross.q', 'self.q']); // prettier-ignore
     assert.deepEqual(alignModules(other, one), alignModules(one, other).map((module) => ({ ...module, a: module.b, b: module.a }))); // prettier-ignore
   });

@@ -8,7 +8,7 @@ import {
   contextKeys,
   EDITOR,
   PROBLEM_MATCHER,
-  REPORTS_ANCHOR,
+  PROBLEMS_ANCHOR,
   SECTION,
   settingNames,
   TASK_TYPE,
@@ -98,7 +98,7 @@ describe('the manifest', () => {
   });
 
   it('has the section of the README that a report’s code leads to', () => {
-    assert.ok(readFileSync(join(root, 'README.md'), 'utf8').split('\n').includes(REPORTS_ANCHOR));
+    assert.ok(readFileSync(join(root, 'README.md'), 'utf8').split('\n').includes(PROBLEMS_ANCHOR));
   });
 
   it('asks for no newer editor than the types are for', () => {

@@ -19,8 +19,8 @@ export const commands = {
   openReport: 'safeLora.openReport',
   projectSelected: 'safeLora.projectSelected',
   sortAdapters: 'safeLora.sortAdapters',
-  dismissReport: 'safeLora.dismissReport',
-  showDismissedReports: 'safeLora.showDismissedReports',
+  dismissProblem: 'safeLora.dismissReport',
+  showDismissedProblems: 'safeLora.showDismissedReports',
   setHubToken: 'safeLora.setHubToken',
   showDevices: 'safeLora.showDevices',
   installCuda: 'safeLora.installCuda',
@@ -43,7 +43,7 @@ export const contextKeys = {
 export const SECTION = 'safeLora';
 
 /** In the README, before the section for every code that has no row of its own. */
-export const REPORTS_ANCHOR = '<a id="reports"></a>';
+export const PROBLEMS_ANCHOR = '<a id="reports"></a>';
 
 /** The settings by their names in the section, with what they hold. */
 export interface Settings extends Record<RuleMode, number> {

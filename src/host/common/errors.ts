@@ -26,7 +26,7 @@ export function errorView(error: unknown): ErrorView {
 }
 
 /** Runs what a command or a page asked for, and shows its failure. */
-export async function reporting<T>(log: Log, action: () => Promise<T>): Promise<T | undefined> {
+export async function showingFailure<T>(log: Log, action: () => Promise<T>): Promise<T | undefined> {
   try {
     return await action();
   } catch (error) {

@@ -1,4 +1,4 @@
-// The files in which inline reports stand, by their names: a language mode can be anything.
+// The files beside which problems and numbers are shown, by their names: a language mode can be anything.
 import * as vscode from 'vscode';
 import { CONFIG_FILE } from '../../core/adapter-config';
 import { REPORT_FILE } from '../../core/output';

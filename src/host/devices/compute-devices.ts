@@ -2,14 +2,14 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { l10n } from 'vscode';
-import { type DoctorReport, examine, type ProviderReport } from '../../engine/doctor';
+import { type DoctorChecks, examine, type ProviderCheck } from '../../engine/doctor';
 import { markdownText } from '../../core/text';
 import { LARGEST_ERROR } from '../../engine/devices';
 import { TIMED } from '../../engine/selftest';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type EngineService } from './engine-service';
-import { reporting } from '../common/errors';
+import { showingFailure } from '../common/errors';
 import { type Log, withProgress } from '../common/surface';
 
 declare const SAFE_LORA_VERSION: string;
@@ -31,7 +31,7 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
     // What the tab is called.
     this.uri = vscode.Uri.from({ scheme: SCHEME, path: `/${l10n.t('Compute Devices')}.md` });
     this._register(vscode.workspace.registerTextDocumentContentProvider(SCHEME, this));
-    this._register(vscode.commands.registerCommand(commands.showDevices, () => reporting(log, () => this.show())));
+    this._register(vscode.commands.registerCommand(commands.showDevices, () => showingFailure(log, () => this.show())));
   }
 
   provideTextDocumentContent(): string {
@@ -40,20 +40,20 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
 
   private async show(): Promise<void> {
     const title = l10n.t('Safe LoRA: trying the compute devices');
-    const report = await withProgress(title, () =>
+    const checks = await withProgress(title, () =>
       examine(this.engine.devices, {
         tool: SAFE_LORA_VERSION,
         onnxruntime: ONNXRUNTIME_VERSION,
         gpusProgram: join(__dirname, 'gpus.js'),
       }),
     );
-    this.text = pageOf(report);
+    this.text = pageOf(checks);
     this.changed.fire(this.uri);
     await vscode.commands.executeCommand('markdown.showPreview', this.uri);
   }
 }
 
-function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, providers, auto }: DoctorReport): string {
+function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, providers, auto }: DoctorChecks): string {
   const because =
     auto.fallbackReason === null ? '' : ` ${markdownText(l10n.t('No faster one: {0}.', auto.fallbackReason))}`;
   return [
@@ -67,7 +67,7 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, provid
         l10n.t('A {0} × {0} module', TIMED),
         l10n.t('First result after'),
       ],
-      providers.map((report) => [report.provider, ...providerRow(report)]),
+      providers.map((check) => [check.provider, ...providerRow(check)]),
     ),
     l10n.t(
       'Each device was tried with the graphs that compute adapters, every node on the device: small modules against the definition in double precision (usable up to {0}), and a larger one for its time.',
@@ -97,9 +97,9 @@ function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, provid
   ].join('\n\n');
 }
 
-function providerRow(report: ProviderReport): string[] {
-  if (!report.usable) {
-    const { reason, remedy } = report;
+function providerRow(check: ProviderCheck): string[] {
+  if (!check.usable) {
+    const { reason, remedy } = check;
     return [
       `${l10n.t('not usable: {0}', reason)}${remedy === null ? '' : `. ${l10n.t('To use it: {0}.', remedy)}`}`,
       '',
@@ -107,7 +107,7 @@ function providerRow(report: ProviderReport): string[] {
       '',
     ];
   }
-  const { similarityError, milliseconds, firstMilliseconds } = report.selfTest;
+  const { similarityError, milliseconds, firstMilliseconds } = check.selfTest;
   const ms = (value: number): string => `${value.toFixed(0)} ms`;
   return [l10n.t('usable'), similarityError.toExponential(1), ms(milliseconds), ms(firstMilliseconds)];
 }

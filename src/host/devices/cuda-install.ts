@@ -10,7 +10,7 @@ import { cudaFolder, type CudaState, cudaState, librariesFolder, providerFolder 
 import { type Network } from '../../network/requests';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { Cancelled, errorView, reporting } from '../common/errors';
+import { Cancelled, errorView, showingFailure } from '../common/errors';
 import { editorFetch } from '../common/network';
 import {
   type Log,
@@ -29,8 +29,8 @@ const SCHEME = 'safe-lora-cuda';
 export class CudaInstall extends Disposable {
   private readonly target: Target;
   /** What the last install found missing; a document, so that it can be copied. */
-  private report = '';
-  private readonly reported = this._register(new vscode.EventEmitter<vscode.Uri>());
+  private advice = '';
+  private readonly advised = this._register(new vscode.EventEmitter<vscode.Uri>());
 
   /** @param storage where the provider is kept, for all windows */
   constructor(
@@ -39,11 +39,11 @@ export class CudaInstall extends Disposable {
   ) {
     super();
     this.target = { storage, version: ONNXRUNTIME_VERSION };
-    this._register(vscode.commands.registerCommand(commands.installCuda, () => reporting(log, () => this.run())));
+    this._register(vscode.commands.registerCommand(commands.installCuda, () => showingFailure(log, () => this.run())));
     this._register(
       vscode.workspace.registerTextDocumentContentProvider(SCHEME, {
-        onDidChange: this.reported.event,
-        provideTextDocumentContent: () => this.report,
+        onDidChange: this.advised.event,
+        provideTextDocumentContent: () => this.advice,
       }),
     );
   }
@@ -166,9 +166,9 @@ export class CudaInstall extends Disposable {
       );
     }
     if (state.state !== 'incomplete') return;
-    this.report = reportOf(this.target.storage, state);
+    this.advice = adviceFor(this.target.storage, state);
     const uri = vscode.Uri.from({ scheme: SCHEME, path: '/CUDA' });
-    this.reported.fire(uri);
+    this.advised.fire(uri);
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri));
     const names = state.missing.map(({ name }) => name).join(', ');
     void showWarning(vscode.l10n.t('The CUDA provider is installed, but cannot run yet: {0} missing.', names));
@@ -181,7 +181,7 @@ export class CudaInstall extends Disposable {
 }
 
 /** What CUDA lacks, and how it comes. */
-function reportOf(storage: string, { missing, command }: Extract<CudaState, { state: 'incomplete' }>): string {
+function adviceFor(storage: string, { missing, command }: Extract<CudaState, { state: 'incomplete' }>): string {
   return [
     vscode.l10n.t('The CUDA provider is installed. It also needs:'),
     '',

@@ -4,7 +4,7 @@ import { reportText } from '../../core/report';
 import { type Selection } from '../../core/rules';
 import { type EditorActions } from './actions';
 import { Disposable } from '../common/dispose';
-import { Cancelled, errorView, reporting } from '../common/errors';
+import { Cancelled, errorView, showingFailure } from '../common/errors';
 import { servePage } from '../common/webview';
 import { type AdapterDocument, type Move } from './document';
 import { appliedView, documentView } from './document-views';
@@ -90,7 +90,7 @@ export class AdapterPage extends Disposable {
       this.send({ type: 'reply', id, ok: true });
     } catch (error) {
       this.send({ type: 'reply', id, ok: false, error: errorView(error) });
-      await reporting(this.log, () => Promise.reject(error as Error));
+      await showingFailure(this.log, () => Promise.reject(error as Error));
     }
   }
 

@@ -20,14 +20,14 @@ import { type Log, problem } from '../common/surface';
 
 export const SOURCE = 'Safe LoRA';
 
-/** Of a report: an error's, a notice's, or one that only stands here. */
-export type ReportCode = ErrorCode | NoticeCode | 'modules-selected' | 'adapter-modified';
+/** Of a problem: an error's, a notice's, or one that only stands here. */
+export type ProblemCode = ErrorCode | NoticeCode | 'modules-selected' | 'adapter-modified';
 
 /** Somebody types, or several files change: one look afterwards is enough. */
 const SETTLE_MS = 200;
 
-interface Report {
-  code: ReportCode;
+interface Problem {
+  code: ProblemCode;
   message: string;
   severity: vscode.DiagnosticSeverity;
   /** The entries of the configuration that it is about, the first that is there. */
@@ -40,7 +40,7 @@ export class ConfigDiagnostics extends Disposable {
   /** Only the latest look at a document says what it found. */
   private readonly turns = new WeakMap<vscode.TextDocument, number>();
   /** What each adapter says of itself, which typing in its configuration does not change. */
-  private readonly told = new Map<string, { stamps: FileStamp[]; reports: Report[] }>();
+  private readonly told = new Map<string, { stamps: FileStamp[]; problems: Problem[] }>();
 
   constructor(
     private readonly statuses: AdapterStatuses,
@@ -87,39 +87,39 @@ export class ConfigDiagnostics extends Disposable {
     this.turns.set(document, turn);
     const folder = folderOf(document.uri);
     const status = await this.statuses.of(folder);
-    const reports = [...(await this.reportsOfAdapter(folder, status)), ...reportsOfStatus(status)];
-    const shown = reports.filter(({ code }) => !this.dismissals.has(code));
+    const problems = [...(await this.problemsOfAdapter(folder, status)), ...problemsOfStatus(status)];
+    const shown = problems.filter(({ code }) => !this.dismissals.has(code));
     const links = await Promise.all(shown.map(({ code }) => this.explanations.of(code)));
     if (document.isClosed || this.isDisposed || turn !== this.turns.get(document)) return;
     const text = readConfigText(document);
     this.collection.set(
       document.uri,
-      shown.map((report, i) => diagnosticOf(document, text, report, links[i]!)),
+      shown.map((found, i) => diagnosticOf(document, text, found, links[i]!)),
     );
   }
 
   /** What the adapter says; where it was measured, its report holds the same notices and more. */
-  private async reportsOfAdapter(folder: vscode.Uri, status: AdapterStatus): Promise<Report[]> {
-    if (status.report) return noticesUnder(status.report, status.selection).map(reportOf);
+  private async problemsOfAdapter(folder: vscode.Uri, status: AdapterStatus): Promise<Problem[]> {
+    if (status.report) return noticesUnder(status.report, status.selection).map(problemOf);
     const key = folder.toString();
     const earlier = this.told.get(key);
-    if (earlier && (await areAsStamped(earlier.stamps))) return earlier.reports;
+    if (earlier && (await areAsStamped(earlier.stamps))) return earlier.problems;
     const originals = await this.originals.of(folder.fsPath);
     const stamps = await adapterStamps(folder.fsPath, originals);
-    const reports = await reportsOfUnmeasured(folder.fsPath, originals);
-    this.told.set(key, { stamps, reports });
-    return reports;
+    const problems = await problemsOfUnmeasured(folder.fsPath, originals);
+    this.told.set(key, { stamps, problems });
+    return problems;
   }
 }
 
-async function reportsOfUnmeasured(folder: string, originals: string): Promise<Report[]> {
+async function problemsOfUnmeasured(folder: string, originals: string): Promise<Problem[]> {
   try {
     const adapter = await openAdapter(folder, originals);
-    return [...adapter.notices, ...quantisedNotice(adapter)].map(reportOf);
+    return [...adapter.notices, ...quantisedNotice(adapter)].map(problemOf);
   } catch (error) {
     const { code, message } = errorView(error);
     const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
-    // The problem stands in that very file.
+    // The problem is in that very file.
     const own = `${join(folder, CONFIG_FILE)}: `;
     return [
       { code, message: message.startsWith(own) ? message.slice(own.length) : message, severity, keys: keysOf(code) },
@@ -130,7 +130,7 @@ async function reportsOfUnmeasured(folder: string, originals: string): Promise<R
 function diagnosticOf(
   document: vscode.TextDocument,
   text: ConfigText,
-  { code, message, severity, keys }: Report,
+  { code, message, severity, keys }: Problem,
   target: vscode.Uri,
 ): vscode.Diagnostic {
   const entry = keys.map(text.entry).find((found) => isSet(found?.value));
@@ -142,7 +142,7 @@ function diagnosticOf(
   return diagnostic;
 }
 
-function reportsOfStatus(status: AdapterStatus): Report[] {
+function problemsOfStatus(status: AdapterStatus): Problem[] {
   const { state, report, selection, selected } = status;
   if (state === 'stale') {
     const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(status));
@@ -179,14 +179,14 @@ const WARNINGS: readonly NoticeCode[] = [
   'trained-on-base',
 ];
 
-function reportOf(notice: Notice): Report {
+function problemOf(notice: Notice): Problem {
   const { Warning, Information } = vscode.DiagnosticSeverity;
   const { code, message } = notice;
   return { code, message, severity: WARNINGS.includes(code) ? Warning : Information, keys: keysOf(code, notice) };
 }
 
 /** The entries that a code is about; the first that is set is meant. */
-function keysOf(code: ReportCode, notice?: Notice): string[] {
+function keysOf(code: ProblemCode, notice?: Notice): string[] {
   switch (code) {
     case 'aligned-mismatch':
     case 'trained-on-base':

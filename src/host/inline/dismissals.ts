@@ -1,4 +1,4 @@
-// Reports that the user does not want to see in this workspace, by their codes, until all are shown again.
+// Problems that the user does not want to see in this workspace, by their codes, until all are shown again.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
@@ -11,9 +11,9 @@ export class Dismissals extends Disposable {
 
   constructor(private readonly workspace: vscode.Memento) {
     super();
-    const { dismissReport, showDismissedReports } = commands;
-    this._register(vscode.commands.registerCommand(dismissReport, (code: string) => this.add(code)));
-    this._register(vscode.commands.registerCommand(showDismissedReports, () => this.clear()));
+    const { dismissProblem, showDismissedProblems } = commands;
+    this._register(vscode.commands.registerCommand(dismissProblem, (code: string) => this.add(code)));
+    this._register(vscode.commands.registerCommand(showDismissedProblems, () => this.clear()));
   }
 
   has(code: string): boolean {

@@ -1,6 +1,6 @@
-// Where the README explains a report's code: the link that the code is.
+// Where the README explains a problem's code: the link that the code is.
 import * as vscode from 'vscode';
-import { REPORTS_ANCHOR } from '../common/contributions';
+import { PROBLEMS_ANCHOR } from '../common/contributions';
 
 export class Explanations {
   private lines: Promise<string[]> | undefined;
@@ -12,7 +12,7 @@ export class Explanations {
     this.lines ??= this.read();
     const lines = await this.lines;
     const row = lines.findIndex((line) => line.startsWith(`| \`${code}\` |`));
-    const line = row < 0 ? lines.indexOf(REPORTS_ANCHOR) : row;
+    const line = row < 0 ? lines.indexOf(PROBLEMS_ANCHOR) : row;
     // The editor opens a file at the line that its address names so.
     return this.readme.with({ fragment: `L${line + 1}` });
   }

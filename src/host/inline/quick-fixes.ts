@@ -1,8 +1,8 @@
-// What can be done about a report beside the configuration, from its light bulb.
+// What can be done about a problem beside the configuration, from its light bulb.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { type ReportCode, SOURCE } from './diagnostics';
+import { type ProblemCode, SOURCE } from './diagnostics';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 
 const KIND = vscode.CodeActionKind.QuickFix;
@@ -26,13 +26,13 @@ export class QuickFixes extends Disposable implements vscode.CodeActionProvider 
         const code = codeOf(diagnostic);
         return [
           ...remedies(code, folder),
-          action(vscode.l10n.t('Dismiss “{0}” for this workspace', code), commands.dismissReport, code),
+          action(vscode.l10n.t('Dismiss “{0}” for this workspace', code), commands.dismissProblem, code),
         ].map((fix) => Object.assign(fix, { diagnostics: [diagnostic] }));
       });
   }
 }
 
-function remedies(code: ReportCode, folder: vscode.Uri): vscode.CodeAction[] {
+function remedies(code: ProblemCode, folder: vscode.Uri): vscode.CodeAction[] {
   switch (code) {
     case 'modules-selected':
       return [action(vscode.l10n.t('Project the selected modules'), commands.projectSelected, folder)];
@@ -50,8 +50,8 @@ function remedies(code: ReportCode, folder: vscode.Uri): vscode.CodeAction[] {
   }
 }
 
-function codeOf({ code }: vscode.Diagnostic): ReportCode {
-  return (typeof code === 'object' ? code.value : code) as ReportCode;
+function codeOf({ code }: vscode.Diagnostic): ProblemCode {
+  return (typeof code === 'object' ? code.value : code) as ProblemCode;
 }
 
 function action(title: string, command: string, argument: unknown): vscode.CodeAction {

@@ -12,7 +12,7 @@ import { parseReference } from '../../hub/reference';
 import { type Agree } from '../../work/services';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { Cancelled, reporting } from '../common/errors';
+import { Cancelled, showingFailure } from '../common/errors';
 import { editorFetch } from '../common/network';
 import { type Log, showInformation, showInputBox } from '../common/surface';
 
@@ -30,7 +30,9 @@ export class HubService extends Disposable {
     private readonly log: Log,
   ) {
     super();
-    this._register(vscode.commands.registerCommand(commands.setHubToken, () => reporting(log, () => this.setToken())));
+    this._register(
+      vscode.commands.registerCommand(commands.setHubToken, () => showingFailure(log, () => this.setToken())),
+    );
     this._register(
       secrets.onDidChange(({ key }) => {
         // The open one goes on with the token that it has.

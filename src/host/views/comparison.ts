@@ -8,7 +8,7 @@ import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, EDITOR } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { numberRows } from '../../page/numbers';
-import { Cancelled, reporting } from '../common/errors';
+import { Cancelled, showingFailure } from '../common/errors';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type Inspector } from '../editor/inspector';
 import { servePage } from '../common/webview';
@@ -38,7 +38,7 @@ export class Comparisons extends Disposable {
     super();
     this._register(
       vscode.commands.registerCommand(commands.compareAdapters, (item: unknown, items: unknown) =>
-        reporting(log, () => this.compare(foldersOf(items ?? (item === undefined ? [] : [item])))),
+        showingFailure(log, () => this.compare(foldersOf(items ?? (item === undefined ? [] : [item])))),
       ),
     );
   }
@@ -128,7 +128,7 @@ class ComparisonPanel extends Disposable {
         return;
       }
       case 'inspect':
-        await reporting(this.log, () => this.inspector.inspect(this.folders[message.side]));
+        await showingFailure(this.log, () => this.inspector.inspect(this.folders[message.side]));
     }
   }
 

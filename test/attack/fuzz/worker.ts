@@ -39,8 +39,7 @@ class Worker {
     }
     closeSync(this.progress);
     const memory = process.memoryUsage.rss() - before;
-    if (memory > MOST_MEMORY)
-      await this.report('memory', end - step, 'all', `${memory} bytes more after all cases`, []);
+    if (memory > MOST_MEMORY) await this.tell('memory', end - step, 'all', `${memory} bytes more after all cases`, []);
     await send({ type: 'done', outcomes: this.outcomes, mostCpu: this.mostCpu, memory });
   }
 
@@ -49,12 +48,11 @@ class Worker {
     // A second time: the first may have paid for code that was compiled, or garbage that was collected.
     if (cpu > MOST_CPU_MS) cpu = Math.min(cpu, await this.timed(at, false));
     this.mostCpu = Math.max(this.mostCpu, cpu);
-    if (cpu > MOST_CPU_MS)
-      await this.report('slow', at, this.targetOf(at), `${Math.round(cpu)} ms of the processor`, []);
+    if (cpu > MOST_CPU_MS) await this.tell('slow', at, this.targetOf(at), `${Math.round(cpu)} ms of the processor`, []);
   }
 
   /** @returns milliseconds of the processor */
-  private async timed(at: number, reports = true): Promise<number> {
+  private async timed(at: number, tells = true): Promise<number> {
     const [started, peak, rss] = [process.cpuUsage(), process.resourceUsage().maxRSS, process.memoryUsage.rss()];
     const root = join(this.plan.folder, 'case');
     const random = new Random(this.plan.seed, at);
@@ -68,17 +66,17 @@ class Worker {
     } catch (error) {
       const oracle = error instanceof Violation ? error.oracle : 'exception';
       const message = error instanceof Violation ? error.message : stackOf(error);
-      if (reports && this.watched.has(oracle)) await this.report(oracle, at, target, message, c.trace);
+      if (tells && this.watched.has(oracle)) await this.tell(oracle, at, target, message, c.trace);
     } finally {
       process.chdir(this.plan.folder);
       rmSync(root, { recursive: true, force: true });
     }
     const { user, system } = process.cpuUsage(started);
-    if (reports) this.count(target, c.refusals);
+    if (tells) this.count(target, c.refusals);
     const now = process.resourceUsage().maxRSS;
     const grown = 1024 * now - rss;
-    if (reports && now > peak && grown > MOST_MEMORY)
-      await this.report('memory', at, target, `${grown} bytes more`, c.trace);
+    if (tells && now > peak && grown > MOST_MEMORY)
+      await this.tell('memory', at, target, `${grown} bytes more`, c.trace);
     return (user + system) / 1000;
   }
 
@@ -99,7 +97,7 @@ class Worker {
     this.outcomes[key] = (this.outcomes[key] ?? 0) + 1;
   }
 
-  private report(oracle: Oracle, at: number, target: string, message: string, trace: readonly string[]): Promise<void> {
+  private tell(oracle: Oracle, at: number, target: string, message: string, trace: readonly string[]): Promise<void> {
     return send({ type: 'failure', failure: { oracle, case: at, target, message, trace } });
   }
 }

@@ -4,7 +4,7 @@ import { type Provider } from '../../src/engine/providers';
 import { type CaseFigures } from '../bench/measure';
 import { type FoundMachine } from './machine';
 
-export interface ProofReport {
+export interface ProofRecord {
   schema: 'safe-lora/gpu-proof@1';
   tool: { version: string };
   onnxruntime: string;
@@ -78,8 +78,8 @@ export function whyNot({ check, onGpu, accuracy }: ProviderProof): string | null
     : 'its driver computes on the processor, or there is no GPU; --software runs it all the same';
 }
 
-export function markdown(report: ProofReport): string {
-  const { tool, onnxruntime, node, platform, processor, cores, memoryMiB, quick, software, found, providers } = report;
+export function markdown(record: ProofRecord): string {
+  const { tool, onnxruntime, node, platform, processor, cores, memoryMiB, quick, software, found, providers } = record;
   const proofs = providers.map((proof) => {
     const { provider, check, accuracy, bench } = proof;
     const why = whyNot(proof);
