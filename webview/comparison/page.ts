@@ -1,4 +1,4 @@
-// The page of a comparison as a whole: how both adapters stand, three heatmaps, and the table of the same numbers.
+// The page of a comparison as a whole: the status of both adapters, three heatmaps, and the table of the same numbers.
 import { findingSum } from '../../src/core/rules';
 import { signed } from '../../src/core/text';
 import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../../src/page/comparison';

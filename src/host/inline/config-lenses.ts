@@ -1,4 +1,4 @@
-// Above an adapter_config.json: how the adapter stands, and what can be done about it.
+// Above an adapter_config.json: the status of the adapter, and what can be done about it.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';

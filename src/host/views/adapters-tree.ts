@@ -1,4 +1,4 @@
-// The view "LoRA Adapters": every adapter of the workspace, how it stands, and its modules by layer.
+// The view "LoRA Adapters": every adapter of the workspace, its status, and its modules by layer.
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { openAdapter } from '../../core/adapter';

@@ -1,4 +1,4 @@
-// Two letters in the explorer: on the folder of an adapter how it stands, on a kept original what it is.
+// Two letters in the explorer: on the folder of an adapter its status, on a kept original what it is.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ORIGINALS_FILE } from '../../core/adapter';
