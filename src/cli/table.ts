@@ -82,7 +82,7 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
 export interface Column {
   title: string;
   left?: boolean;
-  cell: (row: number) => Cell;
+  cell: (row: number) => TableCell;
 }
 
 /** A title line and so many rows. */

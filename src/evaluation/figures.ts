@@ -16,7 +16,7 @@ export interface Verdict {
   sha256: string;
 }
 
-/** Verdicts of one point by the place of their set and of their prompt in it. */
+/** Verdicts of one point by the numbers of their set and of their prompt in it. */
 export type Verdicts = readonly (readonly Verdict[])[];
 
 export interface Share extends Interval {

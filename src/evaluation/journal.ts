@@ -19,7 +19,7 @@ export interface ScoreLine {
   referenceScore: number | null;
 }
 
-/** An answer's verdict, of a prompt at its place in a set at its place. */
+/** An answer's verdict, by the numbers of its set and of its prompt. */
 export interface AnswerLine extends Verdict {
   kind: 'answer';
   count: number | null;

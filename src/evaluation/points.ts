@@ -48,9 +48,9 @@ export function stepsOf(scores: readonly number[], known: readonly number[]): nu
   while (added.length < AUTO_POINTS) {
     const sorted = [...taken].sort((a, b) => a - b);
     const gaps = sorted.slice(1).map((end, i): [number, number] => [sorted[i]!, end]);
-    const places = gaps.flatMap(([begin, end]) => between(scores, begin, end));
-    if (places.length === 0) break;
-    const best = places.reduce((x, y) => (isBefore(y, x) ? y : x));
+    const open = gaps.flatMap(([begin, end]) => between(scores, begin, end));
+    if (open.length === 0) break;
+    const best = open.reduce((x, y) => (isBefore(y, x) ? y : x));
     taken.add(best.count);
     added.push(best.count);
   }

@@ -48,7 +48,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** A record of a file, and where in it it is. */
 interface Entry {
   fields: Fields;
-  place: string;
+  location: string;
 }
 
 /** Bytes of a file that is read whole: JSON, YAML. */
@@ -114,7 +114,7 @@ async function* textLines(path: string): AsyncGenerator<Entry> {
   for await (const line of createInterface({ input: await streamOf(path), crlfDelay: Infinity })) {
     number++;
     const prompt = line.replace(/^\ufeff/, '').trim();
-    if (prompt !== '') yield { fields: { prompt }, place: `line ${number}` };
+    if (prompt !== '') yield { fields: { prompt }, location: `line ${number}` };
   }
 }
 
@@ -124,14 +124,14 @@ async function* linesOf(path: string): AsyncGenerator<Entry> {
     number++;
     const text = line.replace(/^\ufeff/, '').trim();
     if (text === '') continue;
-    const place = `line ${number}`;
+    const location = `line ${number}`;
     let value: unknown;
     try {
       value = parseJson(text);
     } catch (error) {
-      throw unreadable(path, place, `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
+      throw unreadable(path, location, `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
     }
-    yield entryOf(path, value, place);
+    yield entryOf(path, value, location);
   }
 }
 
@@ -147,7 +147,7 @@ async function* rowsOf(path: string): AsyncGenerator<Entry> {
   input.on('error', (error) => parser.destroy(error)).pipe(parser);
   let number = 1;
   try {
-    for await (const row of parser) yield { fields: row as Fields, place: `row ${++number}` };
+    for await (const row of parser) yield { fields: row as Fields, location: `row ${++number}` };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code?.startsWith('CSV_')) {
       throw unreadable(path, `row ${number + 1}`, `is not valid CSV (${(error as Error).message.slice(0, 120)})`);
@@ -160,10 +160,10 @@ function* listed(path: string, values: readonly unknown[]): Generator<Entry> {
   for (const [i, value] of values.entries()) yield entryOf(path, value, `entry ${i + 1}`);
 }
 
-function entryOf(path: string, value: unknown, place: string): Entry {
-  if (typeof value === 'string') return { fields: { prompt: value }, place };
-  if (!isObject(value)) throw unreadable(path, place, 'is neither a prompt nor an object with one');
-  return { fields: value, place };
+function entryOf(path: string, value: unknown, location: string): Entry {
+  if (typeof value === 'string') return { fields: { prompt: value }, location };
+  if (!isObject(value)) throw unreadable(path, location, 'is neither a prompt nor an object with one');
+  return { fields: value, location };
 }
 
 /** The `vars` of its tests, wherever a file of promptfoo has them. */
@@ -222,7 +222,7 @@ async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterabl
     if (role === 'utility' && prompt.reference === null)
       throw unreadable(
         path,
-        entry.place,
+        entry.location,
         'has no reference to hold an answer against (a field reference, answer or output)',
       );
     const prompts = byRole.get(role);
@@ -247,7 +247,7 @@ async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterabl
   });
 }
 
-function promptOf(path: string, { fields, place }: Entry): Prompt {
+function promptOf(path: string, { fields, location }: Entry): Prompt {
   const found = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (name: string): string | null => {
     const value = found.get(name);
@@ -256,43 +256,43 @@ function promptOf(path: string, { fields, place }: Entry): Prompt {
   const group = found.get('group') ?? null;
   const shared = { group: group === null ? null : String(group as string | number) };
   const messages = found.get('messages');
-  if (Array.isArray(messages)) return { ...conversation(path, place, messages), ...shared };
+  if (Array.isArray(messages)) return { ...conversation(path, location, messages), ...shared };
   const field = PROMPT_FIELDS.find((name) => text(name) !== null);
   if (field === undefined)
     throw unreadable(
       path,
-      place,
+      location,
       `has no prompt: none of the fields ${PROMPT_FIELDS.join(', ')} and messages holds a text`,
     );
   const more = field === 'instruction' ? text('input') : null;
   const content = more === null ? text(field)! : `${text(field)!}\n\n${more}`;
-  refuseLong(path, place, content);
+  refuseLong(path, location, content);
   // Elsewhere `target` is how a jailbroken answer would begin.
   const references = field === 'input' ? [...REFERENCE_FIELDS, 'target'] : REFERENCE_FIELDS;
   const reference = references.map(text).find((value) => value !== null) ?? null;
   return { messages: [{ role: 'user', content }], reference, ...shared };
 }
 
-function conversation(path: string, place: string, values: readonly unknown[]): Omit<Prompt, 'group'> {
+function conversation(path: string, location: string, values: readonly unknown[]): Omit<Prompt, 'group'> {
   const messages = values.map((value): Message => {
     const { role, content } = isObject(value) ? value : {};
     if ((role !== 'system' && role !== 'user' && role !== 'assistant') || typeof content !== 'string')
       throw unreadable(
         path,
-        place,
+        location,
         'has messages without a role (system, user, assistant) or a content that is a text',
       );
-    refuseLong(path, place, content);
+    refuseLong(path, location, content);
     return { role, content };
   });
   const last = messages.at(-1);
-  if (!last) throw unreadable(path, place, 'has no messages');
+  if (!last) throw unreadable(path, location, 'has no messages');
   return last.role === 'assistant'
     ? { messages: messages.slice(0, -1), reference: last.content }
     : { messages, reference: null };
 }
 
-function roleOfFields(path: string, { fields, place }: Entry, { reference }: Prompt): Role {
+function roleOfFields(path: string, { fields, location }: Entry, { reference }: Prompt): Role {
   const names = Object.keys(fields).map((name) => name.toLowerCase());
   const own = roles.find((role) => role === fields.role);
   if (own) return own;
@@ -303,15 +303,15 @@ function roleOfFields(path: string, { fields, place }: Entry, { reference }: Pro
   if (names.some((name) => HARMFUL_FIELDS.includes(name)) && !/benign|harmless|safe/i.test(basename(path)))
     return 'harmful';
   if (reference !== null) return 'utility';
-  throw unknownRole(path, place);
+  throw unknownRole(path, location);
 }
 
-function refuseLong(path: string, place: string, text: string): void {
-  if (text.length > MOST_CHARACTERS) throw unreadable(path, place, `has more than ${MOST_CHARACTERS} characters`);
+function refuseLong(path: string, location: string, text: string): void {
+  if (text.length > MOST_CHARACTERS) throw unreadable(path, location, `has more than ${MOST_CHARACTERS} characters`);
 }
 
-function unreadable(path: string, place: string, reason: string): SafeLoraError {
-  return new SafeLoraError('prompts', `${path}: ${place} ${reason}; correct it, or take it out.`);
+function unreadable(path: string, location: string, reason: string): SafeLoraError {
+  return new SafeLoraError('prompts', `${path}: ${location} ${reason}; correct it, or take it out.`);
 }
 
 function noPrompts(path: string): SafeLoraError {
@@ -328,10 +328,10 @@ function unknownKind(path: string): SafeLoraError {
   );
 }
 
-function unknownRole(path: string, place: string): SafeLoraError {
+function unknownRole(path: string, location: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: ${place} does not show whether its prompts are harmful, harmless or for utility; say it: --prompts harmful:FILE, harmless:FILE or utility:METRIC:FILE.`,
+    `${path}: ${location} does not show whether its prompts are harmful, harmless or for utility; say it: --prompts harmful:FILE, harmless:FILE or utility:METRIC:FILE.`,
   );
 }
 

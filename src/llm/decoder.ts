@@ -35,7 +35,7 @@ interface Step {
   logsum: Float32Array;
 }
 
-/** A row with its place in the task. */
+/** A row with its number in the task. */
 interface Queued<T extends Row> {
   row: T;
   index: number;
@@ -66,21 +66,21 @@ export class Decoder {
     const stop = new Set(task.stopTokens);
     for (const part of this.batches(rows, maxTokens)) {
       const batch = new Batch(this.session, this.options, part, variants, maxTokens);
-      const ended = (place: number, isCutOff: boolean): Answer => {
-        const { index } = part[batch.owners[place]!]!;
-        return { row: index, tokens: batch.answers[batch.owners[place]!]!, isCutOff };
+      const ended = (slot: number, isCutOff: boolean): Answer => {
+        const { index } = part[batch.owners[slot]!]!;
+        return { row: index, tokens: batch.answers[batch.owners[slot]!]!, isCutOff };
       };
       let next = await batch.prefill(this.prefillTokens);
       for (let count = 1; batch.size > 0; count++) {
         const answers: Answer[] = [];
         // From the last, since the batch closes up by moving its last row.
-        for (let place = batch.size - 1; place >= 0; place--) {
-          const token = Number(next[place]);
+        for (let slot = batch.size - 1; slot >= 0; slot--) {
+          const token = Number(next[slot]);
           const stopped = stop.has(token);
-          if (!stopped) batch.answers[batch.owners[place]!]!.push(token);
+          if (!stopped) batch.answers[batch.owners[slot]!]!.push(token);
           if (!stopped && count < maxTokens) continue;
-          answers.push(ended(place, !stopped));
-          next = batch.remove(place, next);
+          answers.push(ended(slot, !stopped));
+          next = batch.remove(slot, next);
         }
         if (answers.length > 0) onAnswers(answers);
         if (batch.size > 0) next = await batch.step(next);
@@ -127,12 +127,12 @@ export class Decoder {
 
 /** Rows that go through together. */
 class Batch {
-  /** Rows that have not ended; they take the first places. */
+  /** Rows that have not ended; they take the first slots. */
   size: number;
-  /** Which row of the batch has each place. */
+  /** Which row of the batch has each slot. */
   readonly owners: number[];
   readonly answers: number[][];
-  /** Positions that have keys and values, by place. */
+  /** Positions that have keys and values, by slot. */
   private readonly lengths: number[];
   /** Of each layer and part, [rows, heads, capacity, head size]. */
   private readonly caches = new Map<string, Float32Array>();
@@ -182,14 +182,14 @@ class Batch {
         .flatMap(({ row }, i) => row.questions.map(({ position, tokens }) => ({ at: i * width + position, tokens })));
       const picks = Math.max(...asked.map(({ tokens }) => tokens.length));
       const prompts = this.prompts(begin, end, width);
-      const places = asked.map(({ at }) => at);
+      const slots = asked.map(({ at }) => at);
       const step = await this.run(
         begin,
         end,
         prompts,
         width,
         width,
-        places,
+        slots,
         asked.map(({ tokens }) => tokens),
       );
       refuseNotFinite(step);
@@ -209,27 +209,27 @@ class Batch {
   /** Takes a token of every row. @returns the next ones */
   async step(tokens: BigInt64Array): Promise<BigInt64Array> {
     const { size } = this;
-    for (let place = 0; place < size; place++) this.lengths[place]!++;
-    const places = Array.from({ length: size }, (_, i) => i);
-    const step = await this.run(0, size, tokens.slice(0, size), 1, Math.max(...this.lengths.slice(0, size)), places);
+    for (let slot = 0; slot < size; slot++) this.lengths[slot]!++;
+    const slots = Array.from({ length: size }, (_, i) => i);
+    const step = await this.run(0, size, tokens.slice(0, size), 1, Math.max(...this.lengths.slice(0, size)), slots);
     refuseNotFinite(step);
     return step.next;
   }
 
-  /** A row has ended: the last one takes its place. @returns the tokens by the new places */
-  remove(place: number, tokens: BigInt64Array): BigInt64Array {
+  /** A row has ended: the last one takes its slot. @returns the tokens by the new slots */
+  remove(slot: number, tokens: BigInt64Array): BigInt64Array {
     const last = --this.size;
-    if (place !== last) {
+    if (slot !== last) {
       for (const cache of this.caches.values())
-        cache.copyWithin(place * this.rowElements, last * this.rowElements, (last + 1) * this.rowElements);
-      this.owners[place] = this.owners[last]!;
-      this.lengths[place] = this.lengths[last]!;
-      tokens[place] = tokens[last]!;
+        cache.copyWithin(slot * this.rowElements, last * this.rowElements, (last + 1) * this.rowElements);
+      this.owners[slot] = this.owners[last]!;
+      this.lengths[slot] = this.lengths[last]!;
+      tokens[slot] = tokens[last]!;
     }
     return tokens;
   }
 
-  /** Of places, so many that their tokens are few enough. Rows are sorted, so that little is padding. */
+  /** Of slots, so many that their tokens are few enough. Rows are sorted, so that little is padding. */
   private *parts(mostTokens: number): Generator<[begin: number, end: number]> {
     for (let begin = 0; begin < this.size;) {
       const end = Math.min(this.size, begin + Math.max(1, Math.floor(mostTokens / this.lengths[begin]!)));
@@ -245,15 +245,15 @@ class Batch {
   /** Padded at the end, [rows, width]. */
   private prompts(begin: number, end: number, width: number): BigInt64Array {
     const tokens = new BigInt64Array((end - begin) * width);
-    for (let place = begin; place < end; place++)
-      this.rows[place]!.row.tokens.forEach((token, i) => (tokens[(place - begin) * width + i] = BigInt(token)));
+    for (let slot = begin; slot < end; slot++)
+      this.rows[slot]!.row.tokens.forEach((token, i) => (tokens[(slot - begin) * width + i] = BigInt(token)));
     return tokens;
   }
 
   /**
-   * @param tokens [places, width]
+   * @param tokens [slots, width]
    * @param total positions of the longest row
-   * @param answers places in `tokens` whose next token is asked for
+   * @param answers slots in `tokens` whose next token is asked for
    * @param picks of each of them the tokens whose logits are wanted
    */
   private async run(
@@ -318,8 +318,8 @@ class Batch {
     return new Tensor('float32', values, [values.length]);
   }
 
-  private variantAt(place: number): Uint8Array {
-    return this.variants[this.rows[this.owners[place]!]!.row.variant]!;
+  private variantAt(slot: number): Uint8Array {
+    return this.variants[this.rows[this.owners[slot]!]!.row.variant]!;
   }
 }
 

@@ -260,13 +260,13 @@ class Builder {
     });
   }
 
-  /** The same of each answer place, [answers, 1]. */
+  /** The same of each answer, [answers, 1]. */
   private ofAnswers(): string {
     const flags = this.add('Gather', ['adapted', this.ownerOfAnswers()]);
     return this.toBoolean(this.add('Unsqueeze', [flags, this.integers(1)]));
   }
 
-  /** The row of each answer place, [answers]. */
+  /** The row of each answer, [answers]. */
   private ownerOfAnswers(): string {
     return this.once('owner', () => {
       const positions = this.add('Gather', [this.tokensShape(), this.integers(1)]);

@@ -39,7 +39,7 @@ export const gates = { off: 0, trained: 1, projected: 2 } as const;
 /** One prompt under one variant of the adapter. */
 export interface Row {
   tokens: readonly number[];
-  /** A place among the variants. */
+  /** Its variant's number. */
   variant: number;
 }
 

@@ -47,7 +47,7 @@ const TASK_ROWS = 1024;
 /** Prompts of a set that scores are taken over: they say where answers are worth generating. */
 const SCORED_PROMPTS = 64;
 
-interface Place {
+interface Asked {
   count: number | null;
   set: number;
   prompt: number;
@@ -67,21 +67,21 @@ export class Behaviour {
   /** Generates the answers of some variants that are not known yet. @param takes which sets */
   async answer(variants: readonly Variant[], takes: (set: EncodedSet) => boolean = () => true): Promise<void> {
     const { sets, maxTokens, chat, ports } = this.options;
-    const places: (Place & { tokens: readonly number[]; variant: number })[] = [];
+    const missing: (Asked & { tokens: readonly number[]; variant: number })[] = [];
     variants.forEach(({ count }, variant) => {
       sets.forEach((encoded, set) => {
         if (!takes(encoded) || !isAnswered(encoded.set)) return;
         encoded.tokens.forEach((tokens, prompt) => {
-          if (!this.answers.has(keyOf({ count, set, prompt }))) places.push({ count, set, prompt, tokens, variant });
+          if (!this.answers.has(keyOf({ count, set, prompt }))) missing.push({ count, set, prompt, tokens, variant });
         });
       });
     });
     // Rows of like length in one task.
-    places.sort((x, y) => y.tokens.length - x.tokens.length);
-    const total = places.length;
+    missing.sort((x, y) => y.tokens.length - x.tokens.length);
+    const total = missing.length;
     let done = 0;
     if (total > 0) ports.onStage?.('answers', 0, total);
-    for (const part of chunks(places, TASK_ROWS)) {
+    for (const part of chunks(missing, TASK_ROWS)) {
       const rows = part.map(({ tokens, variant }): Row => ({ tokens, variant }));
       const task = { variants: variants.map(({ gates }) => gates), rows, maxTokens, stopTokens: chat.stopTokens };
       const writing: Promise<void>[] = [];
@@ -168,7 +168,7 @@ export class Behaviour {
       .sort((x, y) => order.get(x.count)! - order.get(y.count)! || x.set - y.set || x.prompt - y.prompt);
   }
 
-  private judged({ count, set, prompt }: Place, { tokens, isCutOff }: Answer): AnswerLine {
+  private judged({ count, set, prompt }: Asked, { tokens, isCutOff }: Answer): AnswerLine {
     const { chat, sets, keepsAnswers } = this.options;
     const { set: prompts, judge } = sets[set]!;
     const answer = chat.decode(tokens);
@@ -193,18 +193,18 @@ export class Behaviour {
   /** Of the sets whose references are weighed by their probability. */
   private async weigh(variants: readonly Variant[], takes: (set: EncodedSet) => boolean): Promise<void> {
     const { sets, model, journal, ports } = this.options;
-    const places: (Place & { row: ScoreRow })[] = [];
+    const missing: (Asked & { row: ScoreRow })[] = [];
     variants.forEach(({ count }, variant) => {
       sets.forEach((encoded, set) => {
         if (!takes(encoded) || isAnswered(encoded.set)) return;
         encoded.tokens.forEach((tokens, prompt) => {
           if (this.answers.has(keyOf({ count, set, prompt }))) return;
-          places.push({ count, set, prompt, row: { variant, ...referenceRow(tokens, encoded.references[prompt]!) } });
+          missing.push({ count, set, prompt, row: { variant, ...referenceRow(tokens, encoded.references[prompt]!) } });
         });
       });
     });
     let done = 0;
-    for (const part of chunks(places, TASK_ROWS)) {
+    for (const part of chunks(missing, TASK_ROWS)) {
       const lines: AnswerLine[] = [];
       await model.score(
         { variants: variants.map(({ gates }) => gates), rows: part.map(({ row }) => row) },
@@ -215,7 +215,7 @@ export class Behaviour {
             lines.push({ kind: 'answer', count, set, prompt, ...unanswered, utility });
           }
           done += scores.length;
-          ports.onStage?.('answers', done, places.length);
+          ports.onStage?.('answers', done, missing.length);
         },
         ports.signal,
       );
@@ -264,7 +264,7 @@ function mean(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function keyOf({ count, set, prompt }: Place): string {
+function keyOf({ count, set, prompt }: Asked): string {
   return `${count} ${set} ${prompt}`;
 }
 
