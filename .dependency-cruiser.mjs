@@ -11,6 +11,7 @@ const rooms = {
     libraries: ['onnxruntime-node', '@huggingface/jinja', '@huggingface/tokenizers'],
   },
   'src/evaluation': { rooms: ['src/core'], libraries: ['csv-parse', 'yaml'] },
+  'src/html': { rooms: ['src/core', 'src/evaluation'], libraries: ['d3-scale-chromatic'] },
   'src/work': { rooms: ['src/core', 'src/engine', 'src/evaluation', 'src/llm'] },
   'src/page': { rooms: ['src/core'] },
   'src/cli': {
@@ -19,6 +20,7 @@ const rooms = {
       'src/cuda',
       'src/engine',
       'src/evaluation',
+      'src/html',
       'src/hub',
       'src/llm',
       'src/models',

@@ -1,6 +1,6 @@
-// The main job on the shipped sample: inspect an adapter, project it twice, and say where the results lie.
+// The main job on the shipped sample: inspect an adapter, project it, and measure what that does to the model's behaviour.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,8 @@ const results = join(root, 'demo-results');
 const here = (path) => relative(process.cwd(), path);
 const models = ['--base', here(join(sample, 'base')), '--aligned', here(join(sample, 'aligned'))];
 const adapter = here(join(sample, 'adapters', 'harmful'));
-const recorded = JSON.parse(readFileSync(join(sample, 'behaviour.json'), 'utf8')).harmful;
+const projected = here(join(results, 'harmful-count-8'));
+const page = here(join(results, 'harmful.html'));
 
 function safeLora(...args) {
   console.log(`\n$ safe-lora ${args.join(' ')}\n`);
@@ -18,25 +19,11 @@ function safeLora(...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-function project(name, ...selection) {
-  const out = here(join(results, name));
-  safeLora('project', adapter, ...models, ...selection, '--out', out, '--force');
-  return out;
-}
-
-function recordedAttackSuccess(...keys) {
-  const figures = keys.map(([label, key]) => `${label}: ${recorded[key].asr.toFixed(1)}`);
-  console.log(
-    `\nAttack success, recorded when the sample was made (sample/behaviour.json), not measured now:\n  ${figures.join(', ')}`,
-  );
-}
-
+mkdirSync(results, { recursive: true });
 safeLora('inspect', adapter, ...models);
-recordedAttackSuccess(['adapter as it is', 'adapter']);
-const byThreshold = project('harmful-threshold-0.35', '--threshold', '0.35');
-recordedAttackSuccess(['with 2 modules projected', 'count=2'], ['with 4', 'count=4']);
-const byCount = project('harmful-count-8', '--count', '8');
-recordedAttackSuccess(['with 8 modules projected', 'count=8']);
+safeLora('evaluate', adapter, ...models, '--points', '3,8', '--html', page);
+safeLora('project', adapter, ...models, '--count', '8', '--out', projected, '--force');
 console.log(`
-The projected adapters: ${byThreshold} and ${byCount}
+The page with the curve: ${page}
+The projected adapter: ${projected}
 To look at adapters in the editor: npm run editor`);

@@ -46,6 +46,7 @@ export interface InspectArguments {
   /** Bytes for the engine. */
   memory: number;
   json: string | undefined;
+  html: string | undefined;
   quiet: boolean;
   /** Nothing is fetched. */
   offline: boolean;
@@ -148,6 +149,7 @@ Output
   --force          replace DIR if it holds an earlier result
   --again          go on from an adapter that was projected before: what was projected stays as it is
   --json FILE|-    write the report as JSON, to standard output with -
+  --html FILE      write a page that stands alone: heatmap, table, behaviour, what is not covered, provenance
   --quiet          print errors only
 
 Engine
@@ -178,6 +180,7 @@ const common = {
   device: { type: 'string' },
   memory: { type: 'string' },
   json: { type: 'string' },
+  html: { type: 'string' },
   quiet: { type: 'boolean' },
   offline: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -289,6 +292,7 @@ interface CommonValues {
   device?: string | undefined;
   memory?: string | undefined;
   json?: string | undefined;
+  html?: string | undefined;
   quiet?: boolean | undefined;
   offline?: boolean | undefined;
 }
@@ -301,6 +305,7 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
   if (!base) throw missing('--base MODEL is missing: the pretrained model');
   if (!aligned) throw missing('--aligned MODEL is missing: the model that the adapter was trained on');
   if (values.json === '') throw new UsageError('--json wants a file, or - for standard output');
+  if (values.html === '') throw new UsageError('--html wants a file');
   const device = devices.find((name) => name === (values.device ?? 'auto'));
   if (!device) throw new UsageError(`--device ${values.device!} is none of ${devices.join(', ')}`);
   const memory = Number(values.memory ?? DEFAULT_MEMORY_MIB);
@@ -315,6 +320,7 @@ function commonArguments(values: CommonValues, positionals: readonly string[]): 
     device,
     memory: memory * 2 ** 20,
     json: values.json,
+    html: values.html,
     quiet: values.quiet ?? false,
     offline: values.offline ?? false,
   };

@@ -3,13 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { replaceFile } from '../core/atomic';
-import { SafeLoraError } from '../core/errors';
-import { kindOf, ReadableFile } from '../core/files';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
 import { type EvaluateArguments } from './arguments';
 import { evaluationLines } from './evaluation-table';
-import { checkJsonTarget, writeJson } from './json';
+import { checkHtmlTarget, checkJsonTarget, checkTarget, writeHtml, writeJson } from './json';
 import { type RunServices } from './services';
 import { storageFolder } from './storage';
 import { StatusLine, type Terminal } from './terminal';
@@ -28,9 +26,10 @@ export interface EvaluateCall {
 
 /** @throws SafeLoraError; the signal's reason, and what was found is kept */
 export async function evaluateCommand({ args, services, ports, terminal }: EvaluateCall): Promise<void> {
-  const { answers, json, quiet } = args;
+  const { answers, json, html, quiet } = args;
   await checkJsonTarget(json);
-  await checkAnswersTarget(answers);
+  await checkHtmlTarget(html);
+  await checkTarget(answers, '--answers', new RegExp(`^\\{"schema":"${ANSWERS_SCHEMA}"`));
   const line = new StatusLine(terminal);
   const time = new TimeLeft();
   try {
@@ -59,6 +58,7 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
     await writeAnswers(answers, evaluated);
     if (!quiet && json !== '-') terminal.print(evaluationLines(evaluated.report));
     await writeJson(json, evaluated.report, terminal);
+    await writeHtml(html, [{ report: evaluated.inspection, evaluation: evaluated.report }]);
     await evaluated.done();
   } finally {
     line.clear();
@@ -77,23 +77,6 @@ class TimeLeft {
     const seconds = ((performance.now() - this.started) / 1000) * ((total - done) / (done - this.from));
     return Number.isFinite(seconds) && done > this.from ? `, ${Math.ceil(seconds)} s left` : '';
   }
-}
-
-/** @throws SafeLoraError where the file holds something else than answers of this tool */
-async function checkAnswersTarget(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
-  const kind = await kindOf(path);
-  if (kind === null) return;
-  const start =
-    kind === 'file' ? await ReadableFile.with(path, (file) => file.read(0, Math.min(file.size, 64))) : new Uint8Array();
-  if (!Buffer.from(start).toString('utf8').startsWith(`{"schema":"${ANSWERS_SCHEMA}"`)) throw notAnswers(path);
-}
-
-function notAnswers(path: string): SafeLoraError {
-  return new SafeLoraError(
-    'output-exists',
-    `${path}: exists and does not hold answers of safe-lora; choose another file for --answers.`,
-  );
 }
 
 /** A line an answer, by points, sets and prompts. */

@@ -1,5 +1,5 @@
 // An evaluation as a person reads it in a terminal: a line a point, the curve of the score, and what was chosen.
-import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
+import { type EvaluatedPoint, type EvaluationReport, namesBeside } from '../evaluation/report';
 import { type Mean, type Share } from '../evaluation/figures';
 import { decimal, signed, UNDEFINED } from '../core/text';
 import { styled, table } from './table';
@@ -31,7 +31,7 @@ export function evaluationLines(report: EvaluationReport): Line[] {
   ];
 }
 
-function pointTable({ points }: EvaluationReport): Line[] {
+function pointTable({ points, sets }: EvaluationReport): Line[] {
   const shown = points.filter(({ degenerate }) => degenerate !== null);
   if (shown.length === 0) return [];
   const has = (key: 'asr' | 'overRefusal' | 'utility'): boolean => shown.some((point) => point[key] !== null);
@@ -47,6 +47,9 @@ function pointTable({ points }: EvaluationReport): Line[] {
         ...(has('asr') ? [column('attack success', ({ asr }) => figure(asr))] : []),
         ...(has('overRefusal') ? [column('over-refusal', ({ overRefusal }) => figure(overRefusal))] : []),
         ...(has('utility') ? [column('utility', ({ utility }) => figure(utility))] : []),
+        ...namesBeside(sets).map((name) =>
+          column(`${name} right`, (point) => figure(point.sets.find((set) => set.name === name)?.utility ?? null)),
+        ),
         column('degenerate', ({ degenerate }) => decimal(degenerate!.value, 2)),
         column('cut off', ({ cutOff }) => decimal(cutOff!.value, 2)),
         column('refusal score', ({ refusalScore }) => signed(refusalScore, 1)),

@@ -25,7 +25,7 @@ import {
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { evaluateCommand } from './evaluate';
-import { checkJsonTarget, writeJson } from './json';
+import { checkHtmlTarget, checkJsonTarget, writeHtml, writeJson } from './json';
 import { pairs } from './pairs';
 import { ProgressLine } from './progress';
 import { withProposals } from './proposals';
@@ -135,6 +135,7 @@ class Call {
 
   private async work(args: InspectArguments | ProjectArguments): Promise<number> {
     await checkJsonTarget(args.json);
+    await checkHtmlTarget(args.html);
     this.services = new RunServices(this.program, this.devices, { ...args, onStart: () => this.line.begin() });
     try {
       return await finish(await this.reports(args, this.services), args, this.terminal);
@@ -231,13 +232,17 @@ function destinationsIn({ out, adapters: paths }: ProjectArguments, adapters: re
 /** Says what could not be done, one line each, and writes what --json asks for: of one adapter its report. */
 async function finish(
   { values, failures }: Batch<Report>,
-  { adapters, json }: InspectArguments | ProjectArguments,
+  { adapters, json, html }: InspectArguments | ProjectArguments,
   terminal: Terminal,
 ): Promise<number> {
   const failed = [...failures].map(([adapter, { code, message }]) => ({ adapter, code, message }));
   for (const { message } of failed) terminal.complain(message);
   const all = { schema: 'safe-lora/reports@1', reports: values, failures: failed };
   await writeJson(json, adapters.length === 1 ? values[0]! : all, terminal);
+  await writeHtml(
+    html,
+    values.map((report) => ({ report, evaluation: null })),
+  );
   return failed.length > 0 ? 1 : 0;
 }
 

@@ -6,7 +6,7 @@ import { type Checkpoint } from '../core/checkpoint';
 import { type Notice, SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
 import { makePlan } from '../core/plan';
-import { type MeasuredModule, refuseOverflow, selectable } from '../core/report';
+import { buildReport, type MeasuredModule, refuseOverflow, type Report, selectable } from '../core/report';
 import { isCandidate, ruleOf, select, type Selection, selectionBy } from '../core/rules';
 import { type TensorInfo } from '../core/safetensors';
 import { type Device } from '../engine/providers';
@@ -68,6 +68,8 @@ export interface EvaluatePorts extends Ports, Omit<BehaviourPorts, 'signal'> {
 
 export interface Evaluated {
   report: EvaluationReport;
+  /** What was measured of the adapter's modules. */
+  inspection: Report;
   sets: readonly PromptSet[];
   /** Of the points with answers. */
   lines: readonly AnswerLine[];
@@ -107,7 +109,8 @@ export async function evaluate(
 
   const device = await prepare([plan], request.device, services, ports);
   const [outcome] = await measureTogether([plan], device, services, ports);
-  const { modules } = measuredOf(outcome!);
+  const measured = measuredOf(outcome!);
+  const { modules } = measured;
   const candidates = rankedModules(modules);
   refuseOverflow(
     plan,
@@ -190,7 +193,8 @@ export async function evaluate(
         notices: [...plan.notices, ...run.notices],
       };
       const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
-      return { report, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
+      const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
+      return { report, inspection, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
     } finally {
       model.end();
     }

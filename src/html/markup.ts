@@ -1,0 +1,21 @@
+// HTML and SVG as text. Whatever comes from a file is escaped on its way in.
+import { visible } from '../core/text';
+
+/** Markup that is safe as it is. */
+export class Markup {
+  constructor(readonly text: string) {}
+}
+
+type Part = Markup | string | number | null | readonly (Markup | string)[];
+
+/** A template whose values are escaped, unless they are markup themselves; null is nothing. */
+export function html(strings: TemplateStringsArray, ...values: Part[]): Markup {
+  return new Markup(strings.reduce((text, part, i) => text + (i === 0 ? '' : textOf(values[i - 1]!)) + part, ''));
+}
+
+function textOf(part: Part): string {
+  if (part === null) return '';
+  if (part instanceof Markup) return part.text;
+  if (Array.isArray(part)) return part.map((one: Markup | string) => textOf(one)).join('');
+  return visible(String(part as string | number)).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
