@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cli, sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
-import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { until } from './patience';
+import { copySampleWithPair, MODEL_FILE, Session } from './session';
 
 interface Reference {
   similarity: Record<string, number>;

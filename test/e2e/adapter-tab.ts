@@ -49,8 +49,8 @@ export class AdapterTab {
   }
 
   /** Until every module has its numbers. */
-  async measured(timeout = 30_000): Promise<void> {
-    await this.within('dd.measured').waitFor({ timeout });
+  async measured(): Promise<void> {
+    await this.within('dd.measured').waitFor();
   }
 
   async findingIs(text: string | RegExp): Promise<void> {

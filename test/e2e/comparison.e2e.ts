@@ -7,8 +7,9 @@ import type { FrameLocator, Locator } from 'playwright-core';
 import { type Report } from '../../src/core/report';
 import { cli, sample } from '../fixtures/make';
 import { violations } from './accessibility';
-import { copySampleWithPair, Session, until } from './session';
-import { again, themes } from './workbench';
+import { again, until } from './patience';
+import { copySampleWithPair, Session } from './session';
+import { themes } from './workbench';
 
 type MapName = 'a' | 'b' | 'difference';
 
@@ -93,12 +94,12 @@ async function reportOf(session: Session, adapter: string): Promise<Report> {
 async function compare(session: Session, a: string, b: string): Promise<ComparisonTab> {
   const { workbench } = session;
   // A page of an earlier comparison may still take the focus, which dismisses the question.
-  await again(async () => {
+  await again(async (timeout) => {
     await workbench.command('Safe LoRA: Compare Adapters');
-    await workbench.asked('Safe LoRA: Compare Adapters');
-    await workbench.pick(a, 5000);
-    await workbench.chooses('Choose the second adapter, B: the difference is B − A');
-    await workbench.pick(b, 5000);
+    await workbench.asked('Safe LoRA: Compare Adapters', timeout);
+    await workbench.pick(a, timeout);
+    await workbench.chooses('Choose the second adapter, B: the difference is B − A', timeout);
+    await workbench.pick(b, timeout);
   });
   const tab = new ComparisonTab(session);
   await tab.shows(a, b);

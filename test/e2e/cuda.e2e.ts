@@ -7,7 +7,8 @@ import { ID, makePackage } from '../cuda/package';
 import { Feed } from '../cuda/server';
 import { versions } from '../fixtures/devices';
 
-import { Session, until } from './session';
+import { until } from './patience';
+import { Session } from './session';
 
 const TITLE = 'Safe LoRA: Install CUDA Provider';
 const version = versions.onnxruntime;
@@ -89,7 +90,7 @@ describe('the CUDA provider', () => {
   it('comes from a file without a network, and says without both what to do', async () => {
     feed.stop();
     await choose('Download…');
-    await session.workbench.notification(/cannot be reached.*--archive FILE/s).waitFor({ timeout: 30_000 });
+    await session.workbench.notification(/cannot be reached.*--archive FILE/s).waitFor();
     const archive = session.outside('package.nupkg');
     writeFileSync(archive, bytes);
     await choose('Use a Downloaded Package…');

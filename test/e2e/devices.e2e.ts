@@ -31,7 +31,7 @@ describe('the compute devices', () => {
     const { workbench } = session;
     await workbench.command('Safe LoRA: Show Compute Devices');
     const page = workbench.page();
-    await page.getByRole('heading', { name: 'Compute devices' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: 'Compute devices' }).waitFor();
     const row = (device: string): Locator =>
       page.getByRole('row').filter({ has: page.getByText(device, { exact: true }) });
     await workbench.screenshot('compute devices');

@@ -1,19 +1,25 @@
-// Starts a real editor, code-server, on this machine: its own settings, extensions and home folder, the built VSIX installed.
+// Starts a real editor, code-server, on this machine: its own settings, extensions and home folder, the built VSIX installed. It has as
+// many windows as are opened at its address, each with an extension host of its own.
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser } from 'playwright-core';
 import { editorTools } from './install.mjs';
+import { until } from './patience';
 
 export interface EditorOptions {
   /** VSIX files to install. */
   extensions: string[];
-  /** Opened as the workspace. */
-  folder: string;
-  /** On top of `quietSettings`. */
-  settings?: Record<string, unknown>;
   /** Whether the editor asks before it trusts a workspace; without it every workspace is trusted. */
   asksForTrust?: boolean;
   /** The display language, e.g. `de`: extensions speak it, the editor's own texts stay English. */
@@ -50,17 +56,19 @@ const quietSettings = {
 const reconnectionGraceSeconds = 10;
 
 export class Editor {
-  private stopped: Promise<void> | undefined;
-
   constructor(
-    /** The address of the workbench with the workspace open. */
-    readonly url: string,
+    private readonly address: string,
     private readonly temporary: string,
     private readonly pid: number,
   ) {
     process.once('exit', this.kill);
     // An interrupted test run would otherwise end without an exit event, and the editor would outlive it.
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, this.exit);
+  }
+
+  /** The address of the workbench with a folder open. */
+  url(folder: string): string {
+    return `${this.address}?folder=${encodeURIComponent(folder)}`;
   }
 
   get userDataDir(): string {
@@ -91,16 +99,45 @@ export class Editor {
       .join('');
   }
 
-  /** Ends the server and all that it started, and removes its folders. */
-  stop(): Promise<void> {
-    return (this.stopped ??= this.end());
+  /** Gives the next window its user's settings, on top of `quietSettings`. */
+  configure(settings: Record<string, unknown>): void {
+    writeFileSync(join(this.userDataDir, 'User', 'settings.json'), JSON.stringify({ ...quietSettings, ...settings }));
   }
 
-  private async end(): Promise<void> {
+  /** Waits for the extension hosts of closed windows to end, and removes what they stored and logged. */
+  async forget(): Promise<void> {
+    await until(() => !this.hasExtensionHosts(), 'the extension host to end with its window');
+    const storages = ['globalStorage', 'workspaceStorage', 'History'].map((name) =>
+      join(this.userDataDir, 'User', name),
+    );
+    const runs = join(this.userDataDir, 'logs');
+    for (const folder of [...storages, ...namesIn(runs).map((name) => join(runs, name))]) {
+      for (const name of namesIn(folder)) {
+        // The server goes on with its own logs.
+        if (storages.includes(folder) || name.startsWith('exthost')) rmSync(join(folder, name), { recursive: true });
+      }
+    }
+  }
+
+  private hasExtensionHosts(): boolean {
+    return namesIn('/proc').some((name) => {
+      if (!/^\d+$/.test(name)) return false;
+      try {
+        // After the command's name, which may hold spaces: state, parent, group.
+        const group = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[2];
+        return (
+          group === `${this.pid}` && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('--type=extensionHost')
+        );
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** Ends the server and all that it started, and removes its folders. */
+  stop(): void {
     process.off('exit', this.kill);
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, this.exit);
-    signal(this.pid, 'SIGTERM');
-    for (let waited = 0; signal(this.pid, 0) && waited < 5000; waited += 50) await sleep(50);
     this.kill();
   }
 
@@ -117,8 +154,7 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
   const temporary = mkdtempSync(join(realpathSync(tmpdir()), 'safe-lora-editor-'));
   const folder = (name: string) => join(temporary, name);
   for (const name of ['data/User', 'home', 'tmp']) mkdirSync(folder(name), { recursive: true });
-  const settings = { ...quietSettings, ...options.settings };
-  writeFileSync(folder('data/User/settings.json'), JSON.stringify(settings));
+  writeFileSync(folder('data/User/settings.json'), JSON.stringify(quietSettings));
   if (options.language !== undefined) addLanguage(folder('data'), options.language);
 
   // A terminal inside an editor would hand the workspace to that editor; npm, tsx and the user's caches are none of its business.
@@ -143,9 +179,8 @@ export async function startEditor(options: EditorOptions): Promise<Editor> {
       ...(options.language === undefined ? [] : ['--locale', options.language]),
     ];
     // A group of its own, so that everything the editor starts can be ended with it.
-    const server = spawn(node, [...places, ...args, options.folder], { env, detached: true, stdio: 'pipe' });
-    const address = await listeningAddress(server);
-    return new Editor(`${address}?folder=${encodeURIComponent(options.folder)}`, temporary, server.pid!);
+    const server = spawn(node, [...places, ...args], { env, detached: true, stdio: 'pipe' });
+    return new Editor(await listeningAddress(server), temporary, server.pid!);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
@@ -181,6 +216,10 @@ function listeningAddress(server: ChildProcessWithoutNullStreams): Promise<strin
       reject(new Error(`code-server ended:\n${said}`));
     });
   });
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 /** Sends a signal to a process group; false when there is none any more. */

@@ -7,7 +7,8 @@ import { sample, temporaryFolder } from '../fixtures/make';
 import { cacheRevision, readme } from '../models/cache';
 import { AdapterTab } from './adapter-tab';
 import { copyAdapter } from './many-adapters';
-import { Session, until } from './session';
+import { until } from './patience';
+import { Session } from './session';
 
 const CHAT = 'meta-llama/Llama-2-7b-chat-hf';
 const BASE = 'meta-llama/Llama-2-7b-hf';

@@ -82,7 +82,7 @@ describe('a German editor', () => {
     const { workbench } = session;
     await workbench.command('View: Show Safe LoRA');
     await workbench.command('Safe LoRA: Alle Adapter vermessen');
-    await workbench.notification('Adapter vermessen.').waitFor({ timeout: 60_000 });
+    await workbench.notification('Adapter vermessen.').waitFor();
     await workbench.treeRow('harmful').click();
     await workbench.treeRow('Schicht 0').click();
     await workbench.screenshot('german adapters');

@@ -21,8 +21,8 @@ import type { FrameLocator, Page } from 'playwright-core';
 import { everything, hostileCase, INVISIBLE, tricks } from '../fixtures/hostile';
 import { cli } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
-import { packProbe } from './probe';
-import { copySample, copySampleWithPair, Session, until } from './session';
+import { until } from './patience';
+import { copySample, copySampleWithPair, Session } from './session';
 
 const REPORT = 'safe_lora_report.json';
 /** Of a folder, which can hold neither slashes nor, for the editor's own search, ends of lines. */
@@ -180,7 +180,7 @@ describe('names that are more than names', () => {
     await workbench.chooses('Choose the second adapter, B: the difference is B − A');
     await workbench.window.locator('.quick-input-list .monaco-list-row').first().click();
     const frame = workbench.page();
-    await frame.locator('.panels canvas').nth(2).waitFor({ timeout: 30_000 });
+    await frame.locator('.panels canvas').nth(2).waitFor();
     assertPlain(await frame.locator('body').innerText());
     assert.match(await frame.locator('h1').innerText(), /x <img src=x onerror=alert\(1\)> \[Fix\]/);
     const [page, view] = await frame.locator('body').evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -337,7 +337,6 @@ describe('a language model that writes elsewhere', () => {
   let seen: ReturnType<typeof watch>;
   before(async () => {
     session = await Session.start({
-      extensions: [await packProbe()],
       fill: (workspace) => {
         copySampleWithPair(workspace);
         mkdirSync(join(workspace, '..', 'outside'));
@@ -357,7 +356,7 @@ describe('a language model that writes elsewhere', () => {
   }
 
   async function answer(): Promise<{ text?: string; error?: string }> {
-    await until(() => existsSync(answerFile()), 'the answer of the tool', 30_000);
+    await until(() => existsSync(answerFile()), 'the answer of the tool');
     return JSON.parse(readFileSync(answerFile(), 'utf8')) as { text?: string; error?: string };
   }
 

@@ -7,7 +7,8 @@ import { cli, sample } from '../fixtures/make';
 import { HubServer } from '../hub/server';
 import { AdapterTab } from './adapter-tab';
 import { copyAdapter } from './many-adapters';
-import { Session, until } from './session';
+import { until } from './patience';
+import { Session } from './session';
 
 const ALIGNED = 'meta-llama/Llama-2-7b-chat-hf';
 const BASE = 'meta-llama/Llama-2-7b-hf';

@@ -6,8 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Report } from '../../src/core/report';
 import { cli, randomTensor, writeAdapter } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
-import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
-import { again } from './workbench';
+import { again, until } from './patience';
+import { copySampleWithPair, MODEL_FILE, Session } from './session';
 
 /** The command line's report of an adapter of the workspace. */
 async function reportOf(session: Session, adapter: string): Promise<Report> {
@@ -22,7 +22,7 @@ const signed = (value: number): string =>
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 async function untilLens(session: Session, text: string | RegExp): Promise<void> {
-  await session.workbench.lens(text).first().waitFor({ timeout: 20_000 });
+  await session.workbench.lens(text).first().waitFor();
 }
 
 async function openConfig(session: Session, adapter: string): Promise<void> {
@@ -229,10 +229,10 @@ describe('the configuration of an adapter', () => {
     const entry = (text: string) =>
       workbench.window.locator('.action-widget .monaco-list-row').filter({ hasText: text });
     // The list opens empty, and closes, while the report is on its way.
-    await again(async () => {
-      await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 }, timeout: 5000 });
+    await again(async (timeout) => {
+      await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 }, timeout });
       await workbench.press('Control+.');
-      await entry('Project the selected modules').waitFor({ timeout: 5000 });
+      await entry('Project the selected modules').waitFor({ timeout });
     });
     await entry('Dismiss “modules-selected” for this workspace').click();
     await until(async () => !(await workbench.problems()).some((row) => row.includes('modules-selected')), 'it to go');
@@ -345,20 +345,28 @@ describe('a saved report', () => {
     await untilLens(session, /3 of 12 modules at or below τ = 0.35/);
     const report = JSON.parse(readFileSync(session.path('adapters', 'projected', 'safe_lora_report.json'), 'utf8')) as Report; // prettier-ignore
     const [first] = report.modules;
-    await workbench.command('Go to Line/Column...').catch(() => undefined);
-    await workbench.press('Escape');
-    await workbench.text('safe_lora_report.json').locator('.view-line').first().click();
-    await workbench.press('Control+f');
-    await workbench.type(`"name": "${first!.name}"`);
-    await workbench.press('Enter');
-    await workbench.press('Escape');
     const text = `similarity ${two(first!.similarity!)}, null ${two(first!.nullSimilarity!)} · direction ${signed(first!.direction!)}`; // prettier-ignore
-    await untilLens(session, text);
+    const search = workbench.window.locator('.find-widget.visible');
+    await again(async (timeout) => {
+      await workbench.text('safe_lora_report.json').locator('.view-line').first().click({ timeout });
+      await workbench.press('Control+f');
+      await search.locator('.find-part textarea').fill(`"name": "${first!.name}"`, { timeout });
+      await search
+        .locator('.matchesCount')
+        .filter({ hasText: /^\d+ of \d+$/ })
+        .waitFor({ timeout });
+      await workbench.press('Enter');
+      await workbench.press('Escape');
+      await workbench.lens(text).first().waitFor({ timeout });
+    });
     await workbench.screenshot('inline report');
     const row = workbench.window.locator('.codelens-decoration:visible').filter({ hasText: text });
-    await row.getByText('Open in Report').click();
     const tab = new AdapterTab(workbench);
-    await tab.row(first!.name).waitFor();
+    // A click on a lens that is just being drawn anew is lost.
+    await again(async (timeout) => {
+      if (await row.isVisible()) await row.getByText('Open in Report').click({ timeout });
+      await tab.row(first!.name).waitFor({ timeout });
+    });
     await until(async () => (await tab.within('.tooltip:not([hidden]) strong').first().innerText().catch(() => '')) === first!.name, 'the tooltip of the module'); // prettier-ignore
   });
 });

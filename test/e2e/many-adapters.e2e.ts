@@ -4,7 +4,8 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { copyAdapter, fillWithAdapters } from './many-adapters';
-import { Session, until } from './session';
+import { until } from './patience';
+import { Session } from './session';
 
 const COUNT = 200;
 /** The engine stops 5 s after its last user. */
@@ -65,7 +66,7 @@ describe('a workspace of 200 adapters', () => {
     await tab.measured();
     assert.notEqual(session.engineChildren().length, 0);
     await session.workbench.command('View: Close All Editors');
-    await until(() => session.engineChildren().length === 0, 'the engine to stop', LINGER_MS + 5000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop');
   });
 
   it('inspects all of them, shows how each stands, and gives the engine back', async (test) => {
@@ -80,7 +81,7 @@ describe('a workspace of 200 adapters', () => {
     await workbench.command('Safe LoRA: Inspect All Adapters');
     // One is inspected already, and one cannot be, which costs the others of its pass nothing.
     const told = `${COUNT - 1} adapters inspected; 1 could not be: the log says why.`;
-    await workbench.notification(told).waitFor({ timeout: 240_000 });
+    await workbench.notification(told).waitFor();
     test.diagnostic(`inspect all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
     assert.match(log(), /broken.adapter_model\.safetensors: .* holds NaN or infinity/);
     // The first sixteen on the same q and v: every weight of both models once.
@@ -98,7 +99,7 @@ describe('a workspace of 200 adapters', () => {
     }, 'the rows in the order of their directions');
     await workbench.command('View: Show Explorer');
     await (await workbench.explorerRow('adapters/benign-0')).locator('[aria-label*="Safe LoRA: inspected"]').waitFor();
-    await until(() => session.engineChildren().length === 0, 'the engine to stop', LINGER_MS + 5000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop');
   });
 
   it('activates with one search for adapters and no engine', async (test) => {

@@ -37,6 +37,6 @@ async function serveInBrowser() {
   const { install } = await import('./install.mjs');
   const { startEditor } = await import('./editor.ts');
   install();
-  const { url } = await startEditor({ extensions: [vsix], folder: workspace });
-  console.log(`${url}\nOpen this address in a browser; Ctrl-C ends the editor.`);
+  const editor = await startEditor({ extensions: [vsix] });
+  console.log(`${editor.url(workspace)}\nOpen this address in a browser; Ctrl-C ends the editor.`);
 }

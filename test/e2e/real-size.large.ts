@@ -14,8 +14,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bits16, f32, randoms, type TensorSpec, writeAdapter, writeModel } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
-import { packProbe } from './probe';
-import { Session, until } from './session';
+import { until } from './patience';
+import { Session } from './session';
 
 const WIDTH = 4096;
 const RANK = 16;
@@ -108,7 +108,7 @@ function fill(workspace: string): void {
 describe('at real size', () => {
   let session: Session;
   before(async () => {
-    session = await Session.start({ fill, extensions: [await packProbe()] });
+    session = await Session.start({ fill });
   });
   after(() => session.stop());
 
@@ -117,14 +117,10 @@ describe('at real size', () => {
     await workbench.command('Probe: Begin');
     const tab = await session.projectAdapter('seven');
     const counts = new Set<number>();
-    await until(
-      async () => {
-        counts.add((await tab.table()).filter(({ similarity }) => !Number.isNaN(similarity)).length);
-        return counts.has(64);
-      },
-      'all 64 modules',
-      300_000,
-    );
+    await until(async () => {
+      counts.add((await tab.table()).filter(({ similarity }) => !Number.isNaN(similarity)).length);
+      return counts.has(64);
+    }, 'all 64 modules');
     await tab.measured();
     await workbench.command('Probe: End');
     const file = join(session.editor.temporaryDir, 'probe.json');
@@ -165,7 +161,7 @@ describe('at real size', () => {
     await workbench.pick('deep');
     const tab = new AdapterTab(workbench);
     await tab.title.filter({ hasText: 'deep' }).waitFor();
-    await tab.measured(60_000);
+    await tab.measured();
     assert.equal(await tab.rows.count(), 560);
     // The test's compiler names inner functions by a helper that the page does not have.
     await tab.within('body').evaluate('globalThis.__name = (target) => target');

@@ -33,7 +33,7 @@ describe('the sample workspace', () => {
 
   it('is copied to a new folder, which a window without a folder opens itself', async () => {
     const { workbench } = session;
-    await workbench.openEmpty(session.editor.url);
+    await workbench.openEmpty(session.editor.url(session.workspace));
     await workbench.command(COMMAND);
     await workbench.fileDialog(DIALOG, parent);
     await showsTheSample(workbench);

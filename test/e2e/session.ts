@@ -1,4 +1,4 @@
-// A running editor with a copy of the sample as its workspace, for the tests of one file.
+// A window of a running editor with a copy of the sample as its workspace, new to its tests; the editor itself is shared.
 import {
   cpSync,
   mkdirSync,
@@ -12,10 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser } from 'playwright-core';
+import { after } from 'node:test';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { root, sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
 import { type Editor, openBrowser, startEditor } from './editor';
+import { PATIENCE_MS, until } from './patience';
+import { packProbe } from './probe';
 import { Workbench } from './workbench';
 
 export const MODEL_FILE = 'adapter_model.safetensors';
@@ -25,8 +28,6 @@ export interface SessionOptions {
   asksForTrust?: boolean;
   /** Makes the workspace; without it, it is a copy of the sample. */
   fill?: (workspace: string) => void;
-  /** VSIX files of extensions beside ours. */
-  extensions?: string[];
   /** The display language of extensions. */
   language?: string;
   /** Variables of the editor's environment. */
@@ -37,34 +38,32 @@ export class Session {
   private constructor(
     readonly workspace: string,
     readonly editor: Editor,
-    private readonly browser: Browser,
+    private readonly context: BrowserContext,
     readonly workbench: Workbench,
     private readonly parent: string,
   ) {}
 
-  static async start(options: SessionOptions = {}): Promise<Session> {
+  static async start({ settings = {}, fill = copySample, ...options }: SessionOptions = {}): Promise<Session> {
     const parent = mkdtempSync(join(realpathSync(tmpdir()), 'safe-lora-e2e-'));
     const workspace = join(parent, 'workspace');
     mkdirSync(workspace);
-    (options.fill ?? copySample)(workspace);
-    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-    const editor = await startEditor({
-      extensions: [join(root, `safe-lora-linux-x64-${version}.vsix`), ...(options.extensions ?? [])],
-      folder: workspace,
-      settings: options.settings ?? {},
-      asksForTrust: options.asksForTrust ?? false,
-      // No driver of this machine: the process that tries one would be taken for one that computes.
-      env: { VK_DRIVER_FILES: '/nonexistent', ...options.env },
-      ...(options.language === undefined ? {} : { language: options.language }),
-    });
-    const browser = await openBrowser();
-    const context = await browser.newContext({ viewport: { width: 1400, height: 1000 } });
+    fill(workspace);
+    const editor = await sharedEditor(options);
+    editor.configure(settings);
+    // What a window keeps, the browser keeps for it: a context of its own remembers nothing.
+    const context = await (await sharedBrowser()).newContext({ viewport: { width: 1400, height: 1000 } });
+    context.setDefaultTimeout(PATIENCE_MS);
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-    const workbench = new Workbench(await context.newPage());
-    await workbench.open(editor.url);
-    // A young window has neither our commands nor our menus.
-    await until(() => editor.log(/exthost/).includes('Eager extensions activated'), 'the extensions', 60_000);
-    return new Session(workspace, editor, browser, workbench, parent);
+    const session = new Session(workspace, editor, context, new Workbench(await context.newPage()), parent);
+    try {
+      await session.workbench.open(editor.url(workspace));
+      // A young window has neither our commands nor our menus.
+      await until(() => editor.log(/exthost/).includes('Eager extensions activated'), 'the extensions');
+    } catch (error) {
+      await session.stop();
+      throw error;
+    }
+    return session;
   }
 
   path(...parts: string[]): string {
@@ -126,7 +125,7 @@ export class Session {
 
   /** Waits for the engine to start a process other than a known one, and does something to it at once. */
   async whenEngineStarts(act: (pid: number) => void, known?: number): Promise<void> {
-    for (const end = Date.now() + 60_000; Date.now() < end;) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
       const pid = this.engineChildren().find((child) => child !== known);
       if (pid !== undefined) {
         act(pid);
@@ -137,12 +136,47 @@ export class Session {
     throw new Error('the engine did not start');
   }
 
+  /** Closes the window; what it left does not reach the next one. */
   async stop(): Promise<void> {
-    await this.browser.close();
-    await this.editor.stop();
+    // A window that is left tells its extension host to end; one whose browser is gone is waited for.
+    for (const page of this.context.pages()) await page.goto('about:blank');
+    await this.context.close();
+    await this.editor.forget();
     rmSync(this.parent, { recursive: true, force: true });
   }
 }
+
+type Kind = Pick<SessionOptions, 'asksForTrust' | 'language' | 'env'>;
+const editors = new Map<string, Promise<Editor>>();
+let browser: Promise<Browser> | undefined;
+
+/** An editor starts in many seconds, and its windows are as new as itself: those of one process share what can be shared. */
+function sharedEditor(kind: Kind): Promise<Editor> {
+  const key = JSON.stringify(kind);
+  const editor = editors.get(key) ?? newEditor(kind);
+  editors.set(key, editor);
+  return editor;
+}
+
+async function newEditor({ asksForTrust = false, env, ...kind }: Kind): Promise<Editor> {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  return startEditor({
+    extensions: [join(root, `safe-lora-linux-x64-${version}.vsix`), await packProbe()],
+    asksForTrust,
+    // No driver of this machine: the process that tries one would be taken for one that computes.
+    env: { VK_DRIVER_FILES: '/nonexistent', ...env },
+    ...kind,
+  });
+}
+
+function sharedBrowser(): Promise<Browser> {
+  return (browser ??= openBrowser());
+}
+
+after(async () => {
+  await (await browser)?.close();
+  for (const editor of editors.values()) (await editor).stop();
+});
 
 export function copySample(workspace: string): void {
   for (const part of ['base', 'aligned', 'adapters']) {
@@ -164,13 +198,4 @@ export function rememberPair(workspace: string, others: Record<string, unknown> 
     join(workspace, '.vscode', 'settings.json'),
     JSON.stringify({ ...others, 'safeLora.pairs': { 'toy-llama-aligned': pair } }),
   );
-}
-
-/** Waits until a condition holds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeout = 30_000): Promise<void> {
-  for (const end = Date.now() + timeout; Date.now() < end;) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  throw new Error(`waited in vain: ${what}`);
 }

@@ -7,7 +7,8 @@ import type { Locator } from 'playwright-core';
 import { randomTensor, sample, writeAdapter } from '../fixtures/make';
 import { violations } from './accessibility';
 import { AdapterTab } from './adapter-tab';
-import { copySample, copySampleWithPair, MODEL_FILE, rememberPair, Session, until } from './session';
+import { until } from './patience';
+import { copySample, copySampleWithPair, MODEL_FILE, rememberPair, Session } from './session';
 import { themes } from './workbench';
 
 /** Starts a run whose engine stands still at its first module. */
@@ -25,7 +26,7 @@ async function frozenRun(session: Session, adapter: string): Promise<{ tab: Adap
 /** Closes every editor: the engine ends after its last one. */
 async function engineRests(session: Session): Promise<void> {
   await session.workbench.command('View: Close All Editors');
-  await until(() => session.engineChildren().length === 0, 'the engine to rest', 60_000);
+  await until(() => session.engineChildren().length === 0, 'the engine to rest');
 }
 
 describe('a run that does not come to its end', () => {

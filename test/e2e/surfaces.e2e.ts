@@ -6,7 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Report } from '../../src/core/report';
 import { cli, sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
-import { copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { until } from './patience';
+import { copySampleWithPair, MODEL_FILE, Session } from './session';
 import { themes } from './workbench';
 
 const adapters = ['benign', 'harmful', 'mixed', 'mixed-all'];
@@ -51,7 +52,7 @@ describe('the view of the adapters', () => {
 
   it('inspects all of them at once, each as the command line does', async () => {
     await session.workbench.command('Safe LoRA: Inspect All Adapters');
-    await session.workbench.notification('4 adapters inspected.').waitFor({ timeout: 60_000 });
+    await session.workbench.notification('4 adapters inspected.').waitFor();
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
@@ -137,7 +138,7 @@ describe('the view of the adapters', () => {
     cpSync(session.path('adapters', 'mixed'), copy, { recursive: true });
     await session.workbench.command('View: Close All Editors');
     await session.workbench.command('View: Show Explorer');
-    await until(() => session.engineChildren().length === 0, 'the engine to rest', 60_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to rest');
     await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
     await (await session.workbench.explorerRow('adapters/copy')).locator('[aria-label*="inspected · 6 of 12"]').waitFor(); // prettier-ignore
     assert.equal(session.engineChildren().length, 0);

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cli, randomTensor, sample, writeAdapter } from '../fixtures/make';
-import { packProbe } from './probe';
-import { copySample, copySampleWithPair, MODEL_FILE, Session, until } from './session';
+import { until } from './patience';
+import { copySample, copySampleWithPair, MODEL_FILE, Session } from './session';
 
 interface Answer {
   /** What the model is told of the tool. */
@@ -46,7 +46,7 @@ async function call(session: Session, name: string, input: object): Promise<void
 }
 
 async function answer(session: Session): Promise<Answer> {
-  await until(() => existsSync(answerFile(session)), 'the answer of the tool', 30_000);
+  await until(() => existsSync(answerFile(session)), 'the answer of the tool');
   return JSON.parse(readFileSync(answerFile(session), 'utf8')) as Answer;
 }
 
@@ -77,7 +77,7 @@ async function projectedByCommandLine(session: Session, adapter: string, thresho
 describe('the language model tools', () => {
   let session: Session;
   before(async () => {
-    session = await Session.start({ fill: copySampleWithPair, extensions: [await packProbe()] });
+    session = await Session.start({ fill: copySampleWithPair });
   });
   after(() => session.stop());
 
@@ -197,20 +197,20 @@ describe('the language model tools', () => {
   });
 
   it('end when they are cancelled', async () => {
-    await until(() => session.engineChildren().length === 0, 'the engine to stop after its last user', 60_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop after its last user');
     const frozen = session.whenEngineStarts((pid) => process.kill(pid, 'SIGSTOP'));
     await call(session, INSPECT, { adapter: 'adapters/mixed-all' });
     await frozen;
     await session.workbench.command('Probe: Cancel Tool');
     assert.match((await answer(session)).error!, /Cancel/);
-    await until(() => session.engineChildren().length === 0, 'the engine to stop', 60_000);
+    await until(() => session.engineChildren().length === 0, 'the engine to stop');
   });
 });
 
 describe('the language model tools in a workspace that is not trusted', () => {
   let session: Session;
   before(async () => {
-    session = await Session.start({ fill: copySampleWithPair, asksForTrust: true, extensions: [await packProbe()] });
+    session = await Session.start({ fill: copySampleWithPair, asksForTrust: true });
   });
   after(() => session.stop());
 
@@ -273,7 +273,7 @@ describe('tasks', () => {
 
   it('of tasks.json run the command line in the workspace folder', async () => {
     await run('measure');
-    await until(() => existsSync(session.path('report.json')), 'the report', 30_000);
+    await until(() => existsSync(session.path('report.json')), 'the report');
     const report = JSON.parse(readFileSync(session.path('report.json'), 'utf8')) as { totals: object };
     assert.equal((report.totals as { selected: number }).selected, 4);
   });
@@ -298,7 +298,7 @@ describe('tasks', () => {
       JSON.stringify({ 'safeLora.pairs': { 'toy-llama-aligned': pair } }),
     );
     await run('by pair');
-    await until(() => existsSync(session.path('projected', MODEL_FILE)), 'the projected adapter', 30_000);
+    await until(() => existsSync(session.path('projected', MODEL_FILE)), 'the projected adapter');
     await workbench.command('Tasks: Run Task');
     await workbench.pick('safe-lora');
     await until(async () => (await workbench.quickInputText()).includes('inspect adapters/harmful'), 'the offer');

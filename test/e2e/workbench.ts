@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { root } from '../fixtures/make';
+import { again, PATIENCE_MS } from './patience';
 
 /** The themes a page must look right in, by the class that each gives to the workbench. */
 const themeClasses = {
@@ -84,10 +85,10 @@ export class Workbench {
    */
   async clickLens(text: string | RegExp, effect: Locator): Promise<void> {
     await this.lens(text).first().waitFor();
-    await again(async () => {
+    await again(async (timeout) => {
       const lens = this.lens(text).first();
-      if (await lens.isVisible()) await lens.click({ timeout: 3000 });
-      await effect.first().waitFor({ timeout: 5000 });
+      if (await lens.isVisible()) await lens.click({ timeout });
+      await effect.first().waitFor({ timeout });
     });
   }
 
@@ -107,10 +108,10 @@ export class Workbench {
   /** What pops up over a word of the text. */
   async hover(word: string): Promise<Locator> {
     const hover = this.window.locator('.monaco-hover:visible .monaco-hover-content');
-    await again(async () => {
+    await again(async (timeout) => {
       await this.window.mouse.move(0, 0);
-      await this.word(word).hover({ timeout: 3000 });
-      await hover.first().waitFor({ timeout: 3000 });
+      await this.word(word).hover({ timeout });
+      await hover.first().waitFor({ timeout });
     });
     return hover;
   }
@@ -126,15 +127,15 @@ export class Workbench {
   /** The rows of the Problems view, which is closed again. */
   async problems(): Promise<string[]> {
     const panel = this.window.locator('.markers-panel:visible');
-    await again(async () => {
+    await again(async (timeout) => {
       if (!(await panel.isVisible())) await this.press('Control+Shift+M');
-      await panel.waitFor({ timeout: 2000 });
+      await panel.waitFor({ timeout });
     });
     const texts = await panel.locator('.monaco-list-row').allInnerTexts();
     // Where the panel has not the focus, the keys only give it that.
-    await again(async () => {
+    await again(async (timeout) => {
       if (await panel.isVisible()) await this.press('Control+Shift+M');
-      await panel.waitFor({ state: 'hidden', timeout: 2000 });
+      await panel.waitFor({ state: 'hidden', timeout });
     });
     return texts.map((text) => text.replace(/\s+/g, ' ').trim());
   }
@@ -159,15 +160,15 @@ export class Workbench {
   async explorerContextMenu(path: string, item: string): Promise<void> {
     const entry = this.menu.getByText(item, { exact: true });
     // An extension that has just started adds its entries late.
-    await again(async () => {
+    await again(async (timeout) => {
       if (await this.menu.isVisible()) await this.press('Escape');
       await this.explorerMenu(path);
-      await entry.waitFor({ timeout: 1500 });
+      await entry.waitFor({ timeout });
     });
     // A menu hears no click in its first tenth of a second.
-    await again(async () => {
-      if (await this.menu.isVisible()) await entry.click({ timeout: 3000 });
-      await this.menu.waitFor({ state: 'hidden', timeout: 1000 });
+    await again(async (timeout) => {
+      if (await this.menu.isVisible()) await entry.click({ timeout });
+      await this.menu.waitFor({ state: 'hidden', timeout });
     });
   }
 
@@ -243,15 +244,15 @@ export class Workbench {
     const titled = this.window.locator('.quick-input-title').filter({ hasText: wholly(title) });
     const dialog = this.quick.filter({ has: titled });
     await dialog.locator('.monaco-list-row').first().waitFor();
-    await again(async () => {
-      await this.input.fill(path, { timeout: 3000 });
+    await again(async (timeout) => {
+      await this.input.fill(path, { timeout });
       // The dialog may still write its own proposal over the path, or complete it from the folder's names; nothing shows when it is done.
       await this.window.waitForTimeout(200);
       await this.press('Delete');
-      const taken = await this.input.inputValue({ timeout: 3000 });
+      const taken = await this.input.inputValue({ timeout });
       if (taken !== path && taken !== `${path}/`) throw new Error(`The file dialog holds ${taken} instead of ${path}`);
-      await dialog.locator('.quick-input-action .monaco-button').first().click({ timeout: 3000 });
-      await dialog.waitFor({ state: 'hidden', timeout: 3000 });
+      await dialog.locator('.quick-input-action .monaco-button').first().click({ timeout });
+      await dialog.waitFor({ state: 'hidden', timeout });
     });
   }
 
@@ -262,17 +263,17 @@ export class Workbench {
   }
 
   /** Waits for a quick input with this title. */
-  async asked(title: string): Promise<void> {
-    await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor();
+  async asked(title: string, timeout = PATIENCE_MS): Promise<void> {
+    await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor({ timeout });
   }
 
   /** Waits for a quick input with this prompt. */
-  async chooses(prompt: string): Promise<void> {
-    await this.quick.getByPlaceholder(prompt).waitFor();
+  async chooses(prompt: string, timeout = PATIENCE_MS): Promise<void> {
+    await this.quick.getByPlaceholder(prompt).waitFor({ timeout });
   }
 
   /** Chooses an entry of the open quick pick by its whole label. */
-  async pick(label: string, timeout = 30_000): Promise<void> {
+  async pick(label: string, timeout = PATIENCE_MS): Promise<void> {
     // The list renders only the rows in view.
     await this.input.fill(label, { timeout });
     await this.row(label).click({ timeout });
@@ -344,7 +345,7 @@ export class Workbench {
   }
 
   private async ready(): Promise<void> {
-    await this.window.locator('.explorer-folders-view .monaco-list-row').first().waitFor({ timeout: 60_000 });
+    await this.window.locator('.explorer-folders-view .monaco-list-row').first().waitFor();
   }
 
   /**
@@ -352,12 +353,12 @@ export class Workbench {
    * just closing swallows the text, so the whole is tried again.
    */
   private async choose(keys: string, text: string, row: Locator): Promise<void> {
-    await again(async () => {
+    await again(async (timeout) => {
       // The list of a palette that is open already would stay without the commands of an extension that comes late.
       if (await this.quick.isVisible()) await this.press('Escape');
       await this.press(keys);
-      await this.input.fill(text, { timeout: 3000 });
-      await row.click({ timeout: 5000 });
+      await this.input.fill(text, { timeout });
+      await row.click({ timeout });
     });
   }
 
@@ -378,16 +379,4 @@ export class Workbench {
 
 function wholly(text: string): RegExp {
   return new RegExp(`^\\s*${text.replace(/[^\w\s]/g, '\\$&')}\\s*$`);
-}
-
-/** Repeats what an editor that is still busy may have missed. */
-export async function again(act: () => Promise<void>): Promise<void> {
-  for (let left = 5; ; left--) {
-    try {
-      await act();
-      return;
-    } catch (error) {
-      if (left === 0) throw error;
-    }
-  }
 }
