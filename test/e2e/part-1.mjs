@@ -1,0 +1,3 @@
+import { filesOf } from './parts.mjs';
+
+for (const file of filesOf(1)) await import(file);
