@@ -114,7 +114,7 @@ export class Editor {
     for (const folder of [...storages, ...namesIn(runs).map((name) => join(runs, name))]) {
       for (const name of namesIn(folder)) {
         // The server goes on with its own logs.
-        if (storages.includes(folder) || name.startsWith('exthost')) rmSync(join(folder, name), { recursive: true });
+        if (storages.includes(folder) || name.startsWith('exthost')) remove(join(folder, name));
       }
     }
   }
@@ -145,7 +145,7 @@ export class Editor {
 
   private readonly kill = () => {
     signal(this.pid, 'SIGKILL');
-    rmSync(this.temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    remove(this.temporary);
   };
 }
 
@@ -216,6 +216,11 @@ function listeningAddress(server: ChildProcessWithoutNullStreams): Promise<strin
       reject(new Error(`code-server ended:\n${said}`));
     });
   });
+}
+
+/** Also what an ending process may still write to. */
+function remove(path: string): void {
+  rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 
 function namesIn(folder: string): string[] {

@@ -61,14 +61,16 @@ describe('the sample workspace', () => {
     const file = session.extensionFile('sample', 'adapters', 'mixed', MODEL_FILE);
     const before = readdirSync(parent);
     renameSync(file, `${file}.aside`);
-    // A pipe cannot be copied.
-    spawnSync('mkfifo', [file]);
-    await session.workbench.command(COMMAND);
-    await session.workbench.fileDialog(DIALOG, parent);
-    await session.workbench.notification(/safe-lora-sample-3: cannot write it/).waitFor();
-    assert.deepEqual(readdirSync(parent), before);
-    rmSync(file);
-    renameSync(`${file}.aside`, file);
+    try {
+      // A pipe cannot be copied.
+      spawnSync('mkfifo', [file]);
+      await session.workbench.command(COMMAND);
+      await session.workbench.fileDialog(DIALOG, parent);
+      await session.workbench.notification(/safe-lora-sample-3: cannot write it/).waitFor();
+      assert.deepEqual(readdirSync(parent), before);
+    } finally {
+      renameSync(`${file}.aside`, file);
+    }
   });
 });
 

@@ -95,10 +95,13 @@ describe('an engine that dies', () => {
     // The one that takes its place ends, too, before it can compute: a module fails only with its second process.
     const program = session.extensionFile('dist', 'engine-child.js');
     renameSync(program, `${program}.aside`);
-    writeFileSync(program, "process.kill(process.pid, 'SIGKILL');");
-    process.kill(pid, 'SIGKILL');
-    await tab.banner(/The engine's process was ended by SIGKILL/).waitFor();
-    renameSync(`${program}.aside`, program);
+    try {
+      writeFileSync(program, "process.kill(process.pid, 'SIGKILL');");
+      process.kill(pid, 'SIGKILL');
+      await tab.banner(/The engine's process was ended by SIGKILL/).waitFor();
+    } finally {
+      renameSync(`${program}.aside`, program);
+    }
     await tab
       .banner(/SIGKILL/)
       .locator('vscode-button')
