@@ -254,7 +254,7 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
     return typeof value === 'string' && value.trim() !== '' ? value : null;
   };
   const group = found.get('group') ?? null;
-  const shared = { group: group === null ? null : String(group as string | number) };
+  const shared = { group: group === null ? null : String(group) };
   const messages = found.get('messages');
   if (Array.isArray(messages)) return { ...conversation(path, location, messages), ...shared };
   const field = PROMPT_FIELDS.find((name) => text(name) !== null);

@@ -105,11 +105,12 @@ export function bootstrapMean(values: readonly number[], groups: readonly (strin
   const generator = xoroshiro128plus(seed);
   const means = Float64Array.from({ length: RESAMPLES }, () => {
     let [sum, n] = [0, 0];
-    for (let draw = 0; draw < all.length; draw++) {
-      const cluster = all[uniformInt(generator, 0, all.length - 1)]!;
-      sum += cluster.sum;
-      n += cluster.n;
-    }
+    // As many as there are.
+    all.forEach(() => {
+      const drawn = all[uniformInt(generator, 0, all.length - 1)]!;
+      sum += drawn.sum;
+      n += drawn.n;
+    });
     return sum / n;
   }).sort();
   return { low: means[Math.floor(0.025 * RESAMPLES)]!, high: means[Math.ceil(0.975 * RESAMPLES) - 1]! };

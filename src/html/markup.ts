@@ -16,6 +16,6 @@ export function html(strings: TemplateStringsArray, ...values: Part[]): Markup {
 function textOf(part: Part): string {
   if (part === null) return '';
   if (part instanceof Markup) return part.text;
-  if (Array.isArray(part)) return part.map((one: Markup | string) => textOf(one)).join('');
-  return visible(String(part as string | number)).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  if (typeof part === 'object') return part.map(textOf).join('');
+  return visible(String(part)).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -296,7 +296,7 @@ async function readSets(files: readonly PromptFile[], aligned: Checkpoint): Prom
 /** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
 async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
   const path = join(dirname(realPath), 'prompts.json');
-  // eslint-disable-next-line no-underscore-dangle -- Transformers' own name
+   
   if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
     return [{ path, role: null, metric: null }];
   throw promptsMissing();
