@@ -253,8 +253,8 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
     const value = found.get(name);
     return typeof value === 'string' && value.trim() !== '' ? value : null;
   };
-  const group = found.get('group') ?? null;
-  const shared = { group: group === null ? null : String(group) };
+  const group = found.get('group');
+  const shared = { group: typeof group === 'string' || typeof group === 'number' ? String(group) : null };
   const messages = found.get('messages');
   if (Array.isArray(messages)) return { ...conversation(path, location, messages), ...shared };
   const field = PROMPT_FIELDS.find((name) => text(name) !== null);
