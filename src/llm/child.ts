@@ -1,5 +1,4 @@
 // The forked process that runs a language model: one model, whose tasks come one after the other.
-import { availableParallelism } from 'node:os';
 import { SafeLoraError } from '../core/errors';
 import { beat, READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
@@ -19,7 +18,7 @@ async function work(message: ToModel): Promise<void> {
   switch (message.type) {
     case 'load':
       ({ path } = message.task);
-      decoder = await loadModel(message.task, availableParallelism());
+      decoder = await loadModel(message.task);
       return;
     case 'generate':
       return decoder!.generate(message.task, (answers) => {

@@ -1,11 +1,20 @@
 // What keeps a model from running, in words for somebody who waits for its answers.
 import { SafeLoraError } from '../core/errors';
 import { EngineError } from '../engine/failure';
+import { type Provider } from '../engine/providers';
 
 export function notFinite(path: string): SafeLoraError {
   return new SafeLoraError(
     'non-finite',
     `${path}: the model's logits are not finite numbers: a weight of the model or the adapter is NaN or infinite, or too large for single precision; check the files, or download the model again.`,
+  );
+}
+
+/** @param reason why the provider is no good for the model */
+export function cannotRun(path: string, provider: Provider, reason: string): SafeLoraError {
+  return new SafeLoraError(
+    'device-unavailable',
+    `${path}: ${provider} cannot run the model: ${reason}; run it with --device cpu.`,
   );
 }
 

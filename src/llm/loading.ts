@@ -1,49 +1,62 @@
 // From a model's files and an adapter's to a session that runs: parameters are used from where they lie as far as onnxruntime can.
 import { realpathSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
 import { type TensorInfo } from '../core/safetensors';
+import { type Provider } from '../engine/providers';
 import { type External, type OnnxType } from '../engine/onnx';
 import { readWhole } from '../engine/weights';
 import { Decoder } from './decoder';
-import { type Branch, buildGraph, type Parameters } from './graph';
+import { cannotRun } from './failures';
+import { type Branch, buildGraph, type ModelGraph, type Parameters } from './graph';
 import { type BranchTask, type ModelTask } from './protocol';
+import { whyNot } from './selftest';
 
 const types: Readonly<Partial<Record<string, OnnxType>>> = { F32: 'float', F16: 'float16', BF16: 'bfloat16' };
 
 /** Of what goes into the model's own bytes; ONNX's format ends at 2 GB. */
 const MOST_INLINE = 1.5e9;
 
-/** @param threads of onnxruntime */
-export async function loadModel(task: ModelTask, threads: number): Promise<Decoder> {
+/** @throws SafeLoraError where the provider cannot run such a model */
+export async function loadModel(task: ModelTask): Promise<Decoder> {
   const { architecture, precision, positions, provider } = task;
   const branches = new Map(task.branches.map((branch) => [branch.module, readBranch(branch)]));
   const saved = new Map([...task.saved].map(([name, tensor]) => [name, valuesOf(tensor)]));
   const beside = [...branches.values()].flatMap(({ a, b }) => [a, b]).concat(...saved.values());
   const fits = beside.reduce((sum, { byteLength }) => sum + byteLength, 0) < MOST_INLINE;
   const parameters = new StoredParameters(task.parameters, fits);
-  const { model, memory } = buildGraph({ architecture, precision, positions, branches, saved, parameters });
-  const session = await InferenceSession.create(model, {
+  if (provider !== 'cpu') {
+    const reason = await whyNot(architecture, precision, provider, (graph, on) => makeSession(graph, on, ''));
+    if (reason !== null) throw cannotRun(task.path, provider, reason);
+  }
+  const graph = { architecture, precision, positions, branches, saved, parameters };
+  return new Decoder(await makeSession(graph, provider, parameters.folder), {
+    architecture,
+    branches: branches.size,
+    hasSaved: saved.size > 0,
+    workspace: task.workspace,
+  });
+}
+
+/** @param folder of the files that the graph's constants lie in */
+async function makeSession(graph: ModelGraph, provider: Provider, folder: string): Promise<InferenceSession> {
+  const { model, memory } = buildGraph(graph);
+  return InferenceSession.create(model, {
     executionProviders: [provider],
-    intraOpNumThreads: threads,
+    intraOpNumThreads: availableParallelism(),
     interOpNumThreads: 1,
     enableMemPattern: false,
     logSeverityLevel: 3,
     ...(memory.size > 0 ? { externalData: [...memory].map(([path, data]) => ({ path, data })) } : {}),
     extra: {
       session: {
-        model_external_initializers_file_folder_path: parameters.folder,
+        ...(folder === '' ? {} : { model_external_initializers_file_folder_path: folder }),
         // A node that the provider cannot run is an error, where onnxruntime would move it to the CPU without a word.
         ...(provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
       },
     },
-  });
-  return new Decoder(session, {
-    architecture,
-    branches: branches.size,
-    hasSaved: saved.size > 0,
-    workspace: task.workspace,
   });
 }
 

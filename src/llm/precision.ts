@@ -53,7 +53,8 @@ export function choosePrecision(
     return chosen(asked, 'asked for');
   }
   if (needed('float32') <= memory) return chosen('float32', 'single precision fits into memory');
-  if (needed('int8') <= memory) return chosen('int8', `single precision needs ${size('float32')}, more than the ${bytesText(memory)} of memory`);
+  if (needed('int8') <= memory)
+    return chosen('int8', `single precision needs ${size('float32')}, more than the ${bytesText(memory)} of memory`);
   throw doesNotFit(
     path,
     `single precision needs ${size('float32')}, int8 ${size('int8')} and int4 ${size('int4')}`,

@@ -157,7 +157,7 @@ export class Behaviour {
     const verdicts = this.options.sets.map(({ tokens }, set) =>
       tokens.map((_, prompt): Verdict | undefined => this.answers.get(keyOf({ count, set, prompt }))),
     );
-    return verdicts.every((ofSet) => ofSet.every((verdict) => verdict !== undefined)) ? (verdicts) : null;
+    return verdicts.every((ofSet) => ofSet.every((verdict) => verdict !== undefined)) ? verdicts : null;
   }
 
   /** In the order of points, sets and prompts. */

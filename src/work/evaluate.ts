@@ -9,6 +9,7 @@ import { makePlan } from '../core/plan';
 import { buildReport, type MeasuredModule, refuseOverflow, type Report, selectable } from '../core/report';
 import { isCandidate, ruleOf, select, type Selection, selectionBy } from '../core/rules';
 import { type TensorInfo } from '../core/safetensors';
+import { type ChosenDevice } from '../engine/devices';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
 import { choose, type Demand } from '../evaluation/choice';
@@ -31,7 +32,8 @@ import { ChatFormat } from '../llm/chat';
 import { type Precision } from '../llm/graph';
 import { findParameters } from '../llm/parameters';
 import { choosePrecision, type ChosenPrecision } from '../llm/precision';
-import { gates } from '../llm/protocol';
+import { type ModelProcess } from '../llm/process';
+import { gates, type ModelTask } from '../llm/protocol';
 import { Behaviour, type BehaviourPorts, type EncodedSet, type Variant } from './behaviour';
 import { measureTogether, openPair, type Pair, prepare } from './measure';
 import { type LanguageServices, type Ports } from './services';
@@ -139,20 +141,17 @@ export async function evaluate(
     ports.onLoad?.(precision);
     const projected = new Map(modules.map((module) => [module.name, module.projected?.bytes ?? null]));
     const applied = applyAdapter(plan, architecture, (name) => projected.get(name) ?? null);
-    const model = await services.language.start(
-      {
-        path: aligned.path,
-        architecture,
-        parameters,
-        precision: precision.precision,
-        positions,
-        workspace: precision.workspace,
-        provider: device.provider,
-        ...applied,
-      },
-      device,
-      signal,
-    );
+    const task: ModelTask = {
+      path: aligned.path,
+      architecture,
+      parameters,
+      precision: precision.precision,
+      positions,
+      workspace: precision.workspace,
+      provider: device.provider,
+      ...applied,
+    };
+    const { model, ran } = await startModel(task, device, services, signal);
     try {
       const behaviour = new Behaviour({
         model,
@@ -175,7 +174,7 @@ export async function evaluate(
           kind: 'embedded',
           precision: precision.precision,
           precisionReason: precision.reason,
-          device,
+          device: ran,
           onnxruntime: services.onnxruntimeVersion,
           workspace: precision.workspace,
           maxTokens,
@@ -200,6 +199,24 @@ export async function evaluate(
     }
   } finally {
     await journal.close();
+  }
+}
+
+/** Where `auto` chose a device that measures and cannot run the model, it runs on the CPU. */
+async function startModel(
+  task: ModelTask,
+  device: ChosenDevice,
+  { language }: LanguageServices,
+  signal?: AbortSignal,
+): Promise<{ model: ModelProcess; ran: ChosenDevice }> {
+  try {
+    return { model: await language.start(task, device, signal), ran: device };
+  } catch (error) {
+    const isOther =
+      device.requested === 'auto' && error instanceof SafeLoraError && error.code === 'device-unavailable';
+    if (!isOther) throw error;
+    const ran: ChosenDevice = { requested: 'auto', provider: 'cpu', fallbackReason: error.message };
+    return { model: await language.start({ ...task, provider: 'cpu' }, ran, signal), ran };
   }
 }
 
@@ -296,7 +313,7 @@ async function readSets(files: readonly PromptFile[], aligned: Checkpoint): Prom
 /** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
 async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
   const path = join(dirname(realPath), 'prompts.json');
-   
+
   if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
     return [{ path, role: null, metric: null }];
   throw promptsMissing();
