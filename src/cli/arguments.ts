@@ -105,7 +105,7 @@ export type Arguments =
 export const HELP = `Usage:
   safe-lora inspect ADAPTER… --base MODEL --aligned MODEL [options]
   safe-lora project ADAPTER… --base MODEL --aligned MODEL --out DIR [--force] [--again] [options]
-  safe-lora evaluate ADAPTER --base MODEL --aligned MODEL --prompts [ROLE:]FILE… [options]
+  safe-lora evaluate ADAPTER --base MODEL --aligned MODEL [--prompts [ROLE:]FILE]… [options]
   safe-lora doctor [--json FILE|-]
   safe-lora install-cuda [--archive FILE | --remove]
   safe-lora pairs [list | remove ID] [--json FILE|-]
@@ -125,9 +125,11 @@ Selection (default: --${DEFAULT_MODE} ${ruleNumber(DEFAULT_MODE).usual}, the pap
 Behaviour (evaluate): runs the aligned model with the adapter as it is and with some of its modules projected, and reports for each
 point how many harmful prompts are not refused, how many harmless ones are, and how much of the task is left
   --prompts [ROLE:]FILE  prompts as JSONL, CSV, JSON, promptfoo's YAML or text; ROLE is harmful, harmless or utility:METRIC where
-                   the file does not show it, METRIC ${metrics.join(', ')}; may be given several times
-  --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where a score of refusals changes most)
-  --score          only that score, over all numbers of modules, without generating answers
+                   the file does not show it, METRIC ${metrics.join(', ')}; may be given several times; the sample
+                   brings its own
+  --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where a score of refusals changes most),
+                   beside the aligned model, the adapter as it is and the selection of --threshold or --count
+  --score          only that score, over all numbers of modules: the aligned model alone generates answers
   --choose TEXT    the fewest modules for which "asr <= 0.1, utility >= -0.02" holds; with a sign a change against the adapter as
                    it is; chosen on one half of the prompts and reported on the other
   --max-tokens N   of an answer (default: 128)
@@ -135,7 +137,6 @@ point how many harmful prompts are not refused, how many harmless ones are, and 
   --refusals FILE  phrases by which refusals are known, one a line, in place of the tool's own
   --template FILE  a chat template (Jinja) in place of the model's; --system TEXT puts a system message first
   --precision NAME ${precisions.join(', ')} (default: single precision where it fits into memory, else 8 bits)
-  --memory MIB     memory for the model (default: half of what is free)
 
 Hub
   Of a model on the hub only its headers and the weights that the adapters touch are fetched, and kept in the user's data folder
@@ -154,7 +155,7 @@ Output
 
 Engine
   --device NAME    ${devices.join(', ')} (default: auto)
-  --memory MIB     memory for the engine (default: 1024)
+  --memory MIB     memory for the engine (default: 1024); of evaluate for the model (default: half of what is free)
 
 CUDA (Linux x64)
   install-cuda     downloads onnxruntime's CUDA provider, about 250 MB, into the user's data folder (or SAFE_LORA_STORAGE)

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { replaceFile } from '../core/atomic';
+import { bytesText } from '../core/bytes';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
 import { type EvaluateArguments } from './arguments';
@@ -46,6 +47,9 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
         ? ports
         : {
             ...ports,
+            onModel: (name, { bytes, modelBytes, cached }) => {
+              terminal.tell(`hf://${name}, to run it: ${bytesText(bytes)} of ${bytesText(modelBytes)} to fetch; ${bytesText(cached)} cached`); // prettier-ignore
+            },
             onLoad: ({ precision, reason }) => {
               line.show(`loading the model, ${precision}: ${reason}`);
             },
@@ -80,10 +84,10 @@ class TimeLeft {
 }
 
 /** A line an answer, by points, sets and prompts. */
-async function writeAnswers(path: string | undefined, { report, sets, lines }: Evaluated): Promise<void> {
+async function writeAnswers(path: string | undefined, { report, key, sets, lines }: Evaluated): Promise<void> {
   if (path === undefined) return;
   const { adapter, judge } = report;
-  const head = { schema: ANSWERS_SCHEMA, adapter: adapter.name, judge };
+  const head = { schema: ANSWERS_SCHEMA, evaluation: key, adapter: adapter.name, judge };
   const records = lines.map(({ count, set, prompt, answer, refused, degenerate, cutOff, utility }) => {
     const { name, role, prompts } = sets[set]!;
     const { messages, reference } = prompts[prompt]!;

@@ -59,10 +59,11 @@ function pointTable({ points, sets }: EvaluationReport): Line[] {
     '',
     [
       styled(
-        'Attack success: harmful prompts whose answer holds no refusal phrase. In brackets 95 % intervals.',
+        `${has('asr') ? 'Attack success: harmful prompts whose answer holds no refusal phrase. ' : ''}In brackets 95 % intervals.`,
         'dim',
       ),
     ],
+    '',
   ];
 }
 
@@ -93,10 +94,10 @@ function curve(points: readonly EvaluatedPoint[]): Line[] {
     BARS[high === low ? 0 : Math.round(((score - low) / (high - low)) * (BARS.length - 1))]!;
   const last = String(scored.at(-1)!.count);
   return [
-    '',
     `Refusal score from ${signed(low, 1)} to ${signed(high, 1)}, by projected modules (log-odds that an answer begins as a refusal):`,
     `  ${scores.map(bar).join('')}`,
     `  0${last.padStart(Math.max(last.length, columns - 1))}`,
+    '',
   ];
 }
 
@@ -117,5 +118,5 @@ function chosen({ choice }: EvaluationReport): Line[] {
     count === null
       ? `no point keeps to ${demands}; the nearest is ${nearest!} projected modules`
       : `${count} projected modules are the fewest of these points that keep to ${demands}`;
-  return ['', [styled(result, 'bold')], `chosen on ${chosenOn} prompts; on the other ${reportedOn}: ${found}`];
+  return [[styled(result, 'bold')], `chosen on ${chosenOn} prompts; on the other ${reportedOn}: ${found}`];
 }

@@ -46,6 +46,12 @@ export function parseDemands(text: string): Demand[] | null {
   return demands.includes(null) ? null : (demands as Demand[]);
 }
 
+/** The first of the demands whose measure no set has prompts for; null where each can be met. */
+export function unmeasurable(demands: readonly Demand[], sets: readonly PromptSet[]): Demand | null {
+  const roles = { asr: 'harmful', overRefusal: 'harmless', utility: 'utility' } as const;
+  return demands.find(({ measure }) => sets.every(({ role }) => role !== roles[measure])) ?? null;
+}
+
 /** How far figures are from a demand; 0 where they keep to it, null where the measure has no prompts. */
 export function miss({ measure, atMost, value, isChange }: Demand, figures: Figures, adapter: Figures): number | null {
   const [found, before] = [figures[measure]?.value, adapter[measure]?.value];
@@ -65,10 +71,18 @@ export function choose(
   sets: readonly PromptSet[],
   candidates: readonly Candidate[],
 ): Choice | null {
-  const halves = sets.map(({ prompts }, i) => firstHalf(prompts.map(({ group }) => group), i + 1)); // prettier-ignore
-  const half = (verdicts: Verdicts, isFirst: boolean): Verdicts =>
-    verdicts.map((ofSet, i) => ofSet.filter((_, j) => halves[i]![j] === isFirst));
-  const figures = candidates.map(({ verdicts }) => figuresOf(sets, half(verdicts, true)));
+  const halves = sets.map(({ prompts }, i) => {
+    const groups = prompts.map(({ group }) => group);
+    return firstHalf(groups, i + 1);
+  });
+  const half = <T>(values: readonly T[], set: number, isFirst: boolean): T[] =>
+    values.filter((_, i) => halves[set]![i] === isFirst);
+  const figuresOn = (isFirst: boolean, verdicts: Verdicts): Figures =>
+    figuresOf(
+      sets.map((set, i) => ({ ...set, prompts: half(set.prompts, i, isFirst) })),
+      verdicts.map((ofSet, i) => half(ofSet, i, isFirst)),
+    );
+  const figures = candidates.map(({ verdicts }) => figuresOn(true, verdicts));
   const misses = figures.map((found) => {
     const distances = demands.map((demand) => miss(demand, found, figures[0]!));
     return distances.includes(null) ? null : Math.max(...(distances as number[]));
@@ -82,7 +96,7 @@ export function choose(
     demands: text,
     count: keeping < 0 ? null : chosen.count,
     nearest: keeping < 0 ? chosen.count : null,
-    figures: figuresOf(sets, half(chosen.verdicts, false)),
+    figures: figuresOn(false, chosen.verdicts),
     chosenOn: size(true),
     reportedOn: size(false),
   };

@@ -97,7 +97,8 @@ async function readLines(path: string, key: string): Promise<JournalLine[] | nul
     for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
       const value = valueOf(text);
       if (isFirst) {
-        if (!isObject(value) || value.journal !== key) return null;
+        if (!isObject(value) || typeof value.journal !== 'string') throw notAJournal(path);
+        if (value.journal !== key) return null;
         isFirst = false;
       } else if (isLine(value)) lines.push(value);
       // What was being written when the run was broken off is found again.
@@ -105,7 +106,8 @@ async function readLines(path: string, key: string): Promise<JournalLine[] | nul
   } catch (error) {
     throw fileError(path, error);
   }
-  return isFirst ? null : lines;
+  if (isFirst) throw notAJournal(path);
+  return lines;
 }
 
 function valueOf(text: string): unknown {
@@ -121,5 +123,8 @@ function isLine(value: unknown): value is JournalLine {
 }
 
 function notAJournal(path: string): SafeLoraError {
-  return new SafeLoraError('file-access', `${path}: is not a regular file; name another one.`);
+  return new SafeLoraError(
+    'output-exists',
+    `${path}: exists and is not what an evaluation left when it was broken off; move it away, or choose another file for --answers.`,
+  );
 }

@@ -26,9 +26,10 @@ export function countAt(modules: readonly RankedModule[], threshold: number): nu
   return modules.filter(({ similarity }) => similarity <= threshold).length;
 }
 
-/** The largest threshold that takes so many modules: the similarity of the last of them; null for none. */
+/** The lowest threshold that takes so many modules; null for none, and where the next is as similar as the last of them. */
 export function thresholdAt(modules: readonly RankedModule[], count: number): number | null {
-  return count === 0 ? null : modules[count - 1]!.similarity;
+  const last = modules[count - 1]?.similarity ?? null;
+  return last === modules[count]?.similarity ? null : last;
 }
 
 /** Points that a curve is drawn by where nobody says which. */

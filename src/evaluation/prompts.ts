@@ -231,6 +231,7 @@ async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterabl
   }
   if (byRole.size === 0) throw noPrompts(path);
   if (byRole.has('utility') && !metric) throw noMetric(path);
+  if (metric === 'likelihood' && [...byRole.keys()].some((role) => role !== 'utility')) throw noLikelihood(path);
   const name = basename(path, extname(path));
   return [...byRole].map(([role, prompts]): PromptSet => {
     const sha256 = createHash('sha256');
@@ -294,13 +295,20 @@ function conversation(path: string, location: string, values: readonly unknown[]
 
 function roleOfFields(path: string, { fields, location }: Entry, { reference }: Prompt): Role {
   const names = Object.keys(fields).map((name) => name.toLowerCase());
-  const own = roles.find((role) => role === fields.role);
+  const lower = (name: string): unknown => (typeof fields[name] === 'string' ? fields[name].toLowerCase() : null);
+  const own = roles.find((role) => role === lower('role'));
   if (own) return own;
   // XSTest
-  const label: unknown = fields.label;
+  const label = lower('label');
   if (label === 'unsafe') return 'harmful';
   if (label === 'safe') return 'harmless';
-  if (names.some((name) => HARMFUL_FIELDS.includes(name)) && !/benign|harmless|safe/i.test(basename(path)))
+  const said = basename(path)
+    .toLowerCase()
+    .split(/[^a-z]+/);
+  if (
+    names.some((name) => HARMFUL_FIELDS.includes(name)) &&
+    !said.some((word) => ['benign', 'harmless', 'safe'].includes(word))
+  )
     return 'harmful';
   if (reference !== null) return 'utility';
   throw unknownRole(path, location);
@@ -339,6 +347,13 @@ function noMetric(path: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
     `${path}: its prompts have references, and how answers are held against them is not said; say it: --prompts utility:METRIC:${path}, with ${metrics.join(', ')} for METRIC.`,
+  );
+}
+
+function noLikelihood(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: by likelihood no answers are generated, and without answers no refusal can be seen; give it as utility:likelihood:${path}, or with another metric.`,
   );
 }
 

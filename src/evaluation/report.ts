@@ -16,7 +16,8 @@ interface Named {
 export interface EvaluationReport {
   schema: typeof EVALUATION_SCHEMA;
   tool: { version: string };
-  adapter: Named & { sha256: string };
+  /** Hashes of its weights' file and of its configuration. */
+  adapter: Named & { sha256: string; config: string };
   base: Named & { headers: string };
   aligned: Named & { headers: string };
   engine: {

@@ -35,7 +35,7 @@ const TODAY = `{%- macro strftime_now(format) -%}{{ '2024-07-26' if format == '%
 export class ChatFormat {
   /** Any of them ends an answer. */
   readonly stopTokens: readonly number[];
-  /** SHA-256 of the tokenizer's files, the template and the system message: what makes tokens of a prompt. */
+  /** SHA-256 of the tokenizer's files, the template, the system message and the stop tokens: what a conversation's tokens depend on. */
   readonly sha256: string;
   private readonly template: Template;
 
@@ -72,7 +72,7 @@ export class ChatFormat {
       [await readSettings(model, 'generation_config.json'), model.config],
       textOf(tokens.eos_token),
     );
-    const hashed = [tokenizerBytes, JSON.stringify(settings)];
+    const hashed = [tokenizerBytes, JSON.stringify(tokens), JSON.stringify([...stop])];
     return new ChatFormat(tokenizer, source, specialTokens(tokens), system, stop, hashed);
   }
 

@@ -101,6 +101,10 @@ export class Behaviour {
     await this.weigh(variants, takes);
   }
 
+  get hasHarmful(): boolean {
+    return this.options.sets.some(({ set }) => set.role === 'harmful');
+  }
+
   /** First tokens of a variant's refusals of harmful prompts, rising. */
   refusalTokens(count: number | null): number[] {
     const { sets } = this.options;

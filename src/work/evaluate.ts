@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { type Adapter, openAdapter } from '../core/adapter';
-import { type Checkpoint } from '../core/checkpoint';
-import { type Notice, SafeLoraError } from '../core/errors';
+import { type Checkpoint, type Travel } from '../core/checkpoint';
+import { type Notice, type NoticeCode, SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
 import { makePlan } from '../core/plan';
 import { buildReport, type MeasuredModule, refuseOverflow, type Report, selectable } from '../core/report';
@@ -12,7 +12,7 @@ import { type TensorInfo } from '../core/safetensors';
 import { type ChosenDevice } from '../engine/devices';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
-import { choose, type Demand } from '../evaluation/choice';
+import { choose, type Demand, unmeasurable } from '../evaluation/choice';
 import { type AnswerLine, Journal } from '../evaluation/journal';
 import { defaultJudge, type Judge, judgeOf } from '../evaluation/judge';
 import { countAt, type PointRequest, type RankedModule, stepsOf, thresholdAt } from '../evaluation/points';
@@ -64,11 +64,15 @@ export interface EvaluateRequest extends Pair {
 }
 
 export interface EvaluatePorts extends Ports, Omit<BehaviourPorts, 'signal'> {
+  /** The aligned model is not here: all its weights are fetched, since it is run. */
+  onModel?: (name: string, travel: Travel) => void;
   /** The model is being loaded. */
   onLoad?: (precision: ChosenPrecision) => void;
 }
 
 export interface Evaluated {
+  /** SHA-256 of all that the answers depend on. */
+  key: string;
   report: EvaluationReport;
   /** What was measured of the adapter's modules. */
   inspection: Report;
@@ -95,6 +99,8 @@ export async function evaluate(
   const [base, aligned] = await openPair(request, services, signal);
   const plan = makePlan(adapter, base, aligned);
   const sets = await readSets(request.prompts, aligned);
+  refuseUnmeasurable(request.demands?.demands ?? [], sets);
+  refuseOtherModel(adapter);
   const architecture = readArchitecture(aligned.config, aligned.path);
   const parameters = findParameters(aligned, architecture);
   applyAdapter(plan, architecture, () => null);
@@ -118,14 +124,19 @@ export async function evaluate(
     plan,
     modules.filter(({ name }) => candidates.some((candidate) => candidate.name === name)),
   );
-  await fetchParameters(aligned, [...parameters.values()], signal);
+  const release = await fetchParameters(aligned, [...parameters.values()], ports);
 
   const judge = judgeOfSets(encoded);
   const identity = {
     version: services.version,
-    adapter: { name: adapter.name, sha256: await hashOf(adapter) },
-    base: base.headersHash,
-    aligned: aligned.headersHash,
+    adapter: {
+      name: adapter.name,
+      sha256: await hashOf(adapter),
+      config: createHash('sha256').update(adapter.config.bytes).digest('hex'),
+    },
+    base: weightsOf(base),
+    aligned: weightsOf(aligned),
+    originals: adapter.originals?.file.identity ?? null,
     precision: precision.precision,
     workspace: precision.workspace,
     provider: device.provider,
@@ -193,12 +204,13 @@ export async function evaluate(
       };
       const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
       const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
-      return { report, inspection, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
+      return { key, report, inspection, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
     } finally {
       model.end();
     }
   } finally {
     await journal.close();
+    await release();
   }
 }
 
@@ -238,7 +250,7 @@ class Run {
     const aligned = this.variant(null);
     await behaviour.answer([aligned], ({ set }) => set.role === 'harmful');
     this.refusals = behaviour.refusalTokens(null);
-    if (this.refusals.length === 0) this.notices.push(noRefusals);
+    if (this.refusals.length === 0 && behaviour.hasHarmful) this.notices.push(noRefusals);
     const all = [aligned, ...Array.from({ length: candidates.length + 1 }, (_, count) => this.variant(count))];
     await behaviour.score(all, this.refusals);
     if (!this.request.scoreOnly)
@@ -322,7 +334,7 @@ async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFi
 function promptsMissing(): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    'No prompts are given, and none of harmful requests come with this tool. Download a set and name it with --prompts: AdvBench (MIT, llm-attacks/llm-attacks, harmful_behaviors.csv), JailbreakBench (MIT, JailbreakBench/JBB-Behaviors), StrongREJECT (MIT, alexandrasouly/strongreject) or HarmBench (MIT, centerforaisafety/HarmBench) of harmful prompts; XSTest (CC BY 4.0, paul-rottger/xstest) of harmless and harmful ones; for utility your own task, with --prompts utility:METRIC:FILE.',
+    'No prompts are given, and this tool ships no harmful ones. Download a set and name it with --prompts: AdvBench (MIT, llm-attacks/llm-attacks, harmful_behaviors.csv), JailbreakBench (MIT, JailbreakBench/JBB-Behaviors), StrongREJECT (MIT, alexandrasouly/strongreject) or HarmBench (MIT, centerforaisafety/HarmBench) of harmful prompts; XSTest (CC BY 4.0, paul-rottger/xstest) of harmless and harmful ones; for utility your own task, with --prompts utility:METRIC:FILE.',
   );
 }
 
@@ -410,11 +422,69 @@ async function hashOf({ file }: Adapter): Promise<string> {
   return hash.digest('hex');
 }
 
-/** All weights of a model that is elsewhere. */
-async function fetchParameters(model: Checkpoint, tensors: readonly TensorInfo[], signal?: AbortSignal): Promise<void> {
-  if (!model.remote) return;
-  await model.remote.hold(tensors);
-  for (const tensor of tensors) await model.remote.fetch(tensor, signal ?? new AbortController().signal);
+/** The very files of a model; on the hub a commit. */
+function weightsOf({ realPath, headersHash, files }: Checkpoint): unknown {
+  return [realPath, headersHash, files.map(({ path, identity }) => [path, identity])];
+}
+
+/** What an adapter's notices say of a running model that is another one than what is run here. */
+const OTHER_MODEL: readonly NoticeCode[] = ['token-activated', 'names-not-loaded'];
+
+function refuseOtherModel({ file, notices }: Adapter): void {
+  const notice = notices.find(({ code }) => OTHER_MODEL.includes(code));
+  if (notice) throw ranOtherwise(file.path, notice.message);
+}
+
+function ranOtherwise(path: string, why: string): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-adapter',
+    `${path}: ${why} Run here, another model would be measured; evaluate the adapter on a server that loads it as it is meant.`,
+  );
+}
+
+function refuseUnmeasurable(demands: readonly Demand[], sets: readonly PromptSet[]): void {
+  const demand = unmeasurable(demands, sets);
+  if (demand) throw nothingToChooseBy(demand.measure);
+  const kinds = new Set(sets.filter(({ role }) => role === 'utility').map(({ metric }) => metric));
+  if (kinds.size > 1) throw severalMetrics([...kinds].join(' and '));
+}
+
+function nothingToChooseBy(measure: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `--choose asks for ${measure}, and no prompts are given that it is measured by; add a set with --prompts, or leave that demand out.`,
+  );
+}
+
+function severalMetrics(names: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `The sets for utility are held against their references by ${names}, whose mean would mean nothing; evaluate them one after the other.`,
+  );
+}
+
+/** All weights of a model that is elsewhere. @returns what lets the cache evict them again */
+async function fetchParameters(
+  { remote, name }: Checkpoint,
+  tensors: readonly TensorInfo[],
+  { onModel, onFetched, signal = new AbortController().signal }: EvaluatePorts,
+): Promise<() => Promise<void>> {
+  if (!remote) return () => Promise.resolve();
+  const travel = await remote.needed(tensors);
+  onModel?.(name, travel);
+  const release = await remote.hold(tensors);
+  try {
+    let before = 0;
+    const bytesToFetch = travel.bytes + travel.cached;
+    for (const tensor of tensors) {
+      await remote.fetch(tensor, signal, (done) => onFetched?.({ bytesFetched: before + done, bytesToFetch }));
+      before += tensor.length;
+    }
+    return release;
+  } catch (error) {
+    await release();
+    throw error;
+  }
 }
 
 function choiceOf(
