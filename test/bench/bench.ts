@@ -8,6 +8,7 @@ import { SafeLoraError } from '../../src/core/errors';
 import { type Device, devices } from '../../src/engine/providers';
 import { openDevices } from '../fixtures/devices';
 import { root } from '../fixtures/make';
+import { BEHAVIOUR_CASE, runBehaviourCase } from './behaviour';
 import { cases, type CaseSpec, tinyCases } from './cases';
 import { endWorkers } from './crew';
 import { type EngineSetup } from './measure';
@@ -21,6 +22,8 @@ npm run bench -- --layers [--device NAME] [--json FILE] [--keep]   draws docs/sc
 const LAYER_COUNTS = [1, 2, 4, 8, 16, 32];
 
 interface Options {
+  /** Asked for by its name alone: it needs the interop test's Python. */
+  behaviour: boolean;
   chosen: CaseSpec[];
   device: Device;
   layers: boolean;
@@ -46,8 +49,8 @@ function parse(): Options {
   });
   const specs = values.tiny ? tinyCases : cases;
   const known = specs.map(({ name }) => name);
-  const unknown = values.case?.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new Error(`--case ${unknown}: there are ${known.join(', ')}`);
+  const unknown = values.case?.find((name) => !known.includes(name) && name !== BEHAVIOUR_CASE);
+  if (unknown !== undefined) throw new Error(`--case ${unknown}: there are ${known.join(', ')}, ${BEHAVIOUR_CASE}`);
   const device = devices.find((name) => name === values.device);
   if (device === undefined) throw new Error(`--device ${values.device}: there are ${devices.join(', ')}`);
   const rounds = count('--rounds', values.rounds) ?? Infinity;
@@ -59,7 +62,8 @@ function parse(): Options {
       referenceRounds: values['no-reference'] ? 0 : Math.min(spec.referenceRounds, rounds),
     }));
   const workers = count('--workers', values.workers);
-  return { chosen, device, layers: values.layers, workers, json: values.json, keep: values.keep };
+  const behaviour = values.case?.includes(BEHAVIOUR_CASE) ?? false;
+  return { behaviour, chosen, device, layers: values.layers, workers, json: values.json, keep: values.keep };
 }
 
 function count(option: string, text: string | undefined): number | undefined {
@@ -69,7 +73,10 @@ function count(option: string, text: string | undefined): number | undefined {
   return value;
 }
 
-async function main({ chosen, device, layers, workers, json, keep }: Options, workspace: Workspace): Promise<void> {
+async function main(
+  { behaviour, chosen, device, layers, workers, json, keep }: Options,
+  workspace: Workspace,
+): Promise<void> {
   const known = openDevices();
   const { provider, fallbackReason } = await known.choose(device);
   const setup: EngineSetup = { ...(await known.process(provider)), ...(workers === undefined ? {} : { workers }) };
@@ -87,6 +94,8 @@ async function main({ chosen, device, layers, workers, json, keep }: Options, wo
     mkdirSync(join(root, 'docs'), { recursive: true });
     writeFileSync(join(root, 'docs/scaling.svg'), scalingPlot(points));
     record = { scaling: points };
+  } else if (behaviour) {
+    record = { [BEHAVIOUR_CASE]: await runBehaviourCase(workspace.folder, console.log) };
   } else {
     const results = await runCases(chosen, workspace, { keep, log: console.log, setup });
     console.log(`\n${tableLines(results).join('\n')}\n\n${legend}`);
