@@ -10,7 +10,7 @@ const rooms = {
     rooms: ['src/core', 'src/engine'],
     libraries: ['onnxruntime-node', '@huggingface/jinja', '@huggingface/tokenizers'],
   },
-  'src/evaluation': { rooms: ['src/core'], libraries: ['csv-parse', 'yaml'] },
+  'src/evaluation': { rooms: ['src/core'], libraries: ['csv-parse', 'pure-rand', 'yaml'] },
   'src/html': { rooms: ['src/core', 'src/evaluation'], libraries: ['d3-scale-chromatic'] },
   'src/work': { rooms: ['src/core', 'src/engine', 'src/evaluation', 'src/llm'] },
   'src/page': { rooms: ['src/core'] },

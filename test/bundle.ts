@@ -33,7 +33,7 @@ export async function bundle(...names: Bundle[]): Promise<void> {
     mainFields: ['module', 'main'],
     alias: names.includes('fuzz-worker') ? stubs : {},
     // test/fixtures finds the repository from its own folder, two folders down.
-    define: { 'import.meta.dirname': 'sourceFolder' },
+    define: { 'import.meta.dirname': 'sourceFolder', 'import.meta.filename': 'undefined' },
     banner: { js: `const sourceFolder = require('node:path').join(__dirname, '../test/fixtures');` },
     logLevel: 'warning',
   });

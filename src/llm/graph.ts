@@ -311,7 +311,7 @@ class Builder {
         this.bytes(`${weight}:values`, 'uint8', [out, blocks, (BLOCK * bits) / 8], values),
         this.bytes(`${weight}:scales`, 'float', [out * blocks], scales),
       ],
-      { K: width, N: out, bits, block_size: BLOCK, accuracy_level: 1 },
+      { K: width, N: out, bits, block_size: BLOCK, accuracy_level: 4 },
       CONTRIB,
     );
   }

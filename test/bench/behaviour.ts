@@ -11,7 +11,6 @@ import { makePlan } from '../../src/core/plan';
 import { encodeModel } from '../../src/engine/onnx';
 import { applyAdapter } from '../../src/llm/adapter';
 import { readArchitecture } from '../../src/llm/architecture';
-import { type Precision } from '../../src/llm/graph';
 import { findParameters, linears, parameterShapes } from '../../src/llm/parameters';
 import { ModelProcess } from '../../src/llm/process';
 import { gates, type ModelTask, type Row } from '../../src/llm/protocol';
@@ -69,11 +68,8 @@ export async function runBehaviourCase(folder: string, log: (text: string) => vo
   );
   const rows = variants.flatMap((_, variant) => prompts.map((tokens): Row => ({ tokens, variant })));
   const alike = rows.map((row): Row => ({ ...row, variant: 1 }));
-  const ours: Record<string, Timed> = {};
-  for (const precision of ['float32', 'int8'] as const) {
-    ours[precision] = await timed({ ...task, precision }, variants, rows);
-    log(line(`this tool, ${precision}`, ours[precision]));
-  }
+  const own = await timed(task, variants, rows);
+  log(line('this tool', own));
   const onePoint = await timed(task, variants, alike);
   log(line('as many rows of one point', onePoint));
   const peers: Record<string, Timed> = {};
@@ -83,13 +79,12 @@ export async function runBehaviourCase(folder: string, log: (text: string) => vo
   }
   const products = await productSeconds(task, rows.length * (PROMPT_TOKENS + MAX_TOKENS - 1), rows.length * MAX_TOKENS);
   const best = Object.values(peers).reduce((x, y) => (y.seconds < x.seconds ? y : x));
-  const own = ours.float32!;
   log(
     `tokens a second against the faster peer: ${(best.seconds / own.seconds).toFixed(2)} times; ` +
       `memory ${(own.peak / best.peak).toFixed(2)} of its; seven points against one: ${(own.seconds / onePoint.seconds).toFixed(2)} times; ` +
       `the weights' products alone: ${products.toFixed(1)} s, ${((100 * products) / own.seconds).toFixed(0)} % of the time`,
   );
-  return { ours, onePoint, peers, products };
+  return { own, onePoint, peers, products };
 }
 
 function line(name: string, { seconds, tokens, peak }: Timed): string {
@@ -145,7 +140,7 @@ async function write(folder: string): Promise<ModelTask> {
   return {
     path: aligned.path,
     architecture,
-    precision: 'float32' satisfies Precision,
+    precision: 'float32',
     parameters: findParameters(aligned, architecture),
     positions: PROMPT_TOKENS + MAX_TOKENS,
     provider: 'cpu',

@@ -5,8 +5,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { root } from '../fixtures/make';
 
-const lockFile = join(import.meta.dirname, 'requirements.txt');
+const programs = join(root, 'test/interop');
+const lockFile = join(programs, 'requirements.txt');
 /** transformers 5.24 and numpy 2.4 want it. */
 const OLDEST: readonly [number, number] = [3, 11];
 
@@ -37,7 +39,7 @@ export async function pythonEnvironment(): Promise<string> {
 /** Runs one of the Python programs beside this file, which share nothing with what they test. */
 export function program(python: string, name: string, ...args: string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(python, [join(import.meta.dirname, name), ...args], {
+    const child = spawn(python, [join(programs, name), ...args], {
       // No compiled copies beside the programs.
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
       stdio: ['ignore', 'inherit', 'pipe'],
