@@ -60,7 +60,7 @@ function expectedEntries(target) {
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
     ...sampleFiles(),
     'dist/THIRD_PARTY_NOTICES.txt',
-    ...['extension.js', 'cli.js', 'engine-child.js', 'gpus.js', 'page.js', 'comparison.js'].map(
+    ...['extension.js', 'cli.js', 'engine-child.js', 'gpus.js', 'model-child.js', 'page.js', 'comparison.js'].map(
       (name) => `dist/${name}`,
     ),
     ...names('dist', /^(page|comparison)\.css$/).map((name) => `dist/${name}`),
