@@ -1,4 +1,5 @@
 // The command line's arguments: parsed strictly, so that a misspelt option never runs as something else.
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   DEFAULT_MODE,
@@ -351,6 +352,9 @@ function evaluateArguments(values: EvaluateValues, positionals: readonly string[
     throw new UsageError(`--precision ${precision} is none of ${precisions.join(', ')}`);
   const empty = (['answers', 'refusals', 'template'] as const).find((name) => texts[name] === '');
   if (empty) throw new UsageError(`--${empty} wants a file`);
+  const targets = [texts.answers, shared.json, shared.html].filter((path) => path !== undefined && path !== '-');
+  if (new Set(targets.map((path) => resolve(path!))).size < targets.length)
+    throw new UsageError('--answers, --json and --html want a file each');
   const maxTokens = texts['max-tokens'] === undefined ? null : Number(texts['max-tokens']);
   if (maxTokens !== null && (!Number.isSafeInteger(maxTokens) || maxTokens < 1))
     throw new UsageError(`--max-tokens ${texts['max-tokens']!} is not a whole number from 1`);

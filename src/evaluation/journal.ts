@@ -69,6 +69,8 @@ export class Journal {
   write(lines: readonly JournalLine[]): Promise<void> {
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
     this.writing = this.writing.then(() => this.file!.appendFile(text)).catch(unwritable(this.path));
+    // Whoever asked may wait for it later: a failure that nobody waits for yet would end the process.
+    this.writing.catch(() => undefined);
     return this.writing;
   }
 

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Readable } from 'node:stream';
-import { parse as parseCsv } from 'csv-parse';
+import { CsvError, parse as parseCsv } from 'csv-parse';
 import { parse as parseYaml } from 'yaml';
 import { type Message } from '../core/conversation';
 import { fileError, quoted, SafeLoraError } from '../core/errors';
@@ -149,8 +149,8 @@ async function* rowsOf(path: string): AsyncGenerator<Entry> {
   try {
     for await (const row of parser) yield { fields: row as Fields, location: `row ${++number}` };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code?.startsWith('CSV_')) {
-      throw unreadable(path, `row ${number + 1}`, `is not valid CSV (${(error as Error).message.slice(0, 120)})`);
+    if (error instanceof CsvError) {
+      throw unreadable(path, `row ${number + 1}`, `is not valid CSV (${error.message.slice(0, 120)})`);
     }
     throw fileError(path, error);
   }
@@ -267,7 +267,7 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
     );
   const more = field === 'instruction' ? text('input') : null;
   const content = more === null ? text(field)! : `${text(field)!}\n\n${more}`;
-  refuseLong(path, location, content);
+  refuseUnusable(path, location, content);
   // Elsewhere `target` is how a jailbroken answer would begin.
   const references = field === 'input' ? [...REFERENCE_FIELDS, 'target'] : REFERENCE_FIELDS;
   const reference = references.map(text).find((value) => value !== null) ?? null;
@@ -283,19 +283,22 @@ function conversation(path: string, location: string, values: readonly unknown[]
         location,
         'has messages without a role (system, user, assistant) or a content that is a text',
       );
-    refuseLong(path, location, content);
+    refuseUnusable(path, location, content);
     return { role, content };
   });
   const last = messages.at(-1);
-  if (!last) throw unreadable(path, location, 'has no messages');
-  return last.role === 'assistant'
+  if (!messages.some(({ role }) => role === 'user')) throw unreadable(path, location, 'has no message of a user');
+  return last?.role === 'assistant'
     ? { messages: messages.slice(0, -1), reference: last.content }
     : { messages, reference: null };
 }
 
 function roleOfFields(path: string, { fields, location }: Entry, { reference }: Prompt): Role {
-  const names = Object.keys(fields).map((name) => name.toLowerCase());
-  const lower = (name: string): unknown => (typeof fields[name] === 'string' ? fields[name].toLowerCase() : null);
+  const found = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
+  const lower = (name: string): string | null => {
+    const value = found.get(name);
+    return typeof value === 'string' ? value.toLowerCase() : null;
+  };
   const own = roles.find((role) => role === lower('role'));
   if (own) return own;
   // XSTest
@@ -306,7 +309,7 @@ function roleOfFields(path: string, { fields, location }: Entry, { reference }: 
     .toLowerCase()
     .split(/[^a-z]+/);
   if (
-    names.some((name) => HARMFUL_FIELDS.includes(name)) &&
+    HARMFUL_FIELDS.some((name) => found.has(name)) &&
     !said.some((word) => ['benign', 'harmless', 'safe'].includes(word))
   )
     return 'harmful';
@@ -314,7 +317,11 @@ function roleOfFields(path: string, { fields, location }: Entry, { reference }: 
   throw unknownRole(path, location);
 }
 
-function refuseLong(path: string, location: string, text: string): void {
+/** What a decoder of UTF-8 makes of other bytes, and what UTF-16 has between letters. */
+const NOT_UTF8 = /[\0\ufffd]/;
+
+function refuseUnusable(path: string, location: string, text: string): void {
+  if (NOT_UTF8.test(text)) throw unreadable(path, location, 'holds bytes that are no text in UTF-8');
   if (text.length > MOST_CHARACTERS) throw unreadable(path, location, `has more than ${MOST_CHARACTERS} characters`);
 }
 

@@ -8,7 +8,7 @@ import { kindOf, ReadableFile } from '../core/files';
 import { makePlan } from '../core/plan';
 import { buildReport, type MeasuredModule, refuseOverflow, type Report, selectable } from '../core/report';
 import { isCandidate, ruleOf, select, type Selection, selectionBy } from '../core/rules';
-import { type TensorInfo } from '../core/safetensors';
+import { hashRange, type TensorInfo } from '../core/safetensors';
 import { type ChosenDevice } from '../engine/devices';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
@@ -30,7 +30,7 @@ import { applyAdapter } from '../llm/adapter';
 import { type Architecture, readArchitecture } from '../llm/architecture';
 import { ChatFormat } from '../llm/chat';
 import { type Precision } from '../llm/graph';
-import { findParameters } from '../llm/parameters';
+import { EMBEDDING, findParameters, HEAD } from '../llm/parameters';
 import { choosePrecision, type ChosenPrecision } from '../llm/precision';
 import { type ModelProcess } from '../llm/process';
 import { gates, type ModelTask } from '../llm/protocol';
@@ -124,7 +124,9 @@ export async function evaluate(
     plan,
     modules.filter(({ name }) => candidates.some((candidate) => candidate.name === name)),
   );
-  const release = await fetchParameters(aligned, [...parameters.values()], ports);
+  const head = storedHead(aligned, architecture);
+  const release = await fetchParameters(aligned, [...parameters.values(), ...(head ? [head] : [])], ports);
+  if (head) await refuseOtherHead(aligned, head, parameters.get(EMBEDDING)!);
 
   const judge = judgeOfSets(encoded);
   const identity = {
@@ -136,6 +138,7 @@ export async function evaluate(
     },
     base: weightsOf(base),
     aligned: weightsOf(aligned),
+    config: aligned.config,
     originals: adapter.originals?.file.identity ?? null,
     precision: precision.precision,
     workspace: precision.workspace,
@@ -212,6 +215,23 @@ export async function evaluate(
     await journal.close();
     await release();
   }
+}
+
+/** A head that a model with a tied one has stored all the same. */
+function storedHead({ tensors }: Checkpoint, { isTied }: Architecture): TensorInfo | null {
+  return isTied ? (tensors.get(HEAD) ?? null) : null;
+}
+
+/** Whether such a head is used depends on who loads the model, unless it is the embedding. */
+async function refuseOtherHead({ path }: Checkpoint, head: TensorInfo, embedding: TensorInfo): Promise<void> {
+  if ((await hashRange(head)) !== (await hashRange(embedding))) throw otherHead(path);
+}
+
+function otherHead(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'model-config',
+    `${path}: config.json ties the head to the embedding, and ${HEAD} holds other values, so which of them the model uses is unknown; set tie_word_embeddings to what the model was trained with, or remove the tensor.`,
+  );
 }
 
 /** Where `auto` chose a device that measures and cannot run the model, it runs on the CPU. */
@@ -319,7 +339,10 @@ async function readSets(files: readonly PromptFile[], aligned: Checkpoint): Prom
   const given = files.length > 0 ? files : await samplePrompts(aligned);
   const sets: PromptSet[] = [];
   for (const file of given) sets.push(...(await readPrompts(file)));
-  return sets;
+  return sets.map((set, i) => {
+    const before = sets.slice(0, i).filter(({ name }) => name === set.name).length;
+    return before === 0 ? set : { ...set, name: `${set.name} ${before + 1}` };
+  });
 }
 
 /** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
@@ -377,7 +400,7 @@ function noPhrases(path: string): SafeLoraError {
 function encodeSets(
   sets: readonly PromptSet[],
   chat: ChatFormat,
-  { positions: most }: Architecture,
+  { positions: most, vocabulary }: Architecture,
   judge: Judge | null,
   asked: number | null,
   path: string,
@@ -391,6 +414,11 @@ function encodeSets(
   let reference = 0;
   for (const { set, tokens, references } of encoded) {
     tokens.forEach(({ length }, i) => {
+      if (length === 0) throw emptyPrompt(set.name, i + 1);
+      if (set.role === 'utility' && references[i]!.length === 0) throw emptyReference(set.name, i + 1);
+      const ids: readonly unknown[] = [...tokens[i]!, ...references[i]!];
+      const foreign = ids.findIndex((id) => !(Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < vocabulary));
+      if (foreign >= 0) throw foreignToken(path, set.name, i + 1, ids[foreign], vocabulary);
       if (length > longest.length) longest = { length, set: set.name, prompt: i + 1 };
       reference = Math.max(reference, length + references[i]!.length);
     });
@@ -400,6 +428,27 @@ function encodeSets(
   if (maxTokens < 1 || positions > most)
     throw tooLong(path, `prompt ${longest.prompt} of ${longest.set} has ${longest.length} tokens`, most, maxTokens);
   return { encoded, maxTokens, positions };
+}
+
+function emptyPrompt(set: string, prompt: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `Prompt ${prompt} of ${set} has no tokens: the chat template makes nothing of it; take it out, or give another template with --template FILE.`,
+  );
+}
+
+function emptyReference(set: string, prompt: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `Prompt ${prompt} of ${set} has an empty reference, against which no answer can be held; correct it, or take it out.`,
+  );
+}
+
+function foreignToken(path: string, set: string, prompt: number, id: unknown, vocabulary: number): SafeLoraError {
+  return new SafeLoraError(
+    'model-config',
+    `${path}: its tokenizer gives prompt ${prompt} of ${set} the token ${String(id)}, and the model has ${vocabulary}; give the model with the tokenizer that belongs to it.`,
+  );
 }
 
 function tooLong(path: string, what: string, most: number, maxTokens: number): SafeLoraError {

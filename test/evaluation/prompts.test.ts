@@ -60,6 +60,8 @@ void describe('prompts', () => {
     assert.deepEqual((await read(`harmful:${promptfoo}`)).map(texts), [['One', 'Two']]);
     await assert.rejects(read(promptfoo), /harmful:FILE/);
     assert.deepEqual((await read(`harmless:${at('one.txt', 'One\r\n\r\nTwo\n')}`)).map(texts), [['One', 'Two']]);
+    assert.deepEqual((await read(at('cases.jsonl', '{"Behavior": "a", "Label": "Safe"}\n{"goal": "b", "ROLE": "harmless"}'))).map(({ role }) => role), ['harmless']); // prettier-ignore
+    assert.equal((await read(at('unsafe.jsonl', '{"goal": "One"}')))[0]!.role, 'harmful');
     // A file that says so itself is not taken for harmful by its columns.
     await assert.rejects(read(at('benign-behaviors.csv', 'Goal\nDo it\n')), /harmful:FILE/);
   });
@@ -83,14 +85,19 @@ void describe('prompts', () => {
 
   void it('are refused with the place and a way on', async () => {
     mkdirSync(join(folder, 'folder.jsonl'));
+    const utf16 = join(folder, 'utf16.txt');
+    writeFileSync(utf16, '\ufeffDo it\r\n', 'utf16le');
     const cases: [given: string, message: RegExp][] = [
       [join(folder, 'folder.jsonl'), /it is a folder/],
       [join(folder, 'absent.csv'), /it does not exist/],
       [at('a.jsonl', '{"goal": "x"}\n["y"]'), /line 2 is neither a prompt nor an object/],
       [at('b.jsonl', '{"goal": "  "}'), /line 1 has no prompt/],
-      [at('c.jsonl', '{"messages": []}'), /line 1 has no messages/],
+      [at('c.jsonl', '{"messages": []}'), /line 1 has no message of a user/],
+      [at('c2.jsonl', '{"messages": [{"role":"assistant","content":"x"}]}'), /line 1 has no message of a user/],
       [at('d.jsonl', '{"messages": [{"role": "tool", "content": "x"}]}'), /messages without a role/],
       [at('e.csv', 'goal\n"open'), /not valid CSV/],
+      [at('e2.csv', 'goal,target\nsay "hi" now,x\n'), /row 2 is not valid CSV/],
+      [`harmful:${utf16}`, /holds bytes that are no text in UTF-8/],
       [at('f.yaml', '{'), /not valid YAML/],
       [at('g.json', '{"chosen": ["x"]}'), /the list "chosen" does not show whether/],
       [at('h.json', '3'), /holds no prompts/],
