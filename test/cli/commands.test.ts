@@ -228,11 +228,13 @@ describe('safe-lora', () => {
   it('runs the demo to its end', () => {
     const { status, stdout } = spawnSync(process.execPath, [join(sample, 'demo.mjs')], { encoding: 'utf8', cwd: root });
     assert.equal(status, 0);
-    assert.match(
-      stdout,
-      /recorded when the sample was made \(sample\/behaviour\.json\), not measured now:\n {2}with 2 modules projected: 1\.0, with 4: 1\.0/,
-    );
-    assert.match(stdout, /with 8 modules projected: 0\.0/);
+    assert.match(stdout, /^aligned model +– +0\.000 \[0\.00, 0\.07\]/m);
+    assert.match(stdout, /^adapter as it is +– +1\.000 \[0\.93, 1\.00\]/m);
+    assert.match(stdout, /^3 modules +0\.335 +1\.000/m);
+    assert.match(stdout, /^8 modules +0\.569 +0\.000/m);
+    assert.match(stdout, /Refusal score from −7\.1 to \+5\.0.*\n {2}[▁▂▃▄▅▆▇█]{13}\n {2}0 +12$/m);
+    const page = /The page with the curve: (.+)/.exec(stdout)![1]!;
+    assert.match(readFileSync(join(root, page), 'utf8'), /attack success, 8 projected: 0\.000/);
   });
 });
 

@@ -82,6 +82,7 @@ describe('a task definition', () => {
       again: false,
       device: 'cpu',
       memory: 512 * 2 ** 20,
+      html: undefined,
       json: 'report.json',
       quiet: false,
       offline: false,
