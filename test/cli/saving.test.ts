@@ -299,7 +299,10 @@ describe('where the output may lie', () => {
     const out = join(dirname(adapter), 'new');
     const config = readFileSync(join(adapter, 'adapter_config.json'));
     for (const json of [join(adapter, 'adapter_config.json'), weights(adapter), adapter])
-      await refused(project(adapter, out, '--json', json), /was not written by safe-lora; choose another file for --json/);
+      await refused(
+        project(adapter, out, '--json', json),
+        /was not written by safe-lora; choose another file for --json/,
+      );
     await refused(project(adapter, out, '--json', join(folder, 'no', 'such', 'folder.json')), /does not exist/);
     assert.deepEqual(readFileSync(join(adapter, 'adapter_config.json')), config);
     assert.ok(!existsSync(out));
