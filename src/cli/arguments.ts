@@ -127,7 +127,7 @@ Behaviour (evaluate): runs the aligned model with the adapter as it is and with 
 point how many harmful prompts are not refused, how many harmless ones are, and how much of the task is left
   --prompts [ROLE:]FILE  prompts as JSONL, CSV, JSON, promptfoo's YAML or text; ROLE is harmful, harmless or utility:METRIC where
                    the file does not show it, METRIC ${metrics.join(', ')}; may be given several times; the sample
-                   brings its own
+                   brings its own; hf://datasets/org/name/file is fetched from the hub
   --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where a score of refusals changes most),
                    beside the aligned model, the adapter as it is and the selection of --threshold or --count
   --score          only that score, over all numbers of modules: the aligned model alone generates answers

@@ -8,6 +8,7 @@ import { type Provider } from '../engine/providers';
 import { Hub } from '../hub/checkpoint';
 import { cacheLimit, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
+import { MOST_BYTES } from '../evaluation/prompts';
 import { ModelProcess } from '../llm/process';
 import { type LanguageServices } from '../work/services';
 import { openLine } from './network';
@@ -74,6 +75,10 @@ export class RunServices implements LanguageServices {
   readonly models: LanguageServices['models'] = {
     open: (given, signal) => this.hub.open(given, signal),
     remember: ({ base, aligned }) => new PairRegistry(storageFolder()).remember(base, aligned).catch(() => undefined),
+  };
+
+  readonly prompts: LanguageServices['prompts'] = {
+    fetch: (given, signal) => this.hub.datasetFile(given, MOST_BYTES, signal),
   };
 
   readonly engine: LanguageServices['engine'] = {

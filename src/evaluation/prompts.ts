@@ -52,7 +52,7 @@ interface Entry {
 }
 
 /** Bytes of a file that is read whole: JSON, YAML. */
-const MOST_BYTES = 100_000_000;
+export const MOST_BYTES = 100_000_000;
 /** Characters of one prompt: more than the longest context of a model that is run here. */
 const MOST_CHARACTERS = 1_000_000;
 
@@ -72,32 +72,33 @@ export function promptFileOf(given: string): PromptFile {
 }
 
 /**
+ * @param lies where the file is on this machine, if not at the path that it is called by
  * @returns the file's sets: one for each role that its records have, or by their names where the file names them
  * @throws SafeLoraError for a file without a prompt that can be used
  */
-export async function readPrompts(file: PromptFile): Promise<PromptSet[]> {
+export async function readPrompts(file: PromptFile, lies = file.path): Promise<PromptSet[]> {
   const { path } = file;
   switch (extname(path).toLowerCase()) {
     case '.jsonl':
     case '.ndjson':
-      return grouped(file, linesOf(path));
+      return grouped(file, linesOf(path, lies));
     case '.csv':
     case '.tsv':
-      return grouped(file, rowsOf(path));
+      return grouped(file, rowsOf(path, lies));
     case '.json':
-      return ofJson(file, await wholeText(path));
+      return ofJson(file, await wholeText(path, lies));
     case '.yaml':
     case '.yml':
-      return grouped(file, listed(path, promptfoo(path, await wholeText(path))));
+      return grouped(file, listed(path, promptfoo(path, await wholeText(path, lies))));
     case '.txt':
-      return grouped(file, textLines(path));
+      return grouped(file, textLines(lies));
     default:
       throw unknownKind(path);
   }
 }
 
-async function wholeText(path: string): Promise<string> {
-  return ReadableFile.with(path, async (file) => {
+async function wholeText(path: string, lies: string): Promise<string> {
+  return ReadableFile.with(lies, async (file) => {
     if (file.size > MOST_BYTES) throw tooLarge(path);
     return new TextDecoder().decode(await file.read(0, file.size));
   });
@@ -109,18 +110,18 @@ async function streamOf(path: string): Promise<Readable> {
   return createReadStream(path, 'utf8');
 }
 
-async function* textLines(path: string): AsyncGenerator<Entry> {
+async function* textLines(lies: string): AsyncGenerator<Entry> {
   let number = 0;
-  for await (const line of createInterface({ input: await streamOf(path), crlfDelay: Infinity })) {
+  for await (const line of createInterface({ input: await streamOf(lies), crlfDelay: Infinity })) {
     number++;
     const prompt = line.replace(/^\ufeff/, '').trim();
     if (prompt !== '') yield { fields: { prompt }, location: `line ${number}` };
   }
 }
 
-async function* linesOf(path: string): AsyncGenerator<Entry> {
+async function* linesOf(path: string, lies: string): AsyncGenerator<Entry> {
   let number = 0;
-  for await (const line of createInterface({ input: await streamOf(path), crlfDelay: Infinity })) {
+  for await (const line of createInterface({ input: await streamOf(lies), crlfDelay: Infinity })) {
     number++;
     const text = line.replace(/^\ufeff/, '').trim();
     if (text === '') continue;
@@ -135,8 +136,8 @@ async function* linesOf(path: string): AsyncGenerator<Entry> {
   }
 }
 
-async function* rowsOf(path: string): AsyncGenerator<Entry> {
-  const input = await streamOf(path);
+async function* rowsOf(path: string, lies: string): AsyncGenerator<Entry> {
+  const input = await streamOf(lies);
   const parser = parseCsv({
     columns: (header: string[]) => header.map((name) => name.trim()),
     delimiter: extname(path).toLowerCase() === '.tsv' ? '\t' : ',',

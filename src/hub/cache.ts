@@ -246,7 +246,7 @@ export class HubCache {
   }
 
   private modelFolder(id: string): string {
-    return join(this.root, 'models', id.replace('/', '--'));
+    return join(this.root, 'models', id.replaceAll('/', '--'));
   }
 
   private infoFile(id: string, commit: string): string {

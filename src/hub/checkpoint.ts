@@ -21,7 +21,15 @@ import {
 import { cacheName, HubCache, type Making } from './cache';
 import { Unfinished } from './checksums';
 import { type HubAccess, HubClient, type ModelInfo, type Span } from './client';
-import { DEFAULT_REVISION, isCommit, pinnedReference, type Reference, referenceOf, shownReference } from './reference';
+import {
+  datasetFileOf,
+  DEFAULT_REVISION,
+  isCommit,
+  pinnedReference,
+  type Reference,
+  referenceOf,
+  shownReference,
+} from './reference';
 
 export interface HubOptions extends HubAccess {
   /** The folder that the processes of a user share. */
@@ -89,6 +97,20 @@ export class Hub {
     if (size === undefined || size > MOST_CARD_BYTES) return null;
     const bytes = await this.client.file({ id, revision: commit }, CARD, size, signal);
     return new TextDecoder().decode(bytes);
+  }
+
+  /**
+   * A file of a dataset, hf://datasets/org/name[@revision]/file.
+   * @param most bytes of it
+   * @returns where it lies in the cache
+   * @throws SafeLoraError, or the signal's reason
+   */
+  async datasetFile(given: string, most: number, signal = new AbortController().signal): Promise<string> {
+    const { reference, file } = datasetFileOf(given);
+    const info = await this.look(reference, signal);
+    const client = this.options.offline ? null : this.client;
+    const refuse = (reason: string): SafeLoraError => new SafeLoraError('hub-missing', `${given}: ${reason}.`);
+    return new HubModel(given, reference, info, this.cache, client, signal).fetchText(file, most, refuse);
   }
 
   private tell(text: string): void {
@@ -166,16 +188,28 @@ class HubModel implements ModelFiles {
   }
 
   bytes(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array> {
-    return this.text(file, most, refuse, () => undefined);
+    return this.text(file, most, refuse);
   }
 
-  /** @param check throws what an answer is refused for */
   private async text(
     file: string,
     most: number,
     refuse: (reason: string) => SafeLoraError,
-    check: (bytes: Uint8Array) => unknown,
+    check?: (bytes: Uint8Array) => unknown,
   ): Promise<Uint8Array> {
+    return readJsonBytes(await this.fetchText(file, most, refuse, check), most, refuse);
+  }
+
+  /**
+   * @param check throws what an answer is refused for
+   * @returns where the file lies in the cache
+   */
+  async fetchText(
+    file: string,
+    most: number,
+    refuse: (reason: string) => SafeLoraError,
+    check: (bytes: Uint8Array) => unknown = () => undefined,
+  ): Promise<string> {
     const size = this.sizeOf(file);
     refuseLargeJson(size, most, refuse);
     const path = join(this.folder, cacheName('text', file));
@@ -191,7 +225,7 @@ class HubModel implements ModelFiles {
       },
     };
     await this.cache.ensure(making, signal);
-    return readJsonBytes(path, most, refuse);
+    return path;
   }
 
   async open(file: string): Promise<SafetensorsFile> {

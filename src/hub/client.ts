@@ -17,7 +17,7 @@ import {
   withRetries,
 } from '../network/requests';
 import { checked } from './environment';
-import { type Reference, isCommit, shownReference } from './reference';
+import { DATASETS, isCommit, type Reference, shownReference } from './reference';
 
 /** What of `Network` is the same for all requests. */
 export type Line = Omit<Network, 'signal'>;
@@ -63,7 +63,8 @@ export class HubClient {
   /** @throws SafeLoraError, or the signal's reason */
   async info(reference: Reference, signal: AbortSignal): Promise<ModelInfo> {
     const { id, revision } = reference;
-    const url = `${this.access.endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}?blobs=true`;
+    const path = id.startsWith(DATASETS) ? id : `models/${id}`;
+    const url = `${this.access.endpoint}/api/${path}/revision/${encodeURIComponent(revision)}?blobs=true`;
     return this.explained(reference, async () => {
       const bytes = await this.get(reference, url, {}, MAX_INFO_BYTES, signal);
       const { sha, siblings } = parsedObject(bytes) ?? {};

@@ -1,10 +1,11 @@
-// How a model on the hub is named: hf://org/name[@revision], or org/name alone where no folder is called so.
+// How a model on the hub is named: hf://org/name[@revision], or org/name alone where no folder is called so; and a file of a dataset,
+// hf://datasets/org/name[@revision]/file.
 import { dirname } from 'node:path';
 import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 
 export interface Reference {
-  /** org/name */
+  /** org/name; of a dataset datasets/org/name */
   id: string;
   /** A branch, a tag, or a commit. */
   revision: string;
@@ -41,6 +42,19 @@ export function parseReference(given: string): Reference | null {
   throw namesNoModel(given);
 }
 
+/** What datasets have before their name, at the hub and in its addresses. */
+export const DATASETS = 'datasets/';
+
+/** @throws SafeLoraError for what names no file of a dataset */
+export function datasetFileOf(given: string): { reference: Reference; file: string } {
+  const match = /^hf:\/\/datasets\/([^/]+\/[^/@]+)(?:@([^/]+))?\/(.+)$/.exec(given);
+  const [, id = '', revision = DEFAULT_REVISION, file = ''] = match ?? [];
+  const isFile = file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (ID.test(id) && REVISION.test(revision) && !revision.includes('..') && isFile)
+    return { reference: { id: DATASETS + id, revision }, file };
+  throw namesNoFile(given);
+}
+
 /** What the user means: a folder that is there, or would have to be, is none of the hub's. */
 export async function referenceOf(given: string): Promise<Reference | null> {
   const reference = parseReference(given);
@@ -57,6 +71,13 @@ export function shownReference({ id, revision }: Reference): string {
 
 export function pinnedReference(id: string, commit: string): string {
   return `${SCHEME}${id}@${commit}`;
+}
+
+function namesNoFile(given: string): SafeLoraError {
+  return new SafeLoraError(
+    'hub-reference',
+    `${given}: names no file of a dataset on the hub; write hf://datasets/org/name/file or hf://datasets/org/name@revision/file.`,
+  );
 }
 
 function namesNoModel(given: string): SafeLoraError {

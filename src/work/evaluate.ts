@@ -98,7 +98,7 @@ export async function evaluate(
   const adapter = await openAdapter(request.adapter);
   const [base, aligned] = await openPair(request, services, signal);
   const plan = makePlan(adapter, base, aligned);
-  const sets = await readSets(request.prompts, aligned);
+  const sets = await readSets(request.prompts, aligned, services, signal);
   refuseUnmeasurable(request.demands?.demands ?? [], sets);
   refuseOtherModel(adapter);
   const architecture = readArchitecture(aligned.config, aligned.path);
@@ -335,10 +335,18 @@ function rankedModules(modules: readonly MeasuredModule[]): RankedModule[] {
   return ranked;
 }
 
-async function readSets(files: readonly PromptFile[], aligned: Checkpoint): Promise<PromptSet[]> {
+async function readSets(
+  files: readonly PromptFile[],
+  aligned: Checkpoint,
+  { prompts }: LanguageServices,
+  signal?: AbortSignal,
+): Promise<PromptSet[]> {
   const given = files.length > 0 ? files : await samplePrompts(aligned);
   const sets: PromptSet[] = [];
-  for (const file of given) sets.push(...(await readPrompts(file)));
+  for (const file of given) {
+    const lies = file.path.startsWith('hf://') ? await prompts.fetch(file.path, signal) : file.path;
+    sets.push(...(await readPrompts(file, lies)));
+  }
   return sets.map((set, i) => {
     const before = sets.slice(0, i).filter(({ name }) => name === set.name).length;
     return before === 0 ? set : { ...set, name: `${set.name} ${before + 1}` };

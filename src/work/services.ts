@@ -31,6 +31,14 @@ export interface Services {
 
 /** The same where language models can be run, too. */
 export interface LanguageServices extends Services {
+  readonly prompts: {
+    /**
+     * Fetches a file of a dataset, hf://datasets/org/name[@revision]/file.
+     * @returns where it lies
+     * @throws SafeLoraError, or the signal's reason
+     */
+    fetch(given: string, signal?: AbortSignal): Promise<string>;
+  };
   readonly onnxruntimeVersion: string;
   /** Runs language models, each in a process of its own. */
   readonly language: {

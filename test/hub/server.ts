@@ -157,7 +157,7 @@ export class HubServer {
     }
     const { pathname } = new URL(asked.path, this.endpoint);
     const [, cached, kind, id, revision, file] =
-      /^\/(api\/resolve-cache\/)?(?:(api\/models)\/)?([\w.-]+\/[\w.-]+)\/(?:revision|resolve)\/([^/]+)(?:\/(.+))?$/.exec(
+      /^\/(api\/resolve-cache\/)?(?:(api(?:\/models)?)\/)?((?:datasets\/)?[\w.-]+\/[\w.-]+)\/(?:revision|resolve)\/([^/]+)(?:\/(.+))?$/.exec(
         pathname,
       ) ?? [];
     const model = this.models.get(id ?? '');
