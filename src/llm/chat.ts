@@ -15,6 +15,9 @@ export interface ChatOptions {
   system?: string;
 }
 
+/** What of a model is read for it. */
+export type ChatFiles = Pick<Checkpoint, 'path' | 'config' | 'read' | 'sourceOf'>;
+
 type Settings = Readonly<Record<string, unknown>>;
 
 /** Gemma's tokenizer has 35 MB. */
@@ -59,7 +62,7 @@ export class ChatFormat {
   }
 
   /** @throws SafeLoraError where the model has no tokenizer or no template, or one that cannot be used */
-  static async of(model: Checkpoint, { template, system }: ChatOptions = {}): Promise<ChatFormat> {
+  static async of(model: ChatFiles, { template, system }: ChatOptions = {}): Promise<ChatFormat> {
     const tokenizerBytes = await model.read(TOKENIZER, MOST_TOKENIZER);
     if (!tokenizerBytes) throw noTokenizer(model.path);
     const settings = await readSettings(model, SETTINGS);
@@ -111,11 +114,12 @@ export class ChatFormat {
   }
 
   decode(tokens: readonly number[]): string {
-    return this.tokenizer.decode([...tokens], { skip_special_tokens: true });
+    // The library refuses an empty answer.
+    return tokens.length === 0 ? '' : this.tokenizer.decode([...tokens], { skip_special_tokens: true });
   }
 }
 
-async function readSettings(model: Checkpoint, file: string): Promise<Settings> {
+async function readSettings(model: ChatFiles, file: string): Promise<Settings> {
   const bytes = await model.read(file, MOST_SETTINGS);
   if (!bytes) return {};
   return jsonObjectOf(
@@ -137,7 +141,7 @@ function openTokenizer(path: string, bytes: Uint8Array, settings: Settings): Tok
 }
 
 /** In the order in which Transformers looks for it. */
-async function ownTemplate(model: Checkpoint, settings: Settings): Promise<{ text: string; path: string } | null> {
+async function ownTemplate(model: ChatFiles, settings: Settings): Promise<{ text: string; path: string } | null> {
   const file = 'chat_template.jinja';
   const bytes = await model.read(file, MOST_TEMPLATE);
   if (bytes) return { text: new TextDecoder().decode(bytes), path: model.sourceOf(file) };

@@ -1,0 +1,77 @@
+// Conversations as tokens: a published tokenizer beside what Transformers made of the same, templates, and what ends an answer.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { ChatFormat, type ChatFiles } from '../../src/llm/chat';
+import { openChat, ownTokens, recordedTokens, tokenizerFolder, type Tokens } from '../fixtures/tokenizers';
+import { join } from 'node:path';
+
+const tokenizer = readFileSync(join(tokenizerFolder, 'tokenizer.json'));
+
+/** A model of such files. */
+function files(more: Record<string, string | object>, config: object = {}): ChatFiles {
+  const all = new Map(Object.entries(more).map(([name, content]) => [name, typeof content === 'string' ? content : JSON.stringify(content)])); // prettier-ignore
+  return {
+    path: 'model',
+    config: config as Record<string, unknown>,
+    sourceOf: (file) => `model/${file}`,
+    read: (file) =>
+      Promise.resolve(file === 'tokenizer.json' ? tokenizer : all.has(file) ? Buffer.from(all.get(file)!) : null),
+  };
+}
+
+async function rendered(template: string, settings: object = {}): Promise<string> {
+  const chat = await ChatFormat.of(files({ 'tokenizer_config.json': { chat_template: template, ...settings } }));
+  return chat.decode(chat.encode([{ role: 'user', content: 'Hi' }]));
+}
+
+void describe('a conversation', () => {
+  void it("becomes Transformers' tokens, and they become its text", async () => {
+    assert.deepEqual(await ownTokens(), JSON.parse(readFileSync(recordedTokens, 'utf8')) as Tokens[]);
+  });
+
+  void it('has a system message where one is given, and no other', async () => {
+    const own = await openChat();
+    const given = await ChatFormat.of(files({ 'tokenizer_config.json': readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
+    const messages = [{ role: 'user', content: 'Hi' }] as const;
+    assert.match(given.decode(given.encode(messages)), /system\nBe brief\./);
+    assert.deepEqual(
+      given.encode([{ role: 'system', content: 'Other' }, ...messages]),
+      own.encode([{ role: 'system', content: 'Other' }, ...messages]),
+    );
+    assert.notEqual(given.sha256, own.sha256);
+  });
+
+  void it('is rendered by the template that Transformers would take', async () => {
+    const messages = [{ role: 'user', content: 'Hi' }] as const;
+    const texts = await Promise.all(
+      [
+        files({ 'chat_template.jinja': 'file', 'tokenizer_config.json': { chat_template: 'settings' } }),
+        files({ 'tokenizer_config.json': { chat_template: 'settings' } }),
+        files({ 'tokenizer_config.json': { chat_template: [{ name: 'tool', template: 'tool' }, { name: 'default', template: 'default' }] } }), // prettier-ignore
+      ].map(async (model) => {
+        const chat = await ChatFormat.of(model);
+        return chat.decode(chat.encode(messages));
+      }),
+    );
+    assert.deepEqual(texts, ['file', 'settings', 'default']);
+  });
+
+  void it('does not depend on the day, and does not think', async () => {
+    assert.equal(await rendered('{{ strftime_now("%d %b %Y") }}'), '26 Jul 2024');
+    assert.equal(await rendered('{{ strftime_now("%Y-%m-%d") }}'), '2024-07-26');
+    assert.equal(await rendered('{% if enable_thinking %}thinks{% else %}answers{% endif %}'), 'answers');
+    assert.equal(await rendered('{{ bos_token }}{{ messages[0].content }}', { bos_token: { content: 'B' } }), 'BHi');
+  });
+
+  void it('ends at any of the tokens that a configuration names', async () => {
+    const template = { chat_template: 'x', eos_token: '<|im_end|>' };
+    const chat = await ChatFormat.of(
+      files(
+        { 'tokenizer_config.json': template, 'generation_config.json': { eos_token_id: [5, 6] } },
+        { eos_token_id: 7 },
+      ),
+    );
+    assert.deepEqual([...chat.stopTokens].sort((a, b) => a - b), [5, 6, 7, 151645]); // prettier-ignore
+  });
+});
