@@ -1,0 +1,126 @@
+// The model that is evaluated: whether it is the one that a server would run, where its weights come from, what tells it from others, and its
+// start.
+import { createHash } from 'node:crypto';
+import { type Adapter } from '../core/adapter';
+import { type Checkpoint, type Travel } from '../core/checkpoint';
+import { type NoticeCode, SafeLoraError } from '../core/errors';
+import { ReadableFile } from '../core/files';
+import { hashRange, type TensorInfo } from '../core/safetensors';
+import { type ChosenDevice } from '../engine/devices';
+import { type Architecture } from '../llm/architecture';
+import { EMBEDDING, HEAD } from '../llm/parameters';
+import { type ModelProcess } from '../llm/process';
+import { type ModelTask } from '../llm/protocol';
+import { type LanguageServices, type Ports } from './services';
+
+export interface FetchPorts extends Pick<Ports, 'onFetched' | 'signal'> {
+  /** The aligned model is not here: all its weights are fetched, since it is run. */
+  onModel?: (name: string, travel: Travel) => void;
+}
+
+/** What an adapter's notices say of a running model that is another one than what is run here. */
+const OTHER_MODEL: readonly NoticeCode[] = ['token-activated', 'names-not-loaded'];
+
+/** @throws SafeLoraError for an adapter that acts otherwise where it is loaded */
+export function refuseOtherModel({ file, notices }: Adapter): void {
+  const notice = notices.find(({ code }) => OTHER_MODEL.includes(code));
+  if (notice) throw ranOtherwise(file.path, notice.message);
+}
+
+function ranOtherwise(path: string, why: string): SafeLoraError {
+  return new SafeLoraError(
+    'unsupported-adapter',
+    `${path}: ${why} Run here, another model would be measured; evaluate the adapter on a server that loads it as it is meant.`,
+  );
+}
+/**
+ * Fetches all weights of a model that is elsewhere.
+ * @returns what lets the cache evict them again
+ * @throws SafeLoraError, also where a stored head is another one than the embedding that it is tied to; the signal's reason
+ */
+export async function bringParameters(
+  model: Checkpoint,
+  architecture: Architecture,
+  parameters: ReadonlyMap<string, TensorInfo>,
+  ports: FetchPorts,
+): Promise<() => Promise<void>> {
+  const head = storedHead(model, architecture);
+  const release = await fetchParameters(model, [...parameters.values(), ...(head ? [head] : [])], ports);
+  try {
+    if (head) await refuseOtherHead(model, head, parameters.get(EMBEDDING)!);
+    return release;
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** A head that a model with a tied one has stored all the same. */
+function storedHead({ tensors }: Checkpoint, { isTied }: Architecture): TensorInfo | null {
+  return isTied ? (tensors.get(HEAD) ?? null) : null;
+}
+
+/** Whether such a head is used depends on who loads the model, unless it is the embedding. */
+async function refuseOtherHead({ path }: Checkpoint, head: TensorInfo, embedding: TensorInfo): Promise<void> {
+  if ((await hashRange(head)) !== (await hashRange(embedding))) throw otherHead(path);
+}
+
+function otherHead(path: string): SafeLoraError {
+  return new SafeLoraError(
+    'model-config',
+    `${path}: config.json ties the head to the embedding, and ${HEAD} holds other values, so which of them the model uses is unknown; set tie_word_embeddings to what the model was trained with, or remove the tensor.`,
+  );
+}
+async function fetchParameters(
+  { remote, name }: Checkpoint,
+  tensors: readonly TensorInfo[],
+  { onModel, onFetched, signal = new AbortController().signal }: FetchPorts,
+): Promise<() => Promise<void>> {
+  if (!remote) return () => Promise.resolve();
+  const travel = await remote.needed(tensors);
+  onModel?.(name, travel);
+  const release = await remote.hold(tensors);
+  try {
+    let before = 0;
+    const bytesToFetch = travel.bytes + travel.cached;
+    for (const tensor of tensors) {
+      await remote.fetch(tensor, signal, (done) => onFetched?.({ bytesFetched: before + done, bytesToFetch }));
+      before += tensor.length;
+    }
+    return release;
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+/** Where `auto` chose a device that measures and cannot run the model, it runs on the CPU. */
+export async function startModel(
+  task: ModelTask,
+  device: ChosenDevice,
+  { language }: LanguageServices,
+  signal?: AbortSignal,
+): Promise<{ model: ModelProcess; ran: ChosenDevice }> {
+  try {
+    return { model: await language.start(task, device, signal), ran: device };
+  } catch (error) {
+    const isOther =
+      device.requested === 'auto' && error instanceof SafeLoraError && error.code === 'device-unavailable';
+    if (!isOther) throw error;
+    const ran: ChosenDevice = { requested: 'auto', provider: 'cpu', fallbackReason: error.message };
+    return { model: await language.start({ ...task, provider: 'cpu' }, ran, signal), ran };
+  }
+}
+/** SHA-256 of the adapter's weights. */
+export async function hashOf({ file }: Adapter): Promise<string> {
+  const hash = createHash('sha256');
+  await ReadableFile.with(file.path, async (opened) => {
+    const step = 2 ** 24;
+    for (let at = 0; at < opened.size; at += step) hash.update(await opened.read(at, Math.min(step, opened.size - at)));
+  });
+  return hash.digest('hex');
+}
+
+/** The very files of a model; on the hub a commit. */
+export function weightsOf({ realPath, headersHash, files }: Checkpoint): unknown {
+  return [realPath, headersHash, files.map(({ path, identity }) => [path, identity])];
+}

@@ -1,0 +1,179 @@
+// What is put to the model: sets of prompts from wherever they are, held against what is asked for, as the model's tokens.
+import { basename, dirname, join } from 'node:path';
+import { type Checkpoint } from '../core/checkpoint';
+import { SafeLoraError } from '../core/errors';
+import { kindOf, ReadableFile } from '../core/files';
+import { type Demand, unmeasurable } from '../evaluation/choice';
+import { defaultJudge, type Judge, judgeOf } from '../evaluation/judge';
+import { type PromptFile, type PromptSet, readPrompts } from '../evaluation/prompts';
+import { type Architecture } from '../llm/architecture';
+import { type ChatFormat, type ChatOptions } from '../llm/chat';
+import { type EncodedSet } from './behaviour';
+import { type LanguageServices } from './services';
+
+const USUAL_TOKENS = 128;
+
+/** @throws SafeLoraError where a set cannot be read, or they do not serve what is demanded */
+export async function readSets(
+  files: readonly PromptFile[],
+  demands: readonly Demand[],
+  aligned: Checkpoint,
+  { prompts }: LanguageServices,
+  signal?: AbortSignal,
+): Promise<PromptSet[]> {
+  const given = files.length > 0 ? files : await samplePrompts(aligned);
+  const sets: PromptSet[] = [];
+  for (const file of given) {
+    const lies = file.path.startsWith('hf://') ? await prompts.fetch(file.path, signal) : file.path;
+    sets.push(...(await readPrompts(file, lies)));
+  }
+  refuseUnmeasurable(demands, sets);
+  return sets.map((set, i) => {
+    const before = sets.slice(0, i).filter(({ name }) => name === set.name).length;
+    return before === 0 ? set : { ...set, name: `${set.name} ${before + 1}` };
+  });
+}
+
+/** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
+async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
+  const path = join(dirname(realPath), 'prompts.json');
+
+  if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
+    return [{ path, role: null, metric: null }];
+  throw promptsMissing();
+}
+
+function promptsMissing(): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    'No prompts are given, and this tool ships no harmful ones. Download a set and name it with --prompts: AdvBench (MIT, llm-attacks/llm-attacks, harmful_behaviors.csv), JailbreakBench (MIT, JailbreakBench/JBB-Behaviors), StrongREJECT (MIT, alexandrasouly/strongreject) or HarmBench (MIT, centerforaisafety/HarmBench) of harmful prompts; XSTest (CC BY 4.0, paul-rottger/xstest) of harmless and harmful ones; for utility your own task, with --prompts utility:METRIC:FILE.',
+  );
+}
+
+function refuseUnmeasurable(demands: readonly Demand[], sets: readonly PromptSet[]): void {
+  const demand = unmeasurable(demands, sets);
+  if (demand) throw nothingToChooseBy(demand.measure);
+  const kinds = new Set(sets.filter(({ role }) => role === 'utility').map(({ metric }) => metric));
+  if (kinds.size > 1) throw severalMetrics([...kinds].join(' and '));
+}
+
+function nothingToChooseBy(measure: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `--choose asks for ${measure}, and no prompts are given that it is measured by; add a set with --prompts, or leave that demand out.`,
+  );
+}
+
+function severalMetrics(names: string): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `The sets for utility are held against their references by ${names}, whose mean would mean nothing; evaluate them one after the other.`,
+  );
+}
+/** @param template a file */
+export async function chatOptions({
+  template,
+  system,
+}: {
+  template: string | null;
+  system: string | null;
+}): Promise<ChatOptions> {
+  return {
+    ...(template === null ? {} : { template: { path: template, text: await textOf(template) } }),
+    ...(system === null ? {} : { system }),
+  };
+}
+
+/** Bytes of a template or a list of phrases. */
+const MOST_TEXT = 1_000_000;
+
+async function textOf(path: string): Promise<string> {
+  return ReadableFile.with(path, async (file) => {
+    if (file.size > MOST_TEXT) throw tooLarge(path, file.size);
+    return new TextDecoder().decode(await file.read(0, file.size));
+  });
+}
+
+function tooLarge(path: string, size: number): SafeLoraError {
+  return new SafeLoraError(
+    'file-access',
+    `${path}: has ${size} bytes, more than the ${MOST_TEXT} that are read of such a file; name another one.`,
+  );
+}
+
+/** @param refusals a file of phrases */
+export async function ownJudge(refusals: string | null): Promise<Judge | null> {
+  if (refusals === null) return null;
+  const judge = judgeOf(basename(refusals), '1', (await textOf(refusals)).split(/\r?\n/));
+  if (judge.phrases.length === 0) throw noPhrases(refusals);
+  return judge;
+}
+
+function noPhrases(path: string): SafeLoraError {
+  return new SafeLoraError('prompts', `${path}: holds no phrase; write the phrases of refusals into it, one a line.`);
+}
+/** @throws SafeLoraError where a prompt and its answer do not fit into the model's context */
+export function encodeSets(
+  sets: readonly PromptSet[],
+  chat: ChatFormat,
+  { positions: most, vocabulary }: Architecture,
+  judge: Judge | null,
+  asked: number | null,
+  path: string,
+): { encoded: EncodedSet[]; maxTokens: number; positions: number } {
+  const encoded = sets.map((set): EncodedSet => {
+    const tokens = set.prompts.map(({ messages }) => chat.encode(messages));
+    const references = set.prompts.map(({ reference }) => (reference === null ? [] : chat.tokens(reference)));
+    return { set, judge: judge ?? set.judge ?? defaultJudge, tokens, references };
+  });
+  let longest = { length: 0, set: '', prompt: 0 };
+  let reference = 0;
+  for (const { set, tokens, references } of encoded) {
+    tokens.forEach(({ length }, i) => {
+      if (length === 0) throw emptyPrompt(set.name, i + 1);
+      if (set.role === 'utility' && references[i]!.length === 0) throw emptyReference(set.name, i + 1);
+      const ids: readonly unknown[] = [...tokens[i]!, ...references[i]!];
+      const foreign = ids.findIndex((id) => !(Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < vocabulary));
+      if (foreign >= 0) throw foreignToken(path, set.name, i + 1, ids[foreign], vocabulary);
+      if (length > longest.length) longest = { length, set: set.name, prompt: i + 1 };
+      reference = Math.max(reference, length + references[i]!.length);
+    });
+  }
+  const maxTokens = asked ?? Math.min(USUAL_TOKENS, most - longest.length);
+  const positions = Math.max(longest.length + maxTokens, reference);
+  if (maxTokens < 1 || positions > most)
+    throw tooLong(path, `prompt ${longest.prompt} of ${longest.set} has ${longest.length} tokens`, most, maxTokens);
+  return { encoded, maxTokens, positions };
+}
+
+function emptyPrompt(set: string, prompt: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `Prompt ${prompt} of ${set} has no tokens: the chat template makes nothing of it; take it out, or give another template with --template FILE.`,
+  );
+}
+
+function emptyReference(set: string, prompt: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `Prompt ${prompt} of ${set} has an empty reference, against which no answer can be held; correct it, or take it out.`,
+  );
+}
+
+function foreignToken(path: string, set: string, prompt: number, id: unknown, vocabulary: number): SafeLoraError {
+  return new SafeLoraError(
+    'model-config',
+    `${path}: its tokenizer gives prompt ${prompt} of ${set} the token ${String(id)}, and the model has ${vocabulary}; give the model with the tokenizer that belongs to it.`,
+  );
+}
+
+function tooLong(path: string, what: string, most: number, maxTokens: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: ${what}, which with an answer of ${Math.max(1, maxTokens)} is more than the model's ${most}; leave that prompt out, or give a lower --max-tokens.`,
+  );
+}
+/** The one that a report names. */
+export function judgeOfSets(sets: readonly EncodedSet[]): Judge {
+  return (sets.find(({ set }) => set.role === 'harmful') ?? sets[0]!).judge;
+}

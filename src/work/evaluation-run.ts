@@ -1,0 +1,99 @@
+// The points of an evaluation: the aligned model first, whose refusals show how refusals begin, then scores of every count, then answers.
+import { type Notice } from '../core/errors';
+import { type MeasuredModule, selectable } from '../core/report';
+import { isCandidate, ruleOf, select, type Selection, selectionBy } from '../core/rules';
+import { countAt, type PointRequest, type RankedModule, stepsOf, thresholdAt } from '../evaluation/points';
+import { type RunPoint } from '../evaluation/report';
+import { gates } from '../llm/protocol';
+import { type Behaviour, type Variant } from './behaviour';
+
+export interface RunRequest {
+  points: PointRequest;
+  /** The selection that is a point in any case. */
+  selection: Selection;
+  /** Only the scores. */
+  scoreOnly: boolean;
+}
+
+/** Which points are run, and what is found of them. */
+export class Run {
+  refusals: number[] = [];
+  readonly notices: Notice[] = [];
+
+  constructor(
+    private readonly request: RunRequest,
+    private readonly modules: readonly MeasuredModule[],
+    private readonly candidates: readonly RankedModule[],
+    private readonly behaviour: Behaviour,
+  ) {}
+
+  /** The aligned model, then the adapter by rising count. */
+  async points(): Promise<RunPoint[]> {
+    const { behaviour, candidates } = this;
+    const aligned = this.variant(null);
+    await behaviour.answer([aligned], ({ set }) => set.role === 'harmful');
+    this.refusals = behaviour.refusalTokens(null);
+    if (this.refusals.length === 0 && behaviour.hasHarmful) this.notices.push(noRefusals);
+    const all = [aligned, ...Array.from({ length: candidates.length + 1 }, (_, count) => this.variant(count))];
+    await behaviour.score(all, this.refusals);
+    if (!this.request.scoreOnly)
+      await behaviour.answer([aligned, ...this.counts().map((count) => this.variant(count))]);
+    return all.map(({ count }): RunPoint => {
+      const score = behaviour.scoreOf(count);
+      return {
+        count,
+        threshold: count === null ? null : thresholdAt(candidates, count),
+        modules: count === null ? [] : candidates.slice(0, count).map(({ name }) => name),
+        refusalScore: score?.refusalScore ?? null,
+        referenceScore: score?.referenceScore ?? null,
+        verdicts: this.request.scoreOnly ? null : behaviour.verdictsOf(count),
+      };
+    });
+  }
+
+  /** Counts at which answers are generated: the adapter as it is, the selection, and what is asked for. */
+  private counts(): number[] {
+    const { candidates } = this;
+    const { points, selection } = this.request;
+    const most = candidates.length;
+    const fixed = [0, select(this.modules.map(selectable), selection).size];
+    const asked =
+      'auto' in points
+        ? stepsOf(Array.from({ length: most + 1 }, (_, count) => this.behaviour.scoreOf(count)?.refusalScore ?? 0), fixed) // prettier-ignore
+        : [...points.counts, ...points.thresholds.map((threshold) => countAt(candidates, threshold))];
+    return [...new Set([...fixed, ...asked].map((count) => Math.min(count, most)))].sort((x, y) => x - y);
+  }
+
+  private variant(count: number | null): Variant {
+    const projected = new Set(this.candidates.slice(0, count ?? 0).map(({ name }) => name));
+    const gateOf = (name: string): number =>
+      count === null ? gates.off : projected.has(name) ? gates.projected : gates.trained;
+    return { count, gates: Uint8Array.from(this.modules, ({ name }) => gateOf(name)) };
+  }
+}
+
+const noRefusals: Notice = {
+  code: 'no-refusals',
+  message:
+    'The aligned model refused none of the harmful prompts by these phrases, so that there is no refusal score; look at its answers (--answers) and at the list of phrases (--refusals).',
+  modules: [],
+};
+
+/** Modules that can be projected, as a count takes them. */
+export function rankedModules(modules: readonly MeasuredModule[]): RankedModule[] {
+  const all = modules.map(selectable);
+  const similarities = new Map(all.map(({ name, similarity }) => [name, similarity]));
+  const most = all.filter(isCandidate).length;
+  // By the rule itself, which also orders equal similarities.
+  const names = Array.from({ length: most }, (_, i) => select(all, selectionBy(ruleOf('count', i + 1))));
+  const ranked: RankedModule[] = [];
+  const taken = new Set<string>();
+  for (const selected of names) {
+    for (const name of selected) {
+      if (taken.has(name)) continue;
+      taken.add(name);
+      ranked.push({ name, similarity: similarities.get(name)! });
+    }
+  }
+  return ranked;
+}
