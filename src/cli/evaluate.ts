@@ -3,13 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { replaceFile } from '../core/atomic';
-import { bytesText } from '../core/bytes';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
 import { type EvaluateArguments } from './arguments';
 import { evaluationLines } from './evaluation-table';
 import { checkHtmlTarget, checkJsonTarget, checkTarget, writeHtml, writeJson } from './json';
-import { type RunServices } from './services';
+import { type RunServices, travelLine } from './services';
 import { storageFolder } from './storage';
 import { StatusLine, type Terminal } from './terminal';
 
@@ -47,8 +46,8 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
         ? ports
         : {
             ...ports,
-            onModel: (name, { bytes, modelBytes, cached }) => {
-              terminal.tell(`hf://${name}, to run it: ${bytesText(bytes)} of ${bytesText(modelBytes)} to fetch; ${bytesText(cached)} cached`); // prettier-ignore
+            onModel: (name, travel) => {
+              terminal.tell(travelLine(`${name}, to run it`, travel));
             },
             onLoad: ({ precision, reason }) => {
               line.show(`loading the model, ${precision}: ${reason}`);

@@ -1,6 +1,7 @@
 // What the command line works with: the engine of one run, its devices, and models wherever they are.
 import { join } from 'node:path';
 import { bytesText } from '../core/bytes';
+import { type Travel } from '../core/checkpoint';
 import { type Plan, remoteTensors } from '../core/plan';
 import { type ChosenDevice, Devices } from '../engine/devices';
 import { Engine } from '../engine/pool';
@@ -119,14 +120,16 @@ export class RunServices implements LanguageServices {
   }
 }
 
+/** @param name of the model, and what for if not to measure */
+export function travelLine(name: string, { bytes, cached, modelBytes }: Travel): string {
+  return `hf://${name}: ${bytesText(bytes)} of ${bytesText(modelBytes)} to fetch; ${bytesText(cached)} cached`;
+}
+
 /** One line for each model that is not here. */
 export async function travelLines(plans: readonly Plan[]): Promise<string[]> {
   const lines: string[] = [];
   for (const [model, tensors] of remoteTensors(plans)) {
-    const { bytes, cached, modelBytes } = await model.remote!.needed(tensors);
-    lines.push(
-      `hf://${model.name}: ${bytesText(bytes)} of ${bytesText(modelBytes)} to fetch; ${bytesText(cached)} cached`,
-    );
+    lines.push(travelLine(model.name, await model.remote!.needed(tensors)));
   }
   return lines;
 }

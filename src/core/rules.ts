@@ -29,7 +29,7 @@ export interface Selectable extends Measures {
 }
 
 /** A module that can be selected. */
-type Candidate = Selectable & { similarity: number };
+export type Candidate = Selectable & { similarity: number };
 
 interface RuleDefinition {
   number: RuleNumber;
@@ -42,6 +42,11 @@ interface RuleDefinition {
   asked: (number: number) => number | null;
 }
 
+/** As a count takes them: of equals the earlier one first. */
+export function byRisingSimilarity(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.toSorted((a, b) => a.similarity - b.similarity);
+}
+
 const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
   /** Those at or below it. 0.35 is the paper's for Llama-2 (arXiv 2405.16833, §4); the level that fits depends on V. */
   threshold: {
@@ -51,10 +56,10 @@ const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
     level: (threshold) => threshold,
     asked: () => null,
   },
-  /** The lowest, the earlier one of equals. */
+  /** The lowest. */
   count: {
     number: { kind: 'integer', min: 1, max: Infinity, usual: 8 },
-    take: (candidates, count) => candidates.toSorted((a, b) => a.similarity - b.similarity).slice(0, count),
+    take: (candidates, count) => byRisingSimilarity(candidates).slice(0, count),
     mayTake: () => true,
     level: () => null,
     asked: (count) => count,

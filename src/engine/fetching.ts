@@ -1,6 +1,5 @@
-// Brings the weights of modules here before the engine takes them up, some at a time and in the order in which it will.
+// Brings the weights of models elsewhere here before they are taken up, some at a time and in the order in which they will be.
 import { type Checkpoint } from '../core/checkpoint';
-import { type Plan, remoteTensors } from '../core/plan';
 import { type TensorInfo } from '../core/safetensors';
 
 /** Bytes of weights that were fetched, of those that were not here. */
@@ -38,18 +37,20 @@ export class Fetching {
     private readonly onBytes: (fetched: Fetched) => void,
   ) {}
 
-  /** @throws SafeLoraError where the cache cannot be written */
+  /**
+   * @param wanted tensors of models that are elsewhere
+   * @throws SafeLoraError where the cache cannot be written
+   */
   static async of(
-    plans: readonly Plan[],
-    isNeeded: (tensor: TensorInfo) => boolean,
+    wanted: ReadonlyMap<Checkpoint, readonly TensorInfo[]>,
     signal: AbortSignal,
     onBytes: (fetched: Fetched) => void,
   ): Promise<Fetching> {
     const fetching = new Fetching(signal, onBytes);
     try {
-      for (const [model, all] of remoteTensors(plans)) {
+      for (const [model, all] of wanted) {
         // Two adapters' models may be the same one.
-        const tensors = all.filter((tensor) => isNeeded(tensor) && !fetching.tensors.has(tensor.path));
+        const tensors = all.filter(({ path }) => !fetching.tensors.has(path));
         fetching.releases.push(await model.remote!.hold(tensors));
         for (const tensor of tensors) {
           const { cached } = await model.remote!.needed([tensor]);

@@ -51,7 +51,8 @@ export function valueOf<T>(reply: Reply<T>): T {
   return reply.value;
 }
 
-function errorOf({ code, message, reason }: Failure): SafeLoraError {
+/** The error that was sent as a failure. */
+export function errorOf({ code, message, reason }: Failure): SafeLoraError {
   return reason === undefined ? new SafeLoraError(code, message) : new EngineError(message, reason);
 }
 

@@ -26,6 +26,14 @@ interface ProviderTraits {
   isBuiltFor: (platform: NodeJS.Platform, arch: string) => boolean;
 }
 
+/**
+ * Entries of a session's configuration: a node that the provider cannot run is an error, where onnxruntime would move it to the CPU without
+ * a word.
+ */
+export function strictSession(provider: Provider): Record<string, string> {
+  return provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' };
+}
+
 export const traits: Readonly<Record<Provider, ProviderTraits>> = {
   cuda: {
     decoder: 'gather',

@@ -1,5 +1,5 @@
 // Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
-import { type Plan, type PlannedModule } from '../core/plan';
+import { type Plan, type PlannedModule, remoteTensors } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
 import { DEFAULT_REPLACEMENT } from '../core/replacement';
 import { type TensorInfo } from '../core/safetensors';
@@ -63,12 +63,10 @@ export async function measurePlans(
   ended.throwIfAborted();
   const groups = groupsOf(plans, engine.workingMemory, (name) => known?.has(name) ?? false);
   const needed = new Set(groups.flatMap(weightsOf).map(({ path }) => path));
-  const fetching = await Fetching.of(
-    plans,
-    ({ path }) => needed.has(path),
-    ended,
-    (fetched) => onFetched?.(fetched),
+  const wanted = [...remoteTensors(plans)].map(
+    ([model, tensors]) => [model, tensors.filter(({ path }) => needed.has(path))] as const,
   );
+  const fetching = await Fetching.of(new Map(wanted), ended, (fetched) => onFetched?.(fetched));
   const modulesTotal = groups.reduce((sum, parts) => sum + parts.length, 0);
   const bytesTotal = groups.reduce((sum, parts) => sum + weightBytes(parts), 0);
   const findings = plans.map(() => new Map<string, MeasuredModule>());

@@ -1,7 +1,7 @@
 // onnxruntime's sessions of one process, each made when it is first needed and kept: shapes are dynamic.
 import type { InferenceSession } from 'onnxruntime-node';
 import { gramGraph, productGraph, type Source, type Step, stepGraph } from './graphs';
-import { type Provider } from './providers';
+import { type Provider, strictSession } from './providers';
 
 export class Sessions {
   private readonly made = new Map<string, Promise<InferenceSession>>();
@@ -45,8 +45,7 @@ export class Sessions {
         interOpNumThreads: 1,
         enableMemPattern: false,
         logSeverityLevel: 3,
-        // A node that the provider cannot run is an error, where onnxruntime would move it to the CPU without a word.
-        ...(provider === 'cpu' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+        extra: { session: strictSession(provider) },
       });
       this.made.set(key, session);
     }

@@ -1,5 +1,5 @@
 // What an answer is: a refusal, by phrases; degenerate, by its form; right, by a reference.
-import { createHash } from 'node:crypto';
+import { hashBytes } from '../core/safetensors';
 
 /** Phrases that refusals hold, as a named list: another list gives other figures. */
 export interface Judge {
@@ -29,7 +29,7 @@ export const defaultJudge: Judge = judgeOf('safe-lora-refusal-phrases', '1', PHR
 
 export function judgeOf(name: string, version: string, phrases: readonly string[]): Judge {
   const plain = phrases.map((phrase) => plainText(phrase).trim()).filter((phrase) => phrase !== '');
-  return { name, version, phrases: plain, sha256: createHash('sha256').update(plain.join('\n')).digest('hex') };
+  return { name, version, phrases: plain, sha256: hashBytes(Buffer.from(plain.join('\n'))) };
 }
 
 export function isRefusal(answer: string, { phrases }: Judge): boolean {

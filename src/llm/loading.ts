@@ -5,7 +5,7 @@ import { basename, dirname } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
 import { type TensorInfo } from '../core/safetensors';
-import { type Provider } from '../engine/providers';
+import { type Provider, strictSession } from '../engine/providers';
 import { type External, type OnnxType } from '../engine/onnx';
 import { readWhole } from '../engine/weights';
 import { Decoder } from './decoder';
@@ -53,8 +53,7 @@ async function makeSession(graph: ModelGraph, provider: Provider, folder: string
     extra: {
       session: {
         ...(folder === '' ? {} : { model_external_initializers_file_folder_path: folder }),
-        // A node that the provider cannot run is an error, where onnxruntime would move it to the CPU without a word.
-        ...(provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
+        ...strictSession(provider),
       },
     },
   });
@@ -108,5 +107,5 @@ function readBranch({ a, b, projected, scale }: BranchTask): Branch {
 }
 
 function valuesOf(tensor: TensorInfo): Float32Array {
-  return Float32Array.from(decode(readWhole(tensor), tensor.dtype as FloatDtype));
+  return new Float32Array(decode(readWhole(tensor), tensor.dtype as FloatDtype));
 }

@@ -1,6 +1,6 @@
 // A language model in a process of its own, as its host asks it.
 import { ChildProcess, type ChildOptions, type Ending } from '../engine/child-process';
-import { valueOf } from '../engine/protocol';
+import { errorOf } from '../engine/protocol';
 import { modelProcessEnded } from './failures';
 import {
   type Answer,
@@ -128,11 +128,7 @@ export class ModelProcess {
         return;
       }
       case 'failed':
-        try {
-          valueOf({ ok: false, error: message.error });
-        } catch (error) {
-          this.fail(error as Error);
-        }
+        this.fail(errorOf(message.error));
     }
   }
 

@@ -1,5 +1,5 @@
 // What a model with an adapter answers, point by point: rows of one model's batches, judged as they come and written down at once.
-import { createHash } from 'node:crypto';
+import { hashBytes } from '../core/safetensors';
 import { type AnswerLine, type Journal, type ScoreLine } from '../evaluation/journal';
 import { isAnswered, type Verdict, type Verdicts } from '../evaluation/figures';
 import { isDegenerate, isRefusal, type Judge, utilityOf } from '../evaluation/judge';
@@ -188,7 +188,7 @@ export class Behaviour {
       degenerate: isDegenerate(answer),
       cutOff: isCutOff,
       utility: isHeld ? utilityOf(answer, reference, metric) : null,
-      sha256: createHash('sha256').update(answer).digest('hex').slice(0, 16),
+      sha256: hashBytes(Buffer.from(answer)).slice(0, 16),
       first: tokens[0] ?? null,
       ...(keepsAnswers ? { answer } : {}),
     };

@@ -1,8 +1,9 @@
 // Measures what projecting does to the behaviour of the model: from an adapter, its two models and prompts to figures by point.
-import { createHash } from 'node:crypto';
 import { openAdapter } from '../core/adapter';
 import { makePlan } from '../core/plan';
-import { buildReport, refuseOverflow, type Report } from '../core/report';
+import { hashBytes, hashFile } from '../core/safetensors';
+import { buildReport, refuseOverflow, type Report, selectable } from '../core/report';
+import { isCandidate } from '../core/rules';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
 import { choose, type Demand } from '../evaluation/choice';
@@ -25,7 +26,7 @@ import { findParameters } from '../llm/parameters';
 import { choosePrecision, type ChosenPrecision } from '../llm/precision';
 import { type ModelTask } from '../llm/protocol';
 import { Behaviour, type BehaviourPorts } from './behaviour';
-import { bringParameters, type FetchPorts, hashOf, refuseOtherModel, startModel, weightsOf } from './evaluation-model';
+import { bringParameters, type FetchPorts, refuseOtherModel, startModel, weightsOf } from './evaluation-model';
 import { chatOptions, encodeSets, judgeOfSets, ownJudge, readSets } from './evaluation-prompts';
 import { rankedModules, Run, type RunRequest } from './evaluation-run';
 import { measureTogether, openPair, type Pair, prepare } from './measure';
@@ -105,15 +106,15 @@ export async function evaluate(
   const candidates = rankedModules(modules);
   refuseOverflow(
     plan,
-    modules.filter(({ name }) => candidates.some((candidate) => candidate.name === name)),
+    modules.filter((module) => isCandidate(selectable(module))),
   );
   const judge = judgeOfSets(encoded);
   const identity = {
     version: services.version,
     adapter: {
       name: adapter.name,
-      sha256: await hashOf(adapter),
-      config: createHash('sha256').update(adapter.config.bytes).digest('hex'),
+      sha256: await hashFile(adapter.file.path),
+      config: hashBytes(adapter.config.bytes),
     },
     base: weightsOf(base),
     aligned: weightsOf(aligned),
@@ -128,7 +129,7 @@ export async function evaluate(
     sets: setsOf(sets),
     keepsAnswers: request.keepsAnswers,
   };
-  const key = createHash('sha256').update(JSON.stringify(identity)).digest('hex');
+  const key = hashBytes(Buffer.from(JSON.stringify(identity)));
   const release = await bringParameters(aligned, architecture, parameters, ports);
   let journal: Journal | undefined;
   try {

@@ -1,12 +1,11 @@
 // The model that is evaluated: whether it is the one that a server would run, where its weights come from, what tells it from others, and its
 // start.
-import { createHash } from 'node:crypto';
 import { type Adapter } from '../core/adapter';
 import { type Checkpoint, type Travel } from '../core/checkpoint';
 import { type NoticeCode, SafeLoraError } from '../core/errors';
-import { ReadableFile } from '../core/files';
 import { hashRange, type TensorInfo } from '../core/safetensors';
 import { type ChosenDevice } from '../engine/devices';
+import { Fetching } from '../engine/fetching';
 import { type Architecture } from '../llm/architecture';
 import { EMBEDDING, HEAD } from '../llm/parameters';
 import { type ModelProcess } from '../llm/process';
@@ -33,6 +32,7 @@ function ranOtherwise(path: string, why: string): SafeLoraError {
     `${path}: ${why} Run here, another model would be measured; evaluate the adapter on a server that loads it as it is meant.`,
   );
 }
+
 /**
  * Fetches all weights of a model that is elsewhere.
  * @returns what lets the cache evict them again
@@ -42,15 +42,20 @@ export async function bringParameters(
   model: Checkpoint,
   architecture: Architecture,
   parameters: ReadonlyMap<string, TensorInfo>,
-  ports: FetchPorts,
+  { onModel, onFetched, signal = new AbortController().signal }: FetchPorts,
 ): Promise<() => Promise<void>> {
   const head = storedHead(model, architecture);
-  const release = await fetchParameters(model, [...parameters.values(), ...(head ? [head] : [])], ports);
+  const tensors = [...parameters.values(), ...(head ? [head] : [])];
+  if (model.remote) onModel?.(model.name, await model.remote.needed(tensors));
+  const fetching = await Fetching.of(new Map(model.remote ? [[model, tensors]] : []), signal, (fetched) => {
+    onFetched?.(fetched);
+  });
   try {
+    await fetching.bring(...tensors);
     if (head) await refuseOtherHead(model, head, parameters.get(EMBEDDING)!);
-    return release;
+    return () => fetching.release();
   } catch (error) {
-    await release();
+    await fetching.release();
     throw error;
   }
 }
@@ -71,28 +76,7 @@ function otherHead(path: string): SafeLoraError {
     `${path}: config.json ties the head to the embedding, and ${HEAD} holds other values, so which of them the model uses is unknown; set tie_word_embeddings to what the model was trained with, or remove the tensor.`,
   );
 }
-async function fetchParameters(
-  { remote, name }: Checkpoint,
-  tensors: readonly TensorInfo[],
-  { onModel, onFetched, signal = new AbortController().signal }: FetchPorts,
-): Promise<() => Promise<void>> {
-  if (!remote) return () => Promise.resolve();
-  const travel = await remote.needed(tensors);
-  onModel?.(name, travel);
-  const release = await remote.hold(tensors);
-  try {
-    let before = 0;
-    const bytesToFetch = travel.bytes + travel.cached;
-    for (const tensor of tensors) {
-      await remote.fetch(tensor, signal, (done) => onFetched?.({ bytesFetched: before + done, bytesToFetch }));
-      before += tensor.length;
-    }
-    return release;
-  } catch (error) {
-    await release();
-    throw error;
-  }
-}
+
 /** Where `auto` chose a device that measures and cannot run the model, it runs on the CPU. */
 export async function startModel(
   task: ModelTask,
@@ -109,15 +93,6 @@ export async function startModel(
     const ran: ChosenDevice = { requested: 'auto', provider: 'cpu', fallbackReason: error.message };
     return { model: await language.start({ ...task, provider: 'cpu' }, ran, signal), ran };
   }
-}
-/** SHA-256 of the adapter's weights. */
-export async function hashOf({ file }: Adapter): Promise<string> {
-  const hash = createHash('sha256');
-  await ReadableFile.with(file.path, async (opened) => {
-    const step = 2 ** 24;
-    for (let at = 0; at < opened.size; at += step) hash.update(await opened.read(at, Math.min(step, opened.size - at)));
-  });
-  return hash.digest('hex');
 }
 
 /** The very files of a model; on the hub a commit. */

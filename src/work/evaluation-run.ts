@@ -1,7 +1,7 @@
 // The points of an evaluation: the aligned model first, whose refusals show how refusals begin, then scores of every count, then answers.
 import { type Notice } from '../core/errors';
 import { type MeasuredModule, selectable } from '../core/report';
-import { isCandidate, ruleOf, select, type Selection, selectionBy } from '../core/rules';
+import { byRisingSimilarity, isCandidate, select, type Selection } from '../core/rules';
 import { countAt, type PointRequest, type RankedModule, stepsOf, thresholdAt } from '../evaluation/points';
 import { type RunPoint } from '../evaluation/report';
 import { gates } from '../llm/protocol';
@@ -81,19 +81,5 @@ const noRefusals: Notice = {
 
 /** Modules that can be projected, as a count takes them. */
 export function rankedModules(modules: readonly MeasuredModule[]): RankedModule[] {
-  const all = modules.map(selectable);
-  const similarities = new Map(all.map(({ name, similarity }) => [name, similarity]));
-  const most = all.filter(isCandidate).length;
-  // By the rule itself, which also orders equal similarities.
-  const names = Array.from({ length: most }, (_, i) => select(all, selectionBy(ruleOf('count', i + 1))));
-  const ranked: RankedModule[] = [];
-  const taken = new Set<string>();
-  for (const selected of names) {
-    for (const name of selected) {
-      if (taken.has(name)) continue;
-      taken.add(name);
-      ranked.push({ name, similarity: similarities.get(name)! });
-    }
-  }
-  return ranked;
+  return byRisingSimilarity(modules.map(selectable).filter(isCandidate));
 }
