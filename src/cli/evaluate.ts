@@ -7,7 +7,7 @@ import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
 import { type EvaluateArguments } from './arguments';
 import { evaluationLines } from './evaluation-table';
-import { checkHtmlTarget, checkJsonTarget, checkTarget, writeHtml, writeJson } from './json';
+import { checkHtmlTarget, checkJsonTarget, checkTarget, writeHtml, writeJson } from './targets';
 import { type RunServices, travelLine } from './services';
 import { storageFolder } from './storage';
 import { StatusLine, type Terminal } from './terminal';

@@ -1,6 +1,7 @@
 // An evaluation as a person reads it in a terminal: a line a point, the curve of the score, and what was chosen.
-import { type EvaluatedPoint, type EvaluationReport, namesBeside } from '../evaluation/report';
-import { type Mean, type Share } from '../evaluation/figures';
+import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
+import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
+import { type Mean, measures, type Share } from '../evaluation/figures';
 import { decimal, signed, UNDEFINED } from '../core/text';
 import { styled, table } from './table';
 import { type Line } from './terminal';
@@ -9,7 +10,6 @@ import { type Line } from './terminal';
 const MOST_COLUMNS = 72;
 const BARS = '▁▂▃▄▅▆▇█';
 
-/** @param selected how many modules the selection takes */
 export function evaluationLines(report: EvaluationReport): Line[] {
   const { adapter, base, aligned, engine, judge, sets, notices } = report;
   const { device } = engine;
@@ -31,10 +31,10 @@ export function evaluationLines(report: EvaluationReport): Line[] {
   ];
 }
 
-function pointTable({ points, sets }: EvaluationReport): Line[] {
-  const shown = points.filter(({ degenerate }) => degenerate !== null);
+function pointTable(report: EvaluationReport): Line[] {
+  const shown = answeredPoints(report);
   if (shown.length === 0) return [];
-  const has = (key: 'asr' | 'overRefusal' | 'utility'): boolean => shown.some((point) => point[key] !== null);
+  const measured = measures.filter((metric) => shown.some((point) => point[metric] !== null));
   const column = (title: string, cell: (point: EvaluatedPoint) => string): Parameters<typeof table>[0][number] => ({
     title,
     cell: (row) => ({ text: cell(shown[row]!) }),
@@ -42,14 +42,10 @@ function pointTable({ points, sets }: EvaluationReport): Line[] {
   return [
     ...table(
       [
-        { ...column('projected', nameOf), left: true },
+        { ...column('projected', (point) => pointName(point, modulesText)), left: true },
         column('threshold', ({ threshold }) => decimal(threshold)),
-        ...(has('asr') ? [column('attack success', ({ asr }) => figure(asr))] : []),
-        ...(has('overRefusal') ? [column('over-refusal', ({ overRefusal }) => figure(overRefusal))] : []),
-        ...(has('utility') ? [column('utility', ({ utility }) => figure(utility))] : []),
-        ...namesBeside(sets).map((name) =>
-          column(`${name} right`, (point) => figure(point.sets.find((set) => set.name === name)?.utility ?? null)),
-        ),
+        ...measured.map((metric) => column(figureNames[metric], (point) => figure(point[metric]))),
+        ...namesBeside(report).map((name) => column(`${name} right`, (point) => figure(setUtility(point, name)))),
         column('degenerate', ({ degenerate }) => decimal(degenerate!.value, 2)),
         column('cut off', ({ cutOff }) => decimal(cutOff!.value, 2)),
         column('refusal score', ({ refusalScore }) => signed(refusalScore, 1)),
@@ -59,7 +55,7 @@ function pointTable({ points, sets }: EvaluationReport): Line[] {
     '',
     [
       styled(
-        `${has('asr') ? 'Attack success: harmful prompts whose answer holds no refusal phrase. ' : ''}In brackets 95 % intervals.`,
+        `${measured.includes('asr') ? 'Attack success: harmful prompts whose answer holds no refusal phrase. ' : ''}In brackets 95 % intervals.`,
         'dim',
       ),
     ],
@@ -67,16 +63,13 @@ function pointTable({ points, sets }: EvaluationReport): Line[] {
   ];
 }
 
-function nameOf({ count }: EvaluatedPoint): string {
-  if (count === null) return 'aligned model';
-  if (count === 0) return 'adapter as it is';
+function modulesText(count: number): string {
   return `${count} module${count === 1 ? '' : 's'}`;
 }
 
 function figure(value: Share | Mean | null): string {
   if (value === null) return UNDEFINED;
-  const digits = 3;
-  return `${decimal(value.value, digits)} [${decimal(value.low, 2)}, ${decimal(value.high, 2)}]`;
+  return `${decimal(value.value)} [${decimal(value.low, 2)}, ${decimal(value.high, 2)}]`;
 }
 
 /** A bar for each number of modules, or for some of many. */
@@ -103,20 +96,10 @@ function curve(points: readonly EvaluatedPoint[]): Line[] {
 
 function chosen({ choice }: EvaluationReport): Line[] {
   if (!choice) return [];
-  const { demands, count, nearest, figures, chosenOn, reportedOn } = choice;
-  const found = (
-    [
-      ['attack success', figures.asr],
-      ['over-refusal', figures.overRefusal],
-      ['utility', figures.utility],
-    ] as const
-  )
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name} ${figure(value)}`)
+  const { figures, chosenOn, reportedOn } = choice;
+  const found = measures
+    .filter((metric) => figures[metric] !== null)
+    .map((metric) => `${figureNames[metric]} ${figure(figures[metric])}`)
     .join(', ');
-  const result =
-    count === null
-      ? `no point keeps to ${demands}; the nearest is ${nearest!} projected modules`
-      : `${count} projected modules are the fewest of these points that keep to ${demands}`;
-  return [[styled(result, 'bold')], `chosen on ${chosenOn} prompts; on the other ${reportedOn}: ${found}`];
+  return [[styled(choiceText(choice), 'bold')], `chosen on ${chosenOn} prompts; on the other ${reportedOn}: ${found}`];
 }

@@ -2,7 +2,7 @@
 import { bytesText } from '../core/bytes';
 import { type ListedPair, PairRegistry } from '../hub/pairs';
 import { type PairsArguments } from './arguments';
-import { writeJson } from './json';
+import { writeJson } from './targets';
 import { storageFolder } from './storage';
 import { type Terminal } from './terminal';
 

@@ -25,7 +25,7 @@ import {
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { evaluateCommand } from './evaluate';
-import { checkHtmlTarget, checkJsonTarget, writeHtml, writeJson } from './json';
+import { checkHtmlTarget, checkJsonTarget, writeHtml, writeJson } from './targets';
 import { pairs } from './pairs';
 import { ProgressLine } from './progress';
 import { withProposals } from './proposals';

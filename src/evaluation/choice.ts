@@ -1,11 +1,8 @@
 // The answer to "which τ?": the fewest projected modules that keep to what is asked for, chosen on one half of the prompts and reported on
 // the other, since a choice flatters the prompts that it was made by.
-import { type Figures, figuresOf, type Verdicts } from './figures';
+import { type Figures, figuresOf, type Measure, measures, type Verdicts } from './figures';
 import { type PromptSet } from './prompts';
 import { firstHalf } from './statistics';
-
-const measures = ['asr', 'overRefusal', 'utility'] as const;
-type Measure = (typeof measures)[number];
 
 /** `asr <= 0.1`, or with a sign a change against the adapter as it is: `utility >= -0.02`. */
 export interface Demand {

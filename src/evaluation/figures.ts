@@ -54,8 +54,12 @@ export interface Figures {
   sets: SetFigures[];
 }
 
+/** Figures over all sets of a role. */
+export const measures = ['asr', 'overRefusal', 'utility'] as const;
+export type Measure = (typeof measures)[number];
+
 export interface Difference extends Interval {
-  metric: 'asr' | 'overRefusal' | 'utility';
+  metric: Measure;
   /** Yes at the first and no at the second point, and the other way round; for means, prompts that became worse and better. */
   b: number;
   c: number;

@@ -1,5 +1,5 @@
-// What an evaluation has found so far, a line at a time, so that one that was broken off goes on where it was. Answers are in it only where
-// the user names a file for them, which is then this journal itself.
+// What an evaluation has found so far, one line each, so that an interrupted run resumes. It contains answers only if the user names a file
+// for them, which is then the journal itself.
 import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -45,10 +45,20 @@ export class Journal {
   ) {}
 
   /**
+   * Opens, hands over, and closes whatever happens.
    * @param key of everything that an answer depends on; a journal of another key begins anew
    * @throws SafeLoraError where it cannot be written
    */
-  static async open(path: string, key: string): Promise<Journal> {
+  static async with<T>(path: string, key: string, use: (journal: Journal) => Promise<T>): Promise<T> {
+    const journal = await Journal.open(path, key);
+    try {
+      return await use(journal);
+    } finally {
+      await journal.close();
+    }
+  }
+
+  private static async open(path: string, key: string): Promise<Journal> {
     await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
     const known = await readLines(path, key);
     const journal = new Journal(path, known ?? []);
@@ -75,7 +85,7 @@ export class Journal {
   }
 
   /** All that is written is there. */
-  async close(): Promise<void> {
+  private async close(): Promise<void> {
     await this.writing.catch(() => undefined);
     await this.file?.close();
     this.file = undefined;

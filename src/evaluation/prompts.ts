@@ -43,11 +43,10 @@ export interface PromptFile {
   metric: Metric | null;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** A record of a file, and where in it it is. */
 interface Entry {
-  fields: Fields;
+  /** By names in small letters. */
+  fields: ReadonlyMap<string, unknown>;
   location: string;
 }
 
@@ -72,33 +71,33 @@ export function promptFileOf(given: string): PromptFile {
 }
 
 /**
- * @param lies where the file is on this machine, if not at the path that it is called by
+ * @param localPath where the file is on this machine, if not at its own path
  * @returns the file's sets: one for each role that its records have, or by their names where the file names them
  * @throws SafeLoraError for a file without a prompt that can be used
  */
-export async function readPrompts(file: PromptFile, lies = file.path): Promise<PromptSet[]> {
+export async function readPrompts(file: PromptFile, localPath = file.path): Promise<PromptSet[]> {
   const { path } = file;
   switch (extname(path).toLowerCase()) {
     case '.jsonl':
     case '.ndjson':
-      return grouped(file, linesOf(path, lies));
+      return grouped(file, linesOf(path, localPath));
     case '.csv':
     case '.tsv':
-      return grouped(file, rowsOf(path, lies));
+      return grouped(file, rowsOf(path, localPath));
     case '.json':
-      return ofJson(file, await wholeText(path, lies));
+      return ofJson(file, await wholeText(path, localPath));
     case '.yaml':
     case '.yml':
-      return grouped(file, listed(path, promptfoo(path, await wholeText(path, lies))));
+      return grouped(file, listed(path, promptfoo(path, await wholeText(path, localPath))));
     case '.txt':
-      return grouped(file, textLines(lies));
+      return grouped(file, textLines(path, localPath));
     default:
       throw unknownKind(path);
   }
 }
 
-async function wholeText(path: string, lies: string): Promise<string> {
-  return ReadableFile.with(lies, async (file) => {
+async function wholeText(path: string, localPath: string): Promise<string> {
+  return ReadableFile.with(localPath, async (file) => {
     if (file.size > MOST_BYTES) throw tooLarge(path);
     return new TextDecoder().decode(await file.read(0, file.size));
   });
@@ -110,34 +109,28 @@ async function streamOf(path: string): Promise<Readable> {
   return createReadStream(path, 'utf8');
 }
 
-async function* textLines(lies: string): AsyncGenerator<Entry> {
+async function* textLines(path: string, localPath: string): AsyncGenerator<Entry> {
   let number = 0;
-  for await (const line of createInterface({ input: await streamOf(lies), crlfDelay: Infinity })) {
+  for await (const line of createInterface({ input: await streamOf(localPath), crlfDelay: Infinity })) {
     number++;
     const prompt = line.replace(/^\ufeff/, '').trim();
-    if (prompt !== '') yield { fields: { prompt }, location: `line ${number}` };
+    if (prompt !== '') yield entryOf(path, prompt, `line ${number}`);
   }
 }
 
-async function* linesOf(path: string, lies: string): AsyncGenerator<Entry> {
+async function* linesOf(path: string, localPath: string): AsyncGenerator<Entry> {
   let number = 0;
-  for await (const line of createInterface({ input: await streamOf(lies), crlfDelay: Infinity })) {
+  for await (const line of createInterface({ input: await streamOf(localPath), crlfDelay: Infinity })) {
     number++;
     const text = line.replace(/^\ufeff/, '').trim();
     if (text === '') continue;
     const location = `line ${number}`;
-    let value: unknown;
-    try {
-      value = parseJson(text);
-    } catch (error) {
-      throw unreadable(path, location, `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
-    }
-    yield entryOf(path, value, location);
+    yield entryOf(path, jsonOf(path, text, location), location);
   }
 }
 
-async function* rowsOf(path: string, lies: string): AsyncGenerator<Entry> {
-  const input = await streamOf(lies);
+async function* rowsOf(path: string, localPath: string): AsyncGenerator<Entry> {
+  const input = await streamOf(localPath);
   const parser = parseCsv({
     columns: (header: string[]) => header.map((name) => name.trim()),
     delimiter: extname(path).toLowerCase() === '.tsv' ? '\t' : ',',
@@ -148,7 +141,7 @@ async function* rowsOf(path: string, lies: string): AsyncGenerator<Entry> {
   input.on('error', (error) => parser.destroy(error)).pipe(parser);
   let number = 1;
   try {
-    for await (const row of parser) yield { fields: row as Fields, location: `row ${++number}` };
+    for await (const row of parser) yield entryOf(path, row, `row ${++number}`);
   } catch (error) {
     if (error instanceof CsvError) {
       throw unreadable(path, `row ${number + 1}`, `is not valid CSV (${error.message.slice(0, 120)})`);
@@ -157,14 +150,22 @@ async function* rowsOf(path: string, lies: string): AsyncGenerator<Entry> {
   }
 }
 
+function jsonOf(path: string, text: string, location: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw unreadable(path, location, `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
+  }
+}
+
 function* listed(path: string, values: readonly unknown[]): Generator<Entry> {
   for (const [i, value] of values.entries()) yield entryOf(path, value, `entry ${i + 1}`);
 }
 
 function entryOf(path: string, value: unknown, location: string): Entry {
-  if (typeof value === 'string') return { fields: { prompt: value }, location };
+  if (typeof value === 'string') return { fields: new Map([['prompt', value]]), location };
   if (!isObject(value)) throw unreadable(path, location, 'is neither a prompt nor an object with one');
-  return { fields: value, location };
+  return { fields: new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field])), location };
 }
 
 /** The `vars` of its tests, wherever a file of promptfoo has them. */
@@ -182,12 +183,7 @@ function promptfoo(path: string, text: string): unknown[] {
 
 async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
   const { path } = file;
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    throw unreadable(path, 'the file', `is not valid JSON (${(error as Error).message.slice(0, 120)})`);
-  }
+  const value = jsonOf(path, text, 'the file');
   if (Array.isArray(value)) return grouped(file, listed(path, value));
   if (!isObject(value)) throw noPrompts(path);
   const { refusalMarker } = value;
@@ -250,14 +246,13 @@ async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterabl
 }
 
 function promptOf(path: string, { fields, location }: Entry): Prompt {
-  const found = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (name: string): string | null => {
-    const value = found.get(name);
+    const value = fields.get(name);
     return typeof value === 'string' && value.trim() !== '' ? value : null;
   };
-  const group = found.get('group');
+  const group = fields.get('group');
   const shared = { group: typeof group === 'string' || typeof group === 'number' ? String(group) : null };
-  const messages = found.get('messages');
+  const messages = fields.get('messages');
   if (Array.isArray(messages)) return { ...conversation(path, location, messages), ...shared };
   const field = PROMPT_FIELDS.find((name) => text(name) !== null);
   if (field === undefined)
@@ -295,9 +290,8 @@ function conversation(path: string, location: string, values: readonly unknown[]
 }
 
 function roleOfFields(path: string, { fields, location }: Entry, { reference }: Prompt): Role {
-  const found = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
   const lower = (name: string): string | null => {
-    const value = found.get(name);
+    const value = fields.get(name);
     return typeof value === 'string' ? value.toLowerCase() : null;
   };
   const own = roles.find((role) => role === lower('role'));
@@ -310,7 +304,7 @@ function roleOfFields(path: string, { fields, location }: Entry, { reference }: 
     .toLowerCase()
     .split(/[^a-z]+/);
   if (
-    HARMFUL_FIELDS.some((name) => found.has(name)) &&
+    HARMFUL_FIELDS.some((name) => fields.has(name)) &&
     !said.some((word) => ['benign', 'harmless', 'safe'].includes(word))
   )
     return 'harmful';

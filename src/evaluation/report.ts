@@ -113,8 +113,3 @@ export function setsOf(sets: readonly PromptSet[]): EvaluationReport['sets'] {
 export function judgeName({ name, version, sha256 }: Judge): EvaluationReport['judge'] {
   return { name, version, sha256 };
 }
-
-/** Sets with references whose role is another than utility: how many of their answers are right is a figure of its own. */
-export function namesBeside(sets: EvaluationReport['sets']): string[] {
-  return sets.filter(({ role, metric }) => metric !== null && role !== 'utility').map(({ name }) => name);
-}

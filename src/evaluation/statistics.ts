@@ -93,9 +93,9 @@ const RESAMPLES = 2000;
  */
 export function bootstrapMean(values: readonly number[], groups: readonly (string | null)[], seed = 1): Interval {
   const clusters = new Map<string, { sum: number; n: number }>();
+  const keys = clusterKeys(groups);
   values.forEach((value, i) => {
-    const group = groups[i] ?? null;
-    const key = group === null ? `alone ${i}` : `group ${group}`;
+    const key = keys[i]!;
     const cluster = clusters.get(key) ?? { sum: 0, n: 0 };
     cluster.sum += value;
     cluster.n++;
@@ -116,9 +116,14 @@ export function bootstrapMean(values: readonly number[], groups: readonly (strin
   return { low: means[Math.floor(0.025 * RESAMPLES)]!, high: means[Math.ceil(0.975 * RESAMPLES) - 1]! };
 }
 
+/** Equal for prompts of one group; a prompt without one is alone. */
+function clusterKeys(groups: readonly (string | null)[]): string[] {
+  return groups.map((group, i) => (group === null ? `alone ${i}` : `group ${group}`));
+}
+
 /** Which of the groups go into the first half, drawn by the seed: prompts of one group are never parted. */
 export function firstHalf(groups: readonly (string | null)[], seed = 1): boolean[] {
-  const keys = groups.map((group, i) => (group === null ? `alone ${i}` : `group ${group}`));
+  const keys = clusterKeys(groups);
   const order = [...new Set(keys)];
   const generator = xoroshiro128plus(seed);
   for (let i = order.length - 1; i > 0; i--) {

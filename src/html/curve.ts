@@ -1,14 +1,15 @@
 // Behaviour by the number of projected modules: shares with their intervals, and beneath them the score that was taken at every number.
 import { decimal, signed } from '../core/text';
 import { type EvaluatedPoint } from '../evaluation/report';
+import { figureNames } from '../evaluation/texts';
 import { html, type Markup } from './markup';
 
 const SIZE = { width: 720, left: 46, inset: 14, right: 16, top: 14, height: 220, gap: 26, scoreHeight: 90, bottom: 36 };
 
 const series = [
-  { key: 'asr', name: 'attack success', shape: 'circle', dashes: '' },
-  { key: 'overRefusal', name: 'over-refusal', shape: 'square', dashes: '6 3' },
-  { key: 'utility', name: 'utility', shape: 'triangle', dashes: '2 3' },
+  { key: 'asr', shape: 'circle', dashes: '' },
+  { key: 'overRefusal', shape: 'square', dashes: '6 3' },
+  { key: 'utility', shape: 'triangle', dashes: '2 3' },
 ] as const;
 type Series = (typeof series)[number];
 
@@ -68,7 +69,7 @@ function shares(
         points="${found.map(({ at, value }) => `${at},${y(value)}`).join(' ')}"
         stroke-dasharray="${one.dashes}"
       />
-      ${found.map(({ at, value, low, high, count }) => html`<g><title>${one.name}, ${count} projected: ${decimal(value)} (${decimal(low)} to ${decimal(high)})</title><line x1="${at}" x2="${at}" y1="${y(low)}" y2="${y(high)}" /><line x1="${at - 3}" x2="${at + 3}" y1="${y(low)}" y2="${y(low)}" /><line x1="${at - 3}" x2="${at + 3}" y1="${y(high)}" y2="${y(high)}" />${marker(one, at, y(value))}</g>`)}
+      ${found.map(({ at, value, low, high, count }) => html`<g><title>${figureNames[one.key]}, ${count} projected: ${decimal(value)} (${decimal(low)} to ${decimal(high)})</title><line x1="${at}" x2="${at}" y1="${y(low)}" y2="${y(high)}" /><line x1="${at - 3}" x2="${at + 3}" y1="${y(low)}" y2="${y(low)}" /><line x1="${at - 3}" x2="${at + 3}" y1="${y(high)}" y2="${y(high)}" />${marker(one, at, y(value))}</g>`)}
     </g>`;
   })}`;
 }
@@ -102,7 +103,7 @@ function legend(one: Series): Markup {
         <polyline points="0,6 34,6" stroke-dasharray="${one.dashes}" />
         ${marker(one, 17, 6)}
       </g></svg
-    >${one.name}</span
+    >${figureNames[one.key]}</span
   > `;
 }
 

@@ -1,9 +1,10 @@
 // A report as one page that stands alone: no script, nothing from elsewhere, so that it can be handed to a reviewer and printed.
 import { type Report } from '../core/report';
 import { englishFindingTexts, findingSum } from '../core/rules';
-import { decimal, signed } from '../core/text';
+import { decimal, signed, UNDEFINED } from '../core/text';
 import { type Mean, type Share } from '../evaluation/figures';
-import { type EvaluationReport, namesBeside } from '../evaluation/report';
+import { type EvaluationReport } from '../evaluation/report';
+import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
 import { curve } from './curve';
 import { heatmaps } from './heatmap';
 import { html, type Markup } from './markup';
@@ -88,9 +89,9 @@ function behaviour(evaluation: EvaluationReport): Markup {
   </section>`;
 }
 
-function pointTable({ points, sets }: EvaluationReport): Markup {
-  const beside = namesBeside(sets);
-  const shown = points.filter(({ degenerate }) => degenerate !== null);
+function pointTable(evaluation: EvaluationReport): Markup {
+  const beside = namesBeside(evaluation);
+  const shown = answeredPoints(evaluation);
   if (shown.length === 0) return html`<p class="note">No answers were generated: only the score was asked for.</p>`;
   return html`<div class="wide">
       <table>
@@ -111,12 +112,12 @@ function pointTable({ points, sets }: EvaluationReport): Markup {
           ${shown.map(
             (point) =>
               html`<tr>
-                <th scope="row">${nameOf(point.count)}</th>
+                <th scope="row">${pointName(point)}</th>
                 <td>${decimal(point.threshold)}</td>
                 <td>${figure(point.asr)}</td>
                 <td>${figure(point.overRefusal)}</td>
                 <td>${figure(point.utility)}</td>
-                ${beside.map((name) => html`<td>${figure(point.sets.find((set) => set.name === name)?.utility ?? null)}</td>`)}
+                ${beside.map((name) => html`<td>${figure(setUtility(point, name))}</td>`)}
                 <td>${figure(point.degenerate)}</td>
                 <td>${figure(point.cutOff)}</td>
                 <td>${signed(point.refusalScore, 1)}</td>
@@ -131,39 +132,23 @@ function pointTable({ points, sets }: EvaluationReport): Markup {
     </p>`;
 }
 
-function nameOf(count: number | null): string {
-  if (count === null) return 'aligned model';
-  return count === 0 ? 'adapter as it is' : String(count);
-}
-
 function figure(value: Share | Mean | null): Markup | string {
-  if (value === null) return '–';
+  if (value === null) return UNDEFINED;
   const of = value.k === undefined ? '' : `, ${value.k} of ${value.n}`;
-  return html`${decimal(value.value, 3)}
+  return html`${decimal(value.value)}
     <span class="of">[${decimal(value.low, 2)}, ${decimal(value.high, 2)}]${of}</span>`;
 }
 
-function chosen({
-  demands,
-  count,
-  nearest,
-  figures,
-  chosenOn,
-  reportedOn,
-}: NonNullable<EvaluationReport['choice']>): Markup {
-  // prettier-ignore
-  const result =
-    count === null
-      ? `No point keeps to ${demands}; the nearest is ${nearest!} projected modules.`
-      : `${count} projected modules are the fewest of these points that keep to ${demands}.`;
+function chosen(choice: NonNullable<EvaluationReport['choice']>): Markup {
+  const { figures, chosenOn, reportedOn } = choice;
+  const found = choiceText(choice);
+  const result = `${found[0]!.toUpperCase()}${found.slice(1)}.`;
   return html`<p class="finding">${result}</p>
     <p>
       Chosen on ${chosenOn} prompts. On the other ${reportedOn}: attack success ${figure(figures.asr)}, over-refusal
       ${figure(figures.overRefusal)}, utility ${figure(figures.utility)}.
     </p>`;
 }
-
-const differenceNames = { asr: 'attack success', overRefusal: 'over-refusal', utility: 'utility' } as const;
 
 function differences({ paired }: EvaluationReport): Markup | null {
   if (paired.length === 0) return null;
@@ -186,13 +171,13 @@ function differences({ paired }: EvaluationReport): Markup | null {
           ${paired.map(
             ({ from, to, metric, difference, low, high, b, c, p }) =>
               html`<tr>
-                <th scope="row">${nameOf(from)}</th>
-                <td>${nameOf(to)}</td>
-                <td>${differenceNames[metric]}</td>
+                <th scope="row">${pointName({ count: from })}</th>
+                <td>${pointName({ count: to })}</td>
+                <td>${figureNames[metric]}</td>
                 <td>${signed(difference)} <span class="of">[${signed(low, 2)}, ${signed(high, 2)}]</span></td>
                 <td>${b}</td>
                 <td>${c}</td>
-                <td>${p === null ? '–' : p < 0.0001 ? '< 0.0001' : decimal(p, 4)}</td>
+                <td>${p === null ? UNDEFINED : p < 0.0001 ? '< 0.0001' : decimal(p, 4)}</td>
               </tr>`,
           )}
         </tbody>
@@ -246,7 +231,6 @@ function provenance(
   { tool, selection, replacement, schema, safeLora }: Report,
   evaluation: EvaluationReport | null,
 ): Markup {
-  // prettier-ignore
   const facts: [name: string, value: string | null][] = [
     ['Safe LoRA', tool.version],
     ['Report', schema],

@@ -15,27 +15,19 @@ export interface AppliedAdapter {
 }
 
 /**
- * @param projectedOf the bytes of a module's B as it would be saved; null where there is no projection
+ * @returns the branches in the order of the plan's modules, without a projection as yet
  * @throws SafeLoraError where something of the adapter cannot be applied, since another model would be run
  */
-export function applyAdapter(
-  { adapter, modules }: Plan,
-  architecture: Architecture,
-  projectedOf: (module: string) => Uint8Array | null,
-): AppliedAdapter {
+export function applyAdapter({ adapter, modules }: Plan, architecture: Architecture): AppliedAdapter {
   const known = matricesOf(architecture);
-  const branches = modules.map(({ name, a, b, scale, weights }): BranchTask & { isKnown: boolean } => {
+  const branches = modules.map(({ name, a, b, scale, weights }): BranchTask => {
     // As the model's own file calls it, where the adapter's names have more or less before them.
     const module = weights ? fullName(weights.aligned.name.replace(/\.weight$/, '')) : name;
-    return { module, a, b, scale, projected: projectedOf(name), isKnown: known.has(module) };
+    return { module, a, b, scale, projected: null };
   });
-  const foreign = branches.filter(({ isKnown }) => !isKnown);
-  if (foreign.length > 0)
-    throw notApplicable(
-      adapter,
-      foreign.map(({ module }) => module),
-    );
-  return { branches: branches.map(({ isKnown, ...branch }) => branch), saved: savedOf(adapter, architecture) };
+  const foreign = branches.map(({ module }) => module).filter((module) => !known.has(module));
+  if (foreign.length > 0) throw notApplicable(adapter, foreign);
+  return { branches, saved: savedOf(adapter, architecture) };
 }
 
 function fullName(module: string): string {

@@ -80,7 +80,7 @@ export class Decoder {
           if (!stopped) batch.answers[batch.owners[slot]!]!.push(token);
           if (!stopped && count < maxTokens) continue;
           answers.push(ended(slot, !stopped));
-          next = batch.remove(slot, next);
+          batch.remove(slot, next);
         }
         if (answers.length > 0) onAnswers(answers);
         if (batch.size > 0) next = await batch.step(next);
@@ -137,6 +137,8 @@ class Batch {
   /** Of each layer and part, [rows, heads, capacity, head size]. */
   private readonly caches = new Map<string, Float32Array>();
   private readonly capacity: number;
+  /** Of one row in one cache. */
+  private readonly rowElements: number;
 
   constructor(
     private readonly session: InferenceSession,
@@ -158,8 +160,6 @@ class Batch {
     });
   }
 
-  private readonly rowElements: number;
-
   /** @returns the first token of every row */
   async prefill(mostTokens: number): Promise<BigInt64Array> {
     const next = new BigInt64Array(this.size);
@@ -167,7 +167,6 @@ class Batch {
       const width = this.widthOf(begin, end);
       const last = this.lengths.slice(begin, end).map((length, i) => i * width + length - 1);
       const step = await this.run(begin, end, this.prompts(begin, end, width), width, width, last);
-      refuseNotFinite(step);
       next.set(step.next, begin);
     }
     return next;
@@ -192,7 +191,6 @@ class Batch {
         slots,
         asked.map(({ tokens }) => tokens),
       );
-      refuseNotFinite(step);
       let answer = 0;
       for (const { row, index } of rows.slice(begin, end)) {
         const logProbabilities = row.questions.map(({ tokens }) => {
@@ -212,12 +210,11 @@ class Batch {
     for (let slot = 0; slot < size; slot++) this.lengths[slot]!++;
     const slots = Array.from({ length: size }, (_, i) => i);
     const step = await this.run(0, size, tokens.slice(0, size), 1, Math.max(...this.lengths.slice(0, size)), slots);
-    refuseNotFinite(step);
     return step.next;
   }
 
-  /** A row has ended: the last one takes its slot. @returns the tokens by the new slots */
-  remove(slot: number, tokens: BigInt64Array): BigInt64Array {
+  /** A row has ended: the last one takes its slot, here and among the tokens. */
+  remove(slot: number, tokens: BigInt64Array): void {
     const last = --this.size;
     if (slot !== last) {
       for (const cache of this.caches.values())
@@ -226,7 +223,6 @@ class Batch {
       this.lengths[slot] = this.lengths[last]!;
       tokens[slot] = tokens[last]!;
     }
-    return tokens;
   }
 
   /** Of slots, so many that their tokens are few enough. Rows are sorted, so that little is padding. */
@@ -255,6 +251,7 @@ class Batch {
    * @param total positions of the longest row
    * @param answers slots in `tokens` whose next token is asked for
    * @param picks of each of them the tokens whose logits are wanted
+   * @throws NotFinite
    */
   private async run(
     begin: number,
@@ -288,11 +285,9 @@ class Batch {
       fetches[`present_${name}`] = tensor;
     }
     const { next, picked, logsum } = await this.session.run(feeds, fetches);
-    return {
-      next: next!.data as BigInt64Array,
-      picked: picked!.data as Float32Array,
-      logsum: logsum!.data as Float32Array,
-    };
+    const sums = logsum!.data as Float32Array;
+    if (!sums.every(Number.isFinite)) throw new NotFinite();
+    return { next: next!.data as BigInt64Array, picked: picked!.data as Float32Array, logsum: sums };
   }
 
   /** [modules, rows, 1, 2, 1] */
@@ -329,8 +324,4 @@ function picksTensor(picks: readonly (readonly number[])[]): Tensor {
   const values = new BigInt64Array(picks.length * most);
   picks.forEach((tokens, i) => tokens.forEach((token, k) => (values[i * most + k] = BigInt(token))));
   return new Tensor('int64', values, [picks.length, most]);
-}
-
-function refuseNotFinite({ logsum }: Step): void {
-  if (!logsum.every(Number.isFinite)) throw new NotFinite();
 }

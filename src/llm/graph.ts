@@ -280,9 +280,9 @@ class Builder {
 
   /** x·Wᵀ with the bias and the adapter's branch, [tokens, in] → [tokens, out]. */
   private linear(x: string, module: string): string {
-    const short = module.slice(module.indexOf('.', PREFIX.length + 'layers.'.length) + 1);
-    const bias = hasBias(this.a, short) ? this.vector(`${module}.bias`) : undefined;
-    return this.branch(x, this.product(x, `${module}.weight`, this.shapeOf(module), bias), module);
+    const [kind, shape] = this.kindOf(module);
+    const bias = hasBias(this.a, kind) ? this.vector(`${module}.bias`) : undefined;
+    return this.branch(x, this.product(x, `${module}.weight`, shape, bias), module);
   }
 
   private product(x: string, weight: string, [out, width]: readonly [number, number], bias?: string): string {
@@ -293,10 +293,11 @@ class Builder {
     return bias === undefined ? y : this.add('Add', [y, bias]);
   }
 
-  private shapeOf(module: string): readonly [number, number] {
+  /** A matrix of a layer by its name within that, and its shape. */
+  private kindOf(module: string): [kind: string, shape: readonly [number, number]] {
     const entry = Object.entries(linears(this.a)).find(([name]) => module.endsWith(`.${name}`));
     if (!entry) throw new Error(`${module} is no matrix of a layer`);
-    return entry[1];
+    return entry;
   }
 
   private rounded(x: string, weight: string, out: number, width: number): string {
@@ -423,7 +424,7 @@ class Builder {
     }
     const shape = name === EMBEDDING || name === HEAD ? [this.a.vocabulary, this.a.hidden] : null;
     this.once(`values:${name}`, () =>
-      this.bytes(name, 'float', shape ?? this.shapeOf(name.replace(/\.weight$/, '')), parameters.values(name)),
+      this.bytes(name, 'float', shape ?? this.kindOf(name.replace(/\.weight$/, ''))[1], parameters.values(name)),
     );
     return { name, isSingle: true };
   }

@@ -66,16 +66,11 @@ export class Behaviour {
 
   /** Generates the answers of some variants that are not known yet. @param takes which sets */
   async answer(variants: readonly Variant[], takes: (set: EncodedSet) => boolean = () => true): Promise<void> {
-    const { sets, maxTokens, chat, ports } = this.options;
-    const missing: (Asked & { tokens: readonly number[]; variant: number })[] = [];
-    variants.forEach(({ count }, variant) => {
-      sets.forEach((encoded, set) => {
-        if (!takes(encoded) || !isAnswered(encoded.set)) return;
-        encoded.tokens.forEach((tokens, prompt) => {
-          if (!this.answers.has(keyOf({ count, set, prompt }))) missing.push({ count, set, prompt, tokens, variant });
-        });
-      });
-    });
+    const { maxTokens, chat, ports } = this.options;
+    const missing = this.missing(variants, (encoded) => takes(encoded) && isAnswered(encoded.set)).map((asked) => ({
+      ...asked,
+      tokens: asked.encoded.tokens[asked.prompt]!,
+    }));
     // Rows of like length in one task.
     missing.sort((x, y) => y.tokens.length - x.tokens.length);
     const total = missing.length;
@@ -172,6 +167,20 @@ export class Behaviour {
       .sort((x, y) => order.get(x.count)! - order.get(y.count)! || x.set - y.set || x.prompt - y.prompt);
   }
 
+  /** What is not known yet of the sets that are taken. */
+  private missing(
+    variants: readonly Variant[],
+    takes: (set: EncodedSet) => boolean,
+  ): (Asked & { variant: number; encoded: EncodedSet })[] {
+    return variants.flatMap(({ count }, variant) =>
+      this.options.sets.flatMap((encoded, set) => {
+        if (!takes(encoded)) return [];
+        const all = encoded.tokens.map((_, prompt) => ({ count, set, prompt, variant, encoded }));
+        return all.filter((asked) => !this.answers.has(keyOf(asked)));
+      }),
+    );
+  }
+
   private judged({ count, set, prompt }: Asked, { tokens, isCutOff }: Answer): AnswerLine {
     const { chat, sets, keepsAnswers } = this.options;
     const { set: prompts, judge } = sets[set]!;
@@ -196,17 +205,13 @@ export class Behaviour {
 
   /** Of the sets whose references are weighed by their probability. */
   private async weigh(variants: readonly Variant[], takes: (set: EncodedSet) => boolean): Promise<void> {
-    const { sets, model, journal, ports } = this.options;
-    const missing: (Asked & { row: ScoreRow })[] = [];
-    variants.forEach(({ count }, variant) => {
-      sets.forEach((encoded, set) => {
-        if (!takes(encoded) || isAnswered(encoded.set)) return;
-        encoded.tokens.forEach((tokens, prompt) => {
-          if (this.answers.has(keyOf({ count, set, prompt }))) return;
-          missing.push({ count, set, prompt, row: { variant, ...referenceRow(tokens, encoded.references[prompt]!) } });
-        });
-      });
-    });
+    const { model, journal, ports } = this.options;
+    const missing = this.missing(variants, (encoded) => takes(encoded) && !isAnswered(encoded.set)).map(
+      ({ variant, encoded, ...asked }) => ({
+        ...asked,
+        row: { variant, ...referenceRow(encoded.tokens[asked.prompt]!, encoded.references[asked.prompt]!) },
+      }),
+    );
     let done = 0;
     for (const part of chunks(missing, TASK_ROWS)) {
       const lines: AnswerLine[] = [];

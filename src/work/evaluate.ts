@@ -87,7 +87,7 @@ export async function evaluate(
   refuseOtherModel(adapter);
   const architecture = readArchitecture(aligned.config, aligned.path);
   const parameters = findParameters(aligned, architecture);
-  applyAdapter(plan, architecture, () => null);
+  const applied = applyAdapter(plan, architecture);
   const chat = await ChatFormat.of(aligned, await chatOptions(request));
   const { encoded, maxTokens, positions } = encodeSets(
     sets,
@@ -131,71 +131,61 @@ export async function evaluate(
   };
   const key = hashBytes(Buffer.from(JSON.stringify(identity)));
   const release = await bringParameters(aligned, architecture, parameters, ports);
-  let journal: Journal | undefined;
   try {
-    journal = await Journal.open(request.journalPath(key), key);
-    const opened = journal;
-    ports.onLoad?.(precision);
-    const projected = new Map(modules.map((module) => [module.name, module.projected?.bytes ?? null]));
-    const applied = applyAdapter(plan, architecture, (name) => projected.get(name) ?? null);
-    const task: ModelTask = {
-      path: aligned.path,
-      architecture,
-      parameters,
-      precision: precision.precision,
-      positions,
-      workspace: precision.workspace,
-      provider: device.provider,
-      ...applied,
-    };
-    const { model, ran } = await startModel(task, device, services, signal);
-    try {
-      const behaviour = new Behaviour({
-        model,
-        chat,
-        sets: encoded,
-        journal: opened,
-        maxTokens,
-        keepsAnswers: request.keepsAnswers,
-        ports,
-      });
-      const run = new Run(request, modules, candidates, behaviour);
-      const points = await run.points();
-      const report: EvaluationReport = {
-        schema: EVALUATION_SCHEMA,
-        tool: { version: services.version },
-        adapter: { path: adapter.path, ...identity.adapter },
-        base: { path: base.path, name: base.name, headers: base.headersHash },
-        aligned: { path: aligned.path, name: aligned.name, headers: aligned.headersHash },
-        engine: {
-          kind: 'embedded',
-          precision: precision.precision,
-          precisionReason: precision.reason,
-          device: ran,
-          onnxruntime: services.onnxruntimeVersion,
-          workspace: precision.workspace,
-          maxTokens,
-          decoding: 'greedy',
-        },
-        chat: { template: chat.templatePath, system: request.system, sha256: chat.sha256 },
-        judge: judgeName(judge),
-        selection: request.selection,
-        order: candidates.map(({ name }) => name),
-        sets: setsOf(sets),
-        refusalTokens: run.refusals.length > 0 ? run.refusals : null,
-        points: pointsOf(sets, points),
-        paired: pairsOf(sets, points),
-        choice: choiceOf(request, sets, points),
-        notices: [...plan.notices, ...run.notices],
+    return await Journal.with(request.journalPath(key), key, async (journal) => {
+      ports.onLoad?.(precision);
+      const task: ModelTask = {
+        path: aligned.path,
+        architecture,
+        parameters,
+        precision: precision.precision,
+        positions,
+        workspace: precision.workspace,
+        provider: device.provider,
+        branches: applied.branches.map((branch, i) => ({ ...branch, projected: modules[i]!.projected?.bytes ?? null })),
+        saved: applied.saved,
       };
-      const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
-      const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
-      return { key, report, inspection, sets, lines: behaviour.linesOf(counts), done: () => opened.remove() };
-    } finally {
-      model.end();
-    }
+      const { model, ran } = await startModel(task, device, services, signal);
+      try {
+        const { keepsAnswers } = request;
+        const behaviour = new Behaviour({ model, chat, sets: encoded, journal, maxTokens, keepsAnswers, ports });
+        const run = new Run(request, modules, candidates, behaviour);
+        const points = await run.points();
+        const report: EvaluationReport = {
+          schema: EVALUATION_SCHEMA,
+          tool: { version: services.version },
+          adapter: { path: adapter.path, ...identity.adapter },
+          base: { path: base.path, name: base.name, headers: base.headersHash },
+          aligned: { path: aligned.path, name: aligned.name, headers: aligned.headersHash },
+          engine: {
+            kind: 'embedded',
+            precision: precision.precision,
+            precisionReason: precision.reason,
+            device: ran,
+            onnxruntime: services.onnxruntimeVersion,
+            workspace: precision.workspace,
+            maxTokens,
+            decoding: 'greedy',
+          },
+          chat: { template: chat.templatePath, system: request.system, sha256: chat.sha256 },
+          judge: judgeName(judge),
+          selection: request.selection,
+          order: candidates.map(({ name }) => name),
+          sets: identity.sets,
+          refusalTokens: run.refusals.length > 0 ? run.refusals : null,
+          points: pointsOf(sets, points),
+          paired: pairsOf(sets, points),
+          choice: choiceOf(request, sets, points),
+          notices: [...plan.notices, ...run.notices],
+        };
+        const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
+        const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
+        return { key, report, inspection, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
+      } finally {
+        model.end();
+      }
+    });
   } finally {
-    await journal?.close();
     await release();
   }
 }

@@ -24,8 +24,8 @@ export async function readSets(
   const given = files.length > 0 ? files : await samplePrompts(aligned);
   const sets: PromptSet[] = [];
   for (const file of given) {
-    const lies = file.path.startsWith('hf://') ? await prompts.fetch(file.path, signal) : file.path;
-    sets.push(...(await readPrompts(file, lies)));
+    const localPath = file.path.startsWith('hf://') ? await prompts.fetch(file.path, signal) : file.path;
+    sets.push(...(await readPrompts(file, localPath)));
   }
   refuseUnmeasurable(demands, sets);
   return sets.map((set, i) => {
@@ -37,7 +37,6 @@ export async function readSets(
 /** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
 async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
   const path = join(dirname(realPath), 'prompts.json');
-
   if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
     return [{ path, role: null, metric: null }];
   throw promptsMissing();
@@ -70,6 +69,7 @@ function severalMetrics(names: string): SafeLoraError {
     `The sets for utility are held against their references by ${names}, whose mean would mean nothing; evaluate them one after the other.`,
   );
 }
+
 /** @param template a file */
 export async function chatOptions({
   template,
@@ -112,6 +112,7 @@ export async function ownJudge(refusals: string | null): Promise<Judge | null> {
 function noPhrases(path: string): SafeLoraError {
   return new SafeLoraError('prompts', `${path}: holds no phrase; write the phrases of refusals into it, one a line.`);
 }
+
 /** @throws SafeLoraError where a prompt and its answer do not fit into the model's context */
 export function encodeSets(
   sets: readonly PromptSet[],
@@ -173,6 +174,7 @@ function tooLong(path: string, what: string, most: number, maxTokens: number): S
     `${path}: ${what}, which with an answer of ${Math.max(1, maxTokens)} is more than the model's ${most}; leave that prompt out, or give a lower --max-tokens.`,
   );
 }
+
 /** The one that a report names. */
 export function judgeOfSets(sets: readonly EncodedSet[]): Judge {
   return (sets.find(({ set }) => set.role === 'harmful') ?? sets[0]!).judge;

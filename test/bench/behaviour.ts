@@ -145,7 +145,7 @@ async function write(folder: string): Promise<ModelTask> {
     positions: PROMPT_TOKENS + MAX_TOKENS,
     provider: 'cpu',
     workspace: WORKSPACE,
-    ...applyAdapter(plan, architecture, () => null),
+    ...applyAdapter(plan, architecture),
   };
 }
 

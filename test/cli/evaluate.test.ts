@@ -118,7 +118,7 @@ void describe('safe-lora evaluate on the sample', () => {
     assert.equal(readFileSync(other, 'utf8'), 'mine');
   });
 
-  void it('goes on where an interrupt broke it off, and comes to the same', async () => {
+  void it('resumes an interrupted run and gives the same report', async () => {
     const storage = join(folder, 'resumed');
     const args = [
       'evaluate',
