@@ -134,9 +134,9 @@ function pointTable(evaluation: EvaluationReport): Markup {
 
 function figure(value: Share | Mean | null): Markup | string {
   if (value === null) return UNDEFINED;
-  const of = value.k === undefined ? '' : `, ${value.k} of ${value.n}`;
+  const of = value.k === undefined ? null : html`<span class="of">${value.k} of ${value.n}</span>`;
   return html`${decimal(value.value)}
-    <span class="of">[${decimal(value.low, 2)}, ${decimal(value.high, 2)}]${of}</span>`;
+    <span class="of">[${decimal(value.low, 2)}, ${decimal(value.high, 2)}]</span> ${of}`;
 }
 
 function chosen(choice: NonNullable<EvaluationReport['choice']>): Markup {
