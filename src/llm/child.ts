@@ -2,8 +2,9 @@
 import { SafeLoraError } from '../core/errors';
 import { beat, READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
-import { type Decoder, NotFinite } from './decoder';
+import { type Decoder } from './decoder';
 import { modelFailed, notFinite } from './failures';
+import { NotFinite } from './forward';
 import { loadModel } from './loading';
 import { type FromModel, type ToModel } from './protocol';
 

@@ -96,6 +96,7 @@ class Builder {
 
   private declareInputs(): void {
     this.input('tokens', 'int64', [null, null]);
+    this.input('positions', 'int64', [null, null]);
     this.input('last', 'int32', [null]);
     this.input('total', 'int32', []);
     this.input('rows', 'int64', [null]);
@@ -171,29 +172,29 @@ class Builder {
       projected[1] = this.headNorm(projected[1]!, `${prefix}k_norm`, a.keyValueHeads);
     }
     const { window, rope } = a.layers[index]!;
-    const [past, present] = [`past_${index}`, `present_${index}`];
-    for (const part of ['key', 'value']) {
-      const shape = [null, a.keyValueHeads, null, a.headSize];
-      this.input(`${past}_${part}`, 'float', shape);
-      this.outputs.push({ name: `${present}_${part}`, type: 'float', shape });
-    }
+    const [rotatedQuery, key] = [this.value('query'), `key_${index}`];
+    const tables = this.rotation(rope);
+    const rotate = (value: string, width: number, output: string): void => {
+      const inputs = [this.byRows(value, width), 'positions', ...tables];
+      this.nodes.push({ op: 'RotaryEmbedding', domain: CONTRIB, inputs, outputs: [output] });
+    };
+    rotate(projected[0]!, query, rotatedQuery);
+    rotate(projected[1]!, keyValue, key);
+    const value = `value_${index}`;
+    this.nodes.push({ op: 'Reshape', inputs: [projected[2]!, this.rowsOf(keyValue)], outputs: [value] });
+    const pasts = [`past_${key}`, `past_${value}`];
+    for (const past of pasts) this.input(past, 'float', [null, a.keyValueHeads, null, a.headSize]);
+    for (const name of [key, value]) this.outputs.push({ name, type: 'float', shape: [null, null, keyValue] });
     const result = this.value('attention');
     this.nodes.push({
       op: 'GroupQueryAttention',
       domain: CONTRIB,
-      inputs: [
-        ...projected.map((value, i) => this.byRows(value, i === 0 ? query : keyValue)),
-        `${past}_key`,
-        `${past}_value`,
-        'last',
-        'total',
-        ...this.rotation(rope),
-      ],
-      outputs: [result, `${present}_key`, `${present}_value`],
+      inputs: [rotatedQuery, key, value, ...pasts, 'last', 'total'],
+      // What it joins the past and the new to is not asked for: an output is copied, even into a tensor that it is given.
+      outputs: [result, this.value('present'), this.value('present')],
       attributes: {
         num_heads: a.heads,
         kv_num_heads: a.keyValueHeads,
-        do_rotary: 1,
         scale: { real: a.attentionScale },
         ...(window === null ? {} : { local_window_size: window }),
         ...(a.attentionSoftcap === 0 ? {} : { softcap: { real: a.attentionSoftcap } }),
@@ -217,12 +218,12 @@ class Builder {
     return this.add('Gelu', [x], { approximate: activation === 'gelu' ? 'none' : 'tanh' });
   }
 
-  /** `next` is the likeliest token, `picked` the logits of the tokens that were asked for, `logsum` what makes them log-probabilities. */
+  /** `next` is the likeliest token, `picked` the log-probabilities of the tokens that were asked for. */
   private answer(hidden: string): void {
     const logits = this.logits(hidden);
     this.output('next', 'int64', [null], 'ArgMax', [logits], { axis: -1, keepdims: 0 });
-    this.output('picked', 'float', [null, null], 'GatherElements', [logits, 'picks'], { axis: 1 });
-    this.output('logsum', 'float', [null], 'ReduceLogSumExp', [logits, this.integers(-1)], { keepdims: 0 });
+    const logProbabilities = this.add('LogSoftmax', [logits], { axis: -1 });
+    this.output('picked', 'float', [null, null], 'GatherElements', [logProbabilities, 'picks'], { axis: 1 });
   }
 
   private logits(hidden: string): string {
@@ -346,10 +347,14 @@ class Builder {
 
   /** [tokens, width] → [rows, positions, width] */
   private byRows(x: string, width: number): string {
-    const shape = this.once(`shape:${width}`, () =>
+    return this.add('Reshape', [x, this.rowsOf(width)]);
+  }
+
+  /** The shape [rows, positions, width]. */
+  private rowsOf(width: number): string {
+    return this.once(`shape:${width}`, () =>
       this.add('Concat', [this.tokensShape(), this.integers(width)], { axis: 0 }),
     );
-    return this.add('Reshape', [x, shape]);
   }
 
   /** [rows, positions] as a tensor. */

@@ -1,0 +1,133 @@
+// Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its place.
+import { type Architecture } from './architecture';
+import { KeyValueCache } from './cache';
+import { type Forward, padded } from './forward';
+import { type Answer, type Row } from './protocol';
+
+/** A row with its number in the task. */
+export interface Queued<T extends Row = Row> {
+  row: T;
+  index: number;
+}
+
+export interface BatchOptions {
+  /** Rows at most. */
+  places: number;
+  /** Positions of a row at most. */
+  capacity: number;
+  variants: readonly Uint8Array[];
+  maxTokens: number;
+  stopTokens: readonly number[];
+}
+
+/** A row in its place. */
+interface Active {
+  index: number;
+  gates: Uint8Array;
+  /** Positions that are in the cache. */
+  length: number;
+  answer: number[];
+  isStopped: boolean;
+}
+
+export class Batch {
+  private readonly rows: Active[] = [];
+  private readonly cache: KeyValueCache;
+  private readonly stop: ReadonlySet<number>;
+
+  constructor(
+    private readonly forward: Forward,
+    architecture: Architecture,
+    private readonly options: BatchOptions,
+  ) {
+    this.cache = new KeyValueCache(architecture, options.places, options.capacity);
+    this.stop = new Set(options.stopTokens);
+  }
+
+  get size(): number {
+    return this.rows.length;
+  }
+
+  get free(): number {
+    return this.options.places - this.size;
+  }
+
+  /** Whether a row fits, and is not so short that most of its place would be left empty. */
+  takes(queued: Queued | undefined): boolean {
+    if (!queued) return false;
+    const { capacity, maxTokens } = this.options;
+    const needed = queued.row.tokens.length + maxTokens;
+    return needed <= capacity && 2 * needed > capacity;
+  }
+
+  /** Prompts go through, which gives their first tokens. @param queued the longest first, as many as there are places free at most */
+  async join(queued: readonly Queued[]): Promise<void> {
+    const joining = queued.map(({ row, index }): Active => ({
+      index,
+      gates: this.options.variants[row.variant]!,
+      length: row.tokens.length,
+      answer: [],
+      isStopped: false,
+    }));
+    const prompts = padded(queued.map(({ row }) => row.tokens));
+    const after = joining.map(({ length }) => length);
+    const before = joining.map(() => 0);
+    const { next, fresh } = await this.forward.run(
+      {
+        ...prompts,
+        before,
+        after,
+        variants: joining.map(({ gates }) => gates),
+        places: after.map((length, i) => i * prompts.width + length - 1),
+      },
+      'keeps',
+    );
+    this.cache.append(fresh, this.size, before, after);
+    this.rows.push(...joining);
+    this.accept(joining, next);
+  }
+
+  /** The next token of every row. */
+  async step(): Promise<void> {
+    const { rows } = this;
+    const before = rows.map(({ length }) => length);
+    for (const row of rows) row.length++;
+    const after = rows.map(({ length }) => length);
+    const { next, fresh } = await this.forward.run(
+      {
+        tokens: BigInt64Array.from(rows, ({ answer }) => BigInt(answer.at(-1)!)),
+        width: 1,
+        before,
+        after,
+        variants: rows.map(({ gates }) => gates),
+        places: rows.map((_, i) => i),
+      },
+      this.cache,
+    );
+    this.cache.append(fresh, 0, before, after);
+    this.accept(rows, next);
+  }
+
+  /** Rows that have ended leave: the last one takes the place of each. */
+  takeEnded(): Answer[] {
+    const ended: Answer[] = [];
+    for (let place = this.size - 1; place >= 0; place--) {
+      const { index, answer, isStopped } = this.rows[place]!;
+      if (!isStopped && answer.length < this.options.maxTokens) continue;
+      ended.push({ row: index, tokens: answer, isCutOff: !isStopped });
+      const last = this.rows.pop()!;
+      if (place === this.size) continue;
+      this.cache.move(this.size, place);
+      this.rows[place] = last;
+    }
+    return ended;
+  }
+
+  private accept(rows: readonly Active[], next: BigInt64Array): void {
+    rows.forEach((row, i) => {
+      const token = Number(next[i]);
+      if (this.stop.has(token)) row.isStopped = true;
+      else row.answer.push(token);
+    });
+  }
+}

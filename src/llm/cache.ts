@@ -1,0 +1,85 @@
+// Keys and values of the rows that decode together, kept in place: the graph gives those of new positions alone, and they are put behind
+// the others here.
+import { Tensor } from 'onnxruntime-node';
+import { type Architecture } from './architecture';
+
+/** Names of a graph's outputs with the keys and values of new positions, [rows, positions, heads · head size]. */
+export function cacheNames({ layers }: Architecture): string[] {
+  return layers.flatMap((_, layer) => [`key_${layer}`, `value_${layer}`]);
+}
+
+/** Of its inputs with those of the positions before. */
+export function pastName(name: string): string {
+  return `past_${name}`;
+}
+
+/** Bytes of keys and values, a token. */
+export function cacheBytes({ layers, keyValueHeads, headSize }: Architecture): number {
+  return Float32Array.BYTES_PER_ELEMENT * 2 * layers.length * keyValueHeads * headSize;
+}
+
+export class KeyValueCache {
+  /** By name, [rows, heads, capacity, head size]. */
+  private readonly parts = new Map<string, Float32Array>();
+  /** Of one row in one part. */
+  private readonly rowElements: number;
+
+  /** @param capacity positions of a row */
+  constructor(
+    private readonly architecture: Architecture,
+    rows: number,
+    private readonly capacity: number,
+  ) {
+    const { keyValueHeads, headSize } = architecture;
+    this.rowElements = keyValueHeads * capacity * headSize;
+    for (const name of cacheNames(architecture)) this.parts.set(name, new Float32Array(rows * this.rowElements));
+  }
+
+  /** Those of the first rows, as the graph's inputs. */
+  feeds(rows: number): Record<string, Tensor> {
+    const { keyValueHeads, headSize } = this.architecture;
+    const dims = [rows, keyValueHeads, this.capacity, headSize];
+    return Object.fromEntries(
+      [...this.parts].map(([name, values]) => [
+        pastName(name),
+        new Tensor('float32', values.subarray(0, rows * this.rowElements), dims),
+      ]),
+    );
+  }
+
+  /**
+   * Takes a run's outputs.
+   * @param begin the first row that they belong to
+   * @param from where each row's new positions begin
+   * @param to where they end; what goes beyond is padding
+   */
+  append(outputs: Record<string, Tensor>, begin: number, from: readonly number[], to: readonly number[]): void {
+    const { keyValueHeads: heads, headSize } = this.architecture;
+    for (const [name, values] of this.parts) {
+      const { data, dims } = outputs[name]!;
+      const fresh = data as Float32Array;
+      const width = dims[1]!;
+      for (let row = 0; row < from.length; row++) {
+        for (let position = from[row]!; position < to[row]!; position++) {
+          let source = (row * width + position - from[row]!) * heads * headSize;
+          for (let head = 0; head < heads; head++) {
+            const target = (((begin + row) * heads + head) * this.capacity + position) * headSize;
+            for (let i = 0; i < headSize; i++) values[target + i] = fresh[source++]!;
+          }
+        }
+      }
+    }
+  }
+
+  /** A row takes the place of another. */
+  move(from: number, to: number): void {
+    const size = this.rowElements;
+    for (const values of this.parts.values()) values.copyWithin(to * size, from * size, (from + 1) * size);
+  }
+}
+
+/** What the graph takes where there are no positions before. */
+export function noPast(architecture: Architecture, rows: number): Record<string, Tensor> {
+  const empty = new Tensor('float32', new Float32Array(0), [rows, architecture.keyValueHeads, 0, architecture.headSize]); // prettier-ignore
+  return Object.fromEntries(cacheNames(architecture).map((name) => [pastName(name), empty]));
+}
