@@ -14,6 +14,7 @@ const programs = {
     cli: 'src/cli/main.ts',
     'engine-child': 'src/engine/child.ts',
     'model-child': 'src/llm/child.ts',
+    'chat-child': 'src/llm/chat-child.ts',
     gpus: 'src/engine/gpus-program.ts',
   },
   platform: 'node',

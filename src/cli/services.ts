@@ -10,6 +10,7 @@ import { Hub } from '../hub/checkpoint';
 import { cacheLimit, endpointOf, isOffline, tokenOf } from '../hub/environment';
 import { PairRegistry } from '../hub/pairs';
 import { MOST_BYTES } from '../evaluation/prompts';
+import { ChatProcess } from '../llm/chat-process';
 import { ModelProcess } from '../llm/process';
 import { type LanguageServices } from '../work/services';
 import { openLine } from './network';
@@ -52,6 +53,7 @@ export class RunServices implements LanguageServices {
   private readonly hub: Hub;
   private running: Engine | undefined;
   private model: ModelProcess | undefined;
+  private chat: ChatProcess | undefined;
 
   /** @throws SafeLoraError where the environment is wrong */
   constructor(
@@ -88,6 +90,12 @@ export class RunServices implements LanguageServices {
   };
 
   readonly language: LanguageServices['language'] = {
+    chat: async (source, signal) => {
+      const childPath = join(this.program.folder, 'chat-child.js');
+      const onWait = this.options.quiet ? {} : { onWait: this.program.terminal.notice };
+      this.chat = await ChatProcess.start({ childPath, ...onWait }, source, signal);
+      return this.chat;
+    },
     start: async (task, { provider }, signal) => {
       // What has been measured is done, and the model needs the memory.
       await this.running?.end();
@@ -103,6 +111,7 @@ export class RunServices implements LanguageServices {
   stop(): void {
     this.running?.dispose();
     this.model?.end();
+    this.chat?.end();
   }
 
   async end(): Promise<void> {

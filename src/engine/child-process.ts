@@ -12,6 +12,8 @@ export interface ChildOptions {
   environment?: NodeJS.ProcessEnv;
   /** Leave the processor to others first: an editor must answer while the engine computes. */
   background?: boolean;
+  /** Of its JavaScript at most; as Node decides where it is left out. */
+  heapMib?: number;
   /** For tests: milliseconds between two signs of life. */
   beatMs?: number;
 }
@@ -56,12 +58,12 @@ export class ChildProcess<Question extends object, Answer extends { type: string
   private settle!: () => void;
 
   constructor(
-    { childPath, background, environment, beatMs = BEAT_MS }: ChildOptions,
+    { childPath, background, environment, heapMib, beatMs = BEAT_MS }: ChildOptions,
     private readonly events: ChildEvents<Answer>,
   ) {
     this.process = fork(childPath, [String(beatMs)], {
       serialization: 'advanced',
-      execArgv: [],
+      execArgv: heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`],
       env: { ...childEnvironment(), ...FORBIDDING, ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });

@@ -76,7 +76,10 @@ export class Decoder {
     const queue = longestFirst(rows).flatMap((queued) => this.pieces(queued));
     const found = rows.map((): number[][] => []);
     while (queue.length > 0) {
-      const part = queue.splice(0, this.fitting(queue, (row) => row.questions.length));
+      const part = queue.splice(
+        0,
+        this.fitting(queue, (row) => row.questions.length),
+      );
       const prompts = padded(part.map(({ row }) => row.tokens));
       const questions = part.flatMap(({ row }, i) =>
         row.questions.map((question) => ({ ...question, place: i * prompts.width + question.position })),

@@ -30,3 +30,17 @@ export function modelProcessEnded(path: string, how: string, outOfMemory: boolea
     : 'run it again';
   return new EngineError(`${path}: the process that ran the model ${how}; ${advice}.`, `its process ${how}`);
 }
+
+export function templateBroken(path: string, how: string): SafeLoraError {
+  return new SafeLoraError(
+    'chat-template',
+    `${path}: the chat template ${how}; give another one with --template FILE.`,
+  );
+}
+
+export function tokenizerBroken(path: string, how: string): SafeLoraError {
+  return new SafeLoraError(
+    'model-config',
+    `${path}: the tokenizer ${how}; download the model again, or evaluate it on a server that runs it, such as vLLM.`,
+  );
+}

@@ -4,7 +4,7 @@ import { type AnswerLine, type Journal, type ScoreLine } from '../evaluation/jou
 import { isAnswered, type Verdict, type Verdicts } from '../evaluation/figures';
 import { isDegenerate, isRefusal, type Judge, utilityOf } from '../evaluation/judge';
 import { type PromptSet } from '../evaluation/prompts';
-import { type ChatFormat } from '../llm/chat';
+import { type ChatProcess } from '../llm/chat-process';
 import { type ModelProcess } from '../llm/process';
 import { type Answer, type Row, type ScoreRow } from '../llm/protocol';
 
@@ -25,14 +25,14 @@ export interface Variant {
 }
 
 export interface BehaviourPorts {
-  /** @param stage what is done, of `total` prompts at all points */
-  onStage?: (stage: 'scores' | 'answers', done: number, total: number) => void;
+  /** @param stage what is done, of `total`: prompts that are encoded, then scores and answers at all points */
+  onStage?: (stage: 'prompts' | 'scores' | 'answers', done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
 export interface BehaviourOptions {
   model: ModelProcess;
-  chat: ChatFormat;
+  chat: ChatProcess;
   sets: readonly EncodedSet[];
   journal: Journal;
   maxTokens: number;
@@ -79,19 +79,31 @@ export class Behaviour {
     for (const part of chunks(missing, TASK_ROWS)) {
       const rows = part.map(({ tokens, variant }): Row => ({ tokens, variant }));
       const task = { variants: variants.map(({ gates }) => gates), rows, maxTokens, stopTokens: chat.stopTokens };
-      const writing: Promise<void>[] = [];
-      await this.options.model.generate(
-        task,
-        (answers) => {
-          const lines = answers.map((answer) => this.judged(part[answer.row]!, answer));
-          for (const line of lines) this.answers.set(keyOf(line), line);
-          writing.push(this.options.journal.write(lines));
-          done += answers.length;
-          ports.onStage?.('answers', done, total);
-        },
-        ports.signal,
-      );
-      await Promise.all(writing);
+      const record = async (answers: readonly Answer[]): Promise<void> => {
+        const texts = await chat.decode(answers.map(({ tokens }) => tokens));
+        const lines = answers.map((answer, i) => this.judged(part[answer.row]!, answer, texts[i]!));
+        for (const line of lines) this.answers.set(keyOf(line), line);
+        await this.options.journal.write(lines);
+        done += answers.length;
+        ports.onStage?.('answers', done, total);
+      };
+      // One after the other, while the model goes on; a failure ends that, too.
+      const failed = new AbortController();
+      let recorded = Promise.resolve();
+      try {
+        await this.options.model.generate(
+          task,
+          (answers) => {
+            recorded = recorded.then(() => record(answers));
+            recorded.catch((error: unknown) => {
+              failed.abort(error);
+            });
+          },
+          ports.signal ? AbortSignal.any([ports.signal, failed.signal]) : failed.signal,
+        );
+      } finally {
+        await recorded;
+      }
     }
     await this.weigh(variants, takes);
   }
@@ -181,10 +193,9 @@ export class Behaviour {
     );
   }
 
-  private judged({ count, set, prompt }: Asked, { tokens, isCutOff }: Answer): AnswerLine {
-    const { chat, sets, keepsAnswers } = this.options;
+  private judged({ count, set, prompt }: Asked, { tokens, isCutOff }: Answer, answer: string): AnswerLine {
+    const { sets, keepsAnswers } = this.options;
     const { set: prompts, judge } = sets[set]!;
-    const answer = chat.decode(tokens);
     const { metric } = prompts;
     const { reference } = prompts.prompts[prompt]!;
     const isHeld = reference !== null && metric !== null && metric !== 'likelihood';

@@ -1,6 +1,7 @@
 // Measures what projecting does to the behaviour of the model: from an adapter, its two models and prompts to figures by point.
-import { openAdapter } from '../core/adapter';
-import { makePlan } from '../core/plan';
+import { type Adapter, openAdapter } from '../core/adapter';
+import { type Checkpoint } from '../core/checkpoint';
+import { makePlan, type Plan } from '../core/plan';
 import { hashBytes, hashFile } from '../core/safetensors';
 import { buildReport, refuseOverflow, type Report, selectable } from '../core/report';
 import { isCandidate } from '../core/rules';
@@ -19,15 +20,16 @@ import {
   setsOf,
 } from '../evaluation/report';
 import { applyAdapter } from '../llm/adapter';
-import { readArchitecture } from '../llm/architecture';
-import { ChatFormat } from '../llm/chat';
+import { type Architecture, readArchitecture } from '../llm/architecture';
+import { readChat } from '../llm/chat-files';
+import { type ChatProcess } from '../llm/chat-process';
 import { type Precision } from '../llm/graph';
 import { findParameters } from '../llm/parameters';
 import { choosePrecision, type ChosenPrecision } from '../llm/precision';
 import { type ModelTask } from '../llm/protocol';
-import { Behaviour, type BehaviourPorts } from './behaviour';
+import { Behaviour, type BehaviourPorts, type EncodedSet } from './behaviour';
 import { bringParameters, type FetchPorts, refuseOtherModel, startModel, weightsOf } from './evaluation-model';
-import { chatOptions, encodeSets, judgeOfSets, ownJudge, readSets } from './evaluation-prompts';
+import { chatOptions, encodeSets, judgeOfSets, lengthsOf, ownJudge, readSets } from './evaluation-prompts';
 import { rankedModules, Run, type RunRequest } from './evaluation-run';
 import { measureTogether, openPair, type Pair, prepare } from './measure';
 import { type LanguageServices, type Ports } from './services';
@@ -88,17 +90,55 @@ export async function evaluate(
   const architecture = readArchitecture(aligned.config, aligned.path);
   const parameters = findParameters(aligned, architecture);
   const applied = applyAdapter(plan, architecture);
-  const chat = await ChatFormat.of(aligned, await chatOptions(request));
-  const { encoded, maxTokens, positions } = encodeSets(
-    sets,
-    chat,
-    architecture,
-    await ownJudge(request.refusals),
-    request.maxTokens,
-    aligned.path,
-  );
+  const judge = await ownJudge(request.refusals);
   const precision = choosePrecision(architecture, request.memory, request.precision, aligned.path);
+  const chat = await services.language.chat(await readChat(aligned, await chatOptions(request)), signal);
+  try {
+    const encoded = await encodeSets(sets, chat, judge, ports);
+    const lengths = lengthsOf(encoded, architecture, request.maxTokens, aligned.path);
+    const subject = {
+      ...lengths,
+      adapter,
+      aligned,
+      applied,
+      architecture,
+      base,
+      chat,
+      encoded,
+      parameters,
+      plan,
+      precision,
+    };
+    return await evaluateModel(request, subject, services, ports);
+  } finally {
+    chat.end();
+  }
+}
 
+/** What is evaluated, once it is known that it can be. */
+interface Subject extends ReturnType<typeof lengthsOf> {
+  adapter: Adapter;
+  base: Checkpoint;
+  aligned: Checkpoint;
+  plan: Plan;
+  applied: ReturnType<typeof applyAdapter>;
+  architecture: Architecture;
+  parameters: ReturnType<typeof findParameters>;
+  precision: ChosenPrecision;
+  chat: ChatProcess;
+  encoded: readonly EncodedSet[];
+}
+
+async function evaluateModel(
+  request: EvaluateRequest,
+  subject: Subject,
+  services: LanguageServices,
+  ports: EvaluatePorts,
+): Promise<Evaluated> {
+  const { adapter, base, aligned, plan, applied, architecture, parameters, precision, chat, encoded } = subject;
+  const { maxTokens, positions } = subject;
+  const sets = encoded.map(({ set }) => set);
+  const { signal } = ports;
   const device = await prepare([plan], request.device, services, ports);
   const [outcome] = await measureTogether([plan], device, services, ports);
   const measured = measuredOf(outcome!);

@@ -7,8 +7,9 @@ import { type Demand, unmeasurable } from '../evaluation/choice';
 import { defaultJudge, type Judge, judgeOf } from '../evaluation/judge';
 import { type PromptFile, type PromptSet, readPrompts } from '../evaluation/prompts';
 import { type Architecture } from '../llm/architecture';
-import { type ChatFormat, type ChatOptions } from '../llm/chat';
-import { type EncodedSet } from './behaviour';
+import { type ChatOptions } from '../llm/chat-files';
+import { type ChatProcess } from '../llm/chat-process';
+import { type BehaviourPorts, type EncodedSet } from './behaviour';
 import { type LanguageServices } from './services';
 
 const USUAL_TOKENS = 128;
@@ -113,20 +114,49 @@ function noPhrases(path: string): SafeLoraError {
   return new SafeLoraError('prompts', `${path}: holds no phrase; write the phrases of refusals into it, one a line.`);
 }
 
-/** @throws SafeLoraError where a prompt and its answer do not fit into the model's context */
-export function encodeSets(
+/**
+ * @param judge in place of the sets' own
+ * @throws SafeLoraError where a prompt cannot be encoded; the signal's reason
+ */
+export async function encodeSets(
   sets: readonly PromptSet[],
-  chat: ChatFormat,
-  { positions: most, vocabulary }: Architecture,
+  chat: ChatProcess,
   judge: Judge | null,
+  { onStage, signal }: BehaviourPorts,
+): Promise<EncodedSet[]> {
+  const encoded: EncodedSet[] = [];
+  const total = sets.reduce((sum, { prompts }) => sum + prompts.length, 0);
+  let before = 0;
+  for (const set of sets) {
+    const conversations = await chat.encode(
+      set.prompts,
+      (index) => `prompt ${index + 1} of ${set.name}`,
+      (done) => onStage?.('prompts', before + done, total),
+      signal,
+    );
+    before += conversations.length;
+    encoded.push({
+      set,
+      judge: judge ?? set.judge ?? defaultJudge,
+      tokens: conversations.map(({ tokens }) => tokens),
+      references: conversations.map(({ reference }) => reference),
+    });
+  }
+  return encoded;
+}
+
+/**
+ * @param asked tokens of an answer, null for as many as usual, or as the context allows
+ * @param path of the model
+ * @returns tokens of an answer at most, and of the longest sequence
+ * @throws SafeLoraError where a prompt and its answer do not fit into the model's context
+ */
+export function lengthsOf(
+  encoded: readonly EncodedSet[],
+  { positions: most, vocabulary }: Architecture,
   asked: number | null,
   path: string,
-): { encoded: EncodedSet[]; maxTokens: number; positions: number } {
-  const encoded = sets.map((set): EncodedSet => {
-    const tokens = set.prompts.map(({ messages }) => chat.encode(messages));
-    const references = set.prompts.map(({ reference }) => (reference === null ? [] : chat.tokens(reference)));
-    return { set, judge: judge ?? set.judge ?? defaultJudge, tokens, references };
-  });
+): { maxTokens: number; positions: number } {
   let longest = { length: 0, set: '', prompt: 0 };
   let reference = 0;
   for (const { set, tokens, references } of encoded) {
@@ -144,7 +174,7 @@ export function encodeSets(
   const positions = Math.max(longest.length + maxTokens, reference);
   if (maxTokens < 1 || positions > most)
     throw tooLong(path, `prompt ${longest.prompt} of ${longest.set} has ${longest.length} tokens`, most, maxTokens);
-  return { encoded, maxTokens, positions };
+  return { maxTokens, positions };
 }
 
 function emptyPrompt(set: string, prompt: number): SafeLoraError {

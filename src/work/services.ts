@@ -5,6 +5,8 @@ import { type ChosenDevice } from '../engine/devices';
 import { type Engine } from '../engine/pool';
 import { type Device } from '../engine/providers';
 import { type MeasureOptions } from '../engine/run';
+import { type ChatSource } from '../llm/chat-files';
+import { type ChatProcess } from '../llm/chat-process';
 import { type ModelProcess } from '../llm/process';
 import { type ModelTask } from '../llm/protocol';
 
@@ -42,6 +44,8 @@ export interface LanguageServices extends Services {
   readonly onnxruntimeVersion: string;
   /** Runs language models, each in a process of its own. */
   readonly language: {
+    /** @throws SafeLoraError where the tokenizer or the template cannot be used; the signal's reason */
+    chat(source: ChatSource, signal?: AbortSignal): Promise<ChatProcess>;
     /** @throws SafeLoraError where the model cannot be run; the signal's reason */
     start(task: ModelTask, device: ChosenDevice, signal?: AbortSignal): Promise<ModelProcess>;
   };

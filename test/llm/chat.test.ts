@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { ChatFormat, type ChatFiles } from '../../src/llm/chat';
-import { openChat, ownTokens, recordedTokens, tokenizerFolder, type Tokens } from '../fixtures/tokenizers';
+import { type ChatFiles } from '../../src/llm/chat-files';
+import {
+  chatOf,
+  encode,
+  openChat,
+  ownTokens,
+  recordedTokens,
+  tokenizerFolder,
+  type Tokens,
+} from '../fixtures/tokenizers';
 import { join } from 'node:path';
 
 const tokenizer = readFileSync(join(tokenizerFolder, 'tokenizer.json'));
@@ -21,8 +29,8 @@ function files(more: Record<string, string | object>, config: object = {}): Chat
 }
 
 async function rendered(template: string, settings: object = {}): Promise<string> {
-  const chat = await ChatFormat.of(files({ 'tokenizer_config.json': { chat_template: template, ...settings } }));
-  return chat.decode(chat.encode([{ role: 'user', content: 'Hi' }]));
+  const chat = await chatOf(files({ 'tokenizer_config.json': { chat_template: template, ...settings } }));
+  return chat.decode(encode(chat, { role: 'user', content: 'Hi' }));
 }
 
 void describe('a conversation', () => {
@@ -32,26 +40,26 @@ void describe('a conversation', () => {
 
   void it('has a system message where one is given, and no other', async () => {
     const own = await openChat();
-    const given = await ChatFormat.of(files({ 'tokenizer_config.json': readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
-    const messages = [{ role: 'user', content: 'Hi' }] as const;
-    assert.match(given.decode(given.encode(messages)), /system\nBe brief\./);
+    const given = await chatOf(files({ 'tokenizer_config.json': readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
+    const message = { role: 'user', content: 'Hi' } as const;
+    assert.match(given.decode(encode(given, message)), /system\nBe brief\./);
     assert.deepEqual(
-      given.encode([{ role: 'system', content: 'Other' }, ...messages]),
-      own.encode([{ role: 'system', content: 'Other' }, ...messages]),
+      encode(given, { role: 'system', content: 'Other' }, message),
+      encode(own, { role: 'system', content: 'Other' }, message),
     );
     assert.notEqual(given.sha256, own.sha256);
   });
 
   void it('is rendered by the template that Transformers would take', async () => {
-    const messages = [{ role: 'user', content: 'Hi' }] as const;
+    const message = { role: 'user', content: 'Hi' } as const;
     const texts = await Promise.all(
       [
         files({ 'chat_template.jinja': 'file', 'tokenizer_config.json': { chat_template: 'settings' } }),
         files({ 'tokenizer_config.json': { chat_template: 'settings' } }),
         files({ 'tokenizer_config.json': { chat_template: [{ name: 'tool', template: 'tool' }, { name: 'default', template: 'default' }] } }), // prettier-ignore
       ].map(async (model) => {
-        const chat = await ChatFormat.of(model);
-        return chat.decode(chat.encode(messages));
+        const chat = await chatOf(model);
+        return chat.decode(encode(chat, message));
       }),
     );
     assert.deepEqual(texts, ['file', 'settings', 'default']);
@@ -66,7 +74,7 @@ void describe('a conversation', () => {
 
   void it('ends at any of the tokens that a configuration names', async () => {
     const template = { chat_template: 'x', eos_token: '<|im_end|>' };
-    const chat = await ChatFormat.of(
+    const chat = await chatOf(
       files(
         { 'tokenizer_config.json': template, 'generation_config.json': { eos_token_id: [5, 6] } },
         { eos_token_id: 7 },

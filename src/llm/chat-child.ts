@@ -1,0 +1,61 @@
+// The forked process in which a model's tokenizer and chat template run.
+import { SafeLoraError } from '../core/errors';
+import { beat, READY } from '../engine/beats';
+import { failureOf } from '../engine/protocol';
+import { ChatFormat } from './chat';
+import { type Begun, type ChatAnswer, type FromChat, type ToChat } from './chat-protocol';
+import { tokenizerBroken } from './failures';
+
+let path = '';
+let chat: ChatFormat;
+
+function send(message: FromChat | typeof READY): void {
+  process.send?.(message);
+}
+
+function begun(what: Begun['what'], index: number): void {
+  send({ type: 'begun', what, index });
+}
+
+function work(question: ToChat): ChatAnswer {
+  switch (question.type) {
+    case 'open': {
+      ({ path } = question.source.tokenizer);
+      begun('tokenizer', 0);
+      chat = new ChatFormat(question.source);
+      const { stopTokens, sha256 } = chat;
+      return { type: 'opened', stopTokens, sha256 };
+    }
+    case 'encode': {
+      const conversations = question.conversations.map(({ messages, reference }, index) => {
+        begun('template', index);
+        const text = chat.render(messages);
+        begun('tokenizer', index);
+        return { tokens: chat.tokens(text), reference: reference === null ? [] : chat.tokens(reference) };
+      });
+      return { type: 'encoded', conversations };
+    }
+    case 'decode': {
+      const texts = question.answers.map((tokens, index) => {
+        begun('tokenizer', index);
+        return chat.decode(tokens);
+      });
+      return { type: 'decoded', texts };
+    }
+  }
+}
+
+beat(Number(process.argv[2]));
+process.on('message', (question: ToChat) => {
+  try {
+    send(work(question));
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const failure = error instanceof SafeLoraError ? error : tokenizerBroken(path, `fails with “${text}”`);
+    send({ type: 'failed', error: failureOf(failure) });
+  }
+});
+// The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
+process.on('SIGINT', () => undefined);
+process.on('disconnect', () => process.exit());
+send(READY);

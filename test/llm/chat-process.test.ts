@@ -1,0 +1,123 @@
+// A tokenizer and a template in a process of their own: what they do wrong ends with an error, and the host goes on.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type ChatSource } from '../../src/llm/chat-files';
+import { type Conversation } from '../../src/llm/chat-protocol';
+import { ChatProcess } from '../../src/llm/chat-process';
+import { root } from '../fixtures/make';
+import { encode, openChat, tokenizerFolder } from '../fixtures/tokenizers';
+
+const childPath = join(root, 'dist/chat-child.js');
+const bytes = readFileSync(join(tokenizerFolder, 'tokenizer.json'));
+
+function sourceOf(template: string, tokenizer: Uint8Array = bytes): ChatSource {
+  return {
+    tokenizer: { path: 'tokenizer.json', bytes: tokenizer },
+    settings: {},
+    tokens: {},
+    configs: [],
+    template: { path: 'chat_template.jinja', text: template },
+    system: undefined,
+  };
+}
+
+const asked: Conversation[] = ['first', 'second', 'third'].map((content) => ({
+  messages: [{ role: 'user', content }],
+  reference: null,
+}));
+
+/** Of a process that is looked at every 25 ms, so that half a second without a sign is too long. */
+async function encodeIn(source: ChatSource, signal?: AbortSignal): Promise<unknown> {
+  const chat = await ChatProcess.start({ childPath, lookMs: 25 }, source, signal);
+  try {
+    return await chat.encode(asked, (index) => `prompt ${index + 1} of asked`, undefined, signal);
+  } finally {
+    chat.end();
+  }
+}
+
+const forEver = '{% for a in range(100000) %}{% for b in range(100000) %}{{ "" }}{% endfor %}{% endfor %}';
+
+void describe('the process of a tokenizer and a template', () => {
+  void it('encodes conversations and decodes answers as its tokenizer does', async () => {
+    const own = await openChat();
+    const settings = readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8');
+    const source = sourceOf((JSON.parse(settings) as { chat_template: string }).chat_template);
+    const chat = await ChatProcess.start({ childPath }, source);
+    try {
+      // More than one message's.
+      const many = Array.from({ length: 600 }, (_, i): Conversation => ({ messages: [{ role: 'user', content: `No. ${i}` }], reference: i % 2 ? `Yes ${i}` : null })); // prettier-ignore
+      const seen: number[] = [];
+      const encoded = await chat.encode(many, String, (done) => seen.push(done));
+      assert.deepEqual(
+        encoded,
+        many.map(({ messages, reference }) => ({
+          tokens: encode(own, ...messages),
+          reference: reference === null ? [] : own.tokens(reference),
+        })),
+      );
+      assert.deepEqual(seen, [256, 512, 600]);
+      const answers = encoded.map(({ reference }) => reference);
+      assert.deepEqual(
+        await chat.decode(answers),
+        many.map(({ reference }) => reference ?? ''),
+      );
+    } finally {
+      chat.end();
+    }
+  });
+
+  void it('is ended where a template does not end, which names the template and the prompt', async () => {
+    const template = `{% if messages[0].content == "second" %}${forEver}{% endif %}x`;
+    await assert.rejects(encodeIn(sourceOf(template)), {
+      code: 'chat-template',
+      message: /^chat_template\.jinja: the chat template has not ended after .* at prompt 2 of asked; .*--template/,
+    });
+  });
+
+  void it('is ended where an expression of the tokenizer does not end', async () => {
+    const own = JSON.parse(bytes.toString()) as Record<string, unknown>;
+    const split = { type: 'Split', pattern: { Regex: '(a+)+\\n' }, behavior: 'Isolated', invert: false };
+    const tokenizer = Buffer.from(JSON.stringify({ ...own, pre_tokenizer: split }));
+    await assert.rejects(encodeIn(sourceOf('a'.repeat(60), tokenizer)), {
+      code: 'model-config',
+      message: /^tokenizer\.json: the tokenizer has not ended after .* at prompt 1 of asked;/,
+    });
+  });
+
+  void it('is ended where a template takes all memory', async () => {
+    const chat = await ChatProcess.start(
+      { childPath },
+      sourceOf(
+        '{% set x = namespace(s=[1], kept=[]) %}{% for i in range(25) %}{% set x.s = x.s + x.s %}{% endfor %}{% for i in range(20) %}{% set x.kept = x.kept + [x.s + [i]] %}{% endfor %}',
+      ),
+    );
+    try {
+      await assert.rejects(
+        chat.encode(asked, (index) => `prompt ${index + 1}`),
+        { code: 'chat-template', message: /takes more than 1024 MiB of memory at prompt 1; / },
+      );
+      await assert.rejects(chat.decode([[1]]), { code: 'chat-template', message: /its process has ended/ });
+    } finally {
+      chat.end();
+    }
+  });
+
+  void it('is given up at once', async () => {
+    const stop = new AbortController();
+    const work = encodeIn(sourceOf(forEver), stop.signal);
+    setTimeout(() => {
+      stop.abort(new Error('given up'));
+    }, 100);
+    await assert.rejects(work, /given up/);
+  });
+
+  void it('says what a template refuses', async () => {
+    await assert.rejects(encodeIn(sourceOf('{{ raise_exception("no") }}')), {
+      code: 'chat-template',
+      message: /"no"|“no”/,
+    });
+  });
+});
