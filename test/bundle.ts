@@ -8,6 +8,7 @@ const sources = {
   bench: 'test/bench/bench.ts',
   'bench-worker': 'test/bench/worker.ts',
   'gpu-accuracy': 'test/engine/accuracy.gpu.ts',
+  'gpu-models': 'test/llm/families.gpu.ts',
   'gpu-proof': 'test/proof/proof.ts',
   'fuzz-worker': 'test/attack/fuzz/worker.ts',
 } as const;

@@ -4,7 +4,7 @@ import { type InferenceSession } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { Batch, type Queued } from './batch';
 import { cacheBytes } from './cache';
-import { Forward, type ForwardOptions, padded } from './forward';
+import { Forward, padded } from './forward';
 import { type Answer, type GenerateTask, type Row, type ScoreRow, type Scores, type ScoreTask } from './protocol';
 
 /** Rows that decode together at most: more gain little, since the products are then bound by arithmetic. */
@@ -15,7 +15,8 @@ const PREFILL_TOKENS = { most: 512, least: 64, worth: 128 };
 
 const FLOAT = Float32Array.BYTES_PER_ELEMENT;
 
-export interface DecoderOptions extends ForwardOptions {
+export interface DecoderOptions {
+  architecture: Architecture;
   /** Bytes: half of them for keys and values, a quarter for hidden states, a quarter for logits. */
   workspace: number;
 }
@@ -42,7 +43,7 @@ export class Decoder {
     private readonly options: DecoderOptions,
   ) {
     const { architecture, workspace } = options;
-    this.forward = new Forward(session, options);
+    this.forward = new Forward(session, architecture);
     const tokens = Math.floor(workspace / 4 / tokenBytes(architecture));
     this.mostTokens = Math.max(PREFILL_TOKENS.least, Math.min(PREFILL_TOKENS.most, tokens));
     this.mostAnswers = Math.max(1, Math.floor(workspace / 4 / answerBytes(architecture)));

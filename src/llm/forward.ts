@@ -2,6 +2,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { cacheNames, type KeyValueCache, noPast } from './cache';
+import { ADAPTED, moduleOfGate, shapeOf } from './graph';
 import { gates } from './protocol';
 
 /** What goes through. */
@@ -33,16 +34,10 @@ export interface Output {
 /** A logit that is no number: the weights hold NaN or an infinity, or the sums left the range of single precision. */
 export class NotFinite extends Error {}
 
-export interface ForwardOptions {
-  architecture: Architecture;
-  branches: number;
-  hasSaved: boolean;
-}
-
 export class Forward {
   constructor(
     private readonly session: InferenceSession,
-    private readonly model: ForwardOptions,
+    private readonly architecture: Architecture,
   ) {}
 
   /**
@@ -50,13 +45,13 @@ export class Forward {
    * @throws NotFinite
    */
   async run(input: Input, past: KeyValueCache | 'keeps' | 'forgets'): Promise<Output> {
-    const { tokens, width, before, after, variants, places } = input;
-    const { architecture, branches, hasSaved } = this.model;
+    const { tokens, width, before, after, places } = input;
+    const { architecture } = this;
     const rows = before.length;
     const positions = BigInt64Array.from(tokens, (_, i) => BigInt(before[Math.floor(i / width)]! + (i % width)));
     const wanted = padded(input.picks ?? places.map(() => [0]));
     const feeds: Record<string, Tensor> = {
-      tokens: new Tensor('int64', tokens, [rows, width]),
+      tokens: new Tensor('int64', tokens, [tokens.length]),
       positions: new Tensor('int64', positions, [rows, width]),
       last: new Tensor(
         'int32',
@@ -68,8 +63,7 @@ export class Forward {
       picks: new Tensor('int64', wanted.tokens, [places.length, wanted.width]),
       ...(typeof past === 'string' ? noPast(architecture, rows) : past.feeds(rows)),
     };
-    if (branches > 0) feeds.gates = this.gatesOf(variants);
-    if (hasSaved) feeds.adapted = adaptedOf(variants);
+    for (const name of this.session.inputNames) feeds[name] ??= this.feed(name, input);
     const fetches = ['next', 'picked', ...(past === 'forgets' ? [] : cacheNames(architecture))];
     const { next, picked, ...fresh } = await this.session.run(feeds, fetches);
     const logProbabilities = picked!.data as Float32Array;
@@ -77,18 +71,26 @@ export class Forward {
     return { next: next!.data as BigInt64Array, picked: logProbabilities, fresh };
   }
 
-  /** [modules, rows, 1, 2, 1] */
-  private gatesOf(variants: readonly Uint8Array[]): Tensor {
-    const { branches } = this.model;
+  /** What only some graphs take. */
+  private feed(name: string, { tokens, width, variants, places }: Input): Tensor {
     const rows = variants.length;
-    const values = new Float32Array(branches * rows * 2);
-    variants.forEach((variant, row) => {
-      for (let module = 0; module < branches; module++) {
-        const gate = variant[module]!;
-        if (gate !== gates.off) values[(module * rows + row) * 2 + (gate === gates.trained ? 0 : 1)] = 1;
-      }
-    });
-    return new Tensor('float32', values, [branches, rows, 1, 2, 1]);
+    const shape = shapeOf(name, [tokens.length / width, width], places.length);
+    if (shape) return new Tensor('int64', BigInt64Array.from(shape, BigInt), [shape.length]);
+    const module = moduleOfGate(name);
+    if (module !== null) {
+      const values = new Float32Array(2 * rows);
+      variants.forEach((variant, row) => {
+        if (variant[module] === gates.trained) values[2 * row] = 1;
+        if (variant[module] === gates.projected) values[2 * row + 1] = 1;
+      });
+      return new Tensor('float32', values, [rows, 1, 2, 1]);
+    }
+    if (name === ADAPTED) {
+      const values = Float32Array.from(variants, (variant) => (variant.some((gate) => gate !== gates.off) ? 1 : 0));
+      return new Tensor('float32', values, [rows]);
+    }
+    const owners = BigInt64Array.from(places, (place) => BigInt(Math.floor(place / width)));
+    return new Tensor('int64', owners, [owners.length]);
   }
 }
 
@@ -98,10 +100,4 @@ export function padded(rows: readonly (readonly number[])[]): Pick<Input, 'token
   const tokens = new BigInt64Array(rows.length * width);
   rows.forEach((row, i) => row.forEach((token, k) => (tokens[i * width + k] = BigInt(token))));
   return { tokens, width };
-}
-
-/** Whether each row has the adapter, [rows]. */
-function adaptedOf(variants: readonly Uint8Array[]): Tensor {
-  const values = Float32Array.from(variants, (variant) => (variant.some((gate) => gate !== gates.off) ? 1 : 0));
-  return new Tensor('float32', values, [values.length]);
 }

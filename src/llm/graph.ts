@@ -2,6 +2,7 @@
 // each module whether it is off, as it was trained, or projected, so that the aligned model, the adapter and every selection are rows of
 // one batch. Hidden states are flat, [tokens, hidden]; only attention sees [rows, positions, …].
 import { CONTRIB, encodeModel, type External, type GraphValue, type Node, onnxType, type Table } from '../engine/onnx';
+import { type Provider } from '../engine/providers';
 import { type Activation, type Architecture } from './architecture';
 import { EMBEDDING, hasBias, HEAD, layerPrefix, linears, PREFIX } from './parameters';
 import { type Bits, BLOCK, quantise } from './quantise';
@@ -56,8 +57,35 @@ const MOST_INLINE = 4096;
 /** Logits of tokens that only one of two heads has. */
 const NEVER = -1e30;
 
-export function buildGraph(graph: ModelGraph): BuiltGraph {
-  return new Builder(graph).build();
+/** The input that says whether each row has the adapter, [rows]. */
+export const ADAPTED = 'adapted';
+
+/** The input with a module's gates, [rows, 1, 2, 1]: 1 for B as it was trained, and 1 for B projected. */
+function gateName(module: number): string {
+  return `gate:${module}`;
+}
+
+/** The module's number; null where the input is no gate. */
+export function moduleOfGate(input: string): number | null {
+  return input.startsWith('gate:') ? Number(input.slice('gate:'.length)) : null;
+}
+
+/** A shape that begins with those of the tokens, [rows, positions], or with the number of answers. */
+type ShapedBy = 'tokens' | 'answers';
+
+function shapeName(of: ShapedBy, more: readonly number[]): string {
+  return ['shape', of, ...more].join(':');
+}
+
+/** The shape that an input of the graph is; null where it is none. */
+export function shapeOf(input: string, tokens: readonly number[], answers: number): number[] | null {
+  const [kind, of, ...more] = input.split(':');
+  if (kind !== 'shape') return null;
+  return [...(of === 'tokens' ? tokens : [answers]), ...more.map(Number)];
+}
+
+export function buildGraph(graph: ModelGraph, provider: Provider): BuiltGraph {
+  return new Builder(graph, provider).build();
 }
 
 class Builder {
@@ -69,10 +97,13 @@ class Builder {
   private readonly made = new Map<string, string>();
   private readonly a: Architecture;
   private count = 0;
-  /** Names of the gates' values, [1, rows, 1, 2, 1], by module. */
+  /** Names of the gates, [rows, 1, 2, 1], by module. */
   private readonly gates = new Map<string, string>();
 
-  constructor(private readonly graph: ModelGraph) {
+  constructor(
+    private readonly graph: ModelGraph,
+    private readonly provider: Provider,
+  ) {
     this.a = graph.architecture;
   }
 
@@ -95,39 +126,37 @@ class Builder {
   }
 
   private declareInputs(): void {
-    this.input('tokens', 'int64', [null, null]);
+    this.input('tokens', 'int64', [null]);
     this.input('positions', 'int64', [null, null]);
     this.input('last', 'int32', [null]);
     this.input('total', 'int32', []);
     this.input('rows', 'int64', [null]);
     this.input('picks', 'int64', [null, null]);
-    const names = [...this.graph.branches.keys()];
-    if (names.length > 0) {
-      this.input('gates', 'float', [names.length, null, 1, 2, 1]);
-      const outputs = names.map((name) => `gate:${name}`);
-      this.nodes.push({ op: 'Split', inputs: ['gates'], outputs, attributes: { axis: 0, num_outputs: names.length } });
-      names.forEach((name, i) => this.gates.set(name, outputs[i]!));
-    }
-    if (this.graph.saved.size > 0) this.input('adapted', 'float', [null]);
+    [...this.graph.branches.keys()].forEach((module, i) => {
+      this.input(gateName(i), 'float', [null, 1, 2, 1]);
+      this.gates.set(module, gateName(i));
+    });
+    if (this.graph.saved.size > 0) this.input(ADAPTED, 'float', [null]);
   }
 
   /** [tokens, hidden] */
   private embed(): string {
     const { embeddingScale } = this.a;
-    const flat = this.add('Reshape', ['tokens', this.integers(-1)]);
-    const own = this.gathered(flat);
+    const own = this.gathered();
     const saved = this.graph.saved.get(EMBEDDING);
     const embedded = saved
-      ? this.either(this.ofTokens(), this.add('Gather', [this.savedMatrix(EMBEDDING, saved), flat]), own)
+      ? this.either(this.ofTokens(), this.add('Gather', [this.savedMatrix(EMBEDDING, saved), 'tokens']), own)
       : own;
     return embeddingScale === 1 ? embedded : this.add('Mul', [embedded, this.real(embeddingScale)]);
   }
 
-  private gathered(flat: string): string {
+  private gathered(): string {
     const { vocabulary, hidden } = this.a;
     if (this.graph.precision === 'float32') {
+      // A device gathers from what is in single precision anyway; not all of them know bf16.
+      if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), 'tokens']);
       const { name, isSingle } = this.stored(EMBEDDING);
-      const rows = this.add('Gather', [name, flat]);
+      const rows = this.add('Gather', [name, 'tokens']);
       return isSingle ? rows : this.toSingle(rows);
     }
     const { values, scales } = quantise(this.graph.parameters.values(EMBEDDING), vocabulary, hidden, 8);
@@ -136,7 +165,7 @@ class Builder {
       'GatherBlockQuantized',
       [
         this.bytes('embedding:values', 'uint8', [vocabulary, blocks * BLOCK], values),
-        flat,
+        'tokens',
         this.bytes('embedding:scales', 'float', [vocabulary, blocks], scales),
       ],
       { bits: 8, block_size: BLOCK, quantize_axis: 1, gather_axis: 0 },
@@ -181,7 +210,7 @@ class Builder {
     rotate(projected[0]!, query, rotatedQuery);
     rotate(projected[1]!, keyValue, key);
     const value = `value_${index}`;
-    this.nodes.push({ op: 'Reshape', inputs: [projected[2]!, this.rowsOf(keyValue)], outputs: [value] });
+    this.nodes.push({ op: 'Reshape', inputs: [projected[2]!, this.shape('tokens', keyValue)], outputs: [value] });
     const pasts = [`past_${key}`, `past_${value}`];
     for (const past of pasts) this.input(past, 'float', [null, a.keyValueHeads, null, a.headSize]);
     for (const name of [key, value]) this.outputs.push({ name, type: 'float', shape: [null, null, keyValue] });
@@ -222,7 +251,11 @@ class Builder {
   private answer(hidden: string): void {
     const logits = this.logits(hidden);
     this.output('next', 'int64', [null], 'ArgMax', [logits], { axis: -1, keepdims: 0 });
-    const logProbabilities = this.add('LogSoftmax', [logits], { axis: -1 });
+    // LogSoftmax is the fastest, and WebGPU has none.
+    const logProbabilities =
+      this.provider === 'cpu'
+        ? this.add('LogSoftmax', [logits], { axis: -1 })
+        : this.add('Sub', [logits, this.add('ReduceLogSumExp', [logits, this.integers(-1)])]);
     this.output('picked', 'float', [null, null], 'GatherElements', [logProbabilities, 'picks'], { axis: 1 });
   }
 
@@ -255,23 +288,23 @@ class Builder {
   /** Whether each token belongs to a row with the adapter, [tokens, 1]. */
   private ofTokens(): string {
     return this.once('of_tokens', () => {
-      const column = this.add('Unsqueeze', ['adapted', this.integers(1)]);
-      const spread = this.add('Expand', [column, this.tokensShape()]);
+      const column = this.add('Unsqueeze', [ADAPTED, this.integers(1)]);
+      const spread = this.add('Expand', [column, this.shape('tokens')]);
       return this.toBoolean(this.add('Reshape', [spread, this.integers(-1, 1)]));
     });
   }
 
   /** The same of each answer, [answers, 1]. */
   private ofAnswers(): string {
-    const flags = this.add('Gather', ['adapted', this.ownerOfAnswers()]);
+    const flags = this.add('Gather', [ADAPTED, this.owners()]);
     return this.toBoolean(this.add('Unsqueeze', [flags, this.integers(1)]));
   }
 
-  /** The row of each answer, [answers]. */
-  private ownerOfAnswers(): string {
-    return this.once('owner', () => {
-      const positions = this.add('Gather', [this.tokensShape(), this.integers(1)]);
-      return this.add('Div', ['rows', positions]);
+  /** The row of each answer, [answers], an input. */
+  private owners(): string {
+    return this.once('owners', () => {
+      this.input('owners', 'int64', [null]);
+      return 'owners';
     });
   }
 
@@ -327,13 +360,10 @@ class Builder {
     const inner = this.add('Gemm', [x, this.bytes(`${module}:a`, 'float', [rank, width], a)], { transB: 1 });
     const isHead = module === 'lm_head';
     const gate = this.gates.get(module)!;
-    const shape = this.once(`branch:${isHead}:${rank}`, () => {
-      const rows = isHead ? [this.add('Shape', ['rows']), this.integers(1)] : [this.tokensShape()];
-      return this.add('Concat', [...rows, this.integers(1, rank)], { axis: 0 });
-    });
+    const shape = isHead ? this.shape('answers', 1, 1, rank) : this.shape('tokens', 1, rank);
     const gated = this.add('Mul', [
       this.add('Reshape', [inner, shape]),
-      isHead ? this.add('Gather', [gate, this.ownerOfAnswers()], { axis: 1 }) : gate,
+      isHead ? this.add('Gather', [gate, this.owners()], { axis: 0 }) : gate,
     ]);
     const both = this.add('Reshape', [gated, this.integers(-1, 2 * rank)]);
     return this.add('Gemm', [both, this.bytes(`${module}:b`, 'float', [out, 2 * rank], b), y], { transB: 1 });
@@ -347,19 +377,16 @@ class Builder {
 
   /** [tokens, width] → [rows, positions, width] */
   private byRows(x: string, width: number): string {
-    return this.add('Reshape', [x, this.rowsOf(width)]);
+    return this.add('Reshape', [x, this.shape('tokens', width)]);
   }
 
-  /** The shape [rows, positions, width]. */
-  private rowsOf(width: number): string {
-    return this.once(`shape:${width}`, () =>
-      this.add('Concat', [this.tokensShape(), this.integers(width)], { axis: 0 }),
-    );
-  }
-
-  /** [rows, positions] as a tensor. */
-  private tokensShape(): string {
-    return this.once('tokens_shape', () => this.add('Shape', ['tokens']));
+  /** A shape as a tensor. It is an input: what computes with shapes runs on the CPU, which a device's session must not need. */
+  private shape(of: ShapedBy, ...more: number[]): string {
+    const name = shapeName(of, more);
+    return this.once(name, () => {
+      this.input(name, 'int64', [(of === 'tokens' ? 2 : 1) + more.length]);
+      return name;
+    });
   }
 
   private norm(x: string, module: string): string {

@@ -34,15 +34,13 @@ export async function loadModel(task: ModelTask): Promise<Decoder> {
   const graph = { architecture, precision, positions, branches, saved, parameters };
   return new Decoder(await makeSession(graph, provider, parameters.folder), {
     architecture,
-    branches: branches.size,
-    hasSaved: saved.size > 0,
     workspace: task.workspace,
   });
 }
 
 /** @param folder of the files that the graph's constants lie in */
 async function makeSession(graph: ModelGraph, provider: Provider, folder: string): Promise<InferenceSession> {
-  const { model, memory } = buildGraph(graph);
+  const { model, memory } = buildGraph(graph, provider);
   return InferenceSession.create(model, {
     executionProviders: [provider],
     intraOpNumThreads: availableParallelism(),

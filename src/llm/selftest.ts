@@ -101,7 +101,7 @@ async function run(graph: ModelGraph, provider: Provider, makeSession: MakeSessi
   const session = await makeSession(graph, provider);
   try {
     const { architecture } = graph;
-    const decoder = new Decoder(session, { architecture, branches: 1, hasSaved: false, workspace: 2 ** 22 });
+    const decoder = new Decoder(session, { architecture, workspace: 2 ** 22 });
     const variants = [gates.off, gates.trained, gates.projected].map((gate) => Uint8Array.of(gate));
     const prompts = [5, 17, 9].map((length, row) => Array.from({ length }, (_, i) => (i * 7 + row * 13 + 3) % 64));
     const rows = prompts.map((tokens, variant) => ({ tokens, variant }));

@@ -7,7 +7,10 @@ import { binaries, binaryFolder, runtimeScripts } from '../../runtime.mjs';
 
 const target = 'linux-x64';
 const name = `safe-lora-gpu-proof-${target}`;
-const programs = ['gpu-proof.cjs', 'gpu-accuracy.cjs', 'bench.cjs', 'bench-worker.cjs', 'engine-child.js'];
+const programs = [
+  ...['gpu-proof.cjs', 'gpu-accuracy.cjs', 'gpu-models.cjs', 'bench.cjs', 'bench-worker.cjs'],
+  ...['engine-child.js', 'model-child.js'],
+];
 /** In 10^6 bytes: it travels by whatever way there is. */
 const limit = 60;
 
@@ -24,6 +27,8 @@ const files = [
   'package.json',
   'LICENSE',
   ...programs.map((program) => `dist/${program}`),
+  // What Transformers recorded of models.
+  'test/fixtures/language-models',
   ...[...runtimeScripts(), ...binaries[target].map((file) => `${binaryFolder(target)}/${file}`)].map(
     (path) => `node_modules/${path}`,
   ),
@@ -32,7 +37,7 @@ const scratch = mkdtempSync(join(realpathSync(tmpdir()), 'safe-lora-pack-'));
 try {
   for (const file of files) {
     mkdirSync(dirname(join(scratch, name, file)), { recursive: true });
-    cpSync(file, join(scratch, name, file));
+    cpSync(file, join(scratch, name, file), { recursive: true });
   }
   cpSync(realpathSync(process.execPath), join(scratch, name, 'node'));
   chmodSync(join(scratch, name, 'node'), 0o755);

@@ -10,7 +10,7 @@ import { type ProofRecord, type ProviderProof } from './record';
 
 describe('the proof on a driver that computes on the processor', () => {
   const folder = temporaryFolder();
-  before(() => bundle('bench', 'bench-worker', 'gpu-accuracy', 'gpu-proof'));
+  before(() => bundle('bench', 'bench-worker', 'gpu-accuracy', 'gpu-models', 'gpu-proof'));
 
   const prove = (...args: string[]) =>
     spawnSync(process.execPath, [join(root, 'dist/gpu-proof.cjs'), '--out', folder, ...args], {

@@ -144,7 +144,11 @@ async function testAccuracy(provider: Provider, env: NodeJS.ProcessEnv, quick: b
   const started = performance.now();
   const { NODE_TEST_CONTEXT: _, ...plain } = env;
   const { status, output } = await run(
-    ['--test', '--test-reporter=tap', join(root, 'dist/gpu-accuracy.cjs')],
+    [
+      '--test',
+      '--test-reporter=tap',
+      ...['gpu-accuracy', 'gpu-models'].map((name) => join(root, 'dist', `${name}.cjs`)),
+    ],
     { ...plain, SAFE_LORA_TEST_PROVIDER: provider, ...(quick ? { SAFE_LORA_TEST_SHARE: String(QUICK_SHARE) } : {}) },
     false,
   );
