@@ -4,10 +4,12 @@ conversation by the model's own chat template."""
 import sys
 
 from shared import read_json, write_json
-from transformers import AutoTokenizer
+from transformers import PreTrainedTokenizerFast
 
 folder, texts, out = sys.argv[1:]
-tokenizer = AutoTokenizer.from_pretrained(folder)
+# As tokenizer.json has it. Transformers 5 makes LlamaTokenizer, which Yi's configuration names, from the vocabulary alone, and puts a
+# space before each text, which the file does not.
+tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def chat(text):

@@ -7,10 +7,10 @@ import { type ChatSource } from '../../src/llm/chat-files';
 import { type Conversation } from '../../src/llm/chat-protocol';
 import { ChatProcess } from '../../src/llm/chat-process';
 import { root } from '../fixtures/make';
-import { encode, openChat, tokenizerFolder } from '../fixtures/tokenizers';
+import { encode, folderOf, openChat } from '../fixtures/tokenizers';
 
 const childPath = join(root, 'dist/chat-child.js');
-const bytes = readFileSync(join(tokenizerFolder, 'tokenizer.json'));
+const bytes = readFileSync(join(folderOf('qwen2_5'), 'tokenizer.json'));
 
 function sourceOf(template: string, tokenizer: Uint8Array = bytes): ChatSource {
   return {
@@ -43,7 +43,7 @@ const forEver = '{% for a in range(100000) %}{% for b in range(100000) %}{{ "" }
 void describe('the process of a tokenizer and a template', () => {
   void it('encodes conversations and decodes answers as its tokenizer does', async () => {
     const own = await openChat();
-    const settings = readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8');
+    const settings = readFileSync(join(folderOf('qwen2_5'), 'tokenizer_config.json'), 'utf8');
     const source = sourceOf((JSON.parse(settings) as { chat_template: string }).chat_template);
     const chat = await ChatProcess.start({ childPath }, source);
     try {

@@ -6,15 +6,17 @@ import { type ChatFiles } from '../../src/llm/chat-files';
 import {
   chatOf,
   encode,
+  folderOf,
   openChat,
   ownTokens,
   recordedTokens,
-  tokenizerFolder,
+  tokenizers,
   type Tokens,
 } from '../fixtures/tokenizers';
 import { join } from 'node:path';
 
-const tokenizer = readFileSync(join(tokenizerFolder, 'tokenizer.json'));
+const folder = folderOf('qwen2_5');
+const tokenizer = readFileSync(join(folder, 'tokenizer.json'));
 
 /** A model of such files. */
 function files(more: Record<string, string | object>, config: object = {}): ChatFiles {
@@ -34,13 +36,15 @@ async function rendered(template: string, settings: object = {}): Promise<string
 }
 
 void describe('a conversation', () => {
-  void it("becomes Transformers' tokens, and they become its text", async () => {
-    assert.deepEqual(await ownTokens(), JSON.parse(readFileSync(recordedTokens, 'utf8')) as Tokens[]);
-  });
+  for (const name of tokenizers) {
+    void it(`becomes Transformers' tokens with ${name}, and they become its text`, async () => {
+      assert.deepEqual(await ownTokens(name), JSON.parse(readFileSync(recordedTokens(name), 'utf8')) as Tokens[]);
+    });
+  }
 
   void it('has a system message where one is given, and no other', async () => {
     const own = await openChat();
-    const given = await chatOf(files({ 'tokenizer_config.json': readFileSync(join(tokenizerFolder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
+    const given = await chatOf(files({ 'tokenizer_config.json': readFileSync(join(folder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
     const message = { role: 'user', content: 'Hi' } as const;
     assert.match(given.decode(encode(given, message)), /system\nBe brief\./);
     assert.deepEqual(
