@@ -91,6 +91,20 @@ export class ModelFinder {
     return usable.sort((a, b) => preference(a) - preference(b));
   }
 
+  /** Every model in the folders around the adapter. */
+  async beside(): Promise<Candidate[]> {
+    const folders = (await (this.folders ??= this.listFolders())).filter(({ location }) => location.kind === 'beside');
+    return Promise.all(
+      folders.map(async ({ folder, location }) => ({
+        folder,
+        id: null,
+        location,
+        statedAs: null,
+        state: await stateOf(folder),
+      })),
+    );
+  }
+
   /** All repositories of the caches. */
   cached(): Promise<FoundRepo[]> {
     return (this.repos ??= this.listRepos());

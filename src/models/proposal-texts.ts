@@ -16,6 +16,8 @@ export interface ProposalTexts {
   alignedFrom: string;
   /** The base. */
   cardSays: string;
+  /** The aligned model. */
+  fits: string;
   /** The original. */
   copyOf: string;
   /** What the configuration says. */
@@ -53,6 +55,7 @@ export const englishTexts: ProposalTexts = {
   baseOf: '{0} family: the base of {1}',
   alignedFrom: '{0} family: an aligned model made from {1}',
   cardSays: 'its model card says base_model {0}',
+  fits: 'the only other model here with the tensors of {0}',
   copyOf: 'a copy of {0}',
   statedAs: 'its config.json says {0}',
   path: 'at the path that the adapter names',
@@ -101,6 +104,8 @@ function kindText(why: Proposal['why'], texts: ProposalTexts): string {
       return why.family === null
         ? format(texts.cardSays, why.of)
         : format(texts.alignedFrom, why.family, lastPart(why.of));
+    case 'fits':
+      return format(texts.fits, lastPart(why.of));
   }
 }
 

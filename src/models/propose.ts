@@ -1,5 +1,7 @@
 // From what an adapter says of its model to proposals for the base and the aligned model, each with its reason. Nothing is applied here.
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { openCheckpoint } from '../core/checkpoint';
 import { cachedRepository } from '../core/model-names';
 import { ReadableFile } from '../core/files';
 import { ancestryOf, isRepoId, MAX_FRONT_MATTER, parseCard, type ReadCard } from './card';
@@ -21,7 +23,9 @@ export type Why =
   /** The table of families knows it as the base of a model. */
   | { kind: 'base-of'; family: string; of: string }
   /** The table, or its own card where there is no family, says that it was made from a base. */
-  | { kind: 'aligned-from'; family: string | null; of: string };
+  | { kind: 'aligned-from'; family: string | null; of: string }
+  /** Nothing names it; of the models near the adapter it is the only one with the tensors of the aligned model. */
+  | { kind: 'fits'; of: string };
 
 export interface Proposal {
   role: ModelRole;
@@ -103,12 +107,43 @@ export async function propose(adapter: AdapterModel, scope: SearchScope, readCar
     };
   }
   const own = await atPath(named, 'aligned', original, why);
+  const aligned = [...own, ...without(own, await found('aligned', [{ id: original, why }]))];
+  const bases = basesOf(ancestry, pairing);
+  const withoutBase = pairing?.base === null && ancestry.base === null ? pairing : null;
+  const isUnknown = bases.length === 0 && withoutBase === null;
   return {
     ...none,
-    aligned: [...own, ...without(own, await found('aligned', [{ id: original, why }]))],
-    base: await found('base', basesOf(ancestry, pairing)),
-    withoutBase: pairing?.base === null && ancestry.base === null ? pairing : null,
+    aligned,
+    base: isUnknown ? await onlyFitting(aligned, finder) : await found('base', bases),
+    withoutBase,
   };
+}
+
+/** The base of a model that nothing names one for: what is near the adapter, where it can only be that. */
+async function onlyFitting(aligned: readonly Proposal[], finder: ModelFinder): Promise<Proposal[]> {
+  const own = aligned.find(({ state }) => state.kind === 'here');
+  const shapes = own?.folder == null ? null : await shapesOf(own.folder);
+  if (shapes === null) return [];
+  const fitting: Proposal[] = [];
+  for (const candidate of await finder.beside()) {
+    const isOther = !aligned.some(({ folder }) => folder === candidate.folder);
+    if (isOther && candidate.state.kind === 'here' && isDeepStrictEqual(await shapesOf(candidate.folder), shapes))
+      fitting.push(proposalOf('base', '', { kind: 'fits', of: own!.name }, candidate));
+  }
+  return fitting.length === 1 ? fitting : [];
+}
+
+/** Of a model's tensors by name; without the number of tokens, which alignment may add to. Null where it cannot be read. */
+async function shapesOf(folder: string): Promise<Map<string, readonly (number | null)[]> | null> {
+  try {
+    const { tensors, config } = await openCheckpoint(folder);
+    const isVocabulary = (size: number, i: number): boolean => i === 0 && size === config.vocab_size;
+    return new Map(
+      [...tensors].map(([name, { shape }]) => [name, shape.map((size, i) => (isVocabulary(size, i) ? null : size))]),
+    );
+  } catch {
+    return null;
+  }
 }
 
 /** The card's word first: it is the model's own. Where the table says the same, it is one proposal. */

@@ -52,15 +52,14 @@ describe('the first adapter of a workspace', () => {
   });
   after(() => session.stop());
 
-  it('opens from the palette, asks for both models, and shows the reference values', async () => {
+  it('opens from the palette, proposes the pair that lies there, and shows the reference values', async () => {
     const { workbench } = session;
     await workbench.command('Safe LoRA: Project Adapter');
     await workbench.asked('Safe LoRA: Project Adapter');
     await workbench.pick('harmful');
     await workbench.asked('Base model of harmful');
-    await workbench.pick('base');
-    await workbench.asked('Aligned model of harmful');
-    await workbench.pick('aligned');
+    // The pair that lies there is the first entry, and chosen already.
+    await workbench.press('Enter');
     const tab = new AdapterTab(workbench);
     await tab.measured();
     agrees(await tab.table(), references.harmful!);

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { type ReadCard } from '../../src/models/card';
 import { type Proposal, propose } from '../../src/models/propose';
 import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../../src/models/proposal-texts';
-import { temporaryFolder } from '../fixtures/make';
+import { f32, temporaryFolder, writeModel } from '../fixtures/make';
 import { beginDownload, cacheRevision, COMMIT, index, readme, shardNames, wholeModel } from './cache';
 
 const CHAT = 'meta-llama/Llama-2-7b-chat-hf';
@@ -333,5 +333,40 @@ describe('the command for a download', () => {
       assert.ok(fits(name), name);
     for (const name of ['pytorch_model.bin', 'original/consolidated.00.pth', 'model.gguf', 'flax_model.msgpack'])
       assert.ok(!fits(name), name);
+  });
+});
+
+describe('a base that nothing names', () => {
+  const tensors = (tokens: number, width = 4) => ({
+    'model.embed_tokens.weight': f32([tokens, width], new Float32Array(tokens * width)),
+    'model.layers.0.self_attn.q_proj.weight': f32([width, width], new Float32Array(width * width)),
+  });
+  const project = () => {
+    const { adapter, propose } = machine();
+    const near = (name: string): string => join(adapter, '..', '..', name);
+    writeModel(near('own-chat'), tensors(10), { vocab_size: 10 });
+    return { near, propose: () => propose('own-chat') };
+  };
+
+  it('is the only other model near the adapter with the tensors of the aligned one, whatever the number of tokens', async () => {
+    const { near, propose } = project();
+    const base = writeModel(near('start'), tensors(8), { vocab_size: 8 });
+    writeModel(near('smaller'), tensors(10, 2), { vocab_size: 10 });
+    const found = await propose();
+    assert.deepEqual(
+      found.base.map(({ folder }) => folder),
+      [base],
+    );
+    assert.deepEqual(shown(found.base), [
+      ['start', 'found', 'the only other model here with the tensors of own-chat, near the adapter'],
+    ]);
+  });
+
+  it('is not guessed among two, and not where there is none', async () => {
+    const { near, propose } = project();
+    assert.deepEqual((await propose()).base, []);
+    writeModel(near('start'), tensors(10), { vocab_size: 10 });
+    writeModel(near('middle'), tensors(10), { vocab_size: 10 });
+    assert.deepEqual((await propose()).base, []);
   });
 });

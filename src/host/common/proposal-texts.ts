@@ -11,6 +11,7 @@ export function proposalTexts(): ProposalTexts {
     baseOf: l10n.t('{0} family: the base of {1}'),
     alignedFrom: l10n.t('{0} family: an aligned model made from {1}'),
     cardSays: l10n.t('its model card says base_model {0}'),
+    fits: l10n.t('the only other model here with the tensors of {0}'),
     copyOf: l10n.t('a copy of {0}'),
     statedAs: l10n.t('its config.json says {0}'),
     path: l10n.t('at the path that the adapter names'),
