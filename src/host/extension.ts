@@ -79,7 +79,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new AdapterTasks(adapters, models, context.extensionPath, context.globalStorageUri.fsPath),
     new CudaInstall(context.globalStorageUri.fsPath, log),
     new ComputeDevices(engine, log),
-    new Sample(context.extensionPath, log),
+    new Sample(context, editor, actions, log),
     new AdapterTools(inspector, statuses, editor, actions, originals, hub),
   );
 }

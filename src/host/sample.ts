@@ -1,37 +1,77 @@
-// The sample that ships inside the extension, copied to a folder of the user's own and opened there.
+// The sample that ships inside the extension: copied to a folder of the user's own, opened there, and measured, with nothing asked.
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { ADAPTER_FILE } from '../core/adapter-folder';
 import { fileError } from '../core/errors';
 import { commands } from './common/contributions';
 import { Disposable } from './common/dispose';
 import { Cancelled, showingFailure } from './common/errors';
-import { type Log, showOpenDialog } from './common/surface';
+import { type Log, showInformation, showOpenDialog } from './common/surface';
+import { type EditorActions } from './editor/actions';
+import { type AdapterEditorProvider } from './editor/provider';
 
 const NAME = 'safe-lora-sample';
+
+/** The adapter that a newcomer sees first: it has the most modules. */
+const FIRST_ADAPTER = 'mixed-all';
+
+/** In the global state: the folder whose window goes on from here. */
+const OPENED = 'openedSample';
 
 export class Sample extends Disposable {
   private readonly shipped: string;
 
-  constructor(extensionPath: string, log: Log) {
+  constructor(
+    private readonly context: Pick<vscode.ExtensionContext, 'extensionPath' | 'extension' | 'globalState'>,
+    private readonly editor: AdapterEditorProvider,
+    private readonly actions: EditorActions,
+    log: Log,
+  ) {
     super();
-    this.shipped = join(extensionPath, 'sample');
+    this.shipped = join(context.extensionPath, 'sample');
     this._register(vscode.commands.registerCommand(commands.openSample, () => showingFailure(log, () => this.open())));
+    void showingFailure(log, () => this.goOn());
   }
 
   private async open(): Promise<void> {
-    const parents = await showOpenDialog({
-      title: vscode.l10n.t('Choose where the folder {0} is made', NAME),
-      openLabel: vscode.l10n.t('Copy Sample Here'),
-      canSelectFiles: false,
-      canSelectFolders: true,
-      defaultUri: vscode.Uri.file(homedir()),
-    });
-    if (!parents?.[0]) throw new Cancelled();
-    const folder = await this.copyInto(parents[0].fsPath);
+    const folder = await this.copy();
+    await this.context.globalState.update(OPENED, folder);
     const forceNewWindow = vscode.workspace.workspaceFolders !== undefined;
     await vscode.commands.executeCommand('vscode.openFolder', vscode.Uri.file(folder), { forceNewWindow });
+  }
+
+  /** In the window of a sample that was just copied: its pair, one adapter's heatmap, and what the walkthrough says of it behind that. */
+  private async goOn(): Promise<void> {
+    const folder = this.context.globalState.get<string>(OPENED);
+    if (folder === undefined || vscode.workspace.workspaceFolders?.[0]?.uri.fsPath !== folder) return;
+    await this.context.globalState.update(OPENED, undefined);
+    void showInformation(vscode.l10n.t('This is a copy of your own, in {0}: change whatever you like.', folder));
+    const { id } = this.context.extension;
+    const step = { category: `${id}#start`, step: `${id}#start#heatmap` };
+    await vscode.commands.executeCommand('workbench.action.openWalkthrough', step, false);
+    const file = vscode.Uri.file(join(folder, 'adapters', FIRST_ADAPTER, ADAPTER_FILE));
+    const { adapter } = await this.editor.reveal(file);
+    await adapter.setModels({ base: join(folder, 'base'), aligned: join(folder, 'aligned') });
+    await this.actions.measure(adapter);
+  }
+
+  /** Into the user's home folder; where that cannot be written, the user says where. */
+  private async copy(): Promise<string> {
+    try {
+      return await this.copyInto(homedir());
+    } catch {
+      const parents = await showOpenDialog({
+        title: vscode.l10n.t('Choose a folder for {0}', NAME),
+        openLabel: vscode.l10n.t('Copy Sample Here'),
+        canSelectFiles: false,
+        canSelectFolders: true,
+        defaultUri: vscode.Uri.file(homedir()),
+      });
+      if (!parents?.[0]) throw new Cancelled();
+      return this.copyInto(parents[0].fsPath);
+    }
   }
 
   /** @throws SafeLoraError where the copy fails; nothing of it is left then */

@@ -5,24 +5,25 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { sample } from '../fixtures/make';
+import { AdapterTab } from './adapter-tab';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
 import { themes, Workbench } from './workbench';
 
 const COMMAND = 'Safe LoRA: Open Sample Workspace';
-const DIALOG = 'Choose where the folder safe-lora-sample is made';
+const DIALOG = 'Choose a folder for safe-lora-sample';
 
 const files = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name !== 'demo.mjs')
+    .filter((name) => name !== 'demo.mjs' && !name.startsWith('.vscode'))
     .sort();
 
 describe('the sample workspace', () => {
   let session: Session;
+  /** The user's home folder. */
   let parent: string;
   before(async () => {
     session = await Session.start();
-    parent = session.outside('projects');
-    mkdirSync(parent);
+    parent = session.editor.home;
   });
   after(() => session.stop());
 
@@ -31,13 +32,16 @@ describe('the sample workspace', () => {
       await (await workbench.explorerRow(name)).waitFor();
   }
 
-  it('is copied to a new folder, which a window without a folder opens itself', async () => {
+  it('is copied to a new folder, opened, and measured, and asks nothing', async () => {
     const { workbench } = session;
     await workbench.openEmpty(session.editor.url(session.workspace));
     await workbench.command(COMMAND);
-    await workbench.fileDialog(DIALOG, parent);
-    await showsTheSample(workbench);
     await workbench.window.waitForURL(/safe-lora-sample$/);
+    const tab = new AdapterTab(workbench);
+    await tab.measured();
+    assert.equal((await tab.table()).length, 42);
+    await workbench.notification(/This is a copy of your own, in .*safe-lora-sample/).waitFor();
+    await showsTheSample(workbench);
     assert.deepEqual(files(join(parent, 'safe-lora-sample')), files(sample));
     for (const name of files(sample).filter((name) => name.endsWith('.safetensors'))) {
       assert.deepEqual(readFileSync(join(parent, 'safe-lora-sample', name)), readFileSync(join(sample, name)), name);
@@ -49,25 +53,27 @@ describe('the sample workspace', () => {
     rmSync(join(parent, 'safe-lora-sample', 'base'), { recursive: true });
     const opened = session.workbench.window.context().waitForEvent('page');
     await session.workbench.command(COMMAND);
-    await session.workbench.fileDialog(DIALOG, parent);
     const second = new Workbench(await opened);
     await second.window.waitForURL(/safe-lora-sample-2$/);
-    await showsTheSample(second);
+    await new AdapterTab(second).measured();
     await second.window.close();
     assert.ok(!existsSync(join(parent, 'safe-lora-sample', 'base')), 'the first is left as its user changed it');
   });
 
-  it('leaves nothing behind where the copy fails, and says why', async () => {
+  it('asks for a folder where the copy fails, leaves nothing behind, and says why', async () => {
     const file = session.extensionFile('sample', 'adapters', 'mixed', MODEL_FILE);
+    const elsewhere = session.outside('projects');
+    mkdirSync(elsewhere);
     const before = readdirSync(parent);
     renameSync(file, `${file}.aside`);
     try {
       // A pipe cannot be copied.
       spawnSync('mkfifo', [file]);
       await session.workbench.command(COMMAND);
-      await session.workbench.fileDialog(DIALOG, parent);
-      await session.workbench.notification(/safe-lora-sample-3: cannot write it/).waitFor();
+      await session.workbench.fileDialog(DIALOG, elsewhere);
+      await session.workbench.notification(/projects\/safe-lora-sample: cannot write it/).waitFor();
       assert.deepEqual(readdirSync(parent), before);
+      assert.deepEqual(readdirSync(elsewhere), []);
     } finally {
       renameSync(`${file}.aside`, file);
     }
