@@ -54,6 +54,7 @@ export class RunServices implements LanguageServices {
   private running: Engine | undefined;
   private model: ModelProcess | undefined;
   private chat: ChatProcess | undefined;
+  private readonly stopped = new AbortController();
 
   /** @throws SafeLoraError where the environment is wrong */
   constructor(
@@ -92,23 +93,23 @@ export class RunServices implements LanguageServices {
   readonly language: LanguageServices['language'] = {
     chat: async (source, signal) => {
       const childPath = join(this.program.folder, 'chat-child.js');
-      const onWait = this.options.quiet ? {} : { onWait: this.program.terminal.notice };
-      this.chat = await ChatProcess.start({ childPath, ...onWait }, source, signal);
+      this.chat = await ChatProcess.start({ childPath, ...this.onWait }, source, this.orStopped(signal));
       return this.chat;
     },
     start: async (task, { provider }, signal) => {
       // What has been measured is done, and the model needs the memory.
       await this.running?.end();
       const childPath = join(this.program.folder, 'model-child.js');
-      const onWait = this.options.quiet ? {} : { onWait: this.program.terminal.notice };
       const { environment } = await this.devices.process(provider);
-      this.model = await ModelProcess.start({ childPath, environment, ...onWait }, task, signal);
+      const options = { childPath, environment, ...this.onWait };
+      this.model = await ModelProcess.start(options, task, this.orStopped(signal));
       return this.model;
     },
   };
 
   /** At once, whatever is going on. */
   stop(): void {
+    this.stopped.abort(new Error('stopped'));
     this.running?.dispose();
     this.model?.end();
     this.chat?.end();
@@ -119,11 +120,19 @@ export class RunServices implements LanguageServices {
     await this.line.close();
   }
 
+  private get onWait(): { onWait?: (text: string) => void } {
+    return this.options.quiet ? {} : { onWait: this.program.terminal.notice };
+  }
+
+  /** Also of what is only being started. */
+  private orStopped(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.stopped.signal]) : this.stopped.signal;
+  }
+
   private async start({ provider }: ChosenDevice): Promise<Engine> {
-    const { memory, quiet, onStart } = this.options;
+    const { memory, onStart } = this.options;
     const childPath = childPathIn(this.program);
-    const onWait = quiet ? {} : { onWait: this.program.terminal.notice };
-    this.running = new Engine({ childPath, memory, ...onWait, ...(await this.devices.process(provider)) });
+    this.running = new Engine({ childPath, memory, ...this.onWait, ...(await this.devices.process(provider)) });
     onStart();
     return this.running;
   }

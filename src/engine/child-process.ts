@@ -12,7 +12,7 @@ export interface ChildOptions {
   environment?: NodeJS.ProcessEnv;
   /** Leave the processor to others first: an editor must answer while the engine computes. */
   background?: boolean;
-  /** Of its JavaScript at most; as Node decides where it is left out. */
+  /** What V8 may take for objects that live, in MiB; as Node decides where it is left out. */
   heapMib?: number;
   /** For tests: milliseconds between two signs of life. */
   beatMs?: number;
@@ -53,6 +53,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
   private readonly timers: NodeJS.Timeout[];
   private said = '';
   private failure: Error | undefined;
+  private isClosed = false;
   /** Beats that should have come since the last sign of life. */
   private missed = 0;
   private settle!: () => void;
@@ -85,7 +86,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
     const limit = `${(MISSED_BEATS * beatMs) / 1000} seconds`;
     const watch = setInterval(() => {
       if (++this.missed === TOLD_BEATS && events.isBusy() && pid !== undefined)
-        events.waiting(pid, `, which gives no sign of life; after ${limit} another takes its place`);
+        events.waiting(pid, `, which gives no sign of life; it is given up after ${limit}`);
       if (this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${limit}`);
     }, beatMs).unref();
     this.timers = [slow, watch];
@@ -126,6 +127,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
   }
 
   kill(): void {
+    if (this.isClosed) return;
     this.process.kill('SIGKILL');
     const grace = setTimeout(() => {
       this.lose('did not end');
@@ -143,6 +145,8 @@ export class ChildProcess<Question extends object, Answer extends { type: string
   }
 
   private close(how: string, wasKilled = false): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.timers.forEach(clearTimeout);
     const reason = this.failure ? `could not run (${this.failure.message})` : how;
     const outOfMemory = wasKilled || /heap out of memory|bad_alloc/i.test(this.said);

@@ -1,16 +1,17 @@
 // The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
 import { InferenceSession } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
-import { beat, READY } from './beats';
+import { READY } from './beats';
 import { gaveUp } from './failure';
 import { ModuleEngine } from './module';
 import { failureOf, type FromChild, type Start, type ToChild } from './protocol';
+import { send, serve } from './serve';
 
 let start: Start | undefined;
 let engine: ModuleEngine | undefined;
 
-function send(message: FromChild | typeof READY): void {
-  process.send?.(message);
+function reply(message: FromChild): void {
+  send(message);
 }
 
 async function answer(message: ToChild): Promise<void> {
@@ -24,16 +25,12 @@ async function answer(message: ToChild): Promise<void> {
     if (!start) throw new Error('a module came before the start');
     // Here, since its buffers may be refused, which the module's result says.
     engine ??= new ModuleEngine(InferenceSession, start);
-    send({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
+    reply({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     const failure = error instanceof SafeLoraError ? error : gaveUp(task.name, text);
-    send({ type: 'result', reply: { ok: false, error: failureOf(failure) } });
+    reply({ type: 'result', reply: { ok: false, error: failureOf(failure) } });
   }
 }
 
-beat(Number(process.argv[2]));
-process.on('message', (message: ToChild) => void answer(message));
-// The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
-process.on('SIGINT', () => undefined);
-process.on('disconnect', () => process.exit());
+serve((message: ToChild) => void answer(message));

@@ -1,7 +1,8 @@
 // The forked process in which a model's tokenizer and chat template run.
-import { SafeLoraError } from '../core/errors';
-import { beat, READY } from '../engine/beats';
+import { quoted, SafeLoraError } from '../core/errors';
+import { READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
+import { send, serve } from '../engine/serve';
 import { ChatFormat } from './chat';
 import { type Begun, type ChatAnswer, type FromChat, type ToChat } from './chat-protocol';
 import { tokenizerBroken } from './failures';
@@ -9,12 +10,12 @@ import { tokenizerBroken } from './failures';
 let path = '';
 let chat: ChatFormat;
 
-function send(message: FromChat | typeof READY): void {
-  process.send?.(message);
+function reply(message: FromChat): void {
+  send(message);
 }
 
 function begun(what: Begun['what'], index: number): void {
-  send({ type: 'begun', what, index });
+  reply({ type: 'begun', what, index });
 }
 
 function work(question: ToChat): ChatAnswer {
@@ -22,7 +23,9 @@ function work(question: ToChat): ChatAnswer {
     case 'open': {
       ({ path } = question.source.tokenizer);
       begun('tokenizer', 0);
-      chat = new ChatFormat(question.source);
+      chat = new ChatFormat(question.source, () => {
+        begun('template', 0);
+      });
       const { stopTokens, sha256 } = chat;
       return { type: 'opened', stopTokens, sha256 };
     }
@@ -45,17 +48,13 @@ function work(question: ToChat): ChatAnswer {
   }
 }
 
-beat(Number(process.argv[2]));
-process.on('message', (question: ToChat) => {
+serve((question: ToChat) => {
   try {
-    send(work(question));
+    reply(work(question));
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const failure = error instanceof SafeLoraError ? error : tokenizerBroken(path, `fails with “${text}”`);
-    send({ type: 'failed', error: failureOf(failure) });
+    const failure = error instanceof SafeLoraError ? error : tokenizerBroken(path, `fails with ${quoted(text)}`);
+    reply({ type: 'failed', error: failureOf(failure) });
   }
 });
-// The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
-process.on('SIGINT', () => undefined);
-process.on('disconnect', () => process.exit());
 send(READY);

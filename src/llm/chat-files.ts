@@ -19,10 +19,10 @@ export type Settings = Readonly<Record<string, unknown>>;
 /** All that a conversation's tokens depend on, as plain data. */
 export interface ChatSource {
   tokenizer: { path: string; bytes: Uint8Array };
-  /** Of the tokenizer. */
+  /** tokenizer_config.json */
   settings: Settings;
-  /** Those among which special tokens are named. */
-  tokens: Settings;
+  /** special_tokens_map.json, overlaid with tokenizer_config.json. */
+  specialTokens: Settings;
   /** Configurations that name end tokens. */
   configs: readonly Settings[];
   template: { text: string; path: string };
@@ -43,13 +43,13 @@ export async function readChat(model: ChatFiles, { template, system }: ChatOptio
   const bytes = await model.read(TOKENIZER, MOST_TOKENIZER);
   if (!bytes) throw noTokenizer(model.path);
   const settings = await readSettings(model, SETTINGS);
-  const tokens = { ...(await readSettings(model, 'special_tokens_map.json')), ...settings };
+  const specialTokens = { ...(await readSettings(model, 'special_tokens_map.json')), ...settings };
   const source = template ?? (await ownTemplate(model, settings));
   if (!source) throw noTemplate(model.path);
   return {
     tokenizer: { path: model.sourceOf(TOKENIZER), bytes },
     settings,
-    tokens,
+    specialTokens,
     configs: [await readSettings(model, 'generation_config.json'), model.config],
     template: source,
     system,

@@ -1,104 +1,86 @@
 // A model's tokenizer and chat template in a process of their own, as its host asks it. Both come with the model: a template is a program,
-// and a tokenizer's expressions can take for ever. What does not end is ended, and what takes much memory takes only its own.
+// and a tokenizer's expressions can take for ever. What does not end is killed, and what takes much memory takes only its own.
 import { type SafeLoraError } from '../core/errors';
-import { ChildProcess, type ChildOptions } from '../engine/child-process';
-import { errorOf } from '../engine/protocol';
+import { type QuestionOptions, QuestionProcess } from '../engine/question-process';
 import { type ChatSource } from './chat-files';
-import {
-  type Begun,
-  type ChatAnswer,
-  type Conversation,
-  type EncodedConversation,
-  type FromChat,
-  type ToChat,
-} from './chat-protocol';
-import { templateBroken, tokenizerBroken } from './failures';
+import { type Begun, type ChatAnswer, type Conversation, type EncodedConversation, type ToChat } from './chat-protocol';
+import { chatProcessEnded, templateBroken, tokenizerBroken } from './failures';
 
-export interface ChatProcessOptions extends ChildOptions {
-  /** What has been waited for for two seconds. */
-  onWait?: (text: string) => void;
-  /** For tests: milliseconds between two looks at what the process does. */
-  lookMs?: number;
+export interface ChatProcessOptions extends QuestionOptions {
+  /** Seconds without progress after which the process is killed. */
+  limits?: Readonly<Record<ToChat['type'], number>>;
 }
 
-const LOOK_MS = 1_000;
+/** A large tokenizer takes seconds to open. */
+const LIMITS = { open: 120, encode: 20, decode: 20 };
 
-/** Looks at which the process still does the same before it is ended. A large tokenizer takes seconds to open. */
-const MOST_LOOKS = { open: 120, encode: 20, decode: 20 };
+/** Between two looks at what the process does. */
+const LOOK_MS = 250;
 
-const MEMORY_MIB = 1024;
+const HEAP_MIB = 1024;
 
 /** Conversations, or answers, of one question. */
 const CHUNK = 256;
 
-interface Waiting {
-  question: ToChat['type'];
-  resolve: (answer: ChatAnswer) => void;
-  reject: (reason: Error) => void;
+interface Opened {
+  process: QuestionProcess<ToChat, Begun, ChatAnswer>;
+  watch: Watch;
+  templatePath: string;
+  stopTokens: readonly number[];
+  sha256: string;
 }
 
 export class ChatProcess {
+  /** Where the template comes from. */
+  readonly templatePath: string;
   /** Any of them ends an answer. */
-  stopTokens: readonly number[] = [];
+  readonly stopTokens: readonly number[];
   /** SHA-256 of all that a conversation's tokens depend on. */
-  sha256 = '';
-  private readonly process: ChildProcess<ToChat, FromChat>;
-  private readonly watch: NodeJS.Timeout;
-  private readonly lookMs: number;
-  private waiting: Waiting | undefined;
-  /** What the process does now, and how often it was seen at it. */
-  private doing: Begun | undefined;
-  private looks = 0;
-  private isGone = false;
-  /** A conversation or an answer of the question, for errors. */
-  private nameOf: (index: number) => string = () => '';
+  readonly sha256: string;
+  private readonly process: Opened['process'];
+  private readonly watch: Watch;
 
-  private constructor(
-    { onWait, lookMs = LOOK_MS, ...options }: ChatProcessOptions,
-    private readonly source: ChatSource,
-  ) {
-    this.process = new ChildProcess(
-      { ...options, heapMib: MEMORY_MIB },
-      {
-        ready: () => undefined,
-        stderr: () => undefined,
-        waiting: (pid, how) => onWait?.(`waiting for the tokenizer's process ${pid}${how}`),
-        isBusy: () => this.waiting !== undefined,
-        answer: (message) => {
-          this.receive(message);
-        },
-        ended: ({ how, outOfMemory }) => {
-          clearInterval(this.watch);
-          this.isGone = true;
-          this.fail(this.broken(outOfMemory ? `takes more than ${MEMORY_MIB} MiB of memory` : `does not run: its process ${how}`)); // prettier-ignore
-        },
-      },
-    );
-    this.lookMs = lookMs;
-    this.watch = setInterval(() => {
-      this.look();
-    }, lookMs).unref();
+  private constructor({ process, watch, templatePath, stopTokens, sha256 }: Opened) {
+    [this.process, this.watch] = [process, watch];
+    [this.templatePath, this.stopTokens, this.sha256] = [templatePath, stopTokens, sha256];
   }
 
   /**
    * Starts a process and opens the tokenizer and the template in it.
    * @throws SafeLoraError where they cannot be used; the signal's reason
    */
-  static async start(options: ChatProcessOptions, source: ChatSource, signal?: AbortSignal): Promise<ChatProcess> {
-    const chat = new ChatProcess(options, source);
+  static async start(
+    { limits = LIMITS, ...options }: ChatProcessOptions,
+    source: ChatSource,
+    signal?: AbortSignal,
+  ): Promise<ChatProcess> {
+    const { template, tokenizer } = source;
+    const watch = new Watch(limits, { template: template.path, tokenizer: tokenizer.path });
+    const process: Opened['process'] = new QuestionProcess(
+      { ...options, heapMib: HEAP_MIB },
+      {
+        name: "the tokenizer's process",
+        isTold: (message): message is Begun => message.type === 'begun',
+        whyEnded: ({ how, outOfMemory }) =>
+          outOfMemory
+            ? watch.broken(`may take too much memory: its process ${how}, with ${HEAP_MIB} MiB at most,`)
+            : chatProcessEnded(tokenizer.path, how),
+      },
+    );
+    watch.onStuck = (error) => {
+      process.end(error);
+    };
     try {
-      const opened = await chat.ask({ type: 'open', source }, 'opened', () => '', signal);
-      ({ stopTokens: chat.stopTokens, sha256: chat.sha256 } = opened);
-      return chat;
+      watch.begin('open', () => '');
+      const opened = await process.ask({ type: 'open', source }, watch.see, signal);
+      if (opened.type !== 'opened') throw new Error(`the process answers ${opened.type}`);
+      return new ChatProcess({ process, watch, templatePath: template.path, ...opened });
     } catch (error) {
-      chat.end();
+      process.end();
       throw error;
+    } finally {
+      watch.stop();
     }
-  }
-
-  /** Where the template comes from. */
-  get templatePath(): string {
-    return this.source.template.path;
   }
 
   /**
@@ -116,7 +98,8 @@ export class ChatProcess {
     for (let begin = 0; begin < conversations.length; begin += CHUNK) {
       const part = conversations.slice(begin, begin + CHUNK);
       const name = (index: number): string => ` at ${nameOf(begin + index)}`;
-      const answer = await this.ask({ type: 'encode', conversations: part }, 'encoded', name, signal);
+      const answer = await this.ask({ type: 'encode', conversations: part }, name, signal);
+      if (answer.type !== 'encoded') throw new Error(`the process answers ${answer.type}`);
       encoded.push(...answer.conversations);
       onDone?.(encoded.length);
     }
@@ -128,77 +111,69 @@ export class ChatProcess {
     const texts: string[] = [];
     for (let begin = 0; begin < answers.length; begin += CHUNK) {
       const part = answers.slice(begin, begin + CHUNK);
-      const answer = await this.ask({ type: 'decode', answers: part }, 'decoded', () => ' at an answer', signal);
+      const answer = await this.ask({ type: 'decode', answers: part }, () => ' at an answer', signal);
+      if (answer.type !== 'decoded') throw new Error(`the process answers ${answer.type}`);
       texts.push(...answer.texts);
     }
     return texts;
   }
 
-  /** At once. */
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  /** Kills the process. */
   end(): void {
-    clearInterval(this.watch);
-    this.process.kill();
+    this.process.end();
   }
 
-  private async ask<T extends ChatAnswer['type']>(
-    question: ToChat,
-    type: T,
-    nameOf: (index: number) => string,
-    signal: AbortSignal | undefined,
-  ): Promise<ChatAnswer & { type: T }> {
-    signal?.throwIfAborted();
-    if (this.waiting) throw new Error('one question at a time');
-    if (this.isGone) throw this.broken('is asked again, and its process has ended');
-    const giveUp = (): void => {
-      this.end();
-      this.fail(signal!.reason as Error);
-    };
-    signal?.addEventListener('abort', giveUp, { once: true });
+  private async ask(question: ToChat, nameOf: (index: number) => string, signal?: AbortSignal): Promise<ChatAnswer> {
+    this.watch.begin(question.type, nameOf);
     try {
-      const answer = await new Promise<ChatAnswer>((resolve, reject) => {
-        this.waiting = { question: question.type, resolve, reject };
-        this.nameOf = nameOf;
-        this.doing = undefined;
-        this.looks = 0;
-        this.process.ask(question);
-      });
-      if (answer.type !== type) throw new Error(`the process answers ${answer.type}, and ${type} was asked for`);
-      return answer as ChatAnswer & { type: T };
+      return await this.process.ask(question, this.watch.see, signal);
     } finally {
-      signal?.removeEventListener('abort', giveUp);
+      this.watch.stop();
     }
   }
+}
 
-  private receive(message: FromChat): void {
-    if (message.type === 'begun') {
-      this.doing = message;
-      this.looks = 0;
-      return;
-    }
-    const { waiting } = this;
-    this.waiting = undefined;
-    if (message.type === 'failed') waiting?.reject(errorOf(message.error));
-    else waiting?.resolve(message);
+/** Looks at what the process does for one question, and knows what is to blame where that does not end. */
+class Watch {
+  onStuck: (error: SafeLoraError) => void = () => undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private doing: Begun | undefined;
+  /** Looks since the last sign of progress: by them and not by the clock, which goes on while the machine sleeps. */
+  private looks = 0;
+  private nameOf: (index: number) => string = () => '';
+
+  constructor(
+    private readonly limits: Readonly<Record<ToChat['type'], number>>,
+    private readonly paths: Readonly<Record<Begun['what'], string>>,
+  ) {}
+
+  readonly see = (begun: Begun): void => {
+    this.doing = begun;
+    this.looks = 0;
+  };
+
+  /** @param nameOf a part of the question, for errors */
+  begin(question: ToChat['type'], nameOf: (index: number) => string): void {
+    const limit = this.limits[question];
+    this.nameOf = nameOf;
+    this.doing = undefined;
+    this.looks = 0;
+    this.timer = setInterval(() => {
+      if (++this.looks * LOOK_MS >= limit * 1000) this.onStuck(this.broken(`has not ended after ${limit} s`));
+    }, LOOK_MS);
   }
 
-  /** By this process's own looks, not by the clock, which goes on while the machine sleeps. */
-  private look(): void {
-    if (!this.waiting || ++this.looks < MOST_LOOKS[this.waiting.question]) return;
-    this.end();
-    this.fail(this.broken(`has not ended after ${Math.round((this.looks * this.lookMs) / 1000)} s`));
+  stop(): void {
+    clearInterval(this.timer);
   }
 
-  private fail(reason: Error): void {
-    const { waiting } = this;
-    this.waiting = undefined;
-    waiting?.reject(reason);
-  }
-
-  private broken(how: string): SafeLoraError {
-    const { template, tokenizer } = this.source;
-    const what = `${how}${this.doing ? this.nameOf(this.doing.index) : ''}`;
-    return this.doing?.what === 'template'
-      ? templateBroken(template.path, what)
-      : tokenizerBroken(tokenizer.path, what);
+  broken(how: string): SafeLoraError {
+    const { doing, paths } = this;
+    const what = `${how}${doing ? this.nameOf(doing.index) : ''}`;
+    return doing?.what === 'template' ? templateBroken(paths.template, what) : tokenizerBroken(paths.tokenizer, what);
   }
 }

@@ -1,6 +1,6 @@
 // Every message between the host and the process that turns conversations into tokens.
 import { type Message } from '../core/conversation';
-import { type Failure } from '../engine/protocol';
+import { type Failed } from '../engine/question-process';
 import { type ChatSource } from './chat-files';
 
 export interface Conversation {
@@ -21,7 +21,7 @@ export type ToChat =
   | { type: 'encode'; conversations: readonly Conversation[] }
   | { type: 'decode'; answers: readonly (readonly number[])[] };
 
-/** What runs now: what does not end is known by it. */
+/** What runs now, which is to blame where it never ends. */
 export interface Begun {
   type: 'begun';
   what: 'template' | 'tokenizer';
@@ -34,4 +34,4 @@ export type ChatAnswer =
   | { type: 'encoded'; conversations: EncodedConversation[] }
   | { type: 'decoded'; texts: string[] };
 
-export type FromChat = Begun | ChatAnswer | { type: 'failed'; error: Failure };
+export type FromChat = Begun | ChatAnswer | Failed;

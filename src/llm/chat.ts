@@ -23,16 +23,23 @@ export class ChatFormat {
   private readonly template: Template;
   private readonly variables: Settings;
 
-  /** @throws SafeLoraError where the tokenizer or the template cannot be used */
-  constructor(private readonly source: ChatSource) {
-    const { tokenizer, settings, tokens, configs, template, system } = source;
+  /**
+   * @param onTemplate the tokenizer is open, and the template is read next
+   * @throws SafeLoraError where the tokenizer or the template cannot be used
+   */
+  constructor(
+    private readonly source: ChatSource,
+    onTemplate: () => void = () => undefined,
+  ) {
+    const { tokenizer, settings, specialTokens: special, configs, template, system } = source;
     this.tokenizer = openTokenizer(tokenizer.path, tokenizer.bytes, settings);
-    this.variables = specialTokens(tokens);
-    this.stopTokens = [...stopTokens(this.tokenizer, configs, textOf(tokens.eos_token))];
+    this.variables = tokenTexts(special);
+    this.stopTokens = [...stopTokens(this.tokenizer, configs, textOf(special.eos_token))];
     const hash = createHash('sha256');
-    const hashed = [tokenizer.bytes, JSON.stringify(tokens), JSON.stringify(this.stopTokens), template.text];
+    const hashed = [tokenizer.bytes, JSON.stringify(special), JSON.stringify(this.stopTokens), template.text];
     for (const part of [...hashed, system ?? '']) hash.update(part).update('\0');
     this.sha256 = hash.digest('hex');
+    onTemplate();
     try {
       this.template = new Template((/\bstrftime_now\b/.test(template.text) ? TODAY : '') + template.text);
     } catch (error) {
@@ -91,7 +98,7 @@ function textOf(token: unknown): string | null {
 }
 
 /** `bos_token` and its like, as templates name them. */
-function specialTokens(settings: Settings): Record<string, string> {
+function tokenTexts(settings: Settings): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) {
     const text = name.endsWith('_token') ? textOf(value) : null;

@@ -1,7 +1,8 @@
 // The forked process that runs a language model: one model, whose tasks come one after the other.
 import { SafeLoraError } from '../core/errors';
-import { beat, READY } from '../engine/beats';
+import { READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
+import { send, serve } from '../engine/serve';
 import { type Decoder } from './decoder';
 import { modelFailed, notFinite } from './failures';
 import { NotFinite } from './forward';
@@ -11,8 +12,8 @@ import { type FromModel, type ToModel } from './protocol';
 let path = '';
 let decoder: Decoder | undefined;
 
-function send(message: FromModel | typeof READY): void {
-  process.send?.(message);
+function reply(message: FromModel): void {
+  send(message);
 }
 
 async function work(message: ToModel): Promise<void> {
@@ -23,11 +24,11 @@ async function work(message: ToModel): Promise<void> {
       return;
     case 'generate':
       return decoder!.generate(message.task, (answers) => {
-        send({ type: 'answers', answers });
+        reply({ type: 'answers', answers });
       });
     case 'score':
       return decoder!.score(message.task, (scores) => {
-        send({ type: 'scores', scores });
+        reply({ type: 'scores', scores });
       });
   }
 }
@@ -35,18 +36,14 @@ async function work(message: ToModel): Promise<void> {
 async function answer(message: ToModel): Promise<void> {
   try {
     await work(message);
-    send({ type: 'done' });
+    reply({ type: 'done' });
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     const failure =
       error instanceof SafeLoraError ? error : error instanceof NotFinite ? notFinite(path) : modelFailed(path, text);
-    send({ type: 'failed', error: failureOf(failure) });
+    reply({ type: 'failed', error: failureOf(failure) });
   }
 }
 
-beat(Number(process.argv[2]));
-process.on('message', (message: ToModel) => void answer(message));
-// The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
-process.on('SIGINT', () => undefined);
-process.on('disconnect', () => process.exit());
+serve((message: ToModel) => void answer(message));
 send(READY);

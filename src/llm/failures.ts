@@ -31,6 +31,11 @@ export function modelProcessEnded(path: string, how: string, outOfMemory: boolea
   return new EngineError(`${path}: the process that ran the model ${how}; ${advice}.`, `its process ${how}`);
 }
 
+/** @param how such as "was ended by SIGTERM" */
+export function chatProcessEnded(path: string, how: string): EngineError {
+  return new EngineError(`${path}: the process that ran the tokenizer ${how}; run it again.`, `its process ${how}`);
+}
+
 export function templateBroken(path: string, how: string): SafeLoraError {
   return new SafeLoraError(
     'chat-template',

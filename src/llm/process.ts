@@ -1,50 +1,25 @@
 // A language model in a process of its own, as its host asks it.
-import { ChildProcess, type ChildOptions, type Ending } from '../engine/child-process';
-import { errorOf } from '../engine/protocol';
+import { type QuestionOptions, QuestionProcess } from '../engine/question-process';
 import { modelProcessEnded } from './failures';
 import {
   type Answer,
-  type FromModel,
+  type Done,
   type GenerateTask,
   type ModelTask,
   type Scores,
   type ScoreTask,
+  type ToldByModel,
   type ToModel,
 } from './protocol';
 
-export interface ModelProcessOptions extends ChildOptions {
-  /** What has been waited for for two seconds. */
-  onWait?: (text: string) => void;
-}
-
-interface Waiting {
-  onAnswers?: (answers: Answer[]) => void;
-  onScores?: (scores: Scores[]) => void;
-  resolve: () => void;
-  reject: (reason: Error) => void;
-}
-
 export class ModelProcess {
-  private readonly process: ChildProcess<ToModel, FromModel>;
-  private waiting: Waiting | undefined;
-  private ending: Ending | undefined;
+  private readonly process: QuestionProcess<ToModel, ToldByModel, Done>;
 
-  private constructor(
-    options: ModelProcessOptions,
-    private readonly path: string,
-  ) {
-    this.process = new ChildProcess(options, {
-      ready: () => undefined,
-      stderr: () => undefined,
-      waiting: (pid, how) => options.onWait?.(`waiting for the model's process ${pid}${how}`),
-      isBusy: () => this.waiting !== undefined,
-      answer: (message) => {
-        this.receive(message);
-      },
-      ended: (ending) => {
-        this.ending = ending;
-        this.fail(modelProcessEnded(path, ending.how, ending.outOfMemory));
-      },
+  private constructor(options: QuestionOptions, path: string) {
+    this.process = new QuestionProcess(options, {
+      name: "the model's process",
+      isTold: (message): message is ToldByModel => message.type === 'answers' || message.type === 'scores',
+      whyEnded: ({ how, outOfMemory }) => modelProcessEnded(path, how, outOfMemory),
     });
   }
 
@@ -52,10 +27,10 @@ export class ModelProcess {
    * Starts a process and loads the model into it.
    * @throws SafeLoraError where it cannot be run; the signal's reason
    */
-  static async start(options: ModelProcessOptions, task: ModelTask, signal?: AbortSignal): Promise<ModelProcess> {
+  static async start(options: QuestionOptions, task: ModelTask, signal?: AbortSignal): Promise<ModelProcess> {
     const started = new ModelProcess(options, task.path);
     try {
-      await started.ask({ type: 'load', task }, {}, signal);
+      await started.process.ask({ type: 'load', task }, () => undefined, signal);
       return started;
     } catch (error) {
       started.end();
@@ -68,73 +43,27 @@ export class ModelProcess {
    * @param onAnswers is called as rows end, in any order
    * @throws SafeLoraError where the model fails; the signal's reason
    */
-  generate(task: GenerateTask, onAnswers: (answers: Answer[]) => void, signal?: AbortSignal): Promise<void> {
-    return this.ask({ type: 'generate', task }, { onAnswers }, signal);
+  async generate(task: GenerateTask, onAnswers: (answers: Answer[]) => void, signal?: AbortSignal): Promise<void> {
+    const onTold = (message: ToldByModel): void => {
+      if (message.type === 'answers') onAnswers(message.answers);
+    };
+    await this.process.ask({ type: 'generate', task }, onTold, signal);
   }
 
   /** Log-probabilities from prefill alone. */
-  score(task: ScoreTask, onScores: (scores: Scores[]) => void, signal?: AbortSignal): Promise<void> {
-    return this.ask({ type: 'score', task }, { onScores }, signal);
+  async score(task: ScoreTask, onScores: (scores: Scores[]) => void, signal?: AbortSignal): Promise<void> {
+    const onTold = (message: ToldByModel): void => {
+      if (message.type === 'scores') onScores(message.scores);
+    };
+    await this.process.ask({ type: 'score', task }, onTold, signal);
   }
 
-  /** At once. */
+  /** Kills the process. */
   end(): void {
-    this.process.kill();
+    this.process.end();
   }
 
   get pid(): number | undefined {
     return this.process.pid;
-  }
-
-  private ask(message: ToModel, listeners: Partial<Waiting>, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      if (this.waiting) throw new Error('one task at a time');
-      if (this.ending) throw modelProcessEnded(this.path, this.ending.how, this.ending.outOfMemory);
-      // A run cannot be interrupted: the process ends.
-      const giveUp = (): void => {
-        this.end();
-        this.fail(signal!.reason as Error);
-      };
-      signal?.addEventListener('abort', giveUp, { once: true });
-      const settled = (): void => signal?.removeEventListener('abort', giveUp);
-      this.waiting = {
-        ...listeners,
-        resolve: () => {
-          settled();
-          resolve();
-        },
-        reject: (reason) => {
-          settled();
-          reject(reason);
-        },
-      };
-      this.process.ask(message);
-    });
-  }
-
-  private receive(message: FromModel): void {
-    switch (message.type) {
-      case 'answers':
-        this.waiting?.onAnswers?.(message.answers);
-        return;
-      case 'scores':
-        this.waiting?.onScores?.(message.scores);
-        return;
-      case 'done': {
-        const { waiting } = this;
-        this.waiting = undefined;
-        waiting?.resolve();
-        return;
-      }
-      case 'failed':
-        this.fail(errorOf(message.error));
-    }
-  }
-
-  private fail(reason: Error): void {
-    const { waiting } = this;
-    this.waiting = undefined;
-    waiting?.reject(reason);
   }
 }

@@ -1,6 +1,6 @@
 // Every message between the host and the process that runs a language model. Weights never cross: the process reads them itself.
 import { type TensorInfo } from '../core/safetensors';
-import { type Failure } from '../engine/protocol';
+import { type Failed } from '../engine/question-process';
 import { type Provider } from '../engine/providers';
 import { type Architecture } from './architecture';
 import { type Precision } from './graph';
@@ -81,8 +81,11 @@ export interface Scores {
 export type ToModel =
   { type: 'load'; task: ModelTask } | { type: 'generate'; task: GenerateTask } | { type: 'score'; task: ScoreTask };
 
-export type FromModel =
-  | { type: 'answers'; answers: Answer[] }
-  | { type: 'scores'; scores: Scores[] }
-  | { type: 'done' }
-  | { type: 'failed'; error: Failure };
+/** As rows are done. */
+export type ToldByModel = { type: 'answers'; answers: Answer[] } | { type: 'scores'; scores: Scores[] };
+
+export interface Done {
+  type: 'done';
+}
+
+export type FromModel = ToldByModel | Done | Failed;

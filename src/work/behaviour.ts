@@ -102,8 +102,10 @@ export class Behaviour {
           ports.signal ? AbortSignal.any([ports.signal, failed.signal]) : failed.signal,
         );
       } finally {
-        await recorded;
+        // What has come is written down, also where the run is given up.
+        await recorded.catch(() => undefined);
       }
+      await recorded;
     }
     await this.weigh(variants, takes);
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type ChatSource } from '../../src/llm/chat-files';
 import { type Conversation } from '../../src/llm/chat-protocol';
 import { ChatProcess } from '../../src/llm/chat-process';
@@ -16,7 +17,7 @@ function sourceOf(template: string, tokenizer: Uint8Array = bytes): ChatSource {
   return {
     tokenizer: { path: 'tokenizer.json', bytes: tokenizer },
     settings: {},
-    tokens: {},
+    specialTokens: {},
     configs: [],
     template: { path: 'chat_template.jinja', text: template },
     system: undefined,
@@ -28,13 +29,24 @@ const asked: Conversation[] = ['first', 'second', 'third'].map((content) => ({
   reference: null,
 }));
 
-/** Of a process that is looked at every 25 ms, so that half a second without a sign is too long. */
+/** A second without progress is too long for the process. */
 async function encodeIn(source: ChatSource, signal?: AbortSignal): Promise<unknown> {
-  const chat = await ChatProcess.start({ childPath, lookMs: 25 }, source, signal);
+  const chat = await ChatProcess.start({ childPath, limits: { open: 120, encode: 1, decode: 1 } }, source, signal);
   try {
     return await chat.encode(asked, (index) => `prompt ${index + 1} of asked`, undefined, signal);
   } finally {
     chat.end();
+  }
+}
+
+async function gone(pid: number): Promise<void> {
+  for (;;) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await setTimeout(10);
   }
 }
 
@@ -97,9 +109,10 @@ void describe('the process of a tokenizer and a template', () => {
     try {
       await assert.rejects(
         chat.encode(asked, (index) => `prompt ${index + 1}`),
-        { code: 'chat-template', message: /takes more than 1024 MiB of memory at prompt 1; / },
+        { code: 'chat-template', message: /may take too much memory: .* at prompt 1; / },
       );
-      await assert.rejects(chat.decode([[1]]), { code: 'chat-template', message: /its process has ended/ });
+      // What ended it is said again.
+      await assert.rejects(chat.decode([[1]]), { code: 'chat-template', message: /may take too much memory/ });
     } finally {
       chat.end();
     }
@@ -107,17 +120,32 @@ void describe('the process of a tokenizer and a template', () => {
 
   void it('is given up at once', async () => {
     const stop = new AbortController();
-    const work = encodeIn(sourceOf(forEver), stop.signal);
-    setTimeout(() => {
-      stop.abort(new Error('given up'));
-    }, 100);
+    const chat = await ChatProcess.start({ childPath }, sourceOf(forEver));
+    const work = chat.encode(asked, String, undefined, stop.signal);
+    stop.abort(new Error('given up'));
     await assert.rejects(work, /given up/);
+    await gone(chat.pid!);
+  });
+
+  void it('is told of as what it was where somebody kills it, and ending it again keeps nobody waiting', async () => {
+    const chat = await ChatProcess.start({ childPath }, sourceOf(forEver));
+    const work = chat.encode(asked, (index) => `prompt ${index + 1}`);
+    process.kill(chat.pid!, 'SIGTERM');
+    await assert.rejects(work, {
+      message: /^tokenizer\.json: the process that ran the tokenizer was ended by SIGTERM/,
+    });
+    chat.end();
+    chat.end();
+    assert.deepEqual(
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout'),
+      [],
+    );
   });
 
   void it('says what a template refuses', async () => {
     await assert.rejects(encodeIn(sourceOf('{{ raise_exception("no") }}')), {
       code: 'chat-template',
-      message: /"no"|“no”/,
+      message: /the chat template fails with "no"/,
     });
   });
 });
