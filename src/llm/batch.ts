@@ -1,4 +1,4 @@
-// Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its place.
+// Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its slot.
 import { type Architecture } from './architecture';
 import { KeyValueCache } from './cache';
 import { type Forward, padded } from './forward';
@@ -12,7 +12,7 @@ export interface Queued<T extends Row = Row> {
 
 export interface BatchOptions {
   /** Rows at most. */
-  places: number;
+  slots: number;
   /** Positions of a row at most. */
   capacity: number;
   variants: readonly Uint8Array[];
@@ -20,7 +20,7 @@ export interface BatchOptions {
   stopTokens: readonly number[];
 }
 
-/** A row in its place. */
+/** A row in its slot. */
 interface Active {
   index: number;
   gates: Uint8Array;
@@ -40,7 +40,7 @@ export class Batch {
     architecture: Architecture,
     private readonly options: BatchOptions,
   ) {
-    this.cache = new KeyValueCache(architecture, options.places, options.capacity);
+    this.cache = new KeyValueCache(architecture, options.slots, options.capacity);
     this.stop = new Set(options.stopTokens);
   }
 
@@ -48,11 +48,12 @@ export class Batch {
     return this.rows.length;
   }
 
+  /** Slots. */
   get free(): number {
-    return this.options.places - this.size;
+    return this.options.slots - this.size;
   }
 
-  /** Whether a row fits, and is not so short that most of its place would be left empty. */
+  /** Whether a row fits, and is not so short that most of its slot would be left empty. */
   takes(queued: Queued | undefined): boolean {
     if (!queued) return false;
     const { capacity, maxTokens } = this.options;
@@ -60,7 +61,7 @@ export class Batch {
     return needed <= capacity && 2 * needed > capacity;
   }
 
-  /** Prompts go through, which gives their first tokens. @param queued the longest first, as many as there are places free at most */
+  /** Prompts go through, which gives their first tokens. @param queued the longest first, no more than are free */
   async join(queued: readonly Queued[]): Promise<void> {
     const joining = queued.map(({ row, index }): Active => ({
       index,
@@ -78,9 +79,10 @@ export class Batch {
         before,
         after,
         variants: joining.map(({ gates }) => gates),
-        places: after.map((length, i) => i * prompts.width + length - 1),
+        asked: after.map((length, i) => i * prompts.width + length - 1),
       },
-      'keeps',
+      null,
+      true,
     );
     this.cache.append(fresh, this.size, before, after);
     this.rows.push(...joining);
@@ -100,25 +102,26 @@ export class Batch {
         before,
         after,
         variants: rows.map(({ gates }) => gates),
-        places: rows.map((_, i) => i),
+        asked: rows.map((_, i) => i),
       },
       this.cache,
+      true,
     );
     this.cache.append(fresh, 0, before, after);
     this.accept(rows, next);
   }
 
-  /** Rows that have ended leave: the last one takes the place of each. */
+  /** Rows that have ended leave: the last one takes the slot of each. */
   takeEnded(): Answer[] {
     const ended: Answer[] = [];
-    for (let place = this.size - 1; place >= 0; place--) {
-      const { index, answer, isStopped } = this.rows[place]!;
+    for (let slot = this.size - 1; slot >= 0; slot--) {
+      const { index, answer, isStopped } = this.rows[slot]!;
       if (!isStopped && answer.length < this.options.maxTokens) continue;
       ended.push({ row: index, tokens: answer, isCutOff: !isStopped });
       const last = this.rows.pop()!;
-      if (place === this.size) continue;
-      this.cache.move(this.size, place);
-      this.rows[place] = last;
+      if (slot === this.size) continue;
+      this.cache.move(this.size, slot);
+      this.rows[slot] = last;
     }
     return ended;
   }

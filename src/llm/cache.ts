@@ -2,16 +2,7 @@
 // the others here.
 import { Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
-
-/** Names of a graph's outputs with the keys and values of new positions, [rows, positions, heads · head size]. */
-export function cacheNames({ layers }: Architecture): string[] {
-  return layers.flatMap((_, layer) => [`key_${layer}`, `value_${layer}`]);
-}
-
-/** Of its inputs with those of the positions before. */
-export function pastName(name: string): string {
-  return `past_${name}`;
-}
+import { allKeyValueNames, pastName } from './names';
 
 /** Bytes of keys and values, a token. */
 export function cacheBytes({ layers, keyValueHeads, headSize }: Architecture): number {
@@ -32,7 +23,7 @@ export class KeyValueCache {
   ) {
     const { keyValueHeads, headSize } = architecture;
     this.rowElements = keyValueHeads * capacity * headSize;
-    for (const name of cacheNames(architecture)) this.parts.set(name, new Float32Array(rows * this.rowElements));
+    for (const name of allKeyValueNames(architecture)) this.parts.set(name, new Float32Array(rows * this.rowElements));
   }
 
   /** Those of the first rows, as the graph's inputs. */
@@ -71,7 +62,7 @@ export class KeyValueCache {
     }
   }
 
-  /** A row takes the place of another. */
+  /** A row takes the slot of another. */
   move(from: number, to: number): void {
     const size = this.rowElements;
     for (const values of this.parts.values()) values.copyWithin(to * size, from * size, (from + 1) * size);
@@ -81,5 +72,5 @@ export class KeyValueCache {
 /** What the graph takes where there are no positions before. */
 export function noPast(architecture: Architecture, rows: number): Record<string, Tensor> {
   const empty = new Tensor('float32', new Float32Array(0), [rows, architecture.keyValueHeads, 0, architecture.headSize]); // prettier-ignore
-  return Object.fromEntries(cacheNames(architecture).map((name) => [pastName(name), empty]));
+  return Object.fromEntries(allKeyValueNames(architecture).map((name) => [pastName(name), empty]));
 }

@@ -1,4 +1,4 @@
-// Which rows go through a model together. Greedy decoding gives the places of rows that have ended to the next ones, so that the products
+// Which rows go through a model together. Greedy decoding gives the slots of rows that have ended to the next ones, so that the products
 // stay large until few rows are left; scores need one pass over each row.
 import { type InferenceSession } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
@@ -57,9 +57,9 @@ export class Decoder {
   async generate(task: GenerateTask, onAnswers: (answers: Answer[]) => void): Promise<void> {
     const queue = longestFirst(task.rows);
     while (queue.length > 0) {
-      const batch = this.batch(queue, task);
+      const batch = this.emptyBatch(queue, task);
       while (batch.size > 0 || batch.takes(queue[0])) {
-        const joining = this.joining(queue, batch);
+        const joining = this.takeJoining(queue, batch);
         if (joining.length > 0) await batch.join(joining);
         else await batch.step();
         const answers = batch.takeEnded();
@@ -82,8 +82,8 @@ export class Decoder {
         this.fitting(queue, (row) => row.questions.length),
       );
       const prompts = padded(part.map(({ row }) => row.tokens));
-      const questions = part.flatMap(({ row }, i) =>
-        row.questions.map((question) => ({ ...question, place: i * prompts.width + question.position })),
+      const questions = part.flatMap(({ row, index }, i) =>
+        row.questions.map(({ position, tokens }) => ({ index, tokens, asked: i * prompts.width + position })),
       );
       const after = part.map(({ row }) => row.tokens.length);
       const { picked } = await this.forward.run(
@@ -92,17 +92,19 @@ export class Decoder {
           before: part.map(() => 0),
           after,
           variants: part.map(({ row }) => variants[row.variant]!),
-          places: questions.map(({ place }) => place),
+          asked: questions.map(({ asked }) => asked),
           picks: questions.map(({ tokens }) => tokens),
         },
-        'forgets',
+        null,
+        false,
       );
       const width = picked.length / questions.length;
-      const owners = part.flatMap(({ row, index }) => row.questions.map(() => index));
-      questions.forEach(({ tokens }, i) =>
-        found[owners[i]!]!.push([...picked.subarray(i * width, i * width + tokens.length)]),
+      questions.forEach(({ index, tokens }, i) =>
+        found[index]!.push([...picked.subarray(i * width, i * width + tokens.length)]),
       );
-      const done = [...new Set(owners)].filter((index) => found[index]!.length === rows[index]!.questions.length);
+      const done = [...new Set(part.map(({ index }) => index))].filter(
+        (index) => found[index]!.length === rows[index]!.questions.length,
+      );
       if (done.length > 0) onScores(done.map((row) => ({ row, logProbabilities: found[row]! })));
     }
   }
@@ -116,20 +118,20 @@ export class Decoder {
     }));
   }
 
-  /** An empty one whose places are as long as the first row needs. */
-  private batch(queue: readonly Queued[], { variants, maxTokens, stopTokens }: GenerateTask): Batch {
+  /** Its slots are as long as the first row needs. */
+  private emptyBatch(queue: readonly Queued[], { variants, maxTokens, stopTokens }: GenerateTask): Batch {
     const { architecture, workspace } = this.options;
     const capacity = queue[0]!.row.tokens.length + maxTokens;
     const fitting = Math.floor(workspace / 2 / (capacity * cacheBytes(architecture)));
-    const places = Math.max(1, Math.min(MOST_ROWS, this.mostAnswers, queue.length, fitting));
-    return new Batch(this.forward, architecture, { places, capacity, variants, maxTokens, stopTokens });
+    const slots = Math.max(1, Math.min(MOST_ROWS, this.mostAnswers, queue.length, fitting));
+    return new Batch(this.forward, architecture, { slots, capacity, variants, maxTokens, stopTokens });
   }
 
-  /** Takes from the queue the rows that join now; none where it is better to wait until more places are free. */
-  private joining(queue: Queued[], batch: Batch): Queued[] {
+  /** Takes from the queue the rows that join now; none where it is better to wait until more slots are free. */
+  private takeJoining(queue: Queued[], batch: Batch): Queued[] {
     const waiting = queue.slice(0, batch.free);
-    const alike = waiting.findIndex((queued) => !batch.takes(queued));
-    const count = this.fitting(alike < 0 ? waiting : waiting.slice(0, alike), () => 1);
+    const other = waiting.findIndex((queued) => !batch.takes(queued));
+    const count = this.fitting(other < 0 ? waiting : waiting.slice(0, other), () => 1);
     if (count === 0) return [];
     const tokens = count * queue[0]!.row.tokens.length;
     const isWorth = batch.free >= batch.size || tokens >= PREFILL_TOKENS.worth || !batch.takes(queue[count]);

@@ -1,8 +1,8 @@
 // One run of a model's graph over some rows.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
-import { cacheNames, type KeyValueCache, noPast } from './cache';
-import { ADAPTED, moduleOfGate, shapeOf } from './graph';
+import { type KeyValueCache, noPast } from './cache';
+import { ADAPTED, allKeyValueNames, inputs, moduleOfGate, outputs, OWNERS, shapeOf } from './names';
 import { gates } from './protocol';
 
 /** What goes through. */
@@ -16,18 +16,18 @@ export interface Input {
   after: readonly number[];
   /** Of each row its variant's gates. */
   variants: readonly Uint8Array[];
-  /** Places in `tokens` whose next token is asked for. */
-  places: readonly number[];
-  /** Of each of them the tokens whose log-probability is wanted. */
+  /** Indices in `tokens` whose next token is asked for. */
+  asked: readonly number[];
+  /** For each of them the tokens whose log-probability is asked for. */
   picks?: readonly (readonly number[])[];
 }
 
 export interface Output {
-  /** The likeliest token of each place. */
+  /** The likeliest next tokens. */
   next: BigInt64Array;
-  /** Natural logarithms, [places, most picks of one] */
+  /** Natural logarithms, [asked, most picks of one] */
   picked: Float32Array;
-  /** Keys and values of the new positions, by name. */
+  /** Keys and values of the new positions, by name; empty where they are not wanted. */
   fresh: Record<string, Tensor>;
 }
 
@@ -41,30 +41,31 @@ export class Forward {
   ) {}
 
   /**
-   * @param past keys and values of the positions before; `keeps` where there are none and the new ones are wanted, `forgets` where not
+   * @param past keys and values of the positions before; null where there are none
+   * @param goesOn keys and values of the new positions are wanted
    * @throws NotFinite
    */
-  async run(input: Input, past: KeyValueCache | 'keeps' | 'forgets'): Promise<Output> {
-    const { tokens, width, before, after, places } = input;
+  async run(input: Input, past: KeyValueCache | null, goesOn: boolean): Promise<Output> {
+    const { tokens, width, before, after, asked } = input;
     const { architecture } = this;
     const rows = before.length;
     const positions = BigInt64Array.from(tokens, (_, i) => BigInt(before[Math.floor(i / width)]! + (i % width)));
-    const wanted = padded(input.picks ?? places.map(() => [0]));
+    const wanted = padded(input.picks ?? asked.map(() => [0]));
     const feeds: Record<string, Tensor> = {
-      tokens: new Tensor('int64', tokens, [tokens.length]),
-      positions: new Tensor('int64', positions, [rows, width]),
-      last: new Tensor(
+      [inputs.tokens]: new Tensor('int64', tokens, [tokens.length]),
+      [inputs.positions]: new Tensor('int64', positions, [rows, width]),
+      [inputs.last]: new Tensor(
         'int32',
         Int32Array.from(after, (length) => length - 1),
         [rows],
       ),
-      total: new Tensor('int32', Int32Array.of(Math.max(...after)), []),
-      rows: new Tensor('int64', BigInt64Array.from(places, BigInt), [places.length]),
-      picks: new Tensor('int64', wanted.tokens, [places.length, wanted.width]),
-      ...(typeof past === 'string' ? noPast(architecture, rows) : past.feeds(rows)),
+      [inputs.total]: new Tensor('int32', Int32Array.of(Math.max(...after)), []),
+      [inputs.asked]: new Tensor('int64', BigInt64Array.from(asked, BigInt), [asked.length]),
+      [inputs.picks]: new Tensor('int64', wanted.tokens, [asked.length, wanted.width]),
+      ...(past ? past.feeds(rows) : noPast(architecture, rows)),
     };
     for (const name of this.session.inputNames) feeds[name] ??= this.feed(name, input);
-    const fetches = ['next', 'picked', ...(past === 'forgets' ? [] : cacheNames(architecture))];
+    const fetches = [...Object.values(outputs), ...(goesOn ? allKeyValueNames(architecture) : [])];
     const { next, picked, ...fresh } = await this.session.run(feeds, fetches);
     const logProbabilities = picked!.data as Float32Array;
     if (!logProbabilities.every(Number.isFinite)) throw new NotFinite();
@@ -72,9 +73,9 @@ export class Forward {
   }
 
   /** What only some graphs take. */
-  private feed(name: string, { tokens, width, variants, places }: Input): Tensor {
+  private feed(name: string, { tokens, width, variants, asked }: Input): Tensor {
     const rows = variants.length;
-    const shape = shapeOf(name, [tokens.length / width, width], places.length);
+    const shape = shapeOf(name, [tokens.length / width, width], asked.length);
     if (shape) return new Tensor('int64', BigInt64Array.from(shape, BigInt), [shape.length]);
     const module = moduleOfGate(name);
     if (module !== null) {
@@ -89,12 +90,13 @@ export class Forward {
       const values = Float32Array.from(variants, (variant) => (variant.some((gate) => gate !== gates.off) ? 1 : 0));
       return new Tensor('float32', values, [rows]);
     }
-    const owners = BigInt64Array.from(places, (place) => BigInt(Math.floor(place / width)));
+    if (name !== OWNERS) throw new Error(`the graph takes ${name}, which is not known`);
+    const owners = BigInt64Array.from(asked, (index) => BigInt(Math.floor(index / width)));
     return new Tensor('int64', owners, [owners.length]);
   }
 }
 
-/** Prompts as [rows, width], filled up at the end. */
+/** Rows of tokens as [rows, width], filled up at the end with token 0. */
 export function padded(rows: readonly (readonly number[])[]): Pick<Input, 'tokens' | 'width'> {
   const width = Math.max(...rows.map(({ length }) => length));
   const tokens = new BigInt64Array(rows.length * width);

@@ -6,6 +6,7 @@ import { type Provider } from '../engine/providers';
 import { type Activation, type Architecture } from './architecture';
 import { EMBEDDING, hasBias, HEAD, layerPrefix, linears, PREFIX } from './parameters';
 import { type Bits, BLOCK, quantise } from './quantise';
+import { ADAPTED, gateName, inputs, keyValueNames, outputs, OWNERS, pastName, type ShapedBy, shapeName } from './names';
 import { type Rope } from './rope';
 
 /** How a model's matrices are held: in single precision, or rounded. */
@@ -57,33 +58,6 @@ const MOST_INLINE = 4096;
 /** Logits of tokens that only one of two heads has. */
 const NEVER = -1e30;
 
-/** The input that says whether each row has the adapter, [rows]. */
-export const ADAPTED = 'adapted';
-
-/** The input with a module's gates, [rows, 1, 2, 1]: 1 for B as it was trained, and 1 for B projected. */
-function gateName(module: number): string {
-  return `gate:${module}`;
-}
-
-/** The module's number; null where the input is no gate. */
-export function moduleOfGate(input: string): number | null {
-  return input.startsWith('gate:') ? Number(input.slice('gate:'.length)) : null;
-}
-
-/** A shape that begins with those of the tokens, [rows, positions], or with the number of answers. */
-type ShapedBy = 'tokens' | 'answers';
-
-function shapeName(of: ShapedBy, more: readonly number[]): string {
-  return ['shape', of, ...more].join(':');
-}
-
-/** The shape that an input of the graph is; null where it is none. */
-export function shapeOf(input: string, tokens: readonly number[], answers: number): number[] | null {
-  const [kind, of, ...more] = input.split(':');
-  if (kind !== 'shape') return null;
-  return [...(of === 'tokens' ? tokens : [answers]), ...more.map(Number)];
-}
-
 export function buildGraph(graph: ModelGraph, provider: Provider): BuiltGraph {
   return new Builder(graph, provider).build();
 }
@@ -92,8 +66,8 @@ class Builder {
   private readonly nodes: Node[] = [];
   private readonly constants: Record<string, number[] | Table | External> = {};
   private readonly memory = new Map<string, Uint8Array>();
-  private readonly inputs: GraphValue[] = [];
-  private readonly outputs: GraphValue[] = [];
+  private readonly declared: GraphValue[] = [];
+  private readonly given: GraphValue[] = [];
   private readonly made = new Map<string, string>();
   private readonly a: Architecture;
   private count = 0;
@@ -120,18 +94,18 @@ class Builder {
       [sum, added] = this.layer(layer, sum, added);
     });
     const [normed] = this.addNorm(sum, added!, `${PREFIX}norm`);
-    this.answer(this.add('Gather', [normed, 'rows']));
-    const { nodes, inputs, outputs, constants, memory } = this;
-    return { model: encodeModel({ opset: OPSET, nodes, inputs, outputs, constants }), memory };
+    this.answer(this.add('Gather', [normed, inputs.asked]));
+    const { nodes, declared, given, constants, memory } = this;
+    return { model: encodeModel({ opset: OPSET, nodes, inputs: declared, outputs: given, constants }), memory };
   }
 
   private declareInputs(): void {
-    this.input('tokens', 'int64', [null]);
-    this.input('positions', 'int64', [null, null]);
-    this.input('last', 'int32', [null]);
-    this.input('total', 'int32', []);
-    this.input('rows', 'int64', [null]);
-    this.input('picks', 'int64', [null, null]);
+    this.input(inputs.tokens, 'int64', [null]);
+    this.input(inputs.positions, 'int64', [null, null]);
+    this.input(inputs.last, 'int32', [null]);
+    this.input(inputs.total, 'int32', []);
+    this.input(inputs.asked, 'int64', [null]);
+    this.input(inputs.picks, 'int64', [null, null]);
     [...this.graph.branches.keys()].forEach((module, i) => {
       this.input(gateName(i), 'float', [null, 1, 2, 1]);
       this.gates.set(module, gateName(i));
@@ -145,7 +119,7 @@ class Builder {
     const own = this.gathered();
     const saved = this.graph.saved.get(EMBEDDING);
     const embedded = saved
-      ? this.either(this.ofTokens(), this.add('Gather', [this.savedMatrix(EMBEDDING, saved), 'tokens']), own)
+      ? this.either(this.ofTokens(), this.add('Gather', [this.savedMatrix(EMBEDDING, saved), inputs.tokens]), own)
       : own;
     return embeddingScale === 1 ? embedded : this.add('Mul', [embedded, this.real(embeddingScale)]);
   }
@@ -154,9 +128,9 @@ class Builder {
     const { vocabulary, hidden } = this.a;
     if (this.graph.precision === 'float32') {
       // A device gathers from what is in single precision anyway; not all of them know bf16.
-      if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), 'tokens']);
+      if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), inputs.tokens]);
       const { name, isSingle } = this.stored(EMBEDDING);
-      const rows = this.add('Gather', [name, 'tokens']);
+      const rows = this.add('Gather', [name, inputs.tokens]);
       return isSingle ? rows : this.toSingle(rows);
     }
     const { values, scales } = quantise(this.graph.parameters.values(EMBEDDING), vocabulary, hidden, 8);
@@ -165,7 +139,7 @@ class Builder {
       'GatherBlockQuantized',
       [
         this.bytes('embedding:values', 'uint8', [vocabulary, blocks * BLOCK], values),
-        'tokens',
+        inputs.tokens,
         this.bytes('embedding:scales', 'float', [vocabulary, blocks], scales),
       ],
       { bits: 8, block_size: BLOCK, quantize_axis: 1, gather_axis: 0 },
@@ -201,25 +175,25 @@ class Builder {
       projected[1] = this.headNorm(projected[1]!, `${prefix}k_norm`, a.keyValueHeads);
     }
     const { window, rope } = a.layers[index]!;
-    const [rotatedQuery, key] = [this.value('query'), `key_${index}`];
+    const [key, value] = keyValueNames(index);
+    const rotatedQuery = this.value('query');
     const tables = this.rotation(rope);
     const rotate = (value: string, width: number, output: string): void => {
-      const inputs = [this.byRows(value, width), 'positions', ...tables];
-      this.nodes.push({ op: 'RotaryEmbedding', domain: CONTRIB, inputs, outputs: [output] });
+      const rotated = [this.byRows(value, width), inputs.positions, ...tables];
+      this.nodes.push({ op: 'RotaryEmbedding', domain: CONTRIB, inputs: rotated, outputs: [output] });
     };
     rotate(projected[0]!, query, rotatedQuery);
     rotate(projected[1]!, keyValue, key);
-    const value = `value_${index}`;
     this.nodes.push({ op: 'Reshape', inputs: [projected[2]!, this.shape('tokens', keyValue)], outputs: [value] });
-    const pasts = [`past_${key}`, `past_${value}`];
+    const pasts = [key, value].map(pastName);
     for (const past of pasts) this.input(past, 'float', [null, a.keyValueHeads, null, a.headSize]);
-    for (const name of [key, value]) this.outputs.push({ name, type: 'float', shape: [null, null, keyValue] });
+    for (const name of [key, value]) this.given.push({ name, type: 'float', shape: [null, null, keyValue] });
     const result = this.value('attention');
     this.nodes.push({
       op: 'GroupQueryAttention',
       domain: CONTRIB,
-      inputs: [rotatedQuery, key, value, ...pasts, 'last', 'total'],
-      // What it joins the past and the new to is not asked for: an output is copied, even into a tensor that it is given.
+      inputs: [rotatedQuery, key, value, ...pasts, inputs.last, inputs.total],
+      // The joined keys and values are no outputs of the graph: onnxruntime-node copies each output, also into a tensor that it is given.
       outputs: [result, this.value('present'), this.value('present')],
       attributes: {
         num_heads: a.heads,
@@ -250,13 +224,13 @@ class Builder {
   /** `next` is the likeliest token, `picked` the log-probabilities of the tokens that were asked for. */
   private answer(hidden: string): void {
     const logits = this.logits(hidden);
-    this.output('next', 'int64', [null], 'ArgMax', [logits], { axis: -1, keepdims: 0 });
-    // LogSoftmax is the fastest, and WebGPU has none.
+    this.output(outputs.next, 'int64', [null], 'ArgMax', [logits], { axis: -1, keepdims: 0 });
+    // LogSoftmax is the faster, and not every device has it.
     const logProbabilities =
       this.provider === 'cpu'
         ? this.add('LogSoftmax', [logits], { axis: -1 })
         : this.add('Sub', [logits, this.add('ReduceLogSumExp', [logits, this.integers(-1)])]);
-    this.output('picked', 'float', [null, null], 'GatherElements', [logProbabilities, 'picks'], { axis: 1 });
+    this.output(outputs.picked, 'float', [null, null], 'GatherElements', [logProbabilities, inputs.picks], { axis: 1 });
   }
 
   private logits(hidden: string): string {
@@ -303,8 +277,8 @@ class Builder {
   /** The row of each answer, [answers], an input. */
   private owners(): string {
     return this.once('owners', () => {
-      this.input('owners', 'int64', [null]);
-      return 'owners';
+      this.input(OWNERS, 'int64', [null]);
+      return OWNERS;
     });
   }
 
@@ -525,7 +499,7 @@ class Builder {
   }
 
   private input(name: string, type: GraphValue['type'], shape: GraphValue['shape']): void {
-    this.inputs.push({ name, type, shape });
+    this.declared.push({ name, type, shape });
   }
 
   private output(
@@ -537,6 +511,6 @@ class Builder {
     attributes: Node['attributes'],
   ): void {
     this.nodes.push({ op, inputs, outputs: [name], ...(attributes && { attributes }) });
-    this.outputs.push({ name, type, shape });
+    this.given.push({ name, type, shape });
   }
 }

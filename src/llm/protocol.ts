@@ -53,7 +53,7 @@ export interface GenerateTask {
 }
 
 export interface ScoreRow extends Row {
-  /** What is asked of the next token after `position`. */
+  /** What is asked of the next token after `position`; one question at least. */
   questions: readonly { position: number; tokens: readonly number[] }[];
 }
 

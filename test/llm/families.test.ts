@@ -14,6 +14,7 @@ import {
   variantsOf,
 } from '../fixtures/language-models';
 import { openCheckpoint } from '../../src/core/checkpoint';
+import { type Answer, type Scores } from '../../src/llm/protocol';
 
 const names = readdirSync(recordedModels);
 
@@ -50,6 +51,59 @@ void describe('models of every family', () => {
     } finally {
       model.end();
     }
+  });
+
+  void it('answer prompts of all lengths as they do one at a time, where rows end and others take their slots', async () => {
+    const folder = join(recordedModels, 'llama');
+    const variants = await variantsOf(folder);
+    const lengths = [1, 40, 3, 17, 2, 39, 9, 25, 5, 1, 12, 33];
+    const rows = lengths.map((length, row) => ({
+      tokens: Array.from({ length }, (_, i) => 3 + ((row * 31 + i * 7) % 60)),
+      variant: row % 3,
+    }));
+    const task = { variants, maxTokens: 24, stopTokens: [...readTruth(folder).adapter[0]!.answer.slice(2, 6)] };
+    // Room for five of the longest rows.
+    const model = await startModel(folder, { workspace: 2 ** 18 });
+    try {
+      const together = await generated(model, { ...task, rows });
+      const alone: Answer[] = [];
+      for (const [row, one] of rows.entries())
+        alone.push(...(await generated(model, { ...task, rows: [one] })).map((answer) => ({ ...answer, row })));
+      assert.deepEqual(together, alone);
+      const ended = new Set(alone.map(({ tokens }) => tokens.length));
+      assert.ok(ended.size > 2, 'rows end at different steps');
+    } finally {
+      model.end();
+    }
+  });
+
+  void it('give the same scores where the questions of a row need several runs', async () => {
+    const folder = join(recordedModels, 'llama');
+    const variants = await variantsOf(folder);
+    const rows = [50, 7, 1].map((length, variant) => {
+      const tokens = Array.from({ length }, (_, i) => 3 + ((variant * 31 + i * 7) % 60));
+      return { tokens, variant, questions: tokens.map((token, position) => ({ position, tokens: [token, 5] })) };
+    });
+    const scored = async (workspace: number): Promise<number[]> => {
+      const model = await startModel(folder, { workspace });
+      try {
+        const scores: Scores[] = [];
+        await model.score({ variants, rows }, (more) => scores.push(...more));
+        assert.deepEqual(scores.map(({ row }) => row).sort(), [0, 1, 2]);
+        scores.sort((x, y) => x.row - y.row);
+        assert.deepEqual(
+          scores.map(({ logProbabilities }) => logProbabilities.map(({ length }) => length)),
+          rows.map(({ questions }) => questions.map(() => 2)),
+        );
+        return scores.flatMap(({ logProbabilities }) => logProbabilities.flat());
+      } finally {
+        model.end();
+      }
+    };
+    const [whole, inPieces] = [await scored(2 ** 26), await scored(2 ** 14)];
+    whole.forEach((value, i) => {
+      assert.ok(Math.abs(value - inPieces[i]!) < 1e-5, `${value} and ${inPieces[i]}`);
+    });
   });
 
   void it('end an answer at any stop token, and say which were cut off', async () => {
