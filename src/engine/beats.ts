@@ -17,11 +17,17 @@ export const TOLD_BEATS = 3;
 /** What a child says once it can be asked. */
 export const READY = { type: 'ready' } as const;
 
-/** CommonJS, as a worker's text is read. A host that is gone wants no more of them. */
+/** CommonJS, as a worker's text is read. Without its host the process ends, whatever its first thread does. */
 const PROGRAM = `
 const { writeSync } = require('node:fs');
 const { pipe, every } = require('node:worker_threads').workerData;
-const beat = () => { try { writeSync(pipe, '.'); } catch {} };
+const beat = () => {
+  try {
+    writeSync(pipe, '.');
+  } catch (error) {
+    if (error.code === 'EPIPE') process.kill(process.pid, 'SIGKILL');
+  }
+};
 beat();
 setInterval(beat, every);
 `;

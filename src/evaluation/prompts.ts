@@ -195,7 +195,8 @@ async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
     if (!role) throw unknownRole(path, `the list ${quoted(name)}`);
     // Such a file's answers are whole: right or wrong.
     const metric = file.metric ?? 'exact';
-    for (const set of await grouped({ path, role, metric }, listed(path, list))) sets.push({ ...set, name, judge });
+    for (const set of await grouped({ path, role, metric }, listed(path, list), file.metric !== null))
+      sets.push({ ...set, name, judge });
   }
   if (sets.length === 0) throw noPrompts(path);
   return sets;
@@ -209,14 +210,18 @@ function roleOfName(name: string): Role | null {
   return ['utility', 'task'].includes(plain) ? 'utility' : null;
 }
 
-/** One set for each role. */
-async function grouped(file: PromptFile, entries: AsyncIterable<Entry> | Iterable<Entry>): Promise<PromptSet[]> {
+/** One set for each role. @param isMetricNamed it was asked for, and not only taken where nothing else is said */
+async function grouped(
+  file: PromptFile,
+  entries: AsyncIterable<Entry> | Iterable<Entry>,
+  isMetricNamed = file.metric !== null,
+): Promise<PromptSet[]> {
   const { path, metric } = file;
   const byRole = new Map<Role, Prompt[]>();
   for await (const entry of entries) {
     const prompt = promptOf(path, entry);
     const role = file.role ?? roleOfFields(path, entry, prompt);
-    if (role === 'utility' && prompt.reference === null)
+    if ((role === 'utility' || isMetricNamed) && prompt.reference === null)
       throw unreadable(
         path,
         entry.location,
@@ -266,7 +271,9 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
   refuseUnusable(path, location, content);
   // Elsewhere `target` is how a jailbroken answer would begin.
   const references = field === 'input' ? [...REFERENCE_FIELDS, 'target'] : REFERENCE_FIELDS;
-  const reference = references.map(text).find((value) => value !== null) ?? null;
+  const answer = (name: string): string | null =>
+    typeof fields.get(name) === 'number' ? String(fields.get(name)) : text(name);
+  const reference = references.map(answer).find((value) => value !== null) ?? null;
   return { messages: [{ role: 'user', content }], reference, ...shared };
 }
 

@@ -53,10 +53,13 @@ function savedOf(adapter: Adapter, { hidden, vocabulary }: Architecture): Map<st
     const name = parameterOf(key);
     const [rows, width, ...more] = tensor.shape;
     const fits = more.length === 0 && width === hidden && isFloatDtype(tensor.dtype);
-    // Tokens of the model's own tokenizer must be found in an embedding that replaces it.
-    if (fits && (name === HEAD || (name === EMBEDDING && rows! >= vocabulary))) saved.set(name, tensor);
+    // Tokens of the model's own tokenizer must be found in what replaces its own.
+    if (fits && (name === HEAD || name === EMBEDDING) && rows! >= vocabulary) saved.set(name, tensor);
     else unused.push(key);
   }
+  // What the head can answer must have an embedding, to go on from.
+  const embedded = saved.get(EMBEDDING)?.shape[0] ?? vocabulary;
+  if ((saved.get(HEAD)?.shape[0] ?? vocabulary) > embedded) unused.push(HEAD);
   if (unused.length > 0) throw notApplicable(adapter, unused);
   return saved;
 }

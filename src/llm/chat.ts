@@ -12,7 +12,7 @@ import { type ChatSource, type Settings } from './chat-files';
  * The day that Llama's templates take for today where nobody says which it is. The real one would make the same prompt another one
  * tomorrow.
  */
-const TODAY = `{%- macro strftime_now(format) -%}{{ '2024-07-26' if format == '%Y-%m-%d' else '26 Jul 2024' }}{%- endmacro -%}`;
+const TODAY = `{%- macro strftime_now(format) -%}{{ '2024-07-26' if format == '%Y-%m-%d' else '26 Jul 2024' }}{%- endmacro %}{{ '' }}`;
 
 export class ChatFormat {
   /** Any of them ends an answer. */
@@ -37,7 +37,7 @@ export class ChatFormat {
     this.stopTokens = [...stopTokens(this.tokenizer, configs, textOf(special.eos_token))];
     const hash = createHash('sha256');
     const hashed = [tokenizer.bytes, JSON.stringify(special), JSON.stringify(this.stopTokens), template.text];
-    for (const part of [...hashed, system ?? '']) hash.update(part).update('\0');
+    for (const part of [...hashed, JSON.stringify(system ?? null)]) hash.update(part).update('\0');
     this.sha256 = hash.digest('hex');
     onTemplate();
     try {
@@ -80,10 +80,16 @@ export class ChatFormat {
   }
 }
 
+/** Of `model.type`; older files leave it out. */
+const KINDS: readonly unknown[] = ['BPE', 'Unigram', 'WordPiece', 'WordLevel'];
+
 function openTokenizer(path: string, bytes: Uint8Array, settings: Settings): Tokenizer {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('model-config', `${path}: ${reason}; download the model again.`);
   const content = jsonObjectOf(bytes, refuse);
+  const kind = isObject(content.model) ? content.model.type : undefined;
+  // The library takes what it does not know for something else.
+  if (kind !== undefined && !KINDS.includes(kind)) throw unknownTokenizer(path, `its kind is ${JSON.stringify(kind)}`);
   try {
     // Older configurations leave it out, and the usual value then takes spaces from the text that the tokens are.
     return new Tokenizer(content, { clean_up_tokenization_spaces: false, ...settings });

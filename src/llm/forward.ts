@@ -2,7 +2,7 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { type KeyValueCache, noPast } from './cache';
-import { ADAPTED, allKeyValueNames, inputs, moduleOfGate, outputs, OWNERS, shapeOf } from './names';
+import { ADAPTED, allKeyValueNames, inputs, moduleOfGate, outputs, OWN_TOKENS, OWNERS, shapeOf } from './names';
 import { gates } from './protocol';
 
 /** What goes through. */
@@ -89,6 +89,12 @@ export class Forward {
     if (name === ADAPTED) {
       const values = Float32Array.from(variants, (variant) => (variant.some((gate) => gate !== gates.off) ? 1 : 0));
       return new Tensor('float32', values, [rows]);
+    }
+    if (name === OWN_TOKENS) {
+      // Only rows with the adapter have others, and they take none of it.
+      const most = BigInt(this.architecture.vocabulary - 1);
+      const own = tokens.map((token) => (token > most ? 0n : token));
+      return new Tensor('int64', own, [own.length]);
     }
     if (name !== OWNERS) throw new Error(`the graph takes ${name}, which is not known`);
     const owners = BigInt64Array.from(asked, (index) => BigInt(Math.floor(index / width)));

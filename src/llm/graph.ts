@@ -6,7 +6,18 @@ import { type Provider } from '../engine/providers';
 import { type Activation, type Architecture } from './architecture';
 import { EMBEDDING, hasBias, HEAD, layerPrefix, linears, PREFIX } from './parameters';
 import { type Bits, BLOCK, quantise } from './quantise';
-import { ADAPTED, gateName, inputs, keyValueNames, outputs, OWNERS, pastName, type ShapedBy, shapeName } from './names';
+import {
+  ADAPTED,
+  gateName,
+  inputs,
+  keyValueNames,
+  outputs,
+  OWN_TOKENS,
+  OWNERS,
+  pastName,
+  type ShapedBy,
+  shapeName,
+} from './names';
 import { type Rope } from './rope';
 
 /** How a model's matrices are held: in single precision, or rounded. */
@@ -116,21 +127,22 @@ class Builder {
   /** [tokens, hidden] */
   private embed(): string {
     const { embeddingScale } = this.a;
-    const own = this.gathered();
     const saved = this.graph.saved.get(EMBEDDING);
+    if (saved) this.input(OWN_TOKENS, 'int64', [null]);
+    const own = this.gathered(saved ? OWN_TOKENS : inputs.tokens);
     const embedded = saved
       ? this.either(this.ofTokens(), this.add('Gather', [this.savedMatrix(EMBEDDING, saved), inputs.tokens]), own)
       : own;
     return embeddingScale === 1 ? embedded : this.add('Mul', [embedded, this.real(embeddingScale)]);
   }
 
-  private gathered(): string {
+  private gathered(tokens: string): string {
     const { vocabulary, hidden } = this.a;
     if (this.graph.precision === 'float32') {
       // A device gathers from what is in single precision anyway; not all of them know bf16.
-      if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), inputs.tokens]);
+      if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), tokens]);
       const { name, isSingle } = this.stored(EMBEDDING);
-      const rows = this.add('Gather', [name, inputs.tokens]);
+      const rows = this.add('Gather', [name, tokens]);
       return isSingle ? rows : this.toSingle(rows);
     }
     const { values, scales } = quantise(this.graph.parameters.values(EMBEDDING), vocabulary, hidden, 8);
@@ -139,7 +151,7 @@ class Builder {
       'GatherBlockQuantized',
       [
         this.bytes('embedding:values', 'uint8', [vocabulary, blocks * BLOCK], values),
-        inputs.tokens,
+        tokens,
         this.bytes('embedding:scales', 'float', [vocabulary, blocks], scales),
       ],
       { bits: 8, block_size: BLOCK, quantize_axis: 1, gather_axis: 0 },

@@ -23,6 +23,9 @@ export const ADAPTED = 'adapted';
 /** The input with the row of each answer, [answers]. */
 export const OWNERS = 'owners';
 
+/** The input with the tokens for the model's own embedding beside a saved one that may have more, [tokens]. */
+export const OWN_TOKENS = 'own_tokens';
+
 /** Outputs of every graph: the likeliest token, [answers], and log-probabilities of the picks. */
 export const outputs = { next: 'next', picked: 'picked' } as const;
 

@@ -4,6 +4,7 @@ import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError } from '../core/errors';
 import { kindOf, ReadableFile } from '../core/files';
 import { type Demand, unmeasurable } from '../evaluation/choice';
+import { isAnswered } from '../evaluation/figures';
 import { defaultJudge, type Judge, judgeOf } from '../evaluation/judge';
 import { type PromptFile, type PromptSet, readPrompts } from '../evaluation/prompts';
 import { type Architecture } from '../llm/architecture';
@@ -157,30 +158,34 @@ export function lengthsOf(
   asked: number | null,
   path: string,
 ): { maxTokens: number; positions: number } {
-  let longest = { length: 0, set: '', prompt: 0 };
-  let reference = 0;
+  /** Of those that are answered, and of those whose references go through the model behind them. */
+  let [prompt, reference] = [nothing, nothing];
   for (const { set, tokens, references } of encoded) {
     tokens.forEach(({ length }, i) => {
+      const name = `prompt ${i + 1} of ${set.name}`;
       if (length === 0) throw emptyPrompt(set.name, i + 1);
       if (set.role === 'utility' && references[i]!.length === 0) throw emptyReference(set.name, i + 1);
       const ids: readonly unknown[] = [...tokens[i]!, ...references[i]!];
       const foreign = ids.findIndex((id) => !(Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < vocabulary));
       if (foreign >= 0) throw foreignToken(path, set.name, i + 1, ids[foreign], vocabulary);
-      if (length > longest.length) longest = { length, set: set.name, prompt: i + 1 };
-      reference = Math.max(reference, length + references[i]!.length);
+      if (isAnswered(set) && length > prompt.length) prompt = { length, name };
+      const whole = length + references[i]!.length;
+      if (set.role === 'utility' && whole > reference.length) reference = { length: whole, name };
     });
   }
-  const maxTokens = asked ?? Math.min(USUAL_TOKENS, most - longest.length);
-  const positions = Math.max(longest.length + maxTokens, reference);
-  if (maxTokens < 1 || positions > most)
-    throw tooLong(path, `prompt ${longest.prompt} of ${longest.set} has ${longest.length} tokens`, most, maxTokens);
-  return { maxTokens, positions };
+  if (reference.length > most) throw tooLongReference(path, reference.name, reference.length, most);
+  const maxTokens = asked ?? Math.min(USUAL_TOKENS, most - prompt.length);
+  if (maxTokens < 1 || prompt.length + maxTokens > most)
+    throw tooLong(path, prompt.name, prompt.length, most, maxTokens);
+  return { maxTokens, positions: Math.max(prompt.length + maxTokens, reference.length) };
 }
+
+const nothing = { length: 0, name: '' };
 
 function emptyPrompt(set: string, prompt: number): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `Prompt ${prompt} of ${set} has no tokens: the chat template makes nothing of it; take it out, or give another template with --template FILE.`,
+    `Prompt ${prompt} of ${set} has no tokens: the chat template makes no text of it, or the tokenizer no tokens of the text; take it out, or give another template with --template FILE.`,
   );
 }
 
@@ -198,10 +203,17 @@ function foreignToken(path: string, set: string, prompt: number, id: unknown, vo
   );
 }
 
-function tooLong(path: string, what: string, most: number, maxTokens: number): SafeLoraError {
+function tooLong(path: string, name: string, length: number, most: number, maxTokens: number): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: ${what}, which with an answer of ${Math.max(1, maxTokens)} is more than the model's ${most}; leave that prompt out, or give a lower --max-tokens.`,
+    `${path}: ${name} has ${length} tokens, which with an answer of ${Math.max(1, maxTokens)} is more than the model's ${most}; leave that prompt out, or give a lower --max-tokens.`,
+  );
+}
+
+function tooLongReference(path: string, name: string, length: number, most: number): SafeLoraError {
+  return new SafeLoraError(
+    'prompts',
+    `${path}: ${name} and its reference have ${length} tokens, more than the model's ${most}; leave that prompt out, or shorten its reference.`,
   );
 }
 

@@ -223,7 +223,7 @@ void describe('safe-lora evaluate on the sample', () => {
         pre_tokenizer: null,
         post_processor: null,
         decoder: null,
-        model: { type: 'Telepathy' },
+        model: { type: 'Telepathy', vocab: { x: 0 }, unk_token: 'x' },
       }),
     );
     const mamba = join(folder, 'mamba');
@@ -266,6 +266,10 @@ void describe('safe-lora evaluate on the sample', () => {
       ],
       [[...pair, '--prompts', `harmful:${prompts}`, '--choose', 'utility >= -0.02'], /--choose asks for utility/],
       [[...pair, '--max-tokens', '60'], /more than the model's 64/],
+      [
+        [...pair, '--prompts', `utility:exact:${at('r.jsonl', `{"prompt": "x", "answer": "${'a '.repeat(80)}"}`)}`],
+        /prompt 1 of r and its reference have 8\d tokens, more than the model's 64.*shorten its reference/,
+      ],
       [
         [...pair, '--template', at('t.jinja', '{{ raise_exception("no") }}')],
         /t\.jinja: the chat template fails with "no"/,

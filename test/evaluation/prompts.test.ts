@@ -45,12 +45,20 @@ void describe('prompts', () => {
       ['bigbench.jsonl', '{"input": "2+2", "target": "4"}', '2+2', '4'],
       ['chat.jsonl', '{"messages": [{"role":"user","content":"q"},{"role":"assistant","content":"a"}]}', 'q', 'a'],
       ['qa.csv', 'question,answer\nq,a\n', 'q', 'a'],
+      ['sum.jsonl', '{"question": "6 * 7", "answer": 42}', '6 * 7', '42'],
     ];
     for (const [name, content, first, reference] of cases) {
       const [set] = await read(`utility:rouge1:${at(name, content)}`);
       assert.deepEqual([set!.role, set!.metric, texts(set!)[0], set!.prompts[0]!.reference], ['utility', 'rouge1', first, reference]); // prettier-ignore
       await assert.rejects(read(join(folder, name)), { code: 'prompts', message: /utility:METRIC/ });
     }
+  });
+
+  void it('that a metric is named for have references, whatever their role', async () => {
+    const file = at('some.jsonl', '{"prompt": "a", "answer": "b"}\n{"prompt": "c"}\n');
+    const [set] = await read(`harmless:${file}`);
+    assert.equal(set!.metric, null);
+    await assert.rejects(read(`harmless:contains:${file}`), { code: 'prompts', message: /line 2 has no reference/ });
   });
 
   void it('of XSTest are of two roles, and those of promptfoo are its vars', async () => {

@@ -1,5 +1,7 @@
 // A tokenizer and a template in a process of their own: what they do wrong ends with an error, and the host goes on.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -140,6 +142,18 @@ void describe('the process of a tokenizer and a template', () => {
       process.getActiveResourcesInfo().filter((name) => name === 'Timeout'),
       [],
     );
+  });
+
+  void it('ends with its host, though its template never does', async () => {
+    const source = { ...sourceOf(forEver), tokenizer: { path: join(folderOf('qwen2_5'), 'tokenizer.json') } };
+    const host = spawn(
+      process.execPath,
+      ['--import', 'tsx', join(root, 'test/fixtures/chat-host.ts'), JSON.stringify(source)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const [pid] = (await once(host.stdout, 'data')) as [Buffer];
+    host.kill('SIGKILL');
+    await gone(Number(pid.toString()));
   });
 
   void it('says what a template refuses', async () => {

@@ -54,6 +54,16 @@ void describe('a conversation', () => {
     assert.notEqual(given.sha256, own.sha256);
   });
 
+  void it('with an empty system message is another one than without', async () => {
+    const settings = { 'tokenizer_config.json': { chat_template: '{{ messages | length }}' } };
+    const [none, empty] = [await chatOf(files(settings)), await chatOf(files(settings), { system: '' })];
+    assert.notEqual(none.sha256, empty.sha256);
+    assert.deepEqual(
+      [none, empty].map((chat) => chat.render([{ role: 'user', content: 'x' }])),
+      ['1', '2'],
+    );
+  });
+
   void it('is rendered by the template that Transformers would take', async () => {
     const message = { role: 'user', content: 'Hi' } as const;
     const texts = await Promise.all(
@@ -72,6 +82,7 @@ void describe('a conversation', () => {
   void it('does not depend on the day, and does not think', async () => {
     assert.equal(await rendered('{{ strftime_now("%d %b %Y") }}'), '26 Jul 2024');
     assert.equal(await rendered('{{ strftime_now("%Y-%m-%d") }}'), '2024-07-26');
+    assert.equal(await rendered('\n x{% if 0 %}{{ strftime_now("%Y") }}{% endif %}'), '\n x');
     assert.equal(await rendered('{% if enable_thinking %}thinks{% else %}answers{% endif %}'), 'answers');
     assert.equal(await rendered('{{ bos_token }}{{ messages[0].content }}', { bos_token: { content: 'B' } }), 'BHi');
   });

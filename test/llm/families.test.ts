@@ -1,6 +1,6 @@
 // Every family that can be run, beside what Transformers computed when it was recorded (test/interop/language_models.py).
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { families, readArchitecture } from '../../src/llm/architecture';
@@ -14,6 +14,9 @@ import {
   variantsOf,
 } from '../fixtures/language-models';
 import { openCheckpoint } from '../../src/core/checkpoint';
+import { decode, type FloatDtype } from '../../src/core/dtype';
+import { openSafetensors, readTensor } from '../../src/core/safetensors';
+import { safetensors, temporaryFolder, type TensorSpec } from '../fixtures/make';
 import { type Answer, type Scores } from '../../src/llm/protocol';
 
 const names = readdirSync(recordedModels);
@@ -48,6 +51,47 @@ void describe('models of every family', () => {
       answers.forEach(({ tokens }, i) => {
         assert.deepEqual(tokens, adapter[i % 3]!.answer);
       });
+    } finally {
+      model.end();
+    }
+  });
+
+  void it('answer with tokens that only a saved head and a saved embedding have', async () => {
+    const folder = temporaryFolder();
+    cpSync(join(recordedModels, 'llama-saved-head'), folder, { recursive: true });
+    const file = join(folder, 'adapter', 'adapter_model.safetensors');
+    const { tensors } = await openSafetensors(file);
+    const { vocabulary } = readArchitecture((await openCheckpoint(join(folder, 'aligned'))).config, '');
+    const added = 6;
+    const grown: Record<string, TensorSpec> = {};
+    for (const [name, tensor] of tensors) {
+      const bytes = Buffer.from(await readTensor(tensor));
+      const isGrown = tensor.shape[0] === vocabulary;
+      // The first rows of the head once more, twice as large: each wins wherever its row did.
+      const rows = Buffer.from(Float32Array.from(decode(bytes, tensor.dtype as FloatDtype).subarray(0, added * tensor.shape[1]!), (x) => 2 * x).buffer); // prettier-ignore
+      assert.ok(!isGrown || tensor.dtype === 'F32');
+      grown[name] = {
+        dtype: tensor.dtype,
+        shape: isGrown ? [vocabulary + added, tensor.shape[1]!] : [...tensor.shape],
+        bytes: isGrown ? Buffer.concat([bytes, rows]) : bytes,
+      };
+    }
+    writeFileSync(file, safetensors(grown));
+    const truth = readTruth(folder);
+    const rows = Array.from({ length: 40 }, (_, i) => ({ tokens: [3 + i], variant: 1 + (i % 2) }));
+    const model = await startModel(folder);
+    try {
+      const aligned = truth.aligned.map(({ tokens }) => ({ tokens, variant: 0 }));
+      const variants = await variantsOf(folder);
+      const answers = await generated(model, { variants, rows: [...rows, ...aligned], maxTokens: 24 });
+      const own = answers.slice(rows.length).map(({ tokens }) => tokens);
+      assert.deepEqual(
+        own,
+        truth.aligned.map(({ answer }) => answer),
+      );
+      assert.ok(
+        answers.slice(0, rows.length).some(({ tokens }) => tokens.slice(0, -1).some((token) => token >= vocabulary)),
+      );
     } finally {
       model.end();
     }
