@@ -12,15 +12,25 @@ import {
   type ToModel,
 } from './protocol';
 
+/**
+ * The GNU C library keeps what is freed where it lies between other things, which after loading a model is as much as a fifth of it: large
+ * pieces get pages of their own, which go back to the system.
+ */
+const ALLOCATION = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' };
+
 export class ModelProcess {
   private readonly process: QuestionProcess<ToModel, ToldByModel, Done>;
 
   private constructor(options: QuestionOptions, path: string) {
-    this.process = new QuestionProcess(options, {
-      name: "the model's process",
-      isTold: (message): message is ToldByModel => message.type === 'answers' || message.type === 'scores',
-      whyEnded: ({ how, outOfMemory }) => modelProcessEnded(path, how, outOfMemory),
-    });
+    const environment = { ...ALLOCATION, ...options.environment };
+    this.process = new QuestionProcess(
+      { ...options, environment },
+      {
+        name: "the model's process",
+        isTold: (message): message is ToldByModel => message.type === 'answers' || message.type === 'scores',
+        whyEnded: ({ how, outOfMemory }) => modelProcessEnded(path, how, outOfMemory),
+      },
+    );
   }
 
   /**
