@@ -7,8 +7,8 @@ import { cacheBytes } from './cache';
 import { Forward, padded } from './forward';
 import { type Answer, type GenerateTask, type Row, type ScoreRow, type Scores, type ScoreTask } from './protocol';
 
-/** Rows that decode together at most: more gain little, since the products are then bound by arithmetic. */
-const MOST_ROWS = 64;
+/** Rows that decode together at most: more gain nothing, and the products take twelve at a time. */
+const MOST_ROWS = 48;
 
 /** Tokens of one prefill: at most, at least where memory allows no more, and from which on it is worth a run while others decode. */
 const PREFILL_TOKENS = { most: 512, least: 64, worth: 128 };
@@ -17,9 +17,12 @@ const FLOAT = Float32Array.BYTES_PER_ELEMENT;
 
 export interface DecoderOptions {
   architecture: Architecture;
-  /** Bytes: half of them for keys and values, a quarter for hidden states, a quarter for logits. */
+  /** Bytes. */
   workspace: number;
 }
+
+/** Of the workspace: for keys and values, hidden states, and logits. */
+const SHARES = { cache: 5 / 8, hidden: 1 / 4, logits: 1 / 8 };
 
 /** Bytes of the hidden states that are alive at once, a token. */
 function tokenBytes({ hidden, intermediate, heads, keyValueHeads, headSize }: Architecture): number {
@@ -44,9 +47,9 @@ export class Decoder {
   ) {
     const { architecture, workspace } = options;
     this.forward = new Forward(session, architecture);
-    const tokens = Math.floor(workspace / 4 / tokenBytes(architecture));
+    const tokens = Math.floor((workspace * SHARES.hidden) / tokenBytes(architecture));
     this.mostTokens = Math.max(PREFILL_TOKENS.least, Math.min(PREFILL_TOKENS.most, tokens));
-    this.mostAnswers = Math.max(1, Math.floor(workspace / 4 / answerBytes(architecture)));
+    this.mostAnswers = Math.max(1, Math.floor((workspace * SHARES.logits) / answerBytes(architecture)));
   }
 
   /**
@@ -122,7 +125,7 @@ export class Decoder {
   private emptyBatch(queue: readonly Queued[], { variants, maxTokens, stopTokens }: GenerateTask): Batch {
     const { architecture, workspace } = this.options;
     const capacity = queue[0]!.row.tokens.length + maxTokens;
-    const fitting = Math.floor(workspace / 2 / (capacity * cacheBytes(architecture)));
+    const fitting = Math.floor((workspace * SHARES.cache) / (capacity * cacheBytes(architecture)));
     const slots = Math.max(1, Math.min(MOST_ROWS, this.mostAnswers, queue.length, fitting));
     return new Batch(this.forward, architecture, { slots, capacity, variants, maxTokens, stopTokens });
   }

@@ -78,10 +78,11 @@ export async function runBehaviourCase(folder: string, log: (text: string) => vo
     log(line(`Transformers and PEFT, ${dtype}`, peers[dtype]));
   }
   const products = await productSeconds(task, rows.length * (PROMPT_TOKENS + MAX_TOKENS - 1), rows.length * MAX_TOKENS);
-  const best = Object.values(peers).reduce((x, y) => (y.seconds < x.seconds ? y : x));
+  const fastest = Math.min(...Object.values(peers).map(({ seconds }) => seconds));
+  const smallest = Math.min(...Object.values(peers).map(({ peak }) => peak));
   log(
-    `tokens a second against the faster peer: ${(best.seconds / own.seconds).toFixed(2)} times; ` +
-      `memory ${(own.peak / best.peak).toFixed(2)} of its; seven points against one: ${(own.seconds / onePoint.seconds).toFixed(2)} times; ` +
+    `tokens a second against the faster peer: ${(fastest / own.seconds).toFixed(2)} times; ` +
+      `memory ${(own.peak / smallest).toFixed(2)} of the smaller one's; seven points against one: ${(own.seconds / onePoint.seconds).toFixed(2)} times; ` +
       `the weights' products alone: ${products.toFixed(1)} s, ${((100 * products) / own.seconds).toFixed(0)} % of the time`,
   );
   return { own, onePoint, peers, products };
