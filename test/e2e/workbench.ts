@@ -105,9 +105,10 @@ export class Workbench {
       .last();
   }
 
-  /** What pops up over a word of the text. */
+  /** What pops up over a word of the text, once our table is in it: a problem of the same word may be there before. */
   async hover(word: string): Promise<Locator> {
-    const hover = this.window.locator('.monaco-hover:visible .monaco-hover-content');
+    const table = this.window.locator('tbody');
+    const hover = this.window.locator('.monaco-hover:visible .monaco-hover-content').filter({ has: table });
     await again(async (timeout) => {
       await this.window.mouse.move(0, 0);
       await this.word(word).hover({ timeout });
@@ -226,9 +227,11 @@ export class Workbench {
     return this.dialogBox.locator('.dialog-message-container').innerText();
   }
 
+  /** Answers the dialog and waits until it is gone; another may be there by then. */
   async clickDialog(button: string): Promise<void> {
+    const box = await this.dialogBox.elementHandle();
     await this.dialogBox.getByRole('button', { name: button, exact: true }).click();
-    await this.dialogBox.waitFor({ state: 'hidden' });
+    await box.waitForElementState('hidden', { timeout: PATIENCE_MS });
   }
 
   /** Types into the input box that opens, and accepts. */

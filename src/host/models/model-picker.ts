@@ -78,6 +78,7 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
   }
 }
 
+/** The list stays until it is answered: a page that opens meanwhile takes the focus, and people look up what they are asked for. */
 function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Promise<ModelItem | undefined> {
   const browse: ModelItem = { icon: 'folder-opened', label: vscode.l10n.t('Browse…'), browses: true };
   const placeHolder = adapter.trainedOn
@@ -88,6 +89,7 @@ function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Prom
     title,
     placeHolder,
     matchOnDescription: true,
+    ignoreFocusOut: true,
   });
 }
 
@@ -187,6 +189,7 @@ async function askForReference(title: string): Promise<string | undefined> {
     title,
     prompt: vscode.l10n.t('Only the weights that the adapter touches are fetched, after another question.'),
     placeHolder: 'org/name, hf://org/name@revision',
+    ignoreFocusOut: true,
     validateInput: (text) =>
       hubReference(text) === null ? vscode.l10n.t('Write org/name, or hf://org/name@revision.') : null,
   });

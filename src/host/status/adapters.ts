@@ -75,7 +75,7 @@ export class WorkspaceAdapters extends Disposable {
         title,
         placeHolder,
         // A page in front takes the focus back after a first question, which would close a second.
-        ignoreFocusOut: without !== undefined,
+        ignoreFocusOut: true,
         matchOnDescription: true,
       });
       if (!chosen || chosen.file) return chosen?.file;
