@@ -1,6 +1,5 @@
 // The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
 import { InferenceSession } from 'onnxruntime-node';
-import { SafeLoraError } from '../core/errors';
 import { READY } from './beats';
 import { gaveUp } from './failure';
 import { ModuleEngine } from './module';
@@ -10,9 +9,7 @@ import { send, serve } from './serve';
 let start: Start | undefined;
 let engine: ModuleEngine | undefined;
 
-function reply(message: FromChild): void {
-  send(message);
-}
+const reply: (message: FromChild) => void = send;
 
 async function answer(message: ToChild): Promise<void> {
   if (message.type === 'start') {
@@ -27,9 +24,8 @@ async function answer(message: ToChild): Promise<void> {
     engine ??= new ModuleEngine(InferenceSession, start);
     reply({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    const failure = error instanceof SafeLoraError ? error : gaveUp(task.name, text);
-    reply({ type: 'result', reply: { ok: false, error: failureOf(failure) } });
+    const failure = failureOf(error, (message) => gaveUp(task.name, message));
+    reply({ type: 'result', reply: { ok: false, error: failure } });
   }
 }
 

@@ -57,10 +57,6 @@ export class QuestionProcess<Question extends object, Told extends { type: strin
     return this.process.pid;
   }
 
-  get isBusy(): boolean {
-    return this.waiting !== undefined;
-  }
-
   /**
    * @param onTold is called with what comes before the answer
    * @throws SafeLoraError where there is no answer; the signal's reason, the process is killed then

@@ -1,7 +1,7 @@
 // Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its slot.
 import { type Architecture } from './architecture';
 import { KeyValueCache } from './cache';
-import { type Forward, padded } from './forward';
+import { type Forward, prefill } from './forward';
 import { type Answer, type Row } from './protocol';
 
 /** A row with its number in the task. */
@@ -70,20 +70,13 @@ export class Batch {
       answer: [],
       isStopped: false,
     }));
-    const prompts = padded(queued.map(({ row }) => row.tokens));
-    const after = joining.map(({ length }) => length);
-    const before = joining.map(() => 0);
-    const { next, fresh } = await this.forward.run(
-      {
-        ...prompts,
-        before,
-        after,
-        variants: joining.map(({ gates }) => gates),
-        asked: after.map((length, i) => i * prompts.width + length - 1),
-      },
-      null,
-      true,
+    const prompts = prefill(
+      queued.map(({ row }) => row.tokens),
+      joining.map(({ gates }) => gates),
     );
+    const { width, before, after } = prompts;
+    const asked = after.map((length, i) => i * width + length - 1);
+    const { next, fresh } = await this.forward.run({ ...prompts, asked }, null, true);
     this.cache.append(fresh, this.size, before, after);
     this.rows.push(...joining);
     this.accept(joining, next);

@@ -1,5 +1,5 @@
 // The forked process in which a model's tokenizer and chat template run.
-import { quoted, SafeLoraError } from '../core/errors';
+import { quoted } from '../core/errors';
 import { READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
 import { send, serve } from '../engine/serve';
@@ -10,9 +10,7 @@ import { tokenizerBroken } from './failures';
 let path = '';
 let chat: ChatFormat;
 
-function reply(message: FromChat): void {
-  send(message);
-}
+const reply: (message: FromChat) => void = send;
 
 function begun(what: Begun['what'], index: number): void {
   reply({ type: 'begun', what, index });
@@ -52,9 +50,8 @@ serve((question: ToChat) => {
   try {
     reply(work(question));
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    const failure = error instanceof SafeLoraError ? error : tokenizerBroken(path, `fails with ${quoted(text)}`);
-    reply({ type: 'failed', error: failureOf(failure) });
+    const failure = failureOf(error, (message) => tokenizerBroken(path, `fails with ${quoted(message)}`));
+    reply({ type: 'failed', error: failure });
   }
 });
 send(READY);

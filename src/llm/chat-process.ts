@@ -22,28 +22,19 @@ const HEAP_MIB = 1024;
 /** Conversations, or answers, of one question. */
 const CHUNK = 256;
 
-interface Opened {
-  process: QuestionProcess<ToChat, Begun, ChatAnswer>;
-  watch: Watch;
-  templatePath: string;
-  stopTokens: readonly number[];
-  sha256: string;
-}
+type Process = QuestionProcess<ToChat, Begun, ChatAnswer>;
 
 export class ChatProcess {
-  /** Where the template comes from. */
-  readonly templatePath: string;
-  /** Any of them ends an answer. */
-  readonly stopTokens: readonly number[];
-  /** SHA-256 of all that a conversation's tokens depend on. */
-  readonly sha256: string;
-  private readonly process: Opened['process'];
-  private readonly watch: Watch;
-
-  private constructor({ process, watch, templatePath, stopTokens, sha256 }: Opened) {
-    [this.process, this.watch] = [process, watch];
-    [this.templatePath, this.stopTokens, this.sha256] = [templatePath, stopTokens, sha256];
-  }
+  private constructor(
+    private readonly process: Process,
+    private readonly watch: Watch,
+    /** Where the template comes from. */
+    readonly templatePath: string,
+    /** Any of them ends an answer. */
+    readonly stopTokens: readonly number[],
+    /** SHA-256 of all that a conversation's tokens depend on. */
+    readonly sha256: string,
+  ) {}
 
   /**
    * Starts a process and opens the tokenizer and the template in it.
@@ -56,7 +47,7 @@ export class ChatProcess {
   ): Promise<ChatProcess> {
     const { template, tokenizer } = source;
     const watch = new Watch(limits, { template: template.path, tokenizer: tokenizer.path });
-    const process: Opened['process'] = new QuestionProcess(
+    const process: Process = new QuestionProcess(
       { ...options, heapMib: HEAP_MIB },
       {
         name: "the tokenizer's process",
@@ -71,15 +62,12 @@ export class ChatProcess {
       process.end(error);
     };
     try {
-      watch.begin('open', () => '');
-      const opened = await process.ask({ type: 'open', source }, watch.see, signal);
+      const opened = await watch.over('open', () => '', process.ask({ type: 'open', source }, watch.see, signal));
       if (opened.type !== 'opened') throw new Error(`the process answers ${opened.type}`);
-      return new ChatProcess({ process, watch, templatePath: template.path, ...opened });
+      return new ChatProcess(process, watch, template.path, opened.stopTokens, opened.sha256);
     } catch (error) {
       process.end();
       throw error;
-    } finally {
-      watch.stop();
     }
   }
 
@@ -127,20 +115,14 @@ export class ChatProcess {
     this.process.end();
   }
 
-  private async ask(question: ToChat, nameOf: (index: number) => string, signal?: AbortSignal): Promise<ChatAnswer> {
-    this.watch.begin(question.type, nameOf);
-    try {
-      return await this.process.ask(question, this.watch.see, signal);
-    } finally {
-      this.watch.stop();
-    }
+  private ask(question: ToChat, nameOf: (index: number) => string, signal?: AbortSignal): Promise<ChatAnswer> {
+    return this.watch.over(question.type, nameOf, this.process.ask(question, this.watch.see, signal));
   }
 }
 
 /** Looks at what the process does for one question, and knows what is to blame where that does not end. */
 class Watch {
   onStuck: (error: SafeLoraError) => void = () => undefined;
-  private timer: NodeJS.Timeout | undefined;
   private doing: Begun | undefined;
   /** Looks since the last sign of progress: by them and not by the clock, which goes on while the machine sleeps. */
   private looks = 0;
@@ -157,18 +139,19 @@ class Watch {
   };
 
   /** @param nameOf a part of the question, for errors */
-  begin(question: ToChat['type'], nameOf: (index: number) => string): void {
+  async over<T>(question: ToChat['type'], nameOf: (index: number) => string, asked: Promise<T>): Promise<T> {
     const limit = this.limits[question];
     this.nameOf = nameOf;
     this.doing = undefined;
     this.looks = 0;
-    this.timer = setInterval(() => {
+    const timer = setInterval(() => {
       if (++this.looks * LOOK_MS >= limit * 1000) this.onStuck(this.broken(`has not ended after ${limit} s`));
     }, LOOK_MS);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
+    try {
+      return await asked;
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   broken(how: string): SafeLoraError {

@@ -7,6 +7,7 @@ import { quoted, SafeLoraError } from '../core/errors';
 import { jsonObjectOf } from '../core/files';
 import { isObject } from '../core/objects';
 import { type ChatSource, type Settings } from './chat-files';
+import { templateBroken } from './failures';
 
 /**
  * The day that Llama's templates take for today where nobody says which it is. The real one would make the same prompt another one
@@ -43,7 +44,7 @@ export class ChatFormat {
     try {
       this.template = new Template((/\bstrftime_now\b/.test(template.text) ? TODAY : '') + template.text);
     } catch (error) {
-      throw templateFailed(template.path, error);
+      throw templateBroken(template.path, failsWith(error));
     }
   }
 
@@ -65,7 +66,7 @@ export class ChatFormat {
         enable_thinking: false,
       });
     } catch (error) {
-      throw templateFailed(template.path, error, system !== undefined);
+      throw templateBroken(template.path, failsWith(error), system !== undefined);
     }
   }
 
@@ -126,12 +127,6 @@ function unknownTokenizer(path: string, reason: string): SafeLoraError {
   );
 }
 
-function templateFailed(path: string, error: unknown, hasSystem = false): SafeLoraError {
-  const next = hasSystem
-    ? 'leave --system out if the template takes none, or give another one with --template FILE'
-    : 'give another one with --template FILE';
-  return new SafeLoraError(
-    'chat-template',
-    `${path}: the chat template fails with ${quoted((error as Error).message)}; ${next}.`,
-  );
+function failsWith(error: unknown): string {
+  return `fails with ${quoted((error as Error).message)}`;
 }

@@ -1,5 +1,4 @@
 // The forked process that runs a language model: one model, whose tasks come one after the other.
-import { SafeLoraError } from '../core/errors';
 import { READY } from '../engine/beats';
 import { failureOf } from '../engine/protocol';
 import { send, serve } from '../engine/serve';
@@ -12,9 +11,7 @@ import { type FromModel, type ToModel } from './protocol';
 let path = '';
 let decoder: Decoder | undefined;
 
-function reply(message: FromModel): void {
-  send(message);
-}
+const reply: (message: FromModel) => void = send;
 
 async function work(message: ToModel): Promise<void> {
   switch (message.type) {
@@ -38,10 +35,10 @@ async function answer(message: ToModel): Promise<void> {
     await work(message);
     reply({ type: 'done' });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    const failure =
-      error instanceof SafeLoraError ? error : error instanceof NotFinite ? notFinite(path) : modelFailed(path, text);
-    reply({ type: 'failed', error: failureOf(failure) });
+    const failure = failureOf(error, (message) =>
+      error instanceof NotFinite ? notFinite(path) : modelFailed(path, message),
+    );
+    reply({ type: 'failed', error: failure });
   }
 }
 

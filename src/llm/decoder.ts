@@ -4,7 +4,7 @@ import { type InferenceSession } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { Batch, type Queued } from './batch';
 import { cacheBytes } from './cache';
-import { Forward, padded } from './forward';
+import { Forward, prefill } from './forward';
 import { type Answer, type GenerateTask, type Row, type ScoreRow, type Scores, type ScoreTask } from './protocol';
 
 /** Rows that decode together at most: more gain nothing, and the products take twelve at a time. */
@@ -84,23 +84,16 @@ export class Decoder {
         0,
         this.fitting(queue, (row) => row.questions.length),
       );
-      const prompts = padded(part.map(({ row }) => row.tokens));
+      const prompts = prefill(
+        part.map(({ row }) => row.tokens),
+        part.map(({ row }) => variants[row.variant]!),
+      );
       const questions = part.flatMap(({ row, index }, i) =>
         row.questions.map(({ position, tokens }) => ({ index, tokens, asked: i * prompts.width + position })),
       );
-      const after = part.map(({ row }) => row.tokens.length);
-      const { picked } = await this.forward.run(
-        {
-          ...prompts,
-          before: part.map(() => 0),
-          after,
-          variants: part.map(({ row }) => variants[row.variant]!),
-          asked: questions.map(({ asked }) => asked),
-          picks: questions.map(({ tokens }) => tokens),
-        },
-        null,
-        false,
-      );
+      const asked = questions.map((question) => question.asked);
+      const picks = questions.map(({ tokens }) => tokens);
+      const { picked } = await this.forward.run({ ...prompts, asked, picks }, null, false);
       const width = picked.length / questions.length;
       questions.forEach(({ index, tokens }, i) =>
         found[index]!.push([...picked.subarray(i * width, i * width + tokens.length)]),

@@ -36,11 +36,12 @@ export function chatProcessEnded(path: string, how: string): EngineError {
   return new EngineError(`${path}: the process that ran the tokenizer ${how}; run it again.`, `its process ${how}`);
 }
 
-export function templateBroken(path: string, how: string): SafeLoraError {
-  return new SafeLoraError(
-    'chat-template',
-    `${path}: the chat template ${how}; give another one with --template FILE.`,
-  );
+/** @param hasSystem a system message was given, which some templates refuse */
+export function templateBroken(path: string, how: string, hasSystem = false): SafeLoraError {
+  const next = hasSystem
+    ? 'leave --system out if the template takes none, or give another one with --template FILE'
+    : 'give another one with --template FILE';
+  return new SafeLoraError('chat-template', `${path}: the chat template ${how}; ${next}.`);
 }
 
 export function tokenizerBroken(path: string, how: string): SafeLoraError {

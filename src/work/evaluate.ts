@@ -1,6 +1,5 @@
 // Measures what projecting does to the behaviour of the model: from an adapter, its two models and prompts to figures by point.
-import { type Adapter, openAdapter } from '../core/adapter';
-import { type Checkpoint } from '../core/checkpoint';
+import { openAdapter } from '../core/adapter';
 import { makePlan, type Plan } from '../core/plan';
 import { hashBytes, hashFile } from '../core/safetensors';
 import { buildReport, refuseOverflow, type Report, selectable } from '../core/report';
@@ -96,19 +95,7 @@ export async function evaluate(
   try {
     const encoded = await encodeSets(sets, chat, judge, ports);
     const lengths = lengthsOf(encoded, architecture, request.maxTokens, aligned.path);
-    const subject = {
-      ...lengths,
-      adapter,
-      aligned,
-      applied,
-      architecture,
-      base,
-      chat,
-      encoded,
-      parameters,
-      plan,
-      precision,
-    };
+    const subject = { ...lengths, applied, architecture, chat, encoded, parameters, plan, precision };
     return await evaluateModel(request, subject, services, ports);
   } finally {
     chat.end();
@@ -117,9 +104,6 @@ export async function evaluate(
 
 /** What is evaluated, once it is known that it can be. */
 interface Subject extends ReturnType<typeof lengthsOf> {
-  adapter: Adapter;
-  base: Checkpoint;
-  aligned: Checkpoint;
   plan: Plan;
   applied: ReturnType<typeof applyAdapter>;
   architecture: Architecture;
@@ -135,8 +119,8 @@ async function evaluateModel(
   services: LanguageServices,
   ports: EvaluatePorts,
 ): Promise<Evaluated> {
-  const { adapter, base, aligned, plan, applied, architecture, parameters, precision, chat, encoded } = subject;
-  const { maxTokens, positions } = subject;
+  const { plan, applied, architecture, parameters, precision, chat, encoded, maxTokens, positions } = subject;
+  const { adapter, base, aligned } = plan;
   const sets = encoded.map(({ set }) => set);
   const { signal } = ports;
   const device = await prepare([plan], request.device, services, ports);

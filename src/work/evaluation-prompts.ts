@@ -158,7 +158,7 @@ export function lengthsOf(
   asked: number | null,
   path: string,
 ): { maxTokens: number; positions: number } {
-  /** Of those that are answered, and of those whose references go through the model behind them. */
+  // Of those that are answered, and of those whose references go through the model behind them.
   let [prompt, reference] = [nothing, nothing];
   for (const { set, tokens, references } of encoded) {
     tokens.forEach(({ length }, i) => {
