@@ -124,7 +124,10 @@ function shareOf(values: readonly Valued[]): Share {
   if (groups === values.length) return alone;
   // Where all are alike the bootstrap has nothing to draw from: as many as there are groups are alike.
   if (k === 0 || k === values.length) return { ...alone, ...wilson(k === 0 ? 0 : groups, groups) };
-  const drawn = bootstrapMean(values.map(({ value }) => value), values.map(({ group }) => group)); // prettier-ignore
+  const drawn = bootstrapMean(
+    values.map(({ value }) => value),
+    values.map(({ group }) => group),
+  );
   return { ...alone, low: Math.min(alone.low, drawn.low), high: Math.max(alone.high, drawn.high) };
 }
 
@@ -165,7 +168,10 @@ export function meanOf(values: readonly Valued[]): Mean {
   const isShare = values.every(({ value }) => value === 0 || value === 1);
   if (isShare) return shareOf(values);
   const value = values.reduce((sum, one) => sum + one.value, 0) / n;
-  const interval = bootstrapMean(values.map((one) => one.value), values.map(({ group }) => group)); // prettier-ignore
+  const interval = bootstrapMean(
+    values.map((one) => one.value),
+    values.map(({ group }) => group),
+  );
   return { n, value, ...interval };
 }
 
@@ -191,7 +197,10 @@ function difference(before: readonly Valued[], after: readonly Valued[]): Omit<D
   }
   // The exact test takes prompts for independent ones.
   const changes = before.map(({ value }, i) => after[i]!.value - value);
-  const interval = bootstrapMean(changes, before.map(({ group }) => group)); // prettier-ignore
+  const interval = bootstrapMean(
+    changes,
+    before.map(({ group }) => group),
+  );
   return {
     b: changes.filter((change) => change < 0).length,
     c: changes.filter((change) => change > 0).length,

@@ -54,7 +54,6 @@ function shares(
   shown: readonly Series[],
   x: (count: number) => number,
 ): Markup {
-  // prettier-ignore
   const y = (value: number): number => SIZE.top + (1 - value) * SIZE.height;
   const right = SIZE.width;
   return html` ${[0, 0.25, 0.5, 0.75, 1].map((value) => html`<line class="grid" x1="${SIZE.left}" x2="${right}" y1="${y(value)}" y2="${y(value)}" /><text class="label" x="${SIZE.left - 8}" y="${y(value) + 4}" text-anchor="end">${decimal(value, 2)}</text>`)}
@@ -79,7 +78,6 @@ function scores(
   x: (count: number) => number,
   top: number,
 ): Markup {
-  // prettier-ignore
   const values = scored.map(({ refusalScore }) => refusalScore!);
   const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
   const y = (value: number): number => top + ((high - value) / (high - low || 1)) * SIZE.scoreHeight;

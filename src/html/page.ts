@@ -259,7 +259,6 @@ function evaluationFacts({
   judge,
   sets,
 }: EvaluationReport): [string, string][] {
-  // prettier-ignore
   return [
     ['Evaluation', schema],
     ['Adapter, SHA-256', adapter.sha256],
@@ -270,6 +269,9 @@ function evaluationFacts({
     ['Workspace', `${engine.workspace} bytes`],
     ['Chat template', `${chat.template}, SHA-256 ${chat.sha256}`],
     ['Refusal phrases', `${judge.name}, version ${judge.version}, SHA-256 ${judge.sha256}`],
-    ...sets.map(({ name, n, groups, sha256 }): [string, string] => [`Prompts ${name}`, `${n} in ${groups} groups, SHA-256 ${sha256}`]), // prettier-ignore
+    ...sets.map(({ name, n, groups, sha256 }): [string, string] => [
+      `Prompts ${name}`,
+      `${n} in ${groups} groups, SHA-256 ${sha256}`,
+    ]),
   ];
 }

@@ -71,6 +71,11 @@ export class KeyValueCache {
 
 /** What the graph takes where there are no positions before. */
 export function noPast(architecture: Architecture, rows: number): Record<string, Tensor> {
-  const empty = new Tensor('float32', new Float32Array(0), [rows, architecture.keyValueHeads, 0, architecture.headSize]); // prettier-ignore
+  const empty = new Tensor('float32', new Float32Array(0), [
+    rows,
+    architecture.keyValueHeads,
+    0,
+    architecture.headSize,
+  ]);
   return Object.fromEntries(allKeyValueNames(architecture).map((name) => [pastName(name), empty]));
 }

@@ -111,11 +111,18 @@ async function run(graph: ModelGraph, provider: Provider, makeSession: MakeSessi
     });
     const scores: Scores[] = [];
     const all = Array.from({ length: 64 }, (_, token) => token);
-    const longer = rows.map(({ tokens, variant }) => ({ tokens, variant, questions: [{ position: tokens.length - 1, tokens: all }] })); // prettier-ignore
+    const longer = rows.map(({ tokens, variant }) => ({
+      tokens,
+      variant,
+      questions: [{ position: tokens.length - 1, tokens: all }],
+    }));
     await decoder.score({ variants, rows: longer }, (more) => scores.push(...more));
     scores.sort((x, y) => x.row - y.row);
     // An answer's tokens are compared as numbers, too: the steps after the prefill went another way where one differs.
-    return [...scores.flatMap(({ logProbabilities }) => logProbabilities[0]!), ...rows.flatMap((_, row) => answered.get(row)!)]; // prettier-ignore
+    return [
+      ...scores.flatMap(({ logProbabilities }) => logProbabilities[0]!),
+      ...rows.flatMap((_, row) => answered.get(row)!),
+    ];
   } finally {
     await session.release();
   }

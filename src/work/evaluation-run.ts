@@ -59,7 +59,10 @@ export class Run {
     const fixed = [0, select(this.modules.map(selectable), selection).size];
     const asked =
       'auto' in points
-        ? stepsOf(Array.from({ length: most + 1 }, (_, count) => this.behaviour.scoreOf(count)?.refusalScore ?? 0), fixed) // prettier-ignore
+        ? stepsOf(
+            Array.from({ length: most + 1 }, (_, count) => this.behaviour.scoreOf(count)?.refusalScore ?? 0),
+            fixed,
+          )
         : [...points.counts, ...points.thresholds.map((threshold) => countAt(candidates, threshold))];
     return [...new Set([...fixed, ...asked].map((count) => Math.min(count, most)))].sort((x, y) => x - y);
   }

@@ -12,7 +12,10 @@ describe('mutated input', () => {
   it(`is read or refused, and nothing is lost: ${CASES} cases of seed ${SEED}`, async () => {
     const result = await fuzz({ cases: CASES, seed: SEED });
     process.stdout.write(`# ${summary(SEED, result).replaceAll('\n', '\n# ')}\n`);
-    assert.deepEqual(result.failures.map((failure) => describeFailure(failure).text), []); // prettier-ignore
+    assert.deepEqual(
+      result.failures.map((failure) => describeFailure(failure).text),
+      [],
+    );
   });
 });
 

@@ -7,7 +7,9 @@ import { type Target } from './fuzz/targets';
 import { commandFor, describeFailure, summary } from './fuzz/texts';
 
 const string = { type: 'string' } as const;
-const { values } = parseArgs({ options: { cases: string, seed: string, case: string, target: string, without: string, workers: string } }); // prettier-ignore
+const { values } = parseArgs({
+  options: { cases: string, seed: string, case: string, target: string, without: string, workers: string },
+});
 const seed = Number(values.seed ?? Date.now() % 2 ** 31);
 
 async function main(): Promise<void> {

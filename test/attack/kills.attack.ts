@@ -135,7 +135,9 @@ class Attack {
     try {
       await operations[this.operation]!.act(trial);
     } catch (error) {
-      const isDone = ['save as', 'project'].includes(this.operation) && ((error as { code?: string }).code ?? '').includes('output-exists'); // prettier-ignore
+      const isDone =
+        ['save as', 'project'].includes(this.operation) &&
+        ((error as { code?: string }).code ?? '').includes('output-exists');
       if (!isDone) throw new Error(`${at}: cannot be run again`, { cause: error });
     }
     assert.deepEqual(snapshot(trial), this.after, `${at}: run again it gives something else`);

@@ -29,7 +29,10 @@ it(`${RACES} races`, async () => {
     }),
   );
   const statuses = await Promise.all(racers.map(async (racer) => (await once(racer, 'close')) as [number | null]));
-  assert.deepEqual(statuses.map(([status]) => status), [0, 0]); // prettier-ignore
+  assert.deepEqual(
+    statuses.map(([status]) => status),
+    [0, 0],
+  );
 
   const seen: Record<string, number> = {};
   for (let round = 0; round < RACES; round++) {

@@ -173,7 +173,17 @@ function peakOf(pid: number): number {
 async function peer(folder: string, dtype: string, prompts: readonly (readonly number[])[]): Promise<Timed> {
   const python = await pythonEnvironment();
   const settings = join(folder, 'settings.json');
-  writeFileSync(settings, JSON.stringify({ threads: availableParallelism(), dtype, prompts, batch: PROMPTS, maxTokens: MAX_TOKENS, points: POINTS })); // prettier-ignore
+  writeFileSync(
+    settings,
+    JSON.stringify({
+      threads: availableParallelism(),
+      dtype,
+      prompts,
+      batch: PROMPTS,
+      maxTokens: MAX_TOKENS,
+      points: POINTS,
+    }),
+  );
   const program = join(root, 'test/bench/behaviour.py');
   const { status, stdout, stderr } = spawnSync(python, [program, folder, settings], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`behaviour.py ended with status ${status}: ${stderr.slice(-2000)}`);

@@ -63,7 +63,12 @@ export async function measureCase(spec: CaseSpec, tasks: ModuleTask[], setup: En
   const besideCpu = setup.provider !== 'cpu';
   const cpuDifference = besideCpu ? largestDifference(run, await runEngine(tasks, cpuSetup)) : null;
 
-  const times = { readAlone: [] as number[], readTogether: [] as number[], engine: [] as EngineRun[], cpu: [] as number[] }; // prettier-ignore
+  const times = {
+    readAlone: [] as number[],
+    readTogether: [] as number[],
+    engine: [] as EngineRun[],
+    cpu: [] as number[],
+  };
   const referenceTimes = samples.map((): number[] => []);
   let rounds = 0;
   for (; rounds < spec.rounds; rounds++) {

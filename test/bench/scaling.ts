@@ -39,8 +39,18 @@ export function scalingPlot(points: readonly ScalingPoint[]): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * WIDTH} ${HEIGHT}" role="img" font-family="sans-serif" font-size="12">`,
     `<title>${title}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    panel(0, 'Time, ms', '#0b5cad', points.map(({ layers, engineMs }) => [layers, engineMs])), // prettier-ignore
-    panel(WIDTH, 'Peak memory, MiB', '#a33b00', points.map(({ layers, peakMiB }) => [layers, peakMiB ?? 0])), // prettier-ignore
+    panel(
+      0,
+      'Time, ms',
+      '#0b5cad',
+      points.map(({ layers, engineMs }) => [layers, engineMs]),
+    ),
+    panel(
+      WIDTH,
+      'Peak memory, MiB',
+      '#a33b00',
+      points.map(({ layers, peakMiB }) => [layers, peakMiB ?? 0]),
+    ),
     '</svg>',
     '',
   ].join('\n');

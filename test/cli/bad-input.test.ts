@@ -668,7 +668,9 @@ describe('a call that is wrong', () => {
 });
 
 it('says that standard output is full', () => {
-  const { status, stderr } = spawnSync('sh', ['-c', `'${process.execPath}' '${cliPath}' --help > /dev/full`], { encoding: 'utf8' }); // prettier-ignore
+  const { status, stderr } = spawnSync('sh', ['-c', `'${process.execPath}' '${cliPath}' --help > /dev/full`], {
+    encoding: 'utf8',
+  });
   assert.equal(status, 1);
   assert.match(stderr, /^safe-lora: standard output: cannot write it: ENOSPC[^\n]*; make room[^\n]*\n$/);
 });

@@ -39,7 +39,8 @@ const measured: Record<string, Measured> = {
     modules: 4,
     notices: {
       'adapter-not-covered': /modules_to_save.*lm_head\.weight/,
-      'tensors-empty': /PEFT cannot load.*lm_head\.weight.*embed_tokens\.weight.*stage3_gather_16bit_weights_on_model_save/,
+      'tensors-empty':
+        /PEFT cannot load.*lm_head\.weight.*embed_tokens\.weight.*stage3_gather_16bit_weights_on_model_save/,
     },
   },
   peft_2241_conv1d: { modules: 2, notices: { 'adapter-not-covered': /LoRA on a convolution: model\.encoder\.conv1/ } },
@@ -47,11 +48,16 @@ const measured: Record<string, Measured> = {
   peft_python_regex_pattern: { modules: 4, direction: 0.000874 },
   soup_335_orig_mod: {
     modules: 4,
-    notices: { 'names-not-loaded': /does nothing.*to base_model\.model\.model\.layers\.0\.self_attn\.q_proj\.lora_B\.weight/ },
+    notices: {
+      'names-not-loaded': /does nothing.*to base_model\.model\.model\.layers\.0\.self_attn\.q_proj\.lora_B\.weight/,
+    },
   },
   transformers_38395_base_layer: { modules: 4 },
-  unsloth_1601_quantcfg_on_bf16: { modules: 4, notices: { 'quantisation-left-over': /aligned has a quantization_config/ } },
-}; // prettier-ignore
+  unsloth_1601_quantcfg_on_bf16: {
+    modules: 4,
+    notices: { 'quantisation-left-over': /aligned has a quantization_config/ },
+  },
+};
 
 const refused: Record<string, RegExp> = {
   comfy_10784_kohya: /adapter_model\.safetensors: has the names of kohya .*; save or convert it in PEFT format/,

@@ -66,13 +66,19 @@ describe('the report', () => {
       alpha: 16,
       targetModules: kinds,
     });
-    assert.deepEqual([found.base, found.aligned], ['base', 'aligned'].map((name) => ({ path: join(sample, name), name }))); // prettier-ignore
+    assert.deepEqual(
+      [found.base, found.aligned],
+      ['base', 'aligned'].map((name) => ({ path: join(sample, name), name })),
+    );
     assert.equal(found.safeLora, null);
     const device = found.device as { requested: string; provider: string; fallbackReason: string };
     assert.deepEqual([device.requested, device.provider], ['auto', 'cpu']);
     assert.match(device.fallbackReason, /^cuda: /);
     assert.deepEqual(found.selection, { mode: 'threshold', threshold: 0.35, overrides: { added: [], removed: [] } });
-    assert.deepEqual(found.modules.map(({ layer, kind }) => `${String(layer)} ${String(kind)}`), Array.from({ length: 6 }, (_, layer) => kinds.map((kind) => `${layer} ${kind}`)).flat()); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map(({ layer, kind }) => `${String(layer)} ${String(kind)}`),
+      Array.from({ length: 6 }, (_, layer) => kinds.map((kind) => `${layer} ${kind}`)).flat(),
+    );
     const numbers = [
       'similarity',
       'nullSimilarity',
@@ -108,8 +114,23 @@ describe('the report', () => {
       [two]: { a: randomTensor(3, [2, 4]), b: zero },
     });
     const found = await report(own.adapter, '--base', own.base, '--aligned', own.aligned, '--threshold', '1');
-    assert.deepEqual(found.modules.map(({ similarity, direction, gain, selected, notice }) => [similarity, direction, gain, selected, notice]), [[null, null, null, false, 'no-alignment'], [null, null, null, false, 'no-update']]); // prettier-ignore
-    assert.deepEqual(found.notices.map((notice) => notice.code), ['no-alignment', 'no-update']); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map(({ similarity, direction, gain, selected, notice }) => [
+        similarity,
+        direction,
+        gain,
+        selected,
+        notice,
+      ]),
+      [
+        [null, null, null, false, 'no-alignment'],
+        [null, null, null, false, 'no-update'],
+      ],
+    );
+    assert.deepEqual(
+      found.notices.map((notice) => notice.code),
+      ['no-alignment', 'no-update'],
+    );
   });
 
   it('does not change when the checkpoint lists its tensors in another order', async () => {
@@ -128,20 +149,33 @@ describe('the report', () => {
       await report(harmful, ...models),
       await report(harmful, '--base', models[3]!, '--aligned', models[1]!),
     ];
-    assert.deepEqual(back.modules, there.modules.map((module) => ({ ...module, direction: -(module.direction as number) }))); // prettier-ignore
-    assert.deepEqual(back.notices.map((notice) => notice.code), ['trained-on-base']); // prettier-ignore
+    assert.deepEqual(
+      back.modules,
+      there.modules.map((module) => ({ ...module, direction: -(module.direction as number) })),
+    );
+    assert.deepEqual(
+      back.notices.map((notice) => notice.code),
+      ['trained-on-base'],
+    );
   });
 
   it('says when more modules are asked for than can be selected', async () => {
     const found = await report(harmful, ...models, '--count', '50');
     assert.equal(found.totals.selected, 12);
-    assert.deepEqual(found.notices.map((notice) => notice.code), ['count-capped']); // prettier-ignore
+    assert.deepEqual(
+      found.notices.map((notice) => notice.code),
+      ['count-capped'],
+    );
   });
 
   it('has the same similarities when little memory makes weights go through in blocks', async () => {
     const own = smallCase(join(folder, 'blocks'));
     const name = 'model.layers.0.mlp.up_proj';
-    for (const [model, seed] of [[own.base, 1], [own.aligned, 2]] as const) writeModel(model, { [`${name}.weight`]: randomTensor(seed, [2600, 2000], 0.1) }); // prettier-ignore
+    for (const [model, seed] of [
+      [own.base, 1],
+      [own.aligned, 2],
+    ] as const)
+      writeModel(model, { [`${name}.weight`]: randomTensor(seed, [2600, 2000], 0.1) });
     writeAdapter(
       own.adapter,
       { [name]: { a: randomTensor(3, [2, 2000]), b: randomTensor(4, [2600, 2]) } },
@@ -261,7 +295,7 @@ describe('several adapters on the same models', () => {
           const other = alone.modules[k]![name];
           // More columns are summed in another order.
           if (typeof value === 'number')
-            assert.ok(Math.abs(value - (other as number)) <= 1e-6 * Math.max(1, Math.abs(value)), name); // prettier-ignore
+            assert.ok(Math.abs(value - (other as number)) <= 1e-6 * Math.max(1, Math.abs(value)), name);
           else assert.deepEqual(value, other);
         }
       });
@@ -279,8 +313,13 @@ describe('several adapters on the same models', () => {
       reports: { adapter: { name: string } }[];
       failures: object[];
     };
-    assert.deepEqual(reports.map(({ adapter }) => adapter.name), ['harmful', 'mixed']); // prettier-ignore
-    assert.deepEqual(failures, [{ adapter: gone, code: 'file-access', message: stderr.slice('safe-lora: '.length, -1) }]); // prettier-ignore
+    assert.deepEqual(
+      reports.map(({ adapter }) => adapter.name),
+      ['harmful', 'mixed'],
+    );
+    assert.deepEqual(failures, [
+      { adapter: gone, code: 'file-access', message: stderr.slice('safe-lora: '.length, -1) },
+    ]);
     for (const name of ['harmful', 'mixed']) {
       const alone = join(folder, `alone-${name}`);
       assert.equal((await cli(['project', join(sample, 'adapters', name), ...models, '--out', alone])).status, 0);
@@ -294,7 +333,14 @@ describe('several adapters on the same models', () => {
   it('of one name are a wrong call, before anything is measured', async () => {
     cpSync(adapters[1]!, join(folder, 'elsewhere', 'harmful'), { recursive: true });
     const out = join(folder, 'twice');
-    const { status, stderr } = await cli(['project', adapters[1]!, join(folder, 'elsewhere', 'harmful'), ...models, '--out', out]); // prettier-ignore
+    const { status, stderr } = await cli([
+      'project',
+      adapters[1]!,
+      join(folder, 'elsewhere', 'harmful'),
+      ...models,
+      '--out',
+      out,
+    ]);
     assert.equal(status, 2);
     assert.match(stderr, /would both be written to .*twice.harmful/);
     assert.ok(!existsSync(out));

@@ -174,7 +174,22 @@ void describe('safe-lora evaluate on the sample', () => {
     cpSync(join(sample, 'aligned'), model, { recursive: true });
     const storage = join(folder, 'keys');
     const answers = join(folder, 'keys.jsonl');
-    const args = ['evaluate', adapter, '--base', join(sample, 'base'), '--aligned', model, '--prompts', join(sample, 'prompts.json'), '--points', '0', ...TOKENS, '--quiet', '--answers', answers]; // prettier-ignore
+    const args = [
+      'evaluate',
+      adapter,
+      '--base',
+      join(sample, 'base'),
+      '--aligned',
+      model,
+      '--prompts',
+      join(sample, 'prompts.json'),
+      '--points',
+      '0',
+      ...TOKENS,
+      '--quiet',
+      '--answers',
+      answers,
+    ];
     const keyAfter = async (change: () => void): Promise<string> => {
       change();
       const { status, stderr } = await cli(args, { env: { SAFE_LORA_STORAGE: storage } });

@@ -130,7 +130,10 @@ describe('the projected adapter', () => {
       selection: object;
       base: { name: string; headers: string };
     };
-    assert.deepEqual(provenance.modules, ['1', '2', '4'].map((layer) => `model.layers.${layer}.self_attn.q_proj`)); // prettier-ignore
+    assert.deepEqual(
+      provenance.modules,
+      ['1', '2', '4'].map((layer) => `model.layers.${layer}.self_attn.q_proj`),
+    );
     assert.deepEqual(provenance.selection, {
       mode: 'threshold',
       threshold: 0.35,
@@ -324,9 +327,15 @@ describe('an adapter that was projected before', () => {
     );
     await succeed(project(once, twice, '--threshold', '0.52', '--again'));
     const further = changed(read(weights(once)), read(weights(twice)));
-    assert.deepEqual(further, ['0', '5'].map((layer) => `base_model.model.model.layers.${layer}.self_attn.q_proj.lora_B.weight`)); // prettier-ignore
+    assert.deepEqual(
+      further,
+      ['0', '5'].map((layer) => `base_model.model.model.layers.${layer}.self_attn.q_proj.lora_B.weight`),
+    );
     const provenance = JSON.parse(read(weights(twice)).metadata.safe_lora!) as { modules: string[] };
-    assert.deepEqual(provenance.modules, ['0', '1', '2', '4', '5'].map((layer) => `model.layers.${layer}.self_attn.q_proj`)); // prettier-ignore
+    assert.deepEqual(
+      provenance.modules,
+      ['0', '1', '2', '4', '5'].map((layer) => `model.layers.${layer}.self_attn.q_proj`),
+    );
   });
 
   it('is measured and projected from the originals where they were kept beside it', async () => {
@@ -490,7 +499,6 @@ describe('an interrupted run', () => {
       ['writing', 0],
       ['writing', 30],
     ] as const) {
-      // prettier-ignore
       const { status, after } = await interrupted('SIGINT', since, milliseconds);
       if (status !== 0) {
         assert.equal(status, 130);
@@ -518,7 +526,11 @@ describe('an engine that dies', () => {
     const own = smallCase(join(folder, 'engine'));
     const huge = 3000;
     const name = 'model.layers.0.self_attn.q_proj';
-    for (const [model, seed] of [[own.base, 1], [own.aligned, 2]] as const) writeModel(model, { [`${name}.weight`]: randomTensor(seed, [huge, huge]) }); // prettier-ignore
+    for (const [model, seed] of [
+      [own.base, 1],
+      [own.aligned, 2],
+    ] as const)
+      writeModel(model, { [`${name}.weight`]: randomTensor(seed, [huge, huge]) });
     writeAdapter(own.adapter, { [name]: { a: randomTensor(3, [64, huge]), b: randomTensor(4, [huge, 64]) } });
     const args = [
       'project',

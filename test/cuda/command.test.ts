@@ -90,7 +90,6 @@ describe('install-cuda', { skip: elsewhere }, () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
-    // prettier-ignore
     it(`keeps at ${signal} what has come, and goes on with it`, async () => {
       feed.turns = [{ kind: 'slow', pieces: 30, pause: 100 }];
       const child = spawn(process.execPath, [cliPath, 'install-cuda'], { env: { ...process.env, ...environment() } });

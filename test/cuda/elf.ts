@@ -14,7 +14,10 @@ export interface ElfSpec {
 /** One loadable segment that holds everything, mapped far from its offset in the file as real libraries are. */
 export function elf({ needed = [], runpath, machine = 62, padding = 0 }: ElfSpec): Buffer {
   const base = 0x40_0000n;
-  const strings = Buffer.concat([Buffer.from([0]), ...[...needed, ...(runpath === undefined ? [] : [runpath])].map((text) => Buffer.from(`${text}\0`))]); // prettier-ignore
+  const strings = Buffer.concat([
+    Buffer.from([0]),
+    ...[...needed, ...(runpath === undefined ? [] : [runpath])].map((text) => Buffer.from(`${text}\0`)),
+  ]);
   const offsetOf = (text: string): bigint => BigInt(strings.indexOf(`\0${text}\0`) + 1);
   const headers = 64 + 2 * 56;
   const stringsAt = headers;

@@ -101,7 +101,10 @@ describe('the state of CUDA', () => {
     install('libcudart.so.12');
     library(join(root, 'usr/lib/wsl/lib/libcuda.so.1'));
     for (const [location, env] of locations) {
-      assert.deepEqual((await state('incomplete', machine(env))).missing.map(({ name }) => name), ['libcudart.so.12']); // prettier-ignore
+      assert.deepEqual(
+        (await state('incomplete', machine(env))).missing.map(({ name }) => name),
+        ['libcudart.so.12'],
+      );
       const path = library(join(location, 'libcudart.so.12'));
       assert.ok((await state('ready', machine(env))).searchPath.includes(location), location);
       rmSync(path);
@@ -119,7 +122,16 @@ describe('the state of CUDA', () => {
   });
 
   it('says which packages bring what is missing, with versions from the libraries’ names', async () => {
-    install('libcublasLt.so.12', 'libcublas.so.12', 'libcudart.so.12', 'libcudnn.so.9', 'libcufft.so.11', 'libcurand.so.10', 'libnvrtc.so.12', 'libz.so.1'); // prettier-ignore
+    install(
+      'libcublasLt.so.12',
+      'libcublas.so.12',
+      'libcudart.so.12',
+      'libcudnn.so.9',
+      'libcufft.so.11',
+      'libcurand.so.10',
+      'libnvrtc.so.12',
+      'libz.so.1',
+    );
     const { missing, command } = await state('incomplete');
     const advice = Object.fromEntries(missing.map(({ name, advice: text }) => [name, text]));
     assert.match(advice['libcublas.so.12']!, /pip's nvidia-cublas-cu12==12\.\* or apt's libcublas12$/);
@@ -154,7 +166,10 @@ describe('the state of CUDA', () => {
     install('libcublas.so.12');
     const toolkit = join(root, 'usr/lib64/toolkit');
     library(join(root, 'usr/lib64/libcublas.so.12'), { needed: ['libcublasLt.so.12'], runpath: '$ORIGIN/toolkit' });
-    assert.deepEqual((await state('incomplete')).missing.map(({ name }) => name), ['libcublasLt.so.12']); // prettier-ignore
+    assert.deepEqual(
+      (await state('incomplete')).missing.map(({ name }) => name),
+      ['libcublasLt.so.12'],
+    );
     const path = library(join(toolkit, 'libcublasLt.so.12'));
     const { libraries, searchPath } = await state('ready');
     assert.ok(libraries.some((found) => found.path === path));

@@ -51,7 +51,10 @@ async function install(on: Network = network(), onProgress: (done: number, total
 }
 
 function assertInstalled(): void {
-  assert.deepEqual(readdirSync(provider).sort(), ['libonnxruntime_providers_cuda.so', 'libonnxruntime_providers_shared.so']); // prettier-ignore
+  assert.deepEqual(readdirSync(provider).sort(), [
+    'libonnxruntime_providers_cuda.so',
+    'libonnxruntime_providers_shared.so',
+  ]);
   for (const [path, content] of Object.entries(libraries()))
     assert.ok(readFileSync(join(provider, path.replace(`${NATIVE}/`, ''))).equals(content), path);
   assert.deepEqual(readdirSync(cudaFolder(storage)), [version]);
@@ -60,7 +63,10 @@ function assertInstalled(): void {
 /** Nothing that could be taken for a provider, and nothing half unpacked. */
 function assertNothingInstalled(): void {
   const left = existsSync(cudaFolder(storage)) ? readdirSync(cudaFolder(storage)) : [];
-  assert.deepEqual(left.filter((name) => !name.includes('.nupkg.part')), []); // prettier-ignore
+  assert.deepEqual(
+    left.filter((name) => !name.includes('.nupkg.part')),
+    [],
+  );
 }
 
 async function fails(action: Promise<unknown>, code: string, ...patterns: (RegExp | string)[]): Promise<string> {
@@ -269,7 +275,12 @@ describe('an install from a feed', () => {
 
   it('follows a redirect, and never to an address that is not encrypted', async () => {
     const moved = `/moved/${ID.toLowerCase()}.${version}.nupkg`;
-    feed.turns = [{ kind: 'redirect', to: moved }, { kind: 'cut', after: 60_000 }, { kind: 'redirect', to: moved }, { kind: 'whole' }]; // prettier-ignore
+    feed.turns = [
+      { kind: 'redirect', to: moved },
+      { kind: 'cut', after: 60_000 },
+      { kind: 'redirect', to: moved },
+      { kind: 'whole' },
+    ];
     await install();
     assertInstalled();
     assert.equal(feed.downloads.at(-1)!.path, moved);
@@ -292,8 +303,16 @@ describe('an install from a feed', () => {
       'download-failed',
       'is not an https address',
     );
-    await fails(findOffer(target, network(), 'https://nowhere.invalid/i.json'), 'download-failed', 'https://nowhere.invalid/i.json: cannot be reached'); // prettier-ignore
-    const secret = await fails(findOffer(target, network(), 'https://u:p@nowhere.invalid/i.json?k=p'), 'download-failed', 'https://nowhere.invalid/i.json: holds a user name'); // prettier-ignore
+    await fails(
+      findOffer(target, network(), 'https://nowhere.invalid/i.json'),
+      'download-failed',
+      'https://nowhere.invalid/i.json: cannot be reached',
+    );
+    const secret = await fails(
+      findOffer(target, network(), 'https://u:p@nowhere.invalid/i.json?k=p'),
+      'download-failed',
+      'https://nowhere.invalid/i.json: holds a user name',
+    );
     assert.ok(!/u:p|k=p/.test(secret));
   });
 
@@ -439,7 +458,11 @@ describe('an install from a file', () => {
   });
 
   it('says what is wrong with the path', async () => {
-    await fails(installFromArchive(target, join(folder, 'none.nupkg'), new AbortController().signal), 'file-access', 'does not exist'); // prettier-ignore
+    await fails(
+      installFromArchive(target, join(folder, 'none.nupkg'), new AbortController().signal),
+      'file-access',
+      'does not exist',
+    );
     await fails(installFromArchive(target, folder, new AbortController().signal), 'file-access', 'is a folder');
   });
 

@@ -33,7 +33,15 @@ describe('what a library needs', () => {
     const { needed, runpath, machine } = await readNeeded(runtime('x64'));
     assert.equal(machine, X86_64);
     // As binutils' readelf lists them.
-    const common = ['libdl.so.2', 'librt.so.1', 'libpthread.so.0', 'libstdc++.so.6', 'libm.so.6', 'libgcc_s.so.1', 'libc.so.6']; // prettier-ignore
+    const common = [
+      'libdl.so.2',
+      'librt.so.1',
+      'libpthread.so.0',
+      'libstdc++.so.6',
+      'libm.so.6',
+      'libgcc_s.so.1',
+      'libc.so.6',
+    ];
     assert.deepEqual(needed, [...common, 'ld-linux-x86-64.so.2']);
     assert.deepEqual(runpath, ['$ORIGIN']);
     const arm = await readNeeded(runtime('arm64'));

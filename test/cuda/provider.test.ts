@@ -26,7 +26,11 @@ it('a provider in the storage is the one that is loaded', { skip: elsewhere }, a
   const program = `require('onnxruntime-node').InferenceSession.create(Buffer.from('${Buffer.from(gramGraph('float')).toString('base64')}', 'base64'),
     { executionProviders: ['cuda'] }).then(() => console.log('made'), (error) => console.log(error.message))`;
   const run = (searchPath: string) =>
-    spawnSync(process.execPath, ['-e', program], { cwd: root, encoding: 'utf8', env: { ...process.env, LD_LIBRARY_PATH: searchPath } }); // prettier-ignore
+    spawnSync(process.execPath, ['-e', program], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, LD_LIBRARY_PATH: searchPath },
+    });
   const { stdout, stderr } = run(folder);
   assert.match(stdout, /Failed to load shared library/);
   assert.ok(stderr.includes(join(folder, 'libonnxruntime_providers_shared.so')), stderr);

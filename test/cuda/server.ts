@@ -75,7 +75,12 @@ export class Feed {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? '';
-    const asked: Asked = { path, range: request.headers.range, ifRange: request.headers['if-range'] as string | undefined, sent: 0 }; // prettier-ignore
+    const asked: Asked = {
+      path,
+      range: request.headers.range,
+      ifRange: request.headers['if-range'] as string | undefined,
+      sent: 0,
+    };
     this.asked.push(asked);
     const name = ID.toLowerCase();
     const json = this.documents(name)[path];

@@ -122,7 +122,6 @@ describe('two adapters side by side', () => {
       ['a', a],
       ['b', b],
     ] as const) {
-      // prettier-ignore
       for (const { name, similarity } of report.modules) assert.equal(charts[side][name], similarity, name);
     }
     for (const [name, difference] of Object.entries(charts.difference)) {
@@ -137,7 +136,10 @@ describe('two adapters side by side', () => {
     const tab = new ComparisonTab(session);
     for (const measure of ['Similarity − null', 'Direction', 'Gain', 'Update norm', 'Similarity']) {
       await tab.choose(measure);
-      await tab.within('[data-map=a] .scale-name').filter({ hasText: `${measure} of A` }).waitFor(); // prettier-ignore
+      await tab
+        .within('[data-map=a] .scale-name')
+        .filter({ hasText: `${measure} of A` })
+        .waitFor();
       const { a, b, difference } = await tab.scales();
       assert.deepEqual(a, b, measure);
       assert.equal(difference[0]!.replace('−', '+'), difference[2], measure);
@@ -150,7 +152,9 @@ describe('two adapters side by side', () => {
     const sorter = tab.within('th[data-column=difference] button');
     await sorter.press('Enter');
     assert.equal(await tab.within('th[data-column=difference]').getAttribute('aria-sort'), 'ascending');
-    const expected = Object.values(difference).map(Number).sort((x, y) => x - y); // prettier-ignore
+    const expected = Object.values(difference)
+      .map(Number)
+      .sort((x, y) => x - y);
     const shown = (await tab.column('difference')).map((text) => Number(text.replace('−', '-')));
     expected.forEach((value, i) => assert.ok(Math.abs(value - shown[i]!) <= 5.1e-4, `${value} ${shown[i]}`));
     await sorter.press('Enter');
@@ -225,7 +229,6 @@ describe('two adapters side by side', () => {
       ['benign', 'harmful'],
       ['harmful', 'mixed-all'],
     ] as const) {
-      // prettier-ignore
       const tab = await compare(session, a, b);
       for (const theme of themes) {
         await workbench.setTheme(theme);

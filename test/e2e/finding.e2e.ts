@@ -68,7 +68,11 @@ describe('an adapter whose models lie in the cache', () => {
     }
     const log = (): string => session.editor.log(/Safe LoRA/);
     await until(() => log().includes('adapters/mixed-all: neither'), 'the last adapter in the log');
-    assert.ok(log().includes(`found: base ${base} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${MAIN}), aligned ${aligned} (named by the adapter, ${MAIN})`)); // prettier-ignore
+    assert.ok(
+      log().includes(
+        `found: base ${base} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${MAIN}), aligned ${aligned} (named by the adapter, ${MAIN})`,
+      ),
+    );
   });
 
   it('is asked with the pair first, both reasons beside it, and measured once it is chosen', async () => {
@@ -76,7 +80,12 @@ describe('an adapter whose models lie in the cache', () => {
     await workbench.explorerContextMenu('adapters/harmful', 'Project Adapter');
     const text = await asked('Base model of harmful');
     const why = 'Llama 2 family: the base of Llama-2-7b-chat-hf';
-    const listed = ['Both: Llama-2-7b-hf and Llama-2-7b-chat-hf', `Aligned: named by the adapter. Base: ${why}.`, `${BASE}found, ${MAIN}`, why]; // prettier-ignore
+    const listed = [
+      'Both: Llama-2-7b-hf and Llama-2-7b-chat-hf',
+      `Aligned: named by the adapter. Base: ${why}.`,
+      `${BASE}found, ${MAIN}`,
+      why,
+    ];
     assert.ok(text.includes(listed.join('\n')), text);
     await workbench.screenshot('models proposed');
     await workbench.pick('Both: Llama-2-7b-hf and Llama-2-7b-chat-hf');
@@ -105,7 +114,10 @@ describe('an adapter whose models lie in the cache', () => {
     await workbench.pick('mistralai/Mistral-7B-v0.3');
     await workbench.dialog();
     await workbench.clickDialog('Copy Command');
-    await until(async () => (await workbench.window.evaluate(() => navigator.clipboard.readText())) === command, 'the command'); // prettier-ignore
+    await until(
+      async () => (await workbench.window.evaluate(() => navigator.clipboard.readText())) === command,
+      'the command',
+    );
     await workbench.command('Safe LoRA: Choose Models…');
     await workbench.asked('Base model of benign');
     await workbench.pick('Browse…');

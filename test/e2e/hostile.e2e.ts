@@ -158,7 +158,9 @@ describe('names that are more than names', () => {
     const frame = workbench.page();
     assertPlain(await tab.within('body').innerText());
     const titles = await tab.within('[title]').evaluateAll((all) => all.map((one) => one.getAttribute('title')!));
-    const labels = await tab.within('[aria-label]').evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')!)); // prettier-ignore
+    const labels = await tab
+      .within('[aria-label]')
+      .evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')!));
     for (const text of [...titles, ...labels]) assertPlain(text);
     await assertHarmless(frame, seen);
     const [page, view] = await tab.within('body').evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -205,7 +207,13 @@ describe('a saved report that is not what it seems', () => {
     session = await Session.start({ fill: copySampleWithPair, settings: { 'editor.unusualLineTerminators': 'off' } });
     seen = watch(session.workbench.window);
     const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-    const { stderr } = await cli(['project', session.path('adapters', 'harmful'), ...models, '--out', session.path('adapters', 'projected')]); // prettier-ignore
+    const { stderr } = await cli([
+      'project',
+      session.path('adapters', 'harmful'),
+      ...models,
+      '--out',
+      session.path('adapters', 'projected'),
+    ]);
     whole = JSON.parse(readFileSync(reportFile(), 'utf8')) as typeof whole;
     assert.equal(stderr.includes('safe-lora:'), false, stderr);
     await session.workbench.openFile(`adapters/projected/${REPORT}`);

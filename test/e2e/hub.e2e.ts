@@ -29,7 +29,15 @@ function fill(workspace: string): void {
 
 async function fromDisk(adapter: string): Promise<Report> {
   const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
-  const { stdout } = await cli(['inspect', join(sample, 'adapters', adapter), ...models, '--device', 'cpu', '--json', '-']); // prettier-ignore
+  const { stdout } = await cli([
+    'inspect',
+    join(sample, 'adapters', adapter),
+    ...models,
+    '--device',
+    'cpu',
+    '--json',
+    '-',
+  ]);
   return JSON.parse(stdout) as Report;
 }
 

@@ -77,7 +77,10 @@ describe('the configuration of an adapter', () => {
     const hover = await session.workbench.hover('"down_proj"');
     const rows = (await hover.locator('tbody tr').allInnerTexts()).map((row) => row.split(/\s+/).slice(0, 2).join(' '));
     const modules = report.modules.filter(({ kind }) => kind === 'down_proj');
-    assert.deepEqual(rows, modules.map(({ layer, similarity }) => `${layer} ${two(similarity!)}`)); // prettier-ignore
+    assert.deepEqual(
+      rows,
+      modules.map(({ layer, similarity }) => `${layer} ${two(similarity!)}`),
+    );
     const picture = await hover.locator('img').first().getAttribute('src');
     const svg = Buffer.from(/^data:image\/svg\+xml;base64,(.+)$/.exec(picture ?? '')![1]!, 'base64').toString();
     assert.equal(svg.match(/<rect /g)?.length, 6);
@@ -262,13 +265,20 @@ describe('configurations with something to know', () => {
         write('saved', { modules_to_save: ['score'], base_model_name_or_path: 'toy-llama-aligned' });
         const file = join(workspace, 'adapters', 'saved', MODEL_FILE);
         const tensors = { a: randomTensor(1, [4, 128]), b: randomTensor(2, [128, 4]) };
-        writeAdapter(join(workspace, 'adapters', 'based'), { [name]: tensors }, { ...config, base_model_name_or_path: 'base' }); // prettier-ignore
+        writeAdapter(
+          join(workspace, 'adapters', 'based'),
+          { [name]: tensors },
+          { ...config, base_model_name_or_path: 'base' },
+        );
         writeFileSync(file, withScore(readFileSync(file)));
         writeFileSync(
           join(workspace, '.vscode', 'settings.json'),
           JSON.stringify({
             'safeLora.pairs': Object.fromEntries(
-              ['toy-llama-aligned', 'base'].map((key) => [key, { base: join(workspace, 'base'), aligned: join(workspace, 'aligned') }]), // prettier-ignore
+              ['toy-llama-aligned', 'base'].map((key) => [
+                key,
+                { base: join(workspace, 'base'), aligned: join(workspace, 'aligned') },
+              ]),
             ),
           }),
         );
@@ -334,7 +344,13 @@ describe('a saved report', () => {
   before(async () => {
     session = await Session.start({ fill: copySampleWithPair });
     const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-    const { status } = await cli(['project', session.path('adapters', 'harmful'), ...models, '--out', session.path('adapters', 'projected')]); // prettier-ignore
+    const { status } = await cli([
+      'project',
+      session.path('adapters', 'harmful'),
+      ...models,
+      '--out',
+      session.path('adapters', 'projected'),
+    ]);
     assert.equal(status, 0);
   });
   after(() => session.stop());
@@ -343,9 +359,11 @@ describe('a saved report', () => {
     const { workbench } = session;
     await workbench.openFile('adapters/projected/safe_lora_report.json');
     await untilLens(session, /3 of 12 modules at or below τ = 0.35/);
-    const report = JSON.parse(readFileSync(session.path('adapters', 'projected', 'safe_lora_report.json'), 'utf8')) as Report; // prettier-ignore
+    const report = JSON.parse(
+      readFileSync(session.path('adapters', 'projected', 'safe_lora_report.json'), 'utf8'),
+    ) as Report;
     const [first] = report.modules;
-    const text = `similarity ${two(first!.similarity!)}, null ${two(first!.nullSimilarity!)} · direction ${signed(first!.direction!)}`; // prettier-ignore
+    const text = `similarity ${two(first!.similarity!)}, null ${two(first!.nullSimilarity!)} · direction ${signed(first!.direction!)}`;
     const search = workbench.window.locator('.find-widget.visible');
     await again(async (timeout) => {
       await workbench.text('safe_lora_report.json').locator('.view-line').first().click({ timeout });
@@ -367,6 +385,14 @@ describe('a saved report', () => {
       if (await row.isVisible()) await row.getByText('Open in Report').click({ timeout });
       await tab.row(first!.name).waitFor({ timeout });
     });
-    await until(async () => (await tab.within('.tooltip:not([hidden]) strong').first().innerText().catch(() => '')) === first!.name, 'the tooltip of the module'); // prettier-ignore
+    await until(
+      async () =>
+        (await tab
+          .within('.tooltip:not([hidden]) strong')
+          .first()
+          .innerText()
+          .catch(() => '')) === first!.name,
+      'the tooltip of the module',
+    );
   });
 });

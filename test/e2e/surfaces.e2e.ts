@@ -14,7 +14,9 @@ const adapters = ['benign', 'harmful', 'mixed', 'mixed-all'];
 
 /** The rows of the view of adapters as label and description. */
 async function rows(session: Session): Promise<string[]> {
-  const texts = await session.workbench.window.locator('.pane-body .tree-explorer-viewlet-tree-view .monaco-list-row').allInnerTexts(); // prettier-ignore
+  const texts = await session.workbench.window
+    .locator('.pane-body .tree-explorer-viewlet-tree-view .monaco-list-row')
+    .allInnerTexts();
   return texts.map((text) => text.replace(/\s+/g, ' ').trim());
 }
 
@@ -86,7 +88,11 @@ describe('the view of the adapters', () => {
     await workbench.treeRow(/^layer 1/).click();
     const module = reports.get('harmful')!.modules.find(({ layer, kind }) => layer === 1 && kind === 'v_proj')!;
     const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · `;
-    await until(async () => (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)), text); // prettier-ignore
+    await until(
+      async () =>
+        (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)),
+      text,
+    );
     await workbench.screenshot('adapters view');
     await workbench.treeRow(/^v_proj/).click();
     const tab = new AdapterTab(workbench);
@@ -140,7 +146,11 @@ describe('the view of the adapters', () => {
     await session.workbench.command('View: Show Explorer');
     await until(() => session.engineChildren().length === 0, 'the engine to rest');
     await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
-    await (await session.workbench.explorerRow('adapters/copy')).locator('[aria-label*="inspected · 6 of 12"]').waitFor(); // prettier-ignore
+    await (
+      await session.workbench.explorerRow('adapters/copy')
+    )
+      .locator('[aria-label*="inspected · 6 of 12"]')
+      .waitFor();
     assert.equal(session.engineChildren().length, 0);
   });
 });

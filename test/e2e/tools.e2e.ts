@@ -69,7 +69,17 @@ async function projectedByCommandLine(session: Session, adapter: string, thresho
   const out = session.outside('by-command-line');
   const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
   const source = join(sample, 'adapters', adapter);
-  const { status, stderr } = await cli(['project', source, ...models, '--threshold', threshold, '--out', out, '--force', '--quiet']); // prettier-ignore
+  const { status, stderr } = await cli([
+    'project',
+    source,
+    ...models,
+    '--threshold',
+    threshold,
+    '--out',
+    out,
+    '--force',
+    '--quiet',
+  ]);
   assert.equal(status, 0, stderr);
   return readFileSync(join(out, MODEL_FILE));
 }
@@ -89,7 +99,13 @@ describe('the language model tools', () => {
     assert.equal(found.modules.length, 12);
     const { similarity, selected } = references.harmful!;
     for (const [name, value] of found.modules) assert.ok(Math.abs(value - similarity[name]!) < 3e-4, name);
-    assert.deepEqual(found.modules.filter((row) => row[5]).map(([name]) => name).sort(), [...selected].sort()); // prettier-ignore
+    assert.deepEqual(
+      found.modules
+        .filter((row) => row[5])
+        .map(([name]) => name)
+        .sort(),
+      [...selected].sort(),
+    );
     assert.equal(await session.workbench.window.locator('.tabs-container .tab').count(), 0);
     assert.deepEqual(await session.workbench.notifications(), []);
   });
@@ -98,7 +114,10 @@ describe('the language model tools', () => {
     const { text } = await inspect(session, { adapter: session.modelFile('harmful'), count: 5 });
     const found = JSON.parse(text!) as Compact;
     assert.deepEqual([found.adapter, found.totals.selected], ['adapters/harmful', 5]);
-    assert.deepEqual(found.modules.map((row) => row[5]), Array.from({ length: 12 }, (_, i) => i < 5)); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map((row) => row[5]),
+      Array.from({ length: 12 }, (_, i) => i < 5),
+    );
   });
 
   it('say what is wrong with their input', async () => {
@@ -117,7 +136,10 @@ describe('the language model tools', () => {
     writeAdapter(session.path('adapters', 'stranger'), { 'model.layers.0.self_attn.q_proj': pair }, config);
     const { error } = await inspect(session, { adapter: 'adapters/stranger' });
     assert.match(error!, /neither its base model nor its aligned model is known/);
-    assert.match(error!, /"Safe LoRA: Choose Models…", or name both folders in the setting safeLora.pairs under "org\/unheard-of"/); // prettier-ignore
+    assert.match(
+      error!,
+      /"Safe LoRA: Choose Models…", or name both folders in the setting safeLora.pairs under "org\/unheard-of"/,
+    );
   });
 
   it('write nothing where the user says no', async () => {

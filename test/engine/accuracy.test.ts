@@ -65,7 +65,6 @@ describe('cpu: the memory it may use', () => {
         [300_000, true],
         [1_200_000, false],
       ] as const) {
-        // prettier-ignore
         const { task, v, a, b } = store({ ...wide, out: 3, width, rank: 1, transposed });
         const expected = byDefinition(v, b, a);
         for (const some of [engine, tight]) {

@@ -43,7 +43,11 @@ describe('a child', () => {
     process.kill(pid!, 'SIGSTOP');
     assert.ok(valueOf((await computed).updates[0]!).measurement.similarity! > 0);
     assert.notEqual(engine.pids[0], pid);
-    assert.ok(told.includes(`waiting for the engine's process ${pid}, which gives no sign of life; it is given up after 3 seconds`)); // prettier-ignore
+    assert.ok(
+      told.includes(
+        `waiting for the engine's process ${pid}, which gives no sign of life; it is given up after 3 seconds`,
+      ),
+    );
     assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });
   });
 

@@ -37,7 +37,10 @@ describe('a device asked for by name', { skip: elsewhere }, () => {
     const SAFE_LORA_STORAGE = storageWith(elf({ needed: ['libcublas.so.99'] }));
     const { status, stderr } = await inspect('cuda', { SAFE_LORA_STORAGE });
     assert.equal(status, 1);
-    assert.match(stderr, /^safe-lora: The device cuda cannot be used here: its provider needs libcublas\.so\.99; .*nvidia-cublas==99.*\n$/); // prettier-ignore
+    assert.match(
+      stderr,
+      /^safe-lora: The device cuda cannot be used here: its provider needs libcublas\.so\.99; .*nvidia-cublas==99.*\n$/,
+    );
   });
 
   it('whose library does not load is an error with the loader’s own words', async () => {
@@ -109,7 +112,13 @@ describe('doctor', { skip: elsewhere }, () => {
     assert.deepEqual([schema, onnxruntime], ['safe-lora/doctor@1', version]);
     assert.deepEqual(
       providers.map(({ provider, usable }) => [provider, usable]),
-      [['cuda', false], ['dml', false], ['coreml', false], ['webgpu', false], ['cpu', true]], // prettier-ignore
+      [
+        ['cuda', false],
+        ['dml', false],
+        ['coreml', false],
+        ['webgpu', false],
+        ['cpu', true],
+      ],
     );
     const [cuda, , , , cpu] = providers;
     assert.ok(!cuda!.usable && cuda!.reason.includes('libcublas.so.99') && cuda!.remedy!.includes('nvidia-cublas'));

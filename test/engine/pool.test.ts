@@ -70,7 +70,12 @@ describe('the pool of children', () => {
     const all = await sampleTasks();
     const [given, kept] = [new AbortController(), new AbortController()];
     const reason = new Error('given up');
-    const pending = all.map((task) => engine.compute(task, given.signal).then(() => null, (error: unknown) => error)); // prettier-ignore
+    const pending = all.map((task) =>
+      engine.compute(task, given.signal).then(
+        () => null,
+        (error: unknown) => error,
+      ),
+    );
     const other = engine.compute(all[0]!, kept.signal);
     const started = performance.now();
     given.abort(reason);
@@ -109,7 +114,10 @@ describe('several adapters in one pass', () => {
     const plans = await plansOf('harmful', 'mixed');
     for (const { modules } of plans) {
       const [first] = modules as [PlannedModule];
-      modules[0] = { ...first, weights: { ...first.weights!, base: { ...first.weights!.base, path: join(sample, 'gone') } } }; // prettier-ignore
+      modules[0] = {
+        ...first,
+        weights: { ...first.weights!, base: { ...first.weights!.base, path: join(sample, 'gone') } },
+      };
     }
     const outcomes = await measurePlans(plans, engineOf(2));
     for (const outcome of outcomes) {

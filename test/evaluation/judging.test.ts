@@ -59,8 +59,14 @@ void describe('points', () => {
   });
 
   void it('take modules at or below a threshold, and name the lowest threshold of a count', () => {
-    assert.deepEqual([0, 0.1, 0.2, 0.3, 1].map((threshold) => countAt(modules, threshold)), [0, 1, 3, 3, 4]); // prettier-ignore
-    assert.deepEqual([0, 1, 2, 3, 4].map((count) => thresholdAt(modules, count)), [null, 0.1, null, 0.2, 0.4]); // prettier-ignore
+    assert.deepEqual(
+      [0, 0.1, 0.2, 0.3, 1].map((threshold) => countAt(modules, threshold)),
+      [0, 1, 3, 3, 4],
+    );
+    assert.deepEqual(
+      [0, 1, 2, 3, 4].map((count) => thresholdAt(modules, count)),
+      [null, 0.1, null, 0.2, 0.4],
+    );
   });
 
   void it('lie where the score changes most', () => {
@@ -82,7 +88,13 @@ void describe('a choice', () => {
   const prompts = Array.from({ length: 20 }, (_, i) => ({ messages: [], reference: null, group: String(i) }));
   const sets: PromptSet[] = [{ name: 'h', role: 'harmful', metric: null, prompts, sha256: '', judge: null }];
   const refusing = (share: number): Verdict[] =>
-    prompts.map((_, i) => ({ refused: i % 10 < share * 10, degenerate: false, cutOff: false, utility: null, sha256: String(i) })); // prettier-ignore
+    prompts.map((_, i) => ({
+      refused: i % 10 < share * 10,
+      degenerate: false,
+      cutOff: false,
+      utility: null,
+      sha256: String(i),
+    }));
   const candidates: Candidate[] = [0, 0.1, 1, 0.5, 1].map((share, count) => ({ count, verdicts: [refusing(share)] }));
 
   void it('understands demands, absolute and as changes', () => {

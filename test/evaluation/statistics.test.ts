@@ -56,10 +56,22 @@ void describe('intervals', () => {
 
   void it('of a mean are wider where prompts hang together', () => {
     const values = randoms(2, 240).map((value, i) => (Math.floor(i / 6) % 2 === 0 ? value : value + 1));
-    const alone = bootstrapMean(values, values.map(() => null)); // prettier-ignore
-    const grouped = bootstrapMean(values, values.map((_, i) => String(Math.floor(i / 6)))); // prettier-ignore
+    const alone = bootstrapMean(
+      values,
+      values.map(() => null),
+    );
+    const grouped = bootstrapMean(
+      values,
+      values.map((_, i) => String(Math.floor(i / 6))),
+    );
     assert.ok(grouped.high - grouped.low > 1.3 * (alone.high - alone.low));
-    assert.deepEqual(bootstrapMean(values, values.map(() => null)), alone); // prettier-ignore
+    assert.deepEqual(
+      bootstrapMean(
+        values,
+        values.map(() => null),
+      ),
+      alone,
+    );
   });
 });
 

@@ -13,7 +13,12 @@ it('evicts nothing that is held, finished or not, whatever the model is called',
     const [held, part, other, coming] = ['held', 'part', 'other', 'coming'].map((name) => ({
       path: join(cache.folder(id, '0'.repeat(40)), cacheName('tensor', name)),
       length: 20,
-    })) as [{ path: string; length: number }, { path: string; length: number }, { path: string; length: number }, { path: string; length: number }]; // prettier-ignore
+    })) as [
+      { path: string; length: number },
+      { path: string; length: number },
+      { path: string; length: number },
+      { path: string; length: number },
+    ];
     mkdirSync(dirname(held.path), { recursive: true });
     for (const path of [held.path, `${part.path}.part`, other.path]) writeFileSync(path, Buffer.alloc(20));
     const release = await cache.hold([held, part]);

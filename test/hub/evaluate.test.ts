@@ -35,7 +35,9 @@ void describe('evaluating a model on the hub', () => {
     assert.equal(first.status, 0, first.stderr);
     assert.match(first.stderr, /hf:\/\/toy\/aligned, to run it: .* of 2\.\d MB to fetch/);
     const found = JSON.parse(first.stdout) as EvaluationReport;
-    const local = await cli(['evaluate', adapter, ...models(join(sample, 'base'), join(sample, 'aligned')), ...args], { env }); // prettier-ignore
+    const local = await cli(['evaluate', adapter, ...models(join(sample, 'base'), join(sample, 'aligned')), ...args], {
+      env,
+    });
     assert.equal(local.status, 0, local.stderr);
     assert.deepEqual(found.points, (JSON.parse(local.stdout) as EvaluationReport).points);
     const asked = hub.asked.length;

@@ -59,7 +59,10 @@ function hubOf(more: Partial<HubOptions> & { stallAfter?: number } = {}): Hub {
 }
 
 async function failureOf(work: Promise<unknown>): Promise<SafeLoraError> {
-  const error = await work.then(() => assert.fail('it went well'), (reason: unknown) => reason); // prettier-ignore
+  const error = await work.then(
+    () => assert.fail('it went well'),
+    (reason: unknown) => reason,
+  );
   assert.ok(error instanceof SafeLoraError, String(error));
   assert.doesNotMatch(error.message, /\n/);
   return error;
@@ -74,9 +77,21 @@ async function onDisk(): Promise<Uint8Array> {
 
 describe('a tensor comes whole', () => {
   const cases: [string, Turn[], number[] | undefined][] = [
-    ['where the connection is cut again and again', [10_000, 1, 30_000, 500, 20_000, 7, 9_000].map((n) => ({ kind: 'cut', after: n })), undefined], // prettier-ignore
-    ['where the server asks for patience', [429, 503].map((status) => ({ kind: 'status', status, headers: { 'retry-after': '7' } })), [7000, 7000]], // prettier-ignore
-    ['where the server fails for a while', [500, 502, 504].map((status) => ({ kind: 'status', status })), [500, 1000, 2000]], // prettier-ignore
+    [
+      'where the connection is cut again and again',
+      [10_000, 1, 30_000, 500, 20_000, 7, 9_000].map((n) => ({ kind: 'cut', after: n })),
+      undefined,
+    ],
+    [
+      'where the server asks for patience',
+      [429, 503].map((status) => ({ kind: 'status', status, headers: { 'retry-after': '7' } })),
+      [7000, 7000],
+    ],
+    [
+      'where the server fails for a while',
+      [500, 502, 504].map((status) => ({ kind: 'status', status })),
+      [500, 1000, 2000],
+    ],
     ['where an answer ends too early and says so', [{ kind: 'short', by: 50_000 }], undefined],
     ['where nothing more comes', [{ kind: 'stall', after: 30_000 }], undefined],
     ['where it is slow', [{ kind: 'slow', piece: 10_000, pause: 10 }], []],
@@ -117,7 +132,10 @@ describe('a tensor does not come', () => {
     ];
     const { code, message } = await failureOf(fetchLarge(model));
     assert.equal(code, 'hub-unreachable');
-    assert.match(message, /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: the server answers 500; try again later, or with --offline\.$/); // prettier-ignore
+    assert.match(
+      message,
+      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: the server answers 500; try again later, or with --offline\.$/,
+    );
     assert.equal(statSync(`${large(model).path}.part`).size, 5000);
     assert.equal(cached(storage, /\.claim$/).length, 0);
   });
@@ -127,7 +145,10 @@ describe('a tensor does not come', () => {
     hub.turns = [{ kind: 'slow', piece: 1, pause: 20 }];
     const { code, message } = await failureOf(fetchLarge(model));
     assert.equal(code, 'hub-unreachable');
-    assert.match(message, /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: sent \d+ bytes a second for 0\.5 seconds, fewer than 1000; try again later, or with --offline\.$/); // prettier-ignore
+    assert.match(
+      message,
+      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: sent \d+ bytes a second for 0\.5 seconds, fewer than 1000; try again later, or with --offline\.$/,
+    );
     assert.deepEqual(waits, [500, 1000, 2000]);
   });
 
@@ -204,7 +225,10 @@ describe('a long wait is told', () => {
     const model = await hubOf({ onNotice }).open(`hf://${BASE}`);
     hub.turns = [{ kind: 'status', status: 503, headers: { 'retry-after': '119' } }, { kind: 'whole' }];
     await fetchLarge(model);
-    assert.match(told.join('\n'), /^http:\S+: the server answers 503 and asks for 119 seconds of patience; trying again in 119 seconds$/); // prettier-ignore
+    assert.match(
+      told.join('\n'),
+      /^http:\S+: the server answers 503 and asks for 119 seconds of patience; trying again in 119 seconds$/,
+    );
   });
 
   it('for another process, with its claim', async () => {
@@ -242,23 +266,38 @@ describe('a model is refused', () => {
   const withToken = { token: () => Promise.resolve(TOKEN) };
 
   it('in the hub’s own words where it is gated, with where to ask for access', async () => {
-    const message = `Access to model ${BASE} is restricted. You must have access to it and be authenticated to access it. Please log in.`; // prettier-ignore
+    const message = `Access to model ${BASE} is restricted. You must have access to it and be authenticated to access it. Please log in.`;
     hub.refusals[BASE] = { status: 401, code: 'GatedRepo', message };
     const out = await open();
     assert.equal(out.code, 'hub-access');
-    assert.equal(out.message, `hf://${BASE}: the hub says: ${message.slice(0, -1)}; ask for access at ${hub.endpoint}/${BASE}, and set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.`); // prettier-ignore
+    assert.equal(
+      out.message,
+      `hf://${BASE}: the hub says: ${message.slice(0, -1)}; ask for access at ${hub.endpoint}/${BASE}, and set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.`,
+    );
     hub.refusals[BASE] = { status: 403, code: 'GatedRepo', message: 'You are not in the authorized list.' };
     const notIn = await open(withToken);
-    assert.equal(notIn.message, `hf://${BASE}: the hub says: You are not in the authorized list; ask for access at ${hub.endpoint}/${BASE}.`); // prettier-ignore
+    assert.equal(
+      notIn.message,
+      `hf://${BASE}: the hub says: You are not in the authorized list; ask for access at ${hub.endpoint}/${BASE}.`,
+    );
   });
 
   it('where it is missing or private, which look the same', async () => {
     const missing = await open({}, 'hf://toy/none');
     assert.equal(missing.code, 'hub-missing');
-    assert.equal(missing.message, 'hf://toy/none: the hub says: Repository not found; check the name: a private model looks the same; for one, set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.'); // prettier-ignore
+    assert.equal(
+      missing.message,
+      'hf://toy/none: the hub says: Repository not found; check the name: a private model looks the same; for one, set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor.',
+    );
     hub.token = TOKEN;
-    assert.match((await open()).message, /Invalid username or password; check the name: a private model looks the same; for one, set HF_TOKEN/); // prettier-ignore
-    assert.match((await open({ token: () => Promise.resolve('hf_other') })).message, /private model that the token may not read/); // prettier-ignore
+    assert.match(
+      (await open()).message,
+      /Invalid username or password; check the name: a private model looks the same; for one, set HF_TOKEN/,
+    );
+    assert.match(
+      (await open({ token: () => Promise.resolve('hf_other') })).message,
+      /private model that the token may not read/,
+    );
     assert.equal((await hubOf(withToken).open(`hf://${BASE}`)).name, BASE);
   });
 
@@ -270,7 +309,10 @@ describe('a model is refused', () => {
   });
 
   it('where the revision or a file is missing', async () => {
-    assert.match((await open({}, `hf://${BASE}@v9`)).message, /^hf:\/\/toy\/base@v9: .*; it has no revision v9: check it at /); // prettier-ignore
+    assert.match(
+      (await open({}, `hf://${BASE}@v9`)).message,
+      /^hf:\/\/toy\/base@v9: .*; it has no revision v9: check it at /,
+    );
     const { code, message } = await failureOf(hubOf().open('hf://toy/base@main/../x'));
     assert.equal(code, 'hub-reference');
     assert.match(message, /names no model on the hub; write hf:\/\/org\/name/);
@@ -321,7 +363,10 @@ describe('the token', () => {
     outputs.push(await inspect(env));
     outputs.push(await inspect({ ...env, HF_TOKEN: `${TOKEN}\n with more` }));
     assert.match(outputs[4]!.stderr, /^safe-lora: HF_TOKEN: holds no token, but something with spaces/);
-    assert.deepEqual(outputs.slice(1).map(({ status }) => status), [1, 1, 1, 1]); // prettier-ignore
+    assert.deepEqual(
+      outputs.slice(1).map(({ status }) => status),
+      [1, 1, 1, 1],
+    );
     const text = [JSON.stringify(outputs), everything(storage)].join('\n');
     assert.ok(text.includes(BASE));
     assert.ok(!text.includes(TOKEN));
@@ -347,7 +392,10 @@ describe('the token', () => {
 
 describe('a reference', () => {
   it('is hf://org/name, or org/name where nothing of that name is here', async () => {
-    assert.deepEqual(parseReference('hf://meta-llama/Llama-2-7b-hf'), { id: 'meta-llama/Llama-2-7b-hf', revision: 'main' }); // prettier-ignore
+    assert.deepEqual(parseReference('hf://meta-llama/Llama-2-7b-hf'), {
+      id: 'meta-llama/Llama-2-7b-hf',
+      revision: 'main',
+    });
     assert.deepEqual(parseReference('a/b@refs/pr/1'), { id: 'a/b', revision: 'refs/pr/1' });
     for (const path of [
       '/a/b',
@@ -425,7 +473,10 @@ describe('a walk over weights that are on the hub', () => {
       },
     });
     assert.ok('measured' in outcome!);
-    assert.equal(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0), last.bytesToFetch); // prettier-ignore
+    assert.equal(
+      hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0),
+      last.bytesToFetch,
+    );
     assert.equal(last.bytesFetched, last.bytesToFetch);
   });
 
@@ -442,7 +493,10 @@ describe('a walk over weights that are on the hub', () => {
     const adapters = await Promise.all(
       ['mixed', 'mixed-all'].map((name) => openAdapter(join(sample, 'adapters', name))),
     );
-    const [small, all] = await measurePlans(adapters.map((one) => makePlan(one, base, aligned)), engine); // prettier-ignore
+    const [small, all] = await measurePlans(
+      adapters.map((one) => makePlan(one, base, aligned)),
+      engine,
+    );
     assert.ok('measured' in small!);
     assert.deepEqual(all, { failure });
   });

@@ -40,7 +40,10 @@ function open(): Promise<Checkpoint> {
 }
 
 async function refused(work: Promise<unknown>, code: string, reason: RegExp): Promise<void> {
-  const error = await work.then(() => assert.fail('it went well'), (thrown: unknown) => thrown); // prettier-ignore
+  const error = await work.then(
+    () => assert.fail('it went well'),
+    (thrown: unknown) => thrown,
+  );
   assert.ok(error instanceof SafeLoraError, String(error));
   assert.equal(error.code, code);
   assert.match(error.message, reason);
@@ -53,10 +56,12 @@ type Answer = (response: ServerResponse, asked: Asked) => void;
 
 const redirect =
   (to: (asked: Asked) => string): Answer =>
-  (response, asked) => response.writeHead(302, { location: to(asked) }).end(); // prettier-ignore
+  (response, asked) =>
+    response.writeHead(302, { location: to(asked) }).end();
 const json =
   (body: unknown): Answer =>
-  (response) => response.end(typeof body === 'string' ? body : JSON.stringify(body)); // prettier-ignore
+  (response) =>
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
 const endless = (response: ServerResponse): void => {
   const more = (): void => {
     while (response.write(Buffer.alloc(65_536, ' '))) if (response.destroyed) return;
@@ -69,7 +74,11 @@ const sibling = (rfilename: string, size: unknown): object => ({ rfilename, size
 describe('for what a model is', () => {
   const cases: [string, Answer, RegExp][] = [
     ['an answer without end', endless, /is longer than 50000000 bytes/],
-    ['a few bytes that unpack to many', (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb), /is longer than 50000000 bytes/], // prettier-ignore
+    [
+      'a few bytes that unpack to many',
+      (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+      /is longer than 50000000 bytes/,
+    ],
     ['a redirect to itself', redirect(({ path }) => path), /is redirected without end/],
     ['a redirect to a file', redirect(() => 'file:///etc/passwd'), /file:\/\/\/etc\/passwd: is not an https address/],
     ['a redirect without encryption', redirect(() => 'http://192.0.2.1/x'), /192\.0\.2\.1\/x: is not an https address/],
@@ -93,7 +102,13 @@ describe('for what a model is', () => {
   it('the token does not follow a redirect to another port', async () => {
     hub.hubTurns = [{ kind: 'raw', answer: redirect(({ path }) => hub.other + path) }];
     await refused(open(), 'hub-answer', /the server answers 403/);
-    assert.deepEqual(hub.asked.map(({ host, authorization }) => [host, authorization]), [['hub', `Bearer ${TOKEN}`], ['cdn', undefined]]); // prettier-ignore
+    assert.deepEqual(
+      hub.asked.map(({ host, authorization }) => [host, authorization]),
+      [
+        ['hub', `Bearer ${TOKEN}`],
+        ['cdn', undefined],
+      ],
+    );
   });
 
   it('a refusal that repeats the token, and moves the terminal’s cursor, shows neither', async () => {
@@ -116,7 +131,9 @@ describe('for what a model is', () => {
     rmSync(storage, { recursive: true });
     const names = ['../../../../escaped', '/escaped', '__proto__', 'a\\..\\escaped'].map((name) => sibling(name, 5));
     const wrong = [-1, 1.5, '7', null].map((size, i) => sibling(`wrong-${i}`, size));
-    const model = { ...(await (await fetch(`${hub.endpoint}/api/models/${BASE}/revision/main`)).json() as { siblings: object[] }) }; // prettier-ignore
+    const model = {
+      ...((await (await fetch(`${hub.endpoint}/api/models/${BASE}/revision/main`)).json()) as { siblings: object[] }),
+    };
     hub.hubTurns = [{ kind: 'raw', answer: info(...model.siblings, ...names, ...wrong) }, whole];
     assert.ok((await open()).tensors.size > 0);
     assert.ok(!existsSync(join(folder, 'escaped')));
@@ -130,7 +147,11 @@ describe('for what a model is', () => {
 describe('for a configuration', () => {
   const cases: [string, Answer, RegExp][] = [
     ['more than the hub said', endless, /config\.json: is longer than \d+ bytes/],
-    ['a few bytes that unpack to many', (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb), /config\.json: is longer than \d+ bytes/], // prettier-ignore
+    [
+      'a few bytes that unpack to many',
+      (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+      /config\.json: is longer than \d+ bytes/,
+    ],
     ['less than the hub said', json('{}'), /config\.json: sends 2 bytes of a file of \d+/],
   ];
   for (const [name, answer, reason] of cases)
@@ -151,8 +172,16 @@ describe('for weights', () => {
     };
   const cases: [string, Answer, RegExp][] = [
     ['a part without end', part(2253472, endless), /sends more than was asked for/],
-    ['a part that unpacks to more', part(2253472, (response) => response.end(bomb), { 'content-encoding': 'gzip' }), /sends more than was asked for/], // prettier-ignore
-    ['a part of a file of another size', part(2253473, (response) => response.end()), /of 2253473 where bytes \d+ to \d+ of 2253472/], // prettier-ignore
+    [
+      'a part that unpacks to more',
+      part(2253472, (response) => response.end(bomb), { 'content-encoding': 'gzip' }),
+      /sends more than was asked for/,
+    ],
+    [
+      'a part of a file of another size',
+      part(2253473, (response) => response.end()),
+      /of 2253473 where bytes \d+ to \d+ of 2253472/,
+    ],
     ['a part that is not said to be one', (response) => response.writeHead(206).end('x'), /sends the whole file where/],
     ['a redirect to a file', redirect(() => 'file:///dev/zero'), /is not an https address/],
   ];

@@ -96,7 +96,8 @@ describe('a pair on the hub', () => {
     };
     const [hubs, disks] = [await provenance(models(), 'from-hub'), await provenance(folders, 'from-disk')];
     assert.doesNotMatch(hubs, /hf:\/\/|127\.0\.0\.1/);
-    const headers = (text: string): string[] => [...text.matchAll(/headers\\?":\s*\\?"([0-9a-f]{64})/g)].map(([, hash]) => hash!); // prettier-ignore
+    const headers = (text: string): string[] =>
+      [...text.matchAll(/headers\\?":\s*\\?"([0-9a-f]{64})/g)].map(([, hash]) => hash!);
     assert.ok(headers(hubs).length >= 2);
     assert.deepEqual(headers(hubs), headers(disks));
   });
@@ -128,12 +129,18 @@ describe('a pair on the hub', () => {
   it('says offline what is not there', async () => {
     const cold = await inspect(env, offline(models()));
     assert.deepEqual([cold.status, cold.stdout], [1, '']);
-    assert.equal(cold.stderr, `safe-lora: hf://${BASE}: the model is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.\n`); // prettier-ignore
+    assert.equal(
+      cold.stderr,
+      `safe-lora: hf://${BASE}: the model is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.\n`,
+    );
     await warm();
     rmSync(cached(storage, /toy--aligned.*\.tensor$/)[0]!);
     const { status, stderr } = await inspect(env, offline([...models(), '--quiet']));
     assert.equal(status, 1);
-    assert.match(stderr, /^safe-lora: hf:\/\/toy\/aligned: model-0000\d-of-00002\.safetensors: model\.\S+ is not in the cache, and offline [^\n]*\n$/); // prettier-ignore
+    assert.match(
+      stderr,
+      /^safe-lora: hf:\/\/toy\/aligned: model-0000\d-of-00002\.safetensors: model\.\S+ is not in the cache, and offline [^\n]*\n$/,
+    );
     assert.deepEqual(hub.asked, []);
   });
 
@@ -142,9 +149,15 @@ describe('a pair on the hub', () => {
     const report = JSON.parse(bare.stdout) as Report;
     assert.deepEqual([report.base.name, report.aligned.name], [BASE, ALIGNED]);
     hub.asked.length = 0;
-    const here = await cli(['inspect', 'adapters/mixed-all', ...models('./base', './aligned'), '--quiet'], { env, cwd: sample }); // prettier-ignore
+    const here = await cli(['inspect', 'adapters/mixed-all', ...models('./base', './aligned'), '--quiet'], {
+      env,
+      cwd: sample,
+    });
     assert.equal(here.status, 0);
-    const inside = await cli(['inspect', adapter, ...models('sample/base', 'sample/aligned'), '--quiet'], { env, cwd: join(sample, '..') }); // prettier-ignore
+    const inside = await cli(['inspect', adapter, ...models('sample/base', 'sample/aligned'), '--quiet'], {
+      env,
+      cwd: join(sample, '..'),
+    });
     assert.equal(inside.status, 0);
     assert.deepEqual(hub.asked, []);
   });
@@ -214,9 +227,14 @@ describe('a pair on the hub', () => {
 
 describe('the cache', () => {
   it('goes on after a kill where the dead run was', async () => {
-    hub.turns = [...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const), { kind: 'slow', piece: 2000, pause: 100 }]; // prettier-ignore
+    hub.turns = [
+      ...Array.from({ length: 12 }, () => ({ kind: 'whole' }) as const),
+      { kind: 'slow', piece: 2000, pause: 100 },
+    ];
     await killed(env, storage, 600_000);
-    const noted = cached(storage, /\.part\.sha256$/).map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { length: number }).length); // prettier-ignore
+    const noted = cached(storage, /\.part\.sha256$/).map(
+      (path) => (JSON.parse(readFileSync(path, 'utf8')) as { length: number }).length,
+    );
     const had = [...sizes(storage, /\.tensor$/), ...noted].reduce((sum, size) => sum + size, 0);
     assert.ok(
       cached(storage, /\.tensor\.part$/).some((path) => readFileSync(path).length > 0),
@@ -229,23 +247,33 @@ describe('the cache', () => {
     hub.asked.length = 0;
     const { report } = await inspect(env);
     assert.deepEqual(numbers(report), numbers(fromDisk));
-    assert.equal(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0), needed.weights - had); // prettier-ignore
+    assert.equal(
+      hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0),
+      needed.weights - had,
+    );
   });
 
   it('goes on with what is noted of an unfinished file, and with nothing else', async () => {
     await warm();
     const [whole, longer, changed, unknown] = cached(storage, /\.tensor$/) as [string, string, string, string];
     const lengths = [whole, longer, changed, unknown].map((path) => readFileSync(path).length);
-    for (const [path, noted] of [[whole, 1], [longer, 0.5], [changed, 0.5]] as const) {
+    for (const [path, noted] of [
+      [whole, 1],
+      [longer, 0.5],
+      [changed, 0.5],
+    ] as const) {
       const bytes = readFileSync(path);
       const length = Math.floor(bytes.length * noted);
       const content = { length, of: createHash('sha256').update(bytes.subarray(0, length)).digest('hex') };
       const sha256 = createHash('sha256').update(JSON.stringify(content)).digest('hex');
       writeFileSync(`${path}.part.sha256`, JSON.stringify({ ...content, sha256 }));
-    } // prettier-ignore
+    }
     renameSync(whole, `${whole}.part`);
     // After what is noted comes what a crash left.
-    writeFileSync(`${longer}.part`, Buffer.concat([readFileSync(longer).fill(0, Math.floor(lengths[1]! / 2)), Buffer.alloc(9)])); // prettier-ignore
+    writeFileSync(
+      `${longer}.part`,
+      Buffer.concat([readFileSync(longer).fill(0, Math.floor(lengths[1]! / 2)), Buffer.alloc(9)]),
+    );
     writeFileSync(`${changed}.part`, readFileSync(changed).fill(0, 0, 100));
     writeFileSync(`${unknown}.part`, readFileSync(unknown).fill(0, 100));
     for (const path of [longer, changed, unknown]) rmSync(path);
@@ -311,8 +339,14 @@ describe('the cache', () => {
     const { report, stderr } = await inspect(env, pinned);
     assert.deepEqual(numbers(report), numbers(fromDisk));
     const told = stderr.split('\n').filter((line) => line.includes('does not match its checksum; '));
-    assert.deepEqual(told.map((line) => line.slice('safe-lora: '.length, line.indexOf(': does not'))).sort(), changed.sort()); // prettier-ignore
-    assert.match(stderr, /\.tensor: does not match its checksum; hf:\/\/toy\/\w+: \S+\.safetensors: model\.\S+ is fetched again\n/); // prettier-ignore
+    assert.deepEqual(
+      told.map((line) => line.slice('safe-lora: '.length, line.indexOf(': does not'))).sort(),
+      changed.sort(),
+    );
+    assert.match(
+      stderr,
+      /\.tensor: does not match its checksum; hf:\/\/toy\/\w+: \S+\.safetensors: model\.\S+ is fetched again\n/,
+    );
     // A tensor, and a header in two parts.
     assert.ok(hub.weightRequests.length <= 3, `${hub.weightRequests.length}`);
     hub.asked.length = 0;
@@ -327,7 +361,10 @@ describe('the cache', () => {
       flip(path!);
       const { status, stdout, stderr } = await inspect(env, offline([...models(), '--quiet']));
       assert.deepEqual([status, stdout], [1, '']);
-      assert.match(stderr, /^safe-lora: [^\n]+: does not match its checksum, and offline [^\n]+ is not fetched again; run it once without --offline or HF_HUB_OFFLINE\.\n$/); // prettier-ignore
+      assert.match(
+        stderr,
+        /^safe-lora: [^\n]+: does not match its checksum, and offline [^\n]+ is not fetched again; run it once without --offline or HF_HUB_OFFLINE\.\n$/,
+      );
       assert.ok(stderr.includes(path!), stderr);
     }
     assert.deepEqual(hub.asked, []);
@@ -396,7 +433,10 @@ describe('safe-lora pairs', () => {
     const text = await cli(['pairs'], { env });
     for (const { id, base } of pairs) assert.ok(text.stdout.includes(id) && text.stdout.includes(base));
     const removed = await cli(['pairs', 'remove', pairs[1]!.id], { env });
-    assert.equal(removed.stdout, `removed  ${pairs[1]!.id}, ${(needed.weights / 2e6).toFixed(1)} MB of cached weights\n`); // prettier-ignore
+    assert.equal(
+      removed.stdout,
+      `removed  ${pairs[1]!.id}, ${(needed.weights / 2e6).toFixed(1)} MB of cached weights\n`,
+    );
     assert.equal(cached(storage, /toy--base/).length, 0);
     assert.ok(cached(storage, /toy--aligned.*\.tensor$/).length > 0);
     assert.equal((await cli(['pairs', 'remove', pairs[0]!.id], { env })).status, 0);

@@ -92,9 +92,14 @@ export class HubServer {
       ['hub', hub],
       ['cdn', cdn],
     ] as const) {
-      // prettier-ignore
       one.on('request', (request: IncomingMessage, response: ServerResponse) => {
-        const asked: Asked = { host, path: request.url!, range: request.headers.range, authorization: request.headers.authorization, sent: 0 }; // prettier-ignore
+        const asked: Asked = {
+          host,
+          path: request.url!,
+          range: request.headers.range,
+          authorization: request.headers.authorization,
+          sent: 0,
+        };
         server.asked.push(asked);
         const answered = host === 'hub' ? server.answer(asked, response) : server.answerPart(asked, request, response);
         answered.catch(() => response.destroy());
@@ -173,7 +178,13 @@ export class HubServer {
     const commit = this.otherCommit ?? model.commit;
     if (kind !== undefined) {
       const siblings = [...model.files].map(([rfilename, bytes]) => ({ rfilename, size: bytes.length }));
-      end(asked, response, 200, { 'content-type': 'application/json' }, JSON.stringify({ id, sha: model.commit, siblings })); // prettier-ignore
+      end(
+        asked,
+        response,
+        200,
+        { 'content-type': 'application/json' },
+        JSON.stringify({ id, sha: model.commit, siblings }),
+      );
       return;
     }
     if (refusal) {

@@ -62,7 +62,10 @@ void describe('the process of a tokenizer and a template', () => {
     const chat = await ChatProcess.start({ childPath }, source);
     try {
       // More than one message's.
-      const many = Array.from({ length: 600 }, (_, i): Conversation => ({ messages: [{ role: 'user', content: `No. ${i}` }], reference: i % 2 ? `Yes ${i}` : null })); // prettier-ignore
+      const many = Array.from({ length: 600 }, (_, i): Conversation => ({
+        messages: [{ role: 'user', content: `No. ${i}` }],
+        reference: i % 2 ? `Yes ${i}` : null,
+      }));
       const seen: number[] = [];
       const encoded = await chat.encode(many, String, (done) => seen.push(done));
       assert.deepEqual(

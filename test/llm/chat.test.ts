@@ -20,7 +20,12 @@ const tokenizer = readFileSync(join(folder, 'tokenizer.json'));
 
 /** A model of such files. */
 function files(more: Record<string, string | object>, config: object = {}): ChatFiles {
-  const all = new Map(Object.entries(more).map(([name, content]) => [name, typeof content === 'string' ? content : JSON.stringify(content)])); // prettier-ignore
+  const all = new Map(
+    Object.entries(more).map(([name, content]) => [
+      name,
+      typeof content === 'string' ? content : JSON.stringify(content),
+    ]),
+  );
   return {
     path: 'model',
     config: config as Record<string, unknown>,
@@ -44,7 +49,10 @@ void describe('a conversation', () => {
 
   void it('has a system message where one is given, and no other', async () => {
     const own = await openChat();
-    const given = await chatOf(files({ 'tokenizer_config.json': readFileSync(join(folder, 'tokenizer_config.json'), 'utf8') }), { system: 'Be brief.' }); // prettier-ignore
+    const given = await chatOf(
+      files({ 'tokenizer_config.json': readFileSync(join(folder, 'tokenizer_config.json'), 'utf8') }),
+      { system: 'Be brief.' },
+    );
     const message = { role: 'user', content: 'Hi' } as const;
     assert.match(given.decode(encode(given, message)), /system\nBe brief\./);
     assert.deepEqual(
@@ -70,7 +78,14 @@ void describe('a conversation', () => {
       [
         files({ 'chat_template.jinja': 'file', 'tokenizer_config.json': { chat_template: 'settings' } }),
         files({ 'tokenizer_config.json': { chat_template: 'settings' } }),
-        files({ 'tokenizer_config.json': { chat_template: [{ name: 'tool', template: 'tool' }, { name: 'default', template: 'default' }] } }), // prettier-ignore
+        files({
+          'tokenizer_config.json': {
+            chat_template: [
+              { name: 'tool', template: 'tool' },
+              { name: 'default', template: 'default' },
+            ],
+          },
+        }),
       ].map(async (model) => {
         const chat = await chatOf(model);
         return chat.decode(encode(chat, message));
@@ -95,6 +110,9 @@ void describe('a conversation', () => {
         { eos_token_id: 7 },
       ),
     );
-    assert.deepEqual([...chat.stopTokens].sort((a, b) => a - b), [5, 6, 7, 151645]); // prettier-ignore
+    assert.deepEqual(
+      [...chat.stopTokens].sort((a, b) => a - b),
+      [5, 6, 7, 151645],
+    );
   });
 });

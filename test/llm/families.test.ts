@@ -68,7 +68,10 @@ void describe('models of every family', () => {
       const bytes = Buffer.from(await readTensor(tensor));
       const isGrown = tensor.shape[0] === vocabulary;
       // The first rows of the head once more, twice as large: each wins wherever its row did.
-      const rows = Buffer.from(Float32Array.from(decode(bytes, tensor.dtype as FloatDtype).subarray(0, added * tensor.shape[1]!), (x) => 2 * x).buffer); // prettier-ignore
+      const rows = Buffer.from(
+        Float32Array.from(decode(bytes, tensor.dtype as FloatDtype).subarray(0, added * tensor.shape[1]!), (x) => 2 * x)
+          .buffer,
+      );
       assert.ok(!isGrown || tensor.dtype === 'F32');
       grown[name] = {
         dtype: tensor.dtype,

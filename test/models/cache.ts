@@ -26,7 +26,9 @@ export function cacheRevision(cache: string, id: string, revision: Revision): st
     writeFileSync(join(repo, 'refs', ref), commit);
   }
   for (const [name, content] of Object.entries(files)) {
-    const hash = createHash('sha256').update(content ?? name).digest('hex'); // prettier-ignore
+    const hash = createHash('sha256')
+      .update(content ?? name)
+      .digest('hex');
     const blob = join(repo, 'blobs', hash);
     if (content !== null) writeFileSync(blob, content);
     if (copies && content !== null) copyFileSync(blob, join(snapshot, name));

@@ -7,11 +7,27 @@ import { readme } from './cache';
 describe('a model card', () => {
   const cards: [string, string, Awaited<ReturnType<typeof parseCard>>][] = [
     ['one base', readme('base_model: org/base'), { baseModels: ['org/base'], relation: null }],
-    ['a list', readme('base_model:', '- org/base', 'base_model_relation: quantized'), { baseModels: ['org/base'], relation: 'quantized' }],
-    ['several', readme('base_model: [org/one, org/two]', 'base_model_relation: merge'), { baseModels: ['org/one', 'org/two'], relation: 'merge' }],
-    ['an unknown relation', readme('base_model: org/base', 'base_model_relation: cousin'), { baseModels: ['org/base'], relation: null }],
+    [
+      'a list',
+      readme('base_model:', '- org/base', 'base_model_relation: quantized'),
+      { baseModels: ['org/base'], relation: 'quantized' },
+    ],
+    [
+      'several',
+      readme('base_model: [org/one, org/two]', 'base_model_relation: merge'),
+      { baseModels: ['org/one', 'org/two'], relation: 'merge' },
+    ],
+    [
+      'an unknown relation',
+      readme('base_model: org/base', 'base_model_relation: cousin'),
+      { baseModels: ['org/base'], relation: null },
+    ],
     ['none', readme('license: mit'), { baseModels: [], relation: null }],
-    ['Windows lines', readme('base_model: org/base').replaceAll('\n', '\r\n'), { baseModels: ['org/base'], relation: null }],
+    [
+      'Windows lines',
+      readme('base_model: org/base').replaceAll('\n', '\r\n'),
+      { baseModels: ['org/base'], relation: null },
+    ],
     ['no id', readme('base_model: ../../etc/passwd', 'license: mit'), { baseModels: [], relation: null }],
     ['a number', readme('base_model: 7'), { baseModels: [], relation: null }],
     ['no front matter', '# A model\nbase_model: org/base\n', null],
@@ -19,8 +35,17 @@ describe('a model card', () => {
     ['no YAML', readme('base_model: [org/base', 'x: : :'), null],
     ['a list at its top', readme('- base_model'), null],
     ['an endless front matter', readme('base_model: org/base', `x: ${'y'.repeat(MAX_FRONT_MATTER)}`), null],
-    ['a bomb', readme('a: &a [x,x,x,x,x,x,x,x,x]', 'b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]', 'c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]', 'base_model: [*c,*c]'), null],
-  ]; // prettier-ignore
+    [
+      'a bomb',
+      readme(
+        'a: &a [x,x,x,x,x,x,x,x,x]',
+        'b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]',
+        'c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]',
+        'base_model: [*c,*c]',
+      ),
+      null,
+    ],
+  ];
   for (const [what, text, card] of cards) {
     it(`with ${what}`, async () => {
       assert.deepEqual(await parseCard(text), card);
@@ -63,7 +88,11 @@ describe('the cards of a model', () => {
       readme('base_model: a/one', 'base_model_relation: adapter'),
       '',
     ]) {
-      assert.deepEqual(await ancestryOf('a/model', reader({ 'a/model': card })), { original: 'a/model', base: null, saidBy: null }); // prettier-ignore
+      assert.deepEqual(await ancestryOf('a/model', reader({ 'a/model': card })), {
+        original: 'a/model',
+        base: null,
+        saidBy: null,
+      });
     }
   });
 

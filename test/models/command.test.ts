@@ -38,7 +38,11 @@ describe('inspect without its models', () => {
     const { status, stderr } = await run('--aligned', 'somewhere');
     assert.equal(status, 2);
     assert.match(stderr, /--base MODEL is missing/);
-    assert.ok(stderr.includes(`base ${BASE} (Llama 2 family: the base of Llama-2-7b-chat-hf) is not on this machine: hf download ${BASE} --include`)); // prettier-ignore
+    assert.ok(
+      stderr.includes(
+        `base ${BASE} (Llama 2 family: the base of Llama-2-7b-chat-hf) is not on this machine: hf download ${BASE} --include`,
+      ),
+    );
     assert.doesNotMatch(stderr, /named by the adapter/);
   });
 
@@ -53,7 +57,10 @@ describe('inspect without its models', () => {
     cpSync(join(sample, 'aligned'), join(folder, 'aligned'), { recursive: true });
     cpSync(join(sample, 'adapters', 'benign'), join(folder, 'benign'), { recursive: true });
     const { stderr } = await cli(['inspect', join(folder, 'benign'), '--base', 'x'], { env: { HF_HOME: folder } });
-    assert.ok(stderr.includes(`--aligned '${join(folder, 'aligned').replace("'", "'\\''")}' (named by the adapter`), stderr); // prettier-ignore
+    assert.ok(
+      stderr.includes(`--aligned '${join(folder, 'aligned').replace("'", "'\\''")}' (named by the adapter`),
+      stderr,
+    );
   });
 
   it('says what it said before where the adapter cannot be read or names nothing', async () => {

@@ -40,7 +40,10 @@ describe('a cached repository', () => {
     cacheRevision(cache, ID, { files: wholeModel });
     cacheRevision(cache, 'gpt2', { files: wholeModel });
     mkdirSync(join(cache, 'datasets--allenai--c4'));
-    assert.deepEqual((await cachedRepos(cache)).map(({ id }) => id), ['gpt2', ID]); // prettier-ignore
+    assert.deepEqual(
+      (await cachedRepos(cache)).map(({ id }) => id),
+      ['gpt2', ID],
+    );
   });
 
   for (const copies of [false, true]) {
@@ -86,12 +89,28 @@ describe('a cached repository', () => {
   it('says of a download that is not done how many shards are there', async () => {
     const cache = temporaryFolder();
     const [first, second, third, ...gone] = shardNames(7);
-    const files = { 'config.json': '{}', 'model.safetensors.index.json': index(7), [first!]: '1', [second!]: '2', [third!]: '3' }; // prettier-ignore
+    const files = {
+      'config.json': '{}',
+      'model.safetensors.index.json': index(7),
+      [first!]: '1',
+      [second!]: '2',
+      [third!]: '3',
+    };
     cacheRevision(cache, ID, { files });
     const shards = { there: 3, total: 7 };
-    assert.deepEqual((await snapshots(cache))[0]!.state, { kind: 'incomplete', shards, missing: gone, isLoading: false }); // prettier-ignore
+    assert.deepEqual((await snapshots(cache))[0]!.state, {
+      kind: 'incomplete',
+      shards,
+      missing: gone,
+      isLoading: false,
+    });
     beginDownload(cache, ID);
-    assert.deepEqual((await snapshots(cache))[0]!.state, { kind: 'incomplete', shards, missing: gone, isLoading: true }); // prettier-ignore
+    assert.deepEqual((await snapshots(cache))[0]!.state, {
+      kind: 'incomplete',
+      shards,
+      missing: gone,
+      isLoading: true,
+    });
   });
 
   it('is incomplete where a link leads to no blob', async () => {
@@ -119,15 +138,43 @@ describe('a cached repository', () => {
 describe('a folder', () => {
   const states: [string, Record<string, string>, unknown][] = [
     ['of a whole model', wholeModel, { kind: 'here' }],
-    ['without a configuration', { 'model.safetensors': 'w' }, { kind: 'incomplete', shards: null, missing: ['config.json'], isLoading: false }],
-    ['with a configuration alone', { 'config.json': '{}' }, { kind: 'incomplete', shards: null, missing: ['model.safetensors'], isLoading: false }],
-    ['with pickled weights alone', { 'config.json': '{}', 'pytorch_model-00001-of-00002.bin': 'w', 'pytorch_model.bin.index.json': '{}' }, { kind: 'pickle' }],
+    [
+      'without a configuration',
+      { 'model.safetensors': 'w' },
+      { kind: 'incomplete', shards: null, missing: ['config.json'], isLoading: false },
+    ],
+    [
+      'with a configuration alone',
+      { 'config.json': '{}' },
+      { kind: 'incomplete', shards: null, missing: ['model.safetensors'], isLoading: false },
+    ],
+    [
+      'with pickled weights alone',
+      { 'config.json': '{}', 'pytorch_model-00001-of-00002.bin': 'w', 'pytorch_model.bin.index.json': '{}' },
+      { kind: 'pickle' },
+    ],
     ['with both formats', { ...wholeModel, 'pytorch_model.bin': 'w' }, { kind: 'here' }],
-    ['with the arguments of a training alone', { 'config.json': '{}', 'training_args.bin': 'a' }, { kind: 'incomplete', shards: null, missing: ['model.safetensors'], isLoading: false }],
-    ['of a quantised model', { ...wholeModel, 'config.json': '{"quantization_config":{"bits":4}}' }, { kind: 'quantised' }],
-    ['whose index leads out of it', { 'config.json': '{}', 'model.safetensors.index.json': '{"weight_map":{"a":"../b.safetensors"}}' }, { kind: 'incomplete', shards: null, missing: ['model.safetensors.index.json'], isLoading: false }],
-    ['whose index is cut off', { 'config.json': '{}', 'model.safetensors.index.json': '{"weight_map":' }, { kind: 'incomplete', shards: null, missing: ['model.safetensors.index.json'], isLoading: false }],
-  ]; // prettier-ignore
+    [
+      'with the arguments of a training alone',
+      { 'config.json': '{}', 'training_args.bin': 'a' },
+      { kind: 'incomplete', shards: null, missing: ['model.safetensors'], isLoading: false },
+    ],
+    [
+      'of a quantised model',
+      { ...wholeModel, 'config.json': '{"quantization_config":{"bits":4}}' },
+      { kind: 'quantised' },
+    ],
+    [
+      'whose index leads out of it',
+      { 'config.json': '{}', 'model.safetensors.index.json': '{"weight_map":{"a":"../b.safetensors"}}' },
+      { kind: 'incomplete', shards: null, missing: ['model.safetensors.index.json'], isLoading: false },
+    ],
+    [
+      'whose index is cut off',
+      { 'config.json': '{}', 'model.safetensors.index.json': '{"weight_map":' },
+      { kind: 'incomplete', shards: null, missing: ['model.safetensors.index.json'], isLoading: false },
+    ],
+  ];
   for (const [what, files, state] of states) {
     it(`${what} is ${(state as { kind: string }).kind}`, async () => {
       const folder = temporaryFolder();

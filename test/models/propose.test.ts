@@ -56,7 +56,11 @@ describe('an adapter that names its model on the hub', () => {
       [CHAT, 'found', 'named by the adapter, in the Hugging Face cache (revision main, 5f0b02c)'],
     ]);
     assert.deepEqual(shown(found.base), [
-      [BASE, 'found', 'Llama 2 family: the base of Llama-2-7b-chat-hf, in the Hugging Face cache (revision main, 5f0b02c)'], // prettier-ignore
+      [
+        BASE,
+        'found',
+        'Llama 2 family: the base of Llama-2-7b-chat-hf, in the Hugging Face cache (revision main, 5f0b02c)',
+      ],
     ]);
     assert.deepEqual([found.aligned[0]!.folder, found.base[0]!.folder], [aligned, base]);
     assert.equal(explanation(found, englishTexts), null);
@@ -69,10 +73,16 @@ describe('an adapter that names its model on the hub', () => {
     ]);
     beginDownload(cache, BASE);
     assert.deepEqual(shown((await propose(CHAT)).base), [
-      [BASE, 'incomplete: its download is not done', 'Llama 2 family: the base of Llama-2-7b-chat-hf, in the Hugging Face cache'],
-    ]); // prettier-ignore
+      [
+        BASE,
+        'incomplete: its download is not done',
+        'Llama 2 family: the base of Llama-2-7b-chat-hf, in the Hugging Face cache',
+      ],
+    ]);
     const [first] = shardNames(3);
-    cacheRevision(cache, BASE, { files: { 'config.json': '{}', 'model.safetensors.index.json': index(3), [first!]: '1' } }); // prettier-ignore
+    cacheRevision(cache, BASE, {
+      files: { 'config.json': '{}', 'model.safetensors.index.json': index(3), [first!]: '1' },
+    });
     assert.equal(shown((await propose(CHAT)).base)[0]![1], 'incomplete: 1 of 3 shards are there');
     cacheRevision(cache, CHAT, { files: { 'config.json': '{}', 'pytorch_model.bin': 'p' } });
     assert.deepEqual(
@@ -126,7 +136,9 @@ describe('an adapter that names its model on the hub', () => {
 
   it('leads from a quantised copy to the original, and finds other owners’ copies of it', async () => {
     const { cache, propose } = machine();
-    cacheRevision(cache, 'unsloth/llama-2-7b-chat-bnb-4bit', { files: { ...wholeModel, 'config.json': '{"quantization_config":{}}' } }); // prettier-ignore
+    cacheRevision(cache, 'unsloth/llama-2-7b-chat-bnb-4bit', {
+      files: { ...wholeModel, 'config.json': '{"quantization_config":{}}' },
+    });
     cacheRevision(cache, 'NousResearch/Llama-2-7b-chat-hf', { files: wholeModel });
     const { aligned, base } = await propose('unsloth/llama-2-7b-chat-bnb-4bit');
     assert.deepEqual(shown(aligned), [
@@ -175,8 +187,12 @@ describe('an adapter that was trained on a base', () => {
     assert.deepEqual(found.trainedOnBase, { base: BASE, family: 'Llama 2', aligned: [CHAT] });
     assert.deepEqual(shown(found.base), [[BASE, 'not on this machine', 'named by the adapter']]);
     assert.deepEqual(shown(found.aligned), [
-      [CHAT, 'found', 'Llama 2 family: an aligned model made from Llama-2-7b-hf, in the Hugging Face cache (revision main, 5f0b02c)'],
-    ]); // prettier-ignore
+      [
+        CHAT,
+        'found',
+        'Llama 2 family: an aligned model made from Llama-2-7b-hf, in the Hugging Face cache (revision main, 5f0b02c)',
+      ],
+    ]);
     assert.match(
       explanation(found, englishTexts)!,
       /was trained on meta-llama\/Llama-2-7b-hf, a base model, not on an/,
@@ -222,11 +238,20 @@ describe('models in folders', () => {
       'config.json': JSON.stringify({ _name_or_path: BASE }),
     });
     // Tuned from the base, and named so that it cannot be taken for it.
-    folderOf(join(root, 'work', 'Llama-2-13b-hf'), { ...wholeModel, 'config.json': JSON.stringify({ _name_or_path: BASE }) }); // prettier-ignore
+    folderOf(join(root, 'work', 'Llama-2-13b-hf'), {
+      ...wholeModel,
+      'config.json': JSON.stringify({ _name_or_path: BASE }),
+    });
     folderOf(join(root, 'Llama-2-7b-hf'));
     const { aligned, base } = await propose(CHAT);
-    assert.deepEqual(aligned.map(({ folder }) => folder), [named]); // prettier-ignore
-    assert.deepEqual(base.map(({ folder }) => folder), [stated]); // prettier-ignore
+    assert.deepEqual(
+      aligned.map(({ folder }) => folder),
+      [named],
+    );
+    assert.deepEqual(
+      base.map(({ folder }) => folder),
+      [stated],
+    );
     assert.equal(reasonText(aligned[0]!, englishTexts), 'named by the adapter, near the adapter');
     assert.equal(
       reasonText(base[0]!, englishTexts),
@@ -256,11 +281,18 @@ describe('models in folders', () => {
   for (const trainedOn of ['/work/models/chat', '../models/chat', 'models/chat', './models/chat/']) {
     it(`are taken where ${trainedOn} is one`, async () => {
       const { root, propose } = machine();
-      const inside = trainedOn.startsWith('/') ? 'work' : trainedOn.startsWith('..') ? 'work/project/adapters' : 'work/project'; // prettier-ignore
+      const inside = trainedOn.startsWith('/')
+        ? 'work'
+        : trainedOn.startsWith('..')
+          ? 'work/project/adapters'
+          : 'work/project';
       const config = JSON.stringify({ _name_or_path: CHAT });
       const folder = folderOf(join(root, inside, 'models', 'chat'), { ...wholeModel, 'config.json': config });
       const { aligned, base } = await propose(trainedOn.startsWith('/') ? join(root, trainedOn) : trainedOn);
-      assert.deepEqual(aligned.map((proposal) => proposal.folder), [folder]); // prettier-ignore
+      assert.deepEqual(
+        aligned.map((proposal) => proposal.folder),
+        [folder],
+      );
       assert.equal(reasonText(aligned[0]!, englishTexts), 'named by the adapter, at the path that the adapter names');
       assert.equal(base[0]!.id, BASE);
     });
@@ -271,7 +303,10 @@ describe('models in folders', () => {
     const stated = folderOf(join(root, 'work', 'a'), { ...wholeModel, 'config.json': `{"_name_or_path":"${BASE}"}` });
     const named = folderOf(join(root, 'disk', 'Llama-2-7b-hf'));
     const { base } = await propose(CHAT, { modelFolders: [join(root, 'disk')] });
-    assert.deepEqual(base.map(({ folder }) => folder), [named, stated]); // prettier-ignore
+    assert.deepEqual(
+      base.map(({ folder }) => folder),
+      [named, stated],
+    );
   });
 
   it('that are quantised lead to the original, and are not proposed themselves', async () => {
@@ -300,7 +335,11 @@ describe('models in folders', () => {
       `/home/other/.cache/huggingface/hub/models--meta-llama--Llama-2-7b-chat-hf/snapshots/${COMMIT}`,
     ]) {
       const found = await propose(path);
-      assert.deepEqual(found.aligned.map(({ folder }) => folder), [aligned], path); // prettier-ignore
+      assert.deepEqual(
+        found.aligned.map(({ folder }) => folder),
+        [aligned],
+        path,
+      );
       assert.equal(found.base[0]!.id, BASE);
     }
   });

@@ -104,9 +104,18 @@ function nvidiaDriver(): string | null {
 }
 
 async function lookForVulkan(): Promise<FoundVulkan> {
-  const folders = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/lib64', '/usr/lib64', '/usr/lib', '/run/opengl-driver/lib']; // prettier-ignore
+  const folders = [
+    '/lib/x86_64-linux-gnu',
+    '/usr/lib/x86_64-linux-gnu',
+    '/lib64',
+    '/usr/lib64',
+    '/usr/lib',
+    '/run/opengl-driver/lib',
+  ];
   const given = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean);
-  const loader = [...given, ...folders].map((folder) => join(folder, 'libvulkan.so.1')).find((path) => existsSync(path)); // prettier-ignore
+  const loader = [...given, ...folders]
+    .map((folder) => join(folder, 'libvulkan.so.1'))
+    .find((path) => existsSync(path));
   return { loader: loader ?? null, drivers: (await vulkanDrivers()).flatMap(readManifest) };
 }
 

@@ -86,7 +86,11 @@ describe('a claim', () => {
       }),
     );
     assert.ok(!existsSync(path));
-    assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith(basename(path))), [], 'nothing is left'); // prettier-ignore
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith(basename(path))),
+      [],
+      'nothing is left',
+    );
   });
 
   it('does not remove that of another who took it over', () => {

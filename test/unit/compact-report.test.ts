@@ -80,7 +80,12 @@ describe('a report for a language model', () => {
 
   it('stays small with 560 modules: the selected and the lowest, and how many are left out', () => {
     const report = reportOf(560);
-    const compact = compactReport('a', report, atThreshold(0.1), report.modules.map(({ name }) => name)); // prettier-ignore
+    const compact = compactReport(
+      'a',
+      report,
+      atThreshold(0.1),
+      report.modules.map(({ name }) => name),
+    );
     assert.equal(compact.totals.selected, 56);
     assert.equal(compact.modules.length + compact.leftOut!, 560);
     assert.equal(compact.modules.filter((row) => row[5] === true).length, 56);

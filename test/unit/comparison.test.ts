@@ -66,8 +66,14 @@ describe('comparing two reports', () => {
   it('gives a module one kind, also where its name alone would be read otherwise in each adapter', () => {
     const one = modulesWith({ 'm.layers.0.self.q': 0.1, 'm.layers.0.cross.q': 0.2 });
     const other = modulesWith({ 'm.layers.0.self.q': 0.1 });
-    assert.deepEqual(alignModules(one, other).map(({ kind }) => kind), ['cross.q', 'self.q']); // prettier-ignore
-    assert.deepEqual(alignModules(other, one), alignModules(one, other).map((module) => ({ ...module, a: module.b, b: module.a }))); // prettier-ignore
+    assert.deepEqual(
+      alignModules(one, other).map(({ kind }) => kind),
+      ['cross.q', 'self.q'],
+    );
+    assert.deepEqual(
+      alignModules(other, one),
+      alignModules(one, other).map((module) => ({ ...module, a: module.b, b: module.a })),
+    );
   });
 
   it('shows B − A, and nothing where either has no number', () => {
@@ -81,7 +87,8 @@ describe('comparing two reports', () => {
     const state = stateOf(a, b);
     for (const id of measureIds) {
       state.setMeasure(id);
-      const within = ([low, high]: readonly [number, number], values: readonly number[]) => values.every((value) => Number.isNaN(value) || (value >= low && value <= high)); // prettier-ignore
+      const within = ([low, high]: readonly [number, number], values: readonly number[]) =>
+        values.every((value) => Number.isNaN(value) || (value >= low && value <= high));
       assert.ok(within(state.range, [...state.values.a, ...state.values.b]), id);
       assert.ok(within(state.differenceRange, state.values.difference), id);
       assert.equal(state.differenceRange[0], -state.differenceRange[1]);

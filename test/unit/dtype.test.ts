@@ -10,7 +10,6 @@ for (const [dtype, exponentBits, significandBits] of [
   ['F16', 5, 10],
   ['BF16', 8, 7],
 ] as const) {
-  // prettier-ignore
   describe(dtype, () => {
     const bias = 2 ** (exponentBits - 1) - 1;
     const largest = (2 - 2 ** -significandBits) * 2 ** bias;
@@ -27,27 +26,45 @@ for (const [dtype, exponentBits, significandBits] of [
             ? significand === 0
               ? sign * Infinity
               : NaN
-            : sign * (exponent === 0 ? significand * smallest : (1 + significand / 2 ** significandBits) * 2 ** (exponent - bias));
+            : sign *
+              (exponent === 0
+                ? significand * smallest
+                : (1 + significand / 2 ** significandBits) * 2 ** (exponent - bias));
         assert.ok(Object.is(value, expected), `0x${bits.toString(16)} is ${value}, not ${expected}`);
       });
     });
 
     it('encodes every number back to the same bits', () => {
       const finite = Array.from(values.keys()).filter((bits) => Number.isFinite(values[bits]));
-      const bytes = encode(Float64Array.from(finite, (bits) => values[bits]!), dtype); // prettier-ignore
+      const bytes = encode(
+        Float64Array.from(finite, (bits) => values[bits]!),
+        dtype,
+      );
       assert.deepEqual(Array.from(new Uint16Array(bytes.buffer)), finite);
     });
 
     it('rounds to the nearest value, ties to even, in one step from double', () => {
       const positive = values.filter((value) => value >= 0 && !Object.is(value, -0) && Number.isFinite(value)).sort();
       fc.assert(
-        fc.property(fc.integer({ min: 0, max: positive.length - 2 }), fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean(), (index, fraction, negative) => {
-          const [below, above] = [positive[index]!, positive[index + 1]!];
-          const value = below + (above - below) * fraction;
-          const nearer = value - below === above - value ? (index % 2 === 0 ? below : above) : value - below < above - value ? below : above;
-          const sign = negative ? -1 : 1;
-          assert.equal(roundTo(sign * value, dtype), sign * nearer);
-        }),
+        fc.property(
+          fc.integer({ min: 0, max: positive.length - 2 }),
+          fc.double({ min: 0, max: 1, noNaN: true }),
+          fc.boolean(),
+          (index, fraction, negative) => {
+            const [below, above] = [positive[index]!, positive[index + 1]!];
+            const value = below + (above - below) * fraction;
+            const nearer =
+              value - below === above - value
+                ? index % 2 === 0
+                  ? below
+                  : above
+                : value - below < above - value
+                  ? below
+                  : above;
+            const sign = negative ? -1 : 1;
+            assert.equal(roundTo(sign * value, dtype), sign * nearer);
+          },
+        ),
         { numRuns: 5000 },
       );
       // Through single precision first, this would become a tie and round to even, downwards.
@@ -75,7 +92,7 @@ describe('F32 and F64', () => {
       fc.property(fc.array(fc.double({ noNaN: true })), (numbers) => {
         const values = Float64Array.from(numbers);
         assert.deepEqual(decode(encode(values, 'F64'), 'F64'), values);
-        assert.deepEqual(decode(encode(values, 'F32'), 'F32'), values.map(Math.fround)); // prettier-ignore
+        assert.deepEqual(decode(encode(values, 'F32'), 'F32'), values.map(Math.fround));
       }),
     );
   });

@@ -7,9 +7,24 @@ import { kinds, tricks } from '../fixtures/hostile';
 
 function reportOf(names: readonly string[], about = 'adapter'): Report {
   const module = (name: string): ModuleReport => ({
-    name, stack: null, layer: 0, kind: 'q_proj', expert: null, shape: [6, 4], rank: 2, similarity: 0.25, nullSimilarity: 0.5,
-    nullSpread: 0.01, direction: -0.125, gain: 1e-7, alignmentNorm: 1, updateNorm: 1, participationRatio: 2, selected: true, notice: null,
-  }); // prettier-ignore
+    name,
+    stack: null,
+    layer: 0,
+    kind: 'q_proj',
+    expert: null,
+    shape: [6, 4],
+    rank: 2,
+    similarity: 0.25,
+    nullSimilarity: 0.5,
+    nullSpread: 0.01,
+    direction: -0.125,
+    gain: 1e-7,
+    alignmentNorm: 1,
+    updateNorm: 1,
+    participationRatio: 2,
+    selected: true,
+    notice: null,
+  });
   const model = { path: '/models', name: about };
   return {
     schema: 'safe-lora/report@2',
@@ -41,7 +56,23 @@ function readCsv(text: string): string[][] {
 
 describe('The table for a spreadsheet', () => {
   it('runs no name as a formula', () => {
-    const names = ['=1+1', '+1', '-1', '@SUM(1)', '\t=1', '\r=1', '\n=1', '  =1', '\u200b=1', '\ufeff=1', '＝1', '＋1', '－1', '＠1', '\tx']; // prettier-ignore
+    const names = [
+      '=1+1',
+      '+1',
+      '-1',
+      '@SUM(1)',
+      '\t=1',
+      '\r=1',
+      '\n=1',
+      '  =1',
+      '\u200b=1',
+      '\ufeff=1',
+      '＝1',
+      '＋1',
+      '－1',
+      '＠1',
+      '\tx',
+    ];
     const [, ...rows] = readCsv(reportCsv(reportOf(names)));
     assert.deepEqual(
       rows.map(([name]) => name),
@@ -89,7 +120,10 @@ describe('The report in Markdown', () => {
 
   it('names the rule beside what was done by hand', () => {
     const report = reportOf(['a', 'b']);
-    const text = reportMarkdown({ ...report, selection: { ...report.selection, overrides: { added: ['b'], removed: [] } } }); // prettier-ignore
+    const text = reportMarkdown({
+      ...report,
+      selection: { ...report.selection, overrides: { added: ['b'], removed: [] } },
+    });
     assert.match(text, /^2 of 2 modules at or below τ = 0\.35 \(by hand: 1 added, 0 removed\); direction/m);
   });
 });

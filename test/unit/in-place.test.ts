@@ -232,19 +232,29 @@ describe('saving in place', () => {
     const [file, originals] = [join(path, FILE), join(path, ORIGINALS)];
     const metadataOf = (at: string): Record<string, string> => {
       const bytes = readFileSync(at);
-      const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE(0)))) as { __metadata__: Record<string, string> }; // prettier-ignore
+      const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE(0)))) as {
+        __metadata__: Record<string, string>;
+      };
       return header.__metadata__;
     };
     const bOf = (name: string): string => `base_model.model.${name}.lora_B.weight`;
     // The file is the original, and says that it was projected; what is beside it is anything.
     const provenance = JSON.parse(metadataOf(file).safe_lora!) as Provenance;
-    const forged = { ...provenance, modules: [...names], sha256: Object.fromEntries(names.map((name) => [name, sha256[bOf(name)]])) }; // prettier-ignore
+    const forged = {
+      ...provenance,
+      modules: [...names],
+      sha256: Object.fromEntries(names.map((name) => [name, sha256[bOf(name)]])),
+    };
     const kept = JSON.parse(metadataOf(originals).safe_lora_original!) as object;
     const pairs = (mark: number): Record<string, TensorSpec> =>
       Object.fromEntries(names.map((name, i) => [bOf(name), { ...randomTensor(mark + i, [3, 4]) }]));
-    const a = Object.fromEntries(names.map((name, i) => [`base_model.model.${name}.lora_A.weight`, randomTensor(1 + i, [2, 4])])); // prettier-ignore
+    const a = Object.fromEntries(
+      names.map((name, i) => [`base_model.model.${name}.lora_A.weight`, randomTensor(1 + i, [2, 4])]),
+    );
     const b = Object.fromEntries(names.map((name, i) => [bOf(name), randomTensor(11 + i, [6, 2])]));
-    const interleaved = Object.fromEntries(names.flatMap((name) => Object.entries({ ...a, ...b }).filter(([key]) => key.includes(name)))); // prettier-ignore
+    const interleaved = Object.fromEntries(
+      names.flatMap((name) => Object.entries({ ...a, ...b }).filter(([key]) => key.includes(name))),
+    );
     writeFileSync(file, safetensors(interleaved, { safe_lora: JSON.stringify(forged) }));
     writeFileSync(originals, safetensors(pairs(77), { safe_lora_original: JSON.stringify(kept) }));
     const adapter = await openAdapter(path);
@@ -265,7 +275,13 @@ describe('saving in place', () => {
       const header = JSON.parse(bytes.toString('utf8', 8, end)) as object;
       const size = bytes.length - end;
       const score = { dtype: 'F32', shape: [4], data_offsets: [size, size + 16] };
-      writeFileSync(file, withHeader(JSON.stringify({ ...header, 'base_model.model.score.weight': score }), Buffer.concat([bytes.subarray(end), Buffer.alloc(16)]))); // prettier-ignore
+      writeFileSync(
+        file,
+        withHeader(
+          JSON.stringify({ ...header, 'base_model.model.score.weight': score }),
+          Buffer.concat([bytes.subarray(end), Buffer.alloc(16)]),
+        ),
+      );
       const setRest = (value: number): void => {
         writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, -1), Buffer.from([value])]));
       };
@@ -431,17 +447,23 @@ describe('a folder that is replaced', () => {
       syncBuiltinESMExports();
     }
     assert.deepEqual(readFileSync(join(out, FILE)), before);
-    assert.deepEqual(readdirSync(dirname(out)).filter((name) => name.startsWith('.')), []); // prettier-ignore
+    assert.deepEqual(
+      readdirSync(dirname(out)).filter((name) => name.startsWith('.')),
+      [],
+    );
   });
 
   it('stays under another name where something else has come to its place', async () => {
     const path = newAdapter();
     const out = join(dirname(path), 'out');
     const old = join(dirname(path), '.out.safe-lora-old-ab12');
-    for (const [folder, content] of [[old, 'earlier'], [out, 'mine']] as const) {
+    for (const [folder, content] of [
+      [old, 'earlier'],
+      [out, 'mine'],
+    ] as const) {
       mkdirSync(folder);
       writeFileSync(join(folder, 'notes'), content);
-    } // prettier-ignore
+    }
     await assert.rejects(
       write(await openAdapter(path), out, true),
       refusal('output-exists', /not a result of safe-lora/),
@@ -610,7 +632,17 @@ describe('what a file says twice', () => {
     ['no modules', (one) => ({ ...one, provenance: { ...one.provenance, modules: [] } })],
     ['one of two modules', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0]] } })],
     ['a module twice', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], names[0]] } })],
-    ['a module that is not there', (one) => ({ ...one, provenance: { ...one.provenance, modules: [names[0], 'x'], sha256: { [names[0]]: one.provenance.sha256[names[0]]!, x: '0' } } })], // prettier-ignore
+    [
+      'a module that is not there',
+      (one) => ({
+        ...one,
+        provenance: {
+          ...one.provenance,
+          modules: [names[0], 'x'],
+          sha256: { [names[0]]: one.provenance.sha256[names[0]]!, x: '0' },
+        },
+      }),
+    ],
     [
       'an unknown schema',
       (one) => ({

@@ -132,7 +132,10 @@ describe('an entry of target_modules', () => {
 
 describe('what surfaces say alike', () => {
   it('says of a selection its rule, or that it was made by hand', () => {
-    assert.equal(findingSum({ mode: 'threshold', threshold: 0.1 + 0.2, overrides }, 3, 12, found), '3 of 12 at or below 0.3'); // prettier-ignore
+    assert.equal(
+      findingSum({ mode: 'threshold', threshold: 0.1 + 0.2, overrides }, 3, 12, found),
+      '3 of 12 at or below 0.3',
+    );
     assert.equal(findingSum({ mode: 'count', count: 5, overrides }, 5, 12, found), 'the 5 lowest of 12');
     assert.equal(findingSum({ mode: 'count', count: 20, overrides }, 12, 12, found), '12 of 12: fewer than 20');
     const byHand = { added: ['a'], removed: [] };
@@ -140,7 +143,10 @@ describe('what surfaces say alike', () => {
   });
 
   it('gives a sign to no number that rounds to zero', () => {
-    assert.deepEqual([-0.08, 0.08, -0.001, 0.001, 0].map((value) => signed(value, 2)), ['−0.08', '+0.08', '0.00', '0.00', '0.00']); // prettier-ignore
+    assert.deepEqual(
+      [-0.08, 0.08, -0.001, 0.001, 0].map((value) => signed(value, 2)),
+      ['−0.08', '+0.08', '0.00', '0.00', '0.00'],
+    );
     assert.equal(signed(null), '–');
   });
 });

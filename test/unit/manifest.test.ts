@@ -40,7 +40,10 @@ describe('the manifest', () => {
   it('has the commands, the editor, the settings and the context keys of the code', () => {
     const { contributes, capabilities } = manifest;
     assert.deepEqual(contributes.commands.map(({ command }) => command).sort(), Object.values(commands).sort());
-    assert.deepEqual(contributes.customEditors.map(({ viewType }) => viewType), [EDITOR]); // prettier-ignore
+    assert.deepEqual(
+      contributes.customEditors.map(({ viewType }) => viewType),
+      [EDITOR],
+    );
     const settings = settingNames.map((name) => `${SECTION}.${name}`);
     assert.deepEqual(Object.keys(contributes.configuration.properties).sort(), settings.sort());
     const restricted = capabilities.untrustedWorkspaces.restrictedConfigurations;
@@ -50,15 +53,24 @@ describe('the manifest', () => {
     for (const { command } of Object.values(contributes.menus).flat()) {
       assert.ok(Object.values<string>(commands).includes(command));
     }
-    const conditions = Object.values(contributes.menus).flat().map(({ when }) => when ?? '').join(' '); // prettier-ignore
+    const conditions = Object.values(contributes.menus)
+      .flat()
+      .map(({ when }) => when ?? '')
+      .join(' ');
     for (const key of Object.values(contextKeys)) assert.ok(conditions.includes(key), key);
   });
 
   it('has the language model tools, the task type and the problem matcher of the code', () => {
     const { languageModelTools, taskDefinitions, problemMatchers } = manifest.contributes;
     assert.deepEqual(languageModelTools.map(({ name }) => name).sort(), Object.values(tools).sort());
-    assert.deepEqual(taskDefinitions.map(({ type }) => type), [TASK_TYPE]); // prettier-ignore
-    assert.deepEqual(problemMatchers.map(({ name }) => `$${name}`), [PROBLEM_MATCHER]); // prettier-ignore
+    assert.deepEqual(
+      taskDefinitions.map(({ type }) => type),
+      [TASK_TYPE],
+    );
+    assert.deepEqual(
+      problemMatchers.map(({ name }) => `$${name}`),
+      [PROBLEM_MATCHER],
+    );
   });
 
   it('owns the problems of tasks apart from those of the editor, which a task’s start would clear', () => {

@@ -131,7 +131,10 @@ describe('pairing modules with weights', () => {
       config: { layers_to_transform: [2, 10] },
     });
     assert.deepEqual(paired(found), { [name(2)]: `${name(2)}.weight`, [name(10)]: `${name(10)}.weight` });
-    assert.deepEqual(found.modules.map((module) => module.layer), [2, 10]); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map((module) => module.layer),
+      [2, 10],
+    );
   });
 
   it('takes an exact name over any other', async () => {
@@ -169,7 +172,10 @@ describe('pairing modules with weights', () => {
       aligned: { 'lm_head.weight': [9, 4], 'model.layers.0.q_proj.weight': [6, 4] },
     });
     assert.deepEqual(paired(found), { 'model.layers.0.q_proj': 'model.layers.0.q_proj.weight', lm_head: undefined });
-    assert.deepEqual(found.notices.filter((notice) => notice.code === 'vocabulary-differs').map((notice) => notice.modules), [['lm_head']]); // prettier-ignore
+    assert.deepEqual(
+      found.notices.filter((notice) => notice.code === 'vocabulary-differs').map((notice) => notice.modules),
+      [['lm_head']],
+    );
   });
 });
 
@@ -243,7 +249,10 @@ describe('an adapter as PEFT saves it', () => {
       { a: `base_model.model.${name}.lora_A.default.weight`, b: `base_model.model.${name}.lora_B.default.weight` },
     );
     const bare = await open({}, { a: `${name}.lora_A.weight`, b: `${name}.lora_B.weight` });
-    assert.deepEqual([named, bare].map((adapter) => adapter.modules[0]!.name), [name, name]); // prettier-ignore
+    assert.deepEqual(
+      [named, bare].map((adapter) => adapter.modules[0]!.name),
+      [name, name],
+    );
   });
 
   it('scales by alpha / r, by alpha / √r with rsLoRA, and by alpha_pattern, with the rank that the tensors have', async () => {
@@ -269,8 +278,14 @@ describe('an adapter as PEFT saves it', () => {
       ['all-linear', ['all-linear']],
       [undefined, []],
     ] as const) {
-      // prettier-ignore
-      const adapter = await open({ target_modules: targets, exclude_modules: ['lm_head'], layers_pattern: 'layers', layers_to_transform: 0, eva_config: null, future: { a: 1 } });
+      const adapter = await open({
+        target_modules: targets,
+        exclude_modules: ['lm_head'],
+        layers_pattern: 'layers',
+        layers_to_transform: 0,
+        eva_config: null,
+        future: { a: 1 },
+      });
       assert.deepEqual(adapter.config.targetModules, shown);
       assert.equal(adapter.modules.length, 1);
     }
@@ -382,28 +397,50 @@ describe('where a module sits', () => {
       'model.layers.0.mlp.shared_expert.gate_proj',
       'model.layers.0.mlp.experts.1.gate_proj',
     );
-    assert.deepEqual(Object.values(qwen).map(({ kind, expert }) => [kind, expert]), [['experts.gate_proj', 0], ['shared_expert.gate_proj', null], ['experts.gate_proj', 1]]); // prettier-ignore
+    assert.deepEqual(
+      Object.values(qwen).map(({ kind, expert }) => [kind, expert]),
+      [
+        ['experts.gate_proj', 0],
+        ['shared_expert.gate_proj', null],
+        ['experts.gate_proj', 1],
+      ],
+    );
     const gpt2 = at(
       'transformer.h.0.attn.c_proj',
       'transformer.h.0.mlp.c_proj',
       'transformer.h.1.attn.c_proj',
       'transformer.h.0.attn.c_attn',
     );
-    assert.deepEqual(Object.values(gpt2).map(({ kind }) => kind), ['attn.c_proj', 'mlp.c_proj', 'attn.c_proj', 'c_attn']); // prettier-ignore
+    assert.deepEqual(
+      Object.values(gpt2).map(({ kind }) => kind),
+      ['attn.c_proj', 'mlp.c_proj', 'attn.c_proj', 'c_attn'],
+    );
   });
 
   it('orders every list: stack, layer, kind, expert, name', async () => {
     const order = [
-      'model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.k_proj', 'model.layers.0.self_attn.v_proj', 'model.layers.0.self_attn.o_proj',
-      'model.layers.0.mlp.experts.2.gate_proj', 'model.layers.0.mlp.experts.10.gate_proj', 'model.layers.0.mlp.up_proj', 'model.layers.0.mlp.down_proj', 'model.layers.0.mlp.router',
-      'model.layers.2.self_attn.q_proj', 'model.layers.10.self_attn.q_proj', 'lm_head',
-    ]; // prettier-ignore
+      'model.layers.0.self_attn.q_proj',
+      'model.layers.0.self_attn.k_proj',
+      'model.layers.0.self_attn.v_proj',
+      'model.layers.0.self_attn.o_proj',
+      'model.layers.0.mlp.experts.2.gate_proj',
+      'model.layers.0.mlp.experts.10.gate_proj',
+      'model.layers.0.mlp.up_proj',
+      'model.layers.0.mlp.down_proj',
+      'model.layers.0.mlp.router',
+      'model.layers.2.self_attn.q_proj',
+      'model.layers.10.self_attn.q_proj',
+      'lm_head',
+    ];
     const shuffled = [...order].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
     const found = await plan({
       modules: Object.fromEntries(shuffled.map((name): [string, [number, number]] => [name, [6, 4]])),
       base: Object.fromEntries(shuffled.map((name): [string, [number, number]] => [`${name}.weight`, [6, 4]])),
     });
-    assert.deepEqual(found.modules.map((module) => module.name), order); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map((module) => module.name),
+      order,
+    );
   });
 
   it('puts the encoder before the decoder', async () => {
@@ -412,6 +449,9 @@ describe('where a module sits', () => {
       modules: Object.fromEntries(names.map((name): [string, [number, number]] => [name, [6, 4]])),
       base: Object.fromEntries(names.map((name): [string, [number, number]] => [`${name}.weight`, [6, 4]])),
     });
-    assert.deepEqual(found.modules.map((module) => module.stack), ['encoder', 'decoder']); // prettier-ignore
+    assert.deepEqual(
+      found.modules.map((module) => module.stack),
+      ['encoder', 'decoder'],
+    );
   });
 });

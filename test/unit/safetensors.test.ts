@@ -32,7 +32,14 @@ describe('reading a safetensors file', () => {
       '{"late":{"dtype":"F32","shape":[],"data_offsets":[2,6]},"none":{"dtype":"F64","shape":[0,3],"data_offsets":[2,2]},"early":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}',
     );
     const { tensors } = parseHeader(header, 8 + header.length + 6, 'x');
-    assert.deepEqual([...tensors.values()].map(({ name, offset, length }) => [name, offset - 8 - header.length, length]), [['late', 2, 4], ['none', 2, 0], ['early', 0, 2]]); // prettier-ignore
+    assert.deepEqual(
+      [...tensors.values()].map(({ name, offset, length }) => [name, offset - 8 - header.length, length]),
+      [
+        ['late', 2, 4],
+        ['none', 2, 0],
+        ['early', 0, 2],
+      ],
+    );
   });
 
   it('refuses a dtype that it does not know, as the reference reader does', () => {

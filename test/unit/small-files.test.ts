@@ -54,7 +54,8 @@ function pairs(count: number, name: (i: number) => string, more: readonly string
 const config = (more: object): string => JSON.stringify({ ...plainConfig, r: 1, ...more });
 const onePair = pairs(1, () => 'a.q_proj');
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
-const patterns = (count: number, make: (i: number) => string): object => Object.fromEntries(times(count, (i) => [make(i), 4])); // prettier-ignore
+const patterns = (count: number, make: (i: number) => string): object =>
+  Object.fromEntries(times(count, (i) => [make(i), 4]));
 const expert = (i: number): string =>
   `model.layers.${Math.floor(i / 768)}.mlp.experts.${Math.floor((i % 768) / 3)}.${['gate', 'up', 'down'][i % 3]!}_proj`;
 
@@ -64,10 +65,19 @@ type Case = [what: string, outcome: ErrorCode | number | 'either', settings: str
 const cases: Case[] = [
   ['a name of slashes', 'adapter-config', config({ base_model_name_or_path: `x${'/'.repeat(60_000)}a` })],
   ['a path of slashes', 1, config({ base_model_name_or_path: `x${'/'.repeat(4000)}a` })],
-  ['an ending of a quantised name that can be read in many ways', 1, config({ base_model_name_or_path: `x-q4${'_int8'.repeat(700)}!` })], // prettier-ignore
+  [
+    'an ending of a quantised name that can be read in many ways',
+    1,
+    config({ base_model_name_or_path: `x-q4${'_int8'.repeat(700)}!` }),
+  ],
   ['a long name with dots', 'safetensors-format', config({}), pairs(1, () => `m${'.a'.repeat(24_000)}`)],
   ['many parts in a name', 'safetensors-format', config({}), pairs(1, () => `m${'.a'.repeat(100)}`)],
-  ['a long name of lora_B', 'safetensors-format', config({}), withHeader(`{${entry(`${'.lora_B.'.repeat(30_000)}x`)}}`)], // prettier-ignore
+  [
+    'a long name of lora_B',
+    'safetensors-format',
+    config({}),
+    withHeader(`{${entry(`${'.lora_B.'.repeat(30_000)}x`)}}`),
+  ],
   ['a string of escapes', 'safetensors-format', config({}), withHeader(`{${entry('\\"'.repeat(2_000_000))}}`)],
   [
     'a string of backslashes',
@@ -76,28 +86,87 @@ const cases: Case[] = [
     withHeader(`{"${`${'\\'.repeat(99_999)}"`.repeat(50)}`),
   ],
   ['many tensors without bytes', 'adapter-empty', config({}), withHeader(empties(180_000, (i) => `x${i}`))],
-  ['more tensors than any file has', 'safetensors-format', config({}), withHeader(empties(MAX_TENSORS + 1, (i) => `${i}`))], // prettier-ignore
-  ['names that repeat one of another format', 'adapter-empty', config({}), withHeader(empties(18_000, (i) => `${'adapter'.repeat(68)}${i}`))], // prettier-ignore
+  [
+    'more tensors than any file has',
+    'safetensors-format',
+    config({}),
+    withHeader(empties(MAX_TENSORS + 1, (i) => `${i}`)),
+  ],
+  [
+    'names that repeat one of another format',
+    'adapter-empty',
+    config({}),
+    withHeader(empties(18_000, (i) => `${'adapter'.repeat(68)}${i}`)),
+  ],
   ['an adapter of every expert of a large model', 46_080, config({}), pairs(46_080, expert)],
   ['modules that differ in the first of many parts', 9_000, config({}), pairs(9_000, (i) => `m${i}${'.a'.repeat(55)}`)],
-  ['targets without modules', 20_000, config({ target_modules: times(20_000, (i) => `t${i}`) }), pairs(20_000, (i) => `m${i}`)], // prettier-ignore
+  [
+    'targets without modules',
+    20_000,
+    config({ target_modules: times(20_000, (i) => `t${i}`) }),
+    pairs(20_000, (i) => `m${i}`),
+  ],
   ['more targets than any adapter has', 'adapter-config', config({ target_modules: times(90_000, (i) => `t${i}`) })],
-  ['saved modules and other tensors', 1, config({ modules_to_save: times(20_000, (i) => `m${i}`) }), pairs(1, () => 'q', times(20_000, (i) => entry(`x${i}`, 4)))], // prettier-ignore
-  ['a saved module that nearly occurs everywhere', 1, config({ modules_to_save: [`${'a.'.repeat(40)}b`] }), pairs(1, () => 'q', times(40_000, (i) => entry(`x${i}${'.a'.repeat(60)}`, 4)))], // prettier-ignore
+  [
+    'saved modules and other tensors',
+    1,
+    config({ modules_to_save: times(20_000, (i) => `m${i}`) }),
+    pairs(
+      1,
+      () => 'q',
+      times(20_000, (i) => entry(`x${i}`, 4)),
+    ),
+  ],
+  [
+    'a saved module that nearly occurs everywhere',
+    1,
+    config({ modules_to_save: [`${'a.'.repeat(40)}b`] }),
+    pairs(
+      1,
+      () => 'q',
+      times(40_000, (i) => entry(`x${i}${'.a'.repeat(60)}`, 4)),
+    ),
+  ],
   ['many patterns', 'adapter-config', config({ alpha_pattern: patterns(300_000, (i) => `a${i}.*b`) })],
   ['patterns within 1 MB', 'adapter-config', config({ alpha_pattern: patterns(30_000, (i) => `a${i}.*b`) })],
-  ['many characters of regular expressions', 'adapter-config', config({ rank_pattern: patterns(100, (i) => `${'(a|b)?'.repeat(100)}${i}`) })], // prettier-ignore
-  ['as many names as patterns', 9_000, config({ alpha_pattern: patterns(9_000, (i) => `m.layers.${i}.q_proj`) }), pairs(9_000, (i) => `m.layers.${i}.q_proj`)], // prettier-ignore
-  ['patterns that backtrack without end', 'adapter-config', config({ rank_pattern: { '([a-z_.0-9]+)+X': 1 }, alpha_pattern: { '([a-z_.0-9]+)+Y': 1 } }), pairs(10, (i) => `m.${'a'.repeat(60)}${i}`)], // prettier-ignore
-  ['a pattern of nested groups', 'adapter-config', config({ rank_pattern: patterns(1, () => `${'('.repeat(9000)}${')'.repeat(9000)}`) })], // prettier-ignore
+  [
+    'many characters of regular expressions',
+    'adapter-config',
+    config({ rank_pattern: patterns(100, (i) => `${'(a|b)?'.repeat(100)}${i}`) }),
+  ],
+  [
+    'as many names as patterns',
+    9_000,
+    config({ alpha_pattern: patterns(9_000, (i) => `m.layers.${i}.q_proj`) }),
+    pairs(9_000, (i) => `m.layers.${i}.q_proj`),
+  ],
+  [
+    'patterns that backtrack without end',
+    'adapter-config',
+    config({ rank_pattern: { '([a-z_.0-9]+)+X': 1 }, alpha_pattern: { '([a-z_.0-9]+)+Y': 1 } }),
+    pairs(10, (i) => `m.${'a'.repeat(60)}${i}`),
+  ],
+  [
+    'a pattern of nested groups',
+    'adapter-config',
+    config({ rank_pattern: patterns(1, () => `${'('.repeat(9000)}${')'.repeat(9000)}`) }),
+  ],
   ['a pattern of nested repetitions', 1, config({ alpha_pattern: { '(?:(?:a{1000}){1000}){1000}': 4 } })],
   // Near its time, which is up or not.
   ['a pattern that is slow to compile', 'either', config({ alpha_pattern: patterns(1, () => '(a|b)?'.repeat(1500)) })],
   ['nested lists for a type', 'not-lora', `{"peft_type":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
-  ['nested lists beside NaN', 'adapter-config', `{"peft_type":"LORA","y":NaN,"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`], // prettier-ignore
+  [
+    'nested lists beside NaN',
+    'adapter-config',
+    `{"peft_type":"LORA","y":NaN,"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+  ],
   ['a type of spaces', 'not-lora', `{"peft_type":"${' '.repeat(900_000)}"}`],
   ['a type of lines', 'not-lora', `{"peft_type":"${'\\n '.repeat(300_000)}x"}`],
-  ['an initialisation of many letters', 'unsupported-adapter', config({ init_lora_weights: `pissa${'B'.repeat(900_000)}` })], // prettier-ignore
+  [
+    'an initialisation of many letters',
+    'unsupported-adapter',
+    config({ init_lora_weights: `pissa${'B'.repeat(900_000)}` }),
+  ],
   ['settings of many letters', 1, config({ ['S'.repeat(400_000)]: 1, init_lora_weights: 'B'.repeat(400_000) })],
   ['a configuration above its cap', 'adapter-config', `{"peft_type":"LORA","x":[${'[],'.repeat(400_000)}[]]}`],
   ['an infinite alpha for some', 'adapter-config', config({}).replace('{', '{"alpha_pattern":{"a":1e999},')],
@@ -182,12 +251,26 @@ describe('names', () => {
 
 describe('a module that is called as what every object has', () => {
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty'];
-  const measurement = { similarity: 0.1, nullSimilarity: 0, nullSpread: 0, direction: 0, gain: 1, participationRatio: 1, alignmentNorm: 1, updateNorm: 1, updateDotAlignment: 0 }; // prettier-ignore
+  const measurement = {
+    similarity: 0.1,
+    nullSimilarity: 0,
+    nullSpread: 0,
+    direction: 0,
+    gain: 1,
+    participationRatio: 1,
+    alignmentNorm: 1,
+    updateNorm: 1,
+    updateDotAlignment: 0,
+  };
 
   async function measured(): Promise<{ adapter: Adapter; modules: MeasuredModule[] }> {
     const pair = { a: randomTensor(1, [1, 2]), b: randomTensor(2, [2, 1]) };
     const settings = { ...plainConfig, r: 1, target_modules: names };
-    const path = writeAdapter(join(folder, `named-${made++}`), Object.fromEntries(names.map((name) => [name, pair])), settings); // prettier-ignore
+    const path = writeAdapter(
+      join(folder, `named-${made++}`),
+      Object.fromEntries(names.map((name) => [name, pair])),
+      settings,
+    );
     const adapter = await openAdapter(path);
     const projected = { bytes: new Uint8Array(8), roundingLoss: 0, overflow: false };
     return {
@@ -199,10 +282,18 @@ describe('a module that is called as what every object has', () => {
   it('is read, projected and recorded', async () => {
     const { adapter, modules } = await measured();
     assert.deepEqual(adapter.notices, []);
-    assert.deepEqual(modules.map(({ name }) => name), names); // prettier-ignore
+    assert.deepEqual(
+      modules.map(({ name }) => name),
+      names,
+    );
     const model = { name: 'm', headersHash: '0' };
     const rule = { mode: 'threshold' as const, threshold: 1, overrides: { added: [], removed: [] } };
-    const { tensors, provenance } = await makeProjection({ adapter, base: model, aligned: model } as Plan, modules, rule, '0'); // prettier-ignore
+    const { tensors, provenance } = await makeProjection(
+      { adapter, base: model, aligned: model } as Plan,
+      modules,
+      rule,
+      '0',
+    );
     assert.deepEqual([...tensors.keys()], names);
     const recorded = JSON.parse(JSON.stringify(provenance)) as typeof provenance;
     assert.deepEqual(recorded.modules, names);

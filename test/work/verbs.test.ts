@@ -71,8 +71,11 @@ describe('inspect', () => {
     assert.deepEqual(told, ['harmful', 'mixed']);
     assert.deepEqual(
       reports.values.map(({ tool, totals }) => [tool.version, totals.selected]),
-      [['1.2.3', 3], ['1.2.3', 6]],
-    ); // prettier-ignore
+      [
+        ['1.2.3', 3],
+        ['1.2.3', 6],
+      ],
+    );
     assert.equal(reports.failures.size, 0);
   });
 
@@ -126,7 +129,10 @@ describe('projectCopies', () => {
     );
     assert.deepEqual(events.slice(2), ['agree 1', 'choose', 'on', 'remember']);
     assert.deepEqual(written, [['harmful', destinations[0]]]);
-    assert.deepEqual([...reports.failures.values()].map(({ code }) => code), ['output-overlaps']); // prettier-ignore
+    assert.deepEqual(
+      [...reports.failures.values()].map(({ code }) => code),
+      ['output-overlaps'],
+    );
     const kept = JSON.parse(readFileSync(join(destinations[0]!, 'safe_lora_report.json'), 'utf8')) as Report;
     assert.deepEqual(kept.modules, reports.values[0]!.modules);
     assert.ok(existsSync(join(destinations[0]!, 'adapter_model.safetensors')));
@@ -146,7 +152,13 @@ describe('Batch', () => {
     const first = await Batch.of(['a', 'b', 'c']).each((path) => (path === 'a' ? fail('first') : path));
     const second = await first.each((path, i) => (path === 'c' ? fail('second') : `${path}${i}`));
     assert.deepEqual(second.values, ['b0']);
-    assert.deepEqual([...second.failures].map(([path, { message }]) => [path, message]), [['a', 'first'], ['c', 'second']]); // prettier-ignore
+    assert.deepEqual(
+      [...second.failures].map(([path, { message }]) => [path, message]),
+      [
+        ['a', 'first'],
+        ['c', 'second'],
+      ],
+    );
   });
 });
 

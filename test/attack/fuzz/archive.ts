@@ -48,7 +48,11 @@ export class FuzzedArchive {
 }
 
 /** Signatures of a zip file's parts (APPNOTE.TXT 4.3), with how long each is before its names. */
-const PARTS = [[0x04034b50, 30], [0x02014b50, 46], [0x06054b50, 22]] as const; // prettier-ignore
+const PARTS = [
+  [0x04034b50, 30],
+  [0x02014b50, 46],
+  [0x06054b50, 22],
+] as const;
 const NAMES = [
   '../../outside/secret.txt',
   '/etc/passwd',

@@ -24,7 +24,10 @@ export function readFile(file: Buffer): Contents {
   const end = 8 + Number(file.readBigUInt64LE());
   const header = file.toString('utf8', 8, end);
   const data = file.subarray(end);
-  const { __metadata__: metadata, ...entries } = JSON.parse(header) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }> & { __metadata__?: Record<string, string> }; // prettier-ignore
+  const { __metadata__: metadata, ...entries } = JSON.parse(header) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  > & { __metadata__?: Record<string, string> };
   const tensors = Object.entries(entries).map(
     ([name, { dtype, shape, data_offsets: offsets }]): [string, TensorSpec] => [
       name,
@@ -77,9 +80,16 @@ export function checkModule(module: MeasuredModule, truth: Truth): void {
   if (norm(v) === 0 || norm(a) === 0 || norm(b) === 0) return;
   const expected = byDefinition(v, b, a);
   if (!isWellPosed(expected, v, b)) return;
-  const near = (actual: number | null, wanted: number, tolerance: number): boolean => actual !== null && Math.abs(actual - wanted) <= tolerance; // prettier-ignore
+  const near = (actual: number | null, wanted: number, tolerance: number): boolean =>
+    actual !== null && Math.abs(actual - wanted) <= tolerance;
   expect(near(similarity, expected.similarity, 1e-4), module, 'similarity', similarity, expected.similarity);
-  expect(near(direction, (scale < 0 ? -1 : 1) * expected.direction, 1e-4), module, 'direction', direction, expected.direction); // prettier-ignore
+  expect(
+    near(direction, (scale < 0 ? -1 : 1) * expected.direction, 1e-4),
+    module,
+    'direction',
+    direction,
+    expected.direction,
+  );
   expect(near(gain, expected.gain, 1e-4 * expected.gain), module, 'gain', gain, expected.gain);
   if (!projected?.bytes || projected.overflow) return;
   const { dtype } = truth(module.b);
@@ -87,7 +97,13 @@ export function checkModule(module: MeasuredModule, truth: Truth): void {
   const step = { F64: 1e-5, F32: 1e-5, F16: 2 ** -10, BF16: 2 ** -7 }[dtype]!;
   const least = dtype === 'F16' ? 2 ** -24 : 1e-38;
   const off = norm(subtract(actual, expected.projectedB));
-  expect(off <= step * norm(expected.projectedB) + least * Math.sqrt(v.length * rank), module, 'projection, which is off by', off, norm(expected.projectedB)); // prettier-ignore
+  expect(
+    off <= step * norm(expected.projectedB) + least * Math.sqrt(v.length * rank),
+    module,
+    'projection, which is off by',
+    off,
+    norm(expected.projectedB),
+  );
 }
 
 /** False where single precision, in which V goes through the engine, cannot hold what the definition needs. */
@@ -95,7 +111,13 @@ function isWellPosed(expected: Definition, v: Matrix, b: Matrix): boolean {
   const { similarity, gain, alignmentNorm, updateNorm, projectedB } = expected;
   const finite = [similarity, gain, alignmentNorm, updateNorm, norm(projectedB), norm(b)].every(Number.isFinite);
   const large = Math.max(...v.flat().map(Math.abs));
-  return finite && large < 1e9 && large > 1e-9 && gain > 1e-3 * alignmentNorm && norm(projectedB) > 1e-3 * alignmentNorm * norm(b); // prettier-ignore
+  return (
+    finite &&
+    large < 1e9 &&
+    large > 1e-9 &&
+    gain > 1e-3 * alignmentNorm &&
+    norm(projectedB) > 1e-3 * alignmentNorm * norm(b)
+  );
 }
 
 export class WrongNumber extends Error {}

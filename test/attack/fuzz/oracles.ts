@@ -103,7 +103,9 @@ export class Surroundings {
     const contents = [this.secret, join(this.outside, 'folder', ADAPTER_FILE)].map((path) =>
       readFileSync(path, 'utf8'),
     );
-    const isSame = found.join('|') === `cwd,inside,outside|folder,secret.txt|${ADAPTER_FILE}|` && contents.every((text) => text === SECRET); // prettier-ignore
+    const isSame =
+      found.join('|') === `cwd,inside,outside|folder,secret.txt|${ADAPTER_FILE}|` &&
+      contents.every((text) => text === SECRET);
     if (!isSame) throw new Violation('outside', `${found.join('|')}: ${contents.join('|').slice(0, 200)}`);
   }
 }

@@ -53,7 +53,12 @@ export const plants: Readonly<Record<Plant, (c: Case) => Promise<void>>> = {
     return Promise.resolve();
   },
   'wrong-number': () => {
-    const tensors = { base: randomTensor(1, [6, 4]), aligned: randomTensor(2, [6, 4]), a: f32([1, 4], [1, 2, 3, 4]), b: f32([6, 1], [1, 2, 3, 4, 5, 6]) }; // prettier-ignore
+    const tensors = {
+      base: randomTensor(1, [6, 4]),
+      aligned: randomTensor(2, [6, 4]),
+      a: f32([1, 4], [1, 2, 3, 4]),
+      b: f32([6, 1], [1, 2, 3, 4, 5, 6]),
+    };
     const named = (name: keyof typeof tensors) => ({ name }) as never;
     const measurement = { similarity: 0.5, direction: 0.5, gain: 0.5 } as never;
     const weights = { base: named('base'), aligned: named('aligned'), transposed: false };

@@ -61,7 +61,16 @@ async function work(parent: string, number: number, step: number, options: Optio
   for (let turn = 0; first < end; turn++) {
     const folder = join(parent, `${number}-${turn}`);
     mkdirSync(folder);
-    const plan: Plan = { folder, seed, first, end, step, without, ...(target ? { only: target } : {}), ...(plant ? { plant } : {}) }; // prettier-ignore
+    const plan: Plan = {
+      folder,
+      seed,
+      first,
+      end,
+      step,
+      without,
+      ...(target ? { only: target } : {}),
+      ...(plant ? { plant } : {}),
+    };
     const died = await runWorker(plan, options.hangAfter ?? HANG_MS, (message) => {
       take(message, options, result);
     });

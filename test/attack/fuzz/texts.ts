@@ -27,6 +27,6 @@ export function summary(seed: number, { failures, outcomes, mostCpu, seconds }: 
   const rate = (cases / seconds).toFixed(0);
   return [
     ...entries.map(([key, count]) => `${String(count).padStart(7)} ${key}`),
-    `seed ${seed}: ${cases} cases in ${seconds.toFixed(1)} s (${rate} a second), at most ${mostCpu.toFixed(0)} ms of the processor; ${failures.length} failures`, // prettier-ignore
+    `seed ${seed}: ${cases} cases in ${seconds.toFixed(1)} s (${rate} a second), at most ${mostCpu.toFixed(0)} ms of the processor; ${failures.length} failures`,
   ].join('\n');
 }

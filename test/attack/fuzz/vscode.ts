@@ -1,6 +1,7 @@
 // As much of the editor's interface as its readers of files need, for a process without an editor.
 export const l10n = {
-  t: (text: string, ...values: unknown[]): string => text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)])), // prettier-ignore
+  t: (text: string, ...values: unknown[]): string =>
+    text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)])),
 };
 
 export class Range {

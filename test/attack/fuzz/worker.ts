@@ -27,7 +27,9 @@ class Worker {
     this.watched = new Set(oracles.filter((oracle) => !plan.without.includes(oracle)));
     this.progress = openSync(progressFile(plan.folder), 'w');
     for (const event of ['uncaughtException', 'unhandledRejection'] as const)
-      process.on(event, (error: unknown) => { this.stray ??= error; }); // prettier-ignore
+      process.on(event, (error: unknown) => {
+        this.stray ??= error;
+      });
   }
 
   async run(): Promise<void> {
@@ -106,7 +108,12 @@ class Worker {
 function stackOf(error: unknown): string {
   const { stack = '' } = error instanceof Error ? error : new Error(String(error));
   const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  return `${String(error).slice(0, 300)}${cause} ${stack.split('\n').filter((line) => /^\s+at /.test(line)).slice(0, 4).map((line) => line.trim()).join(' ')}`; // prettier-ignore
+  return `${String(error).slice(0, 300)}${cause} ${stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 4)
+    .map((line) => line.trim())
+    .join(' ')}`;
 }
 
 function send(message: FromWorker): Promise<void> {

@@ -38,7 +38,11 @@ const variants: readonly Variant[] = [
   {
     models: 'F32',
     adapter: 'F32',
-    modules: { [`${LAYERS[0]}.self_attn.q_proj`]: [6, 4], [`${LAYERS[1]}.self_attn.q_proj`]: [6, 4], [`${LAYERS[0]}.mlp.down_proj`]: [4, 8] }, // prettier-ignore
+    modules: {
+      [`${LAYERS[0]}.self_attn.q_proj`]: [6, 4],
+      [`${LAYERS[1]}.self_attn.q_proj`]: [6, 4],
+      [`${LAYERS[0]}.mlp.down_proj`]: [4, 8],
+    },
     sharded: true,
     config: {
       target_modules: ['q_proj', 'down_proj'],
@@ -49,7 +53,11 @@ const variants: readonly Variant[] = [
   {
     models: 'BF16',
     adapter: 'BF16',
-    modules: { [`${LAYERS[0]}.self_attn.k_proj`]: [4, 4], [`${LAYERS[1]}.self_attn.k_proj`]: [4, 4], [`${LAYERS[1]}.mlp.up_proj`]: [8, 4] }, // prettier-ignore
+    modules: {
+      [`${LAYERS[0]}.self_attn.k_proj`]: [4, 4],
+      [`${LAYERS[1]}.self_attn.k_proj`]: [4, 4],
+      [`${LAYERS[1]}.mlp.up_proj`]: [8, 4],
+    },
     config: { target_modules: '.*\\.(k_proj|up_proj)', task_type: 'CAUSAL_LM', lora_dropout: 0.05, bias: 'none' },
   },
   {
@@ -63,7 +71,13 @@ const variants: readonly Variant[] = [
     models: 'F64',
     adapter: 'F32',
     modules: { [`${LAYERS[0]}.self_attn.o_proj`]: [4, 6], lm_head: [8, 4] },
-    config: { target_modules: ['o_proj', 'lm_head'], use_rslora: true, lora_alpha: -4, base_model_name_or_path: 'org/aligned', revision: 'main' }, // prettier-ignore
+    config: {
+      target_modules: ['o_proj', 'lm_head'],
+      use_rslora: true,
+      lora_alpha: -4,
+      base_model_name_or_path: 'org/aligned',
+      revision: 'main',
+    },
   },
 ];
 
@@ -75,7 +89,12 @@ export async function makeSettings(folder: string): Promise<Setting[]> {
 async function makeSetting(root: string, variant: Variant, seed: number): Promise<Setting> {
   const { adapter: path, originals, patch, out } = pathsIn(root);
   const tensor = (salt: number, shape: number[], dtype: FloatDtype): TensorSpec => {
-    const values = Float64Array.from(randoms(seed + salt, shape.reduce((a, b) => a * b, 1))); // prettier-ignore
+    const values = Float64Array.from(
+      randoms(
+        seed + salt,
+        shape.reduce((a, b) => a * b, 1),
+      ),
+    );
     return { dtype, shape, bytes: Buffer.from(encode(values, dtype)) };
   };
   const modules = Object.entries(variant.modules);
@@ -88,7 +107,10 @@ async function makeSetting(root: string, variant: Variant, seed: number): Promis
     else
       writeModel(join(root, model), Object.fromEntries(weights), { model_type: 'llama', tie_word_embeddings: false });
   });
-  const pairs = modules.map(([name, [out, width]], i) => [name, { a: tensor(20 + i, [2, width], variant.adapter), b: tensor(30 + i, [out, 2], variant.adapter) }] as const); // prettier-ignore
+  const pairs = modules.map(
+    ([name, [out, width]], i) =>
+      [name, { a: tensor(20 + i, [2, width], variant.adapter), b: tensor(30 + i, [out, 2], variant.adapter) }] as const,
+  );
   writeAdapter(path, Object.fromEntries(pairs), { ...plainConfig, ...variant.config });
   writeFileSync(join(path, 'README.md'), '# An adapter\n');
 
@@ -103,7 +125,12 @@ async function makeSetting(root: string, variant: Variant, seed: number): Promis
 
 async function writeOut(out: string, adapter: Adapter, names: readonly string[]): Promise<void> {
   const projection = markedProjection(adapter, names.slice(0, 1), 3);
-  await writeFolder(await checkDestination(out, adapter, false), adapter, (path) => writeAdapterFile(path, adapter, projection), () => '{"report":4}\n'); // prettier-ignore
+  await writeFolder(
+    await checkDestination(out, adapter, false),
+    adapter,
+    (path) => writeAdapterFile(path, adapter, projection),
+    () => '{"report":4}\n',
+  );
 }
 
 /** One tensor a shard. */
