@@ -3,7 +3,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { READY } from './beats';
 import { gaveUp } from './failure';
 import { ModuleEngine } from './module';
-import { failureOf, type FromChild, type Start, type ToChild } from './protocol';
+import { failureOfAny, type FromChild, type Start, type ToChild } from './protocol';
 import { send, serve } from './serve';
 
 let start: Start | undefined;
@@ -24,7 +24,7 @@ async function answer(message: ToChild): Promise<void> {
     engine ??= new ModuleEngine(InferenceSession, start);
     reply({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {
-    const failure = failureOf(error, (message) => gaveUp(task.name, message));
+    const failure = failureOfAny(error, (message) => gaveUp(task.name, message));
     reply({ type: 'result', reply: { ok: false, error: failure } });
   }
 }

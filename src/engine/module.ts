@@ -145,10 +145,8 @@ async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await action() };
   } catch (error) {
-    const failure = failureOf(error, () => {
-      throw error;
-    });
-    return { ok: false, error: failure };
+    if (!(error instanceof SafeLoraError)) throw error;
+    return { ok: false, error: failureOf(error) };
   }
 }
 

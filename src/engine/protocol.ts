@@ -37,13 +37,14 @@ export interface Failure {
   reason?: string;
 }
 
-/**
- * What is to be sent of an error.
- * @param strange what one means that its user cannot act on, by its message
- */
-export function failureOf(thrown: unknown, strange: (message: string) => SafeLoraError): Failure {
-  const error =
-    thrown instanceof SafeLoraError ? thrown : strange(thrown instanceof Error ? thrown.message : String(thrown));
+/** @param strange what an error means that its user cannot act on, by its message */
+export function failureOfAny(thrown: unknown, strange: (message: string) => SafeLoraError): Failure {
+  if (thrown instanceof SafeLoraError) return failureOf(thrown);
+  return failureOf(strange(thrown instanceof Error ? thrown.message : String(thrown)));
+}
+
+/** What is to be sent of an error that its user can act on. */
+export function failureOf(error: SafeLoraError): Failure {
   const { code, message } = error;
   return error instanceof EngineError ? { code, message, reason: error.reason } : { code, message };
 }

@@ -1,7 +1,7 @@
 // The forked process in which a model's tokenizer and chat template run.
 import { quoted } from '../core/errors';
 import { READY } from '../engine/beats';
-import { failureOf } from '../engine/protocol';
+import { failureOfAny } from '../engine/protocol';
 import { send, serve } from '../engine/serve';
 import { ChatFormat } from './chat';
 import { type Begun, type ChatAnswer, type FromChat, type ToChat } from './chat-protocol';
@@ -50,7 +50,7 @@ serve((question: ToChat) => {
   try {
     reply(work(question));
   } catch (error) {
-    const failure = failureOf(error, (message) => tokenizerBroken(path, `fails with ${quoted(message)}`));
+    const failure = failureOfAny(error, (message) => tokenizerBroken(path, `fails with ${quoted(message)}`));
     reply({ type: 'failed', error: failure });
   }
 });

@@ -1,6 +1,6 @@
 // The forked process that runs a language model: one model, whose tasks come one after the other.
 import { READY } from '../engine/beats';
-import { failureOf } from '../engine/protocol';
+import { failureOfAny } from '../engine/protocol';
 import { send, serve } from '../engine/serve';
 import { type Decoder } from './decoder';
 import { modelFailed, notFinite } from './failures';
@@ -35,7 +35,7 @@ async function answer(message: ToModel): Promise<void> {
     await work(message);
     reply({ type: 'done' });
   } catch (error) {
-    const failure = failureOf(error, (message) =>
+    const failure = failureOfAny(error, (message) =>
       error instanceof NotFinite ? notFinite(path) : modelFailed(path, message),
     );
     reply({ type: 'failed', error: failure });

@@ -1,11 +1,12 @@
 // The main way in a real editor: see, choose, apply, save, undo, restore; and every byte as the command line writes it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cli, sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
+import { modelsOf, projectedWeights } from './command-line';
 import { until } from './patience';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
 
@@ -15,25 +16,8 @@ interface Reference {
 }
 
 const references = JSON.parse(readFileSync(join(sample, 'reference.json'), 'utf8')) as Record<string, Reference>;
-const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
+const models = modelsOf(sample);
 const original = (adapter: string): Buffer => readFileSync(join(sample, 'adapters', adapter, MODEL_FILE));
-
-/** What `safe-lora project` writes for a shipped adapter. */
-async function projectedByCommandLine(session: Session, adapter: string, ...selection: string[]): Promise<Buffer> {
-  const out = session.outside('by-command-line');
-  rmSync(out, { recursive: true, force: true });
-  const { status, stderr } = await cli([
-    'project',
-    join(sample, 'adapters', adapter),
-    ...models,
-    ...selection,
-    '--out',
-    out,
-    '--quiet',
-  ]);
-  assert.equal(status, 0, stderr);
-  return readFileSync(join(out, MODEL_FILE));
-}
 
 function agrees(tab: { name: string; similarity: number }[] | Map<string, number>, reference: Reference): void {
   const found = tab instanceof Map ? tab : new Map(tab.map(({ name, similarity }) => [name, similarity]));
@@ -123,7 +107,7 @@ for (const autoSave of [false, true]) {
       const { workbench } = session;
       const file = session.modelFile('harmful');
       const onDisk = (): Buffer => readFileSync(file);
-      const wanted = await projectedByCommandLine(session, 'harmful', '--threshold', '0.52');
+      const wanted = await projectedWeights(session, 'harmful', '--threshold', '0.52');
       const tab = await session.projectAdapter('harmful');
       await tab.measured();
       await tab.setThreshold(0.52);
@@ -157,7 +141,7 @@ for (const autoSave of [false, true]) {
 
       await tab.setThreshold(0.35);
       await tab.button('Apply (3)').click();
-      const fewer = await projectedByCommandLine(session, 'harmful', '--threshold', '0.35');
+      const fewer = await projectedWeights(session, 'harmful', '--threshold', '0.35');
       if (!autoSave) await tab.button('Save').first().click();
       await until(() => onDisk().equals(fewer), 'a second save, at another threshold');
       await workbench.command('Safe LoRA: Restore Original Weights');
@@ -177,7 +161,7 @@ for (const autoSave of [false, true]) {
         await workbench.clickDialog('Save a Copy…');
         mkdirSync(session.outside('mixed'));
         await workbench.fileDialog('Save As', session.outside('mixed', MODEL_FILE));
-        const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
+        const wanted = await projectedWeights(session, 'mixed', '--threshold', '0.35');
         const copy = session.outside('mixed', MODEL_FILE);
         await until(() => existsSync(copy) && readFileSync(copy).equals(wanted), 'the copy');
         assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
@@ -296,7 +280,7 @@ describe('an open adapter', () => {
     await back.banner('4 modules projected, not saved').waitFor();
     await until(() => workbench.isDirty(MODEL_FILE), 'still dirty');
     await workbench.press('Control+s');
-    const wanted = await projectedByCommandLine(session, 'benign', '--count', '4');
+    const wanted = await projectedWeights(session, 'benign', '--count', '4');
     await until(() => readFileSync(session.modelFile('benign')).equals(wanted), 'the bytes of safe-lora project');
   });
 
@@ -369,7 +353,7 @@ describe('what goes beyond one file', () => {
     const target = session.path('adapters', 'mixed-projected', MODEL_FILE);
     mkdirSync(dirname(target));
     await workbench.fileDialog('Save As', target);
-    const wanted = await projectedByCommandLine(session, 'mixed', '--threshold', '0.35');
+    const wanted = await projectedWeights(session, 'mixed', '--threshold', '0.35');
     await until(() => existsSync(target) && readFileSync(target).equals(wanted), 'the copy');
     const saved = new AdapterTab(workbench);
     await saved.title.filter({ hasText: 'mixed-projected' }).waitFor();

@@ -4,10 +4,10 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { FrameLocator, Locator } from 'playwright-core';
-import { type Report } from '../../src/core/report';
-import { cli, sample } from '../fixtures/make';
+import { sample } from '../fixtures/make';
 import { violations } from './accessibility';
-import { again, until } from './patience';
+import { reportOf } from './command-line';
+import { until } from './patience';
 import { copySampleWithPair, Session } from './session';
 import { themes } from './workbench';
 
@@ -77,30 +77,13 @@ class ComparisonTab {
   }
 }
 
-async function reportOf(session: Session, adapter: string): Promise<Report> {
-  const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-  const { status, stdout, stderr } = await cli([
-    'inspect',
-    session.path('adapters', adapter),
-    ...models,
-    '--json',
-    '-',
-    '--quiet',
-  ]);
-  assert.equal(status, 0, stderr);
-  return JSON.parse(stdout) as Report;
-}
-
 async function compare(session: Session, a: string, b: string): Promise<ComparisonTab> {
   const { workbench } = session;
-  // A page of an earlier comparison may still take the focus, which dismisses the question.
-  await again(async (timeout) => {
-    await workbench.command('Safe LoRA: Compare Adapters');
-    await workbench.asked('Safe LoRA: Compare Adapters', timeout);
-    await workbench.pick(a, timeout);
-    await workbench.chooses('Choose the second adapter, B: the difference is B − A', timeout);
-    await workbench.pick(b, timeout);
-  });
+  await workbench.command('Safe LoRA: Compare Adapters');
+  await workbench.asked('Safe LoRA: Compare Adapters');
+  await workbench.pick(a);
+  await workbench.chooses('Choose the second adapter, B: the difference is B − A');
+  await workbench.pick(b);
   const tab = new ComparisonTab(session);
   await tab.shows(a, b);
   return tab;
@@ -115,7 +98,7 @@ describe('two adapters side by side', () => {
 
   it('come from the palette, are inspected first, and show the numbers of their reports and B − A exactly', async () => {
     const tab = await compare(session, 'benign', 'harmful');
-    const [a, b] = [await reportOf(session, 'benign'), await reportOf(session, 'harmful')];
+    const [a, b] = [await reportOf(session.workspace, 'benign'), await reportOf(session.workspace, 'harmful')];
     const charts = await tab.charts();
     assert.deepEqual(Object.keys(charts.a).sort(), a.modules.map(({ name }) => name).sort());
     for (const [side, report] of [
@@ -181,7 +164,7 @@ describe('two adapters side by side', () => {
   it('of different modules show every module of either, with an empty cell where one has none', async () => {
     const tab = await compare(session, 'harmful', 'mixed-all');
     const { a, b, difference } = await tab.charts();
-    const [ofA, ofB] = [await reportOf(session, 'harmful'), await reportOf(session, 'mixed-all')];
+    const [ofA, ofB] = [await reportOf(session.workspace, 'harmful'), await reportOf(session.workspace, 'mixed-all')];
     assert.deepEqual(Object.keys(a).sort(), Object.keys(b).sort());
     const hasA = new Set(ofA.modules.map(({ name }) => name));
     assert.ok(ofB.modules.length > hasA.size);
@@ -200,7 +183,7 @@ describe('two adapters side by side', () => {
     await tab.within('.banner').filter({ hasText: 'harmful has changed since it was inspected.' }).waitFor();
     await tab.within('vscode-button').filter({ hasText: 'Inspect A' }).click();
     await tab.within('.banner').waitFor({ state: 'detached' });
-    const benign = await reportOf(session, 'benign');
+    const benign = await reportOf(session.workspace, 'benign');
     await until(async () => {
       const { a } = await tab.charts();
       return benign.modules.every(({ name, similarity }) => a[name] === similarity);

@@ -19,8 +19,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import type { FrameLocator, Page } from 'playwright-core';
 import { everything, hostileCase, INVISIBLE, tricks } from '../fixtures/hostile';
-import { cli } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
+import { project } from './command-line';
 import { until } from './patience';
 import { copySample, copySampleWithPair, Session } from './session';
 
@@ -206,14 +206,7 @@ describe('a saved report that is not what it seems', () => {
   before(async () => {
     session = await Session.start({ fill: copySampleWithPair, settings: { 'editor.unusualLineTerminators': 'off' } });
     seen = watch(session.workbench.window);
-    const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-    const { stderr } = await cli([
-      'project',
-      session.path('adapters', 'harmful'),
-      ...models,
-      '--out',
-      session.path('adapters', 'projected'),
-    ]);
+    const { stderr } = await project(session.workspace, 'harmful', session.path('adapters', 'projected'));
     whole = JSON.parse(readFileSync(reportFile(), 'utf8')) as typeof whole;
     assert.equal(stderr.includes('safe-lora:'), false, stderr);
     await session.workbench.openFile(`adapters/projected/${REPORT}`);

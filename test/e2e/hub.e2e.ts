@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Report } from '../../src/core/report';
-import { cli, sample } from '../fixtures/make';
+import { sample } from '../fixtures/make';
 import { HubServer } from '../hub/server';
 import { AdapterTab } from './adapter-tab';
+import { reportOf } from './command-line';
 import { copyAdapter } from './many-adapters';
 import { until } from './patience';
 import { Session } from './session';
@@ -27,19 +28,7 @@ function fill(workspace: string): void {
   }
 }
 
-async function fromDisk(adapter: string): Promise<Report> {
-  const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
-  const { stdout } = await cli([
-    'inspect',
-    join(sample, 'adapters', adapter),
-    ...models,
-    '--device',
-    'cpu',
-    '--json',
-    '-',
-  ]);
-  return JSON.parse(stdout) as Report;
-}
+const fromDisk = (adapter: string): Promise<Report> => reportOf(sample, adapter, '--device', 'cpu');
 
 describe('an adapter whose models are on the hub alone', () => {
   let hub: HubServer;

@@ -6,15 +6,9 @@ import { after, before, describe, it } from 'node:test';
 import type { Report } from '../../src/core/report';
 import { cli, randomTensor, writeAdapter } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
+import { modelsOf, project, reportOf } from './command-line';
 import { again, until } from './patience';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
-
-/** The command line's report of an adapter of the workspace. */
-async function reportOf(session: Session, adapter: string): Promise<Report> {
-  const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-  const { stdout } = await cli(['inspect', session.path('adapters', adapter), ...models, '--json', '-']);
-  return JSON.parse(stdout) as Report;
-}
 
 const two = (value: number): string => Math.abs(value).toFixed(2);
 const signed = (value: number): string =>
@@ -36,7 +30,7 @@ describe('the configuration of an adapter', () => {
     // A user may read it in any language mode.
     const settings = { 'files.associations': { 'adapter_config.json': 'plaintext' } };
     session = await Session.start({ fill: copySampleWithPair, settings });
-    report = await reportOf(session, 'mixed-all');
+    report = await reportOf(session.workspace, 'mixed-all');
   });
   after(() => session.stop());
 
@@ -144,13 +138,12 @@ describe('the configuration of an adapter', () => {
     await session.workbench.command('File: Save');
     await session.workbench.untilDirty(MODEL_FILE, false);
     const out = session.outside('projected');
-    const models = ['--base', session.outside('workspace', 'base'), '--aligned', session.path('aligned')];
     const original = session.outside('original');
     cpSync(session.path('adapters', 'mixed-all'), original, { recursive: true });
     cpSync(join('sample', 'adapters', 'mixed-all', MODEL_FILE), join(original, MODEL_FILE));
     rmSync(join(original, 'safe_lora_original.safetensors'));
     rmSync(join(original, 'safe_lora_report.json'));
-    const { status, stderr } = await cli(['project', original, ...models, '--out', out]);
+    const { status, stderr } = await cli(['project', original, ...modelsOf(session.workspace), '--out', out]);
     assert.equal(status, 0, stderr);
     const tensors = (file: string): Buffer => {
       const bytes = readFileSync(file);
@@ -343,15 +336,7 @@ describe('a saved report', () => {
   let session: Session;
   before(async () => {
     session = await Session.start({ fill: copySampleWithPair });
-    const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-    const { status } = await cli([
-      'project',
-      session.path('adapters', 'harmful'),
-      ...models,
-      '--out',
-      session.path('adapters', 'projected'),
-    ]);
-    assert.equal(status, 0);
+    await project(session.workspace, 'harmful', session.path('adapters', 'projected'));
   });
   after(() => session.stop());
 

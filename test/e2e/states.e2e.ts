@@ -7,7 +7,7 @@ import type { Locator } from 'playwright-core';
 import { randomTensor, sample, writeAdapter } from '../fixtures/make';
 import { violations } from './accessibility';
 import { AdapterTab } from './adapter-tab';
-import { again, until } from './patience';
+import { until } from './patience';
 import { copySample, copySampleWithPair, MODEL_FILE, rememberPair, Session } from './session';
 import { themes } from './workbench';
 
@@ -223,12 +223,9 @@ describe('the page', () => {
     await workbench.command('View: Toggle Primary Side Bar Visibility');
     await workbench.command('Notifications: Clear All Notifications');
     for (const adapter of ['mixed-all', 'harmful']) {
-      // A page that takes its new colours may take the focus, too, which closes the question.
-      await again(async (timeout) => {
-        await workbench.command('Safe LoRA: Project Adapter');
-        await workbench.asked('Safe LoRA: Project Adapter', timeout);
-        await workbench.pick(adapter, timeout);
-      });
+      await workbench.command('Safe LoRA: Project Adapter');
+      await workbench.asked('Safe LoRA: Project Adapter');
+      await workbench.pick(adapter);
       const tab = new AdapterTab(workbench);
       await tab.title.filter({ hasText: adapter }).waitFor();
       await tab.measured();

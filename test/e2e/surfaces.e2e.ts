@@ -4,8 +4,9 @@ import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Report } from '../../src/core/report';
-import { cli, sample } from '../fixtures/make';
+import { sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
+import { reportOf } from './command-line';
 import { until } from './patience';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
 import { themes } from './workbench';
@@ -25,11 +26,7 @@ describe('the view of the adapters', () => {
   const reports = new Map<string, Report>();
   before(async () => {
     session = await Session.start({ fill: copySampleWithPair });
-    for (const name of adapters) {
-      const models = ['--base', session.path('base'), '--aligned', session.path('aligned')];
-      const { stdout } = await cli(['inspect', session.path('adapters', name), ...models, '--json', '-']);
-      reports.set(name, JSON.parse(stdout) as Report);
-    }
+    for (const name of adapters) reports.set(name, await reportOf(session.workspace, name));
   });
   after(() => session.stop());
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { cli, randomTensor, sample, writeAdapter } from '../fixtures/make';
+import { randomTensor, sample, writeAdapter } from '../fixtures/make';
+import { projectedWeights } from './command-line';
 import { until } from './patience';
 import { copySample, copySampleWithPair, MODEL_FILE, Session } from './session';
 
@@ -63,25 +64,6 @@ async function project(session: Session, input: object): Promise<{ asked: string
   const asked = await session.workbench.dialog();
   await session.workbench.clickDialog('Yes');
   return { asked, answered: await answer(session) };
-}
-
-async function projectedByCommandLine(session: Session, adapter: string, threshold: string): Promise<Buffer> {
-  const out = session.outside('by-command-line');
-  const models = ['--base', join(sample, 'base'), '--aligned', join(sample, 'aligned')];
-  const source = join(sample, 'adapters', adapter);
-  const { status, stderr } = await cli([
-    'project',
-    source,
-    ...models,
-    '--threshold',
-    threshold,
-    '--out',
-    out,
-    '--force',
-    '--quiet',
-  ]);
-  assert.equal(status, 0, stderr);
-  return readFileSync(join(out, MODEL_FILE));
 }
 
 describe('the language model tools', () => {
@@ -162,7 +144,7 @@ describe('the language model tools', () => {
     assert.deepEqual(totals, { modules: 12, projected: 5 });
     assert.equal(projected.length, 5);
     assert.match(undo, /Safe LoRA: Restore Original Weights/);
-    const wanted = await projectedByCommandLine(session, 'harmful', '0.52');
+    const wanted = await projectedWeights(session, 'harmful', '--threshold', '0.52');
     assert.deepEqual(readFileSync(session.modelFile('harmful')), wanted);
     const inspected = JSON.parse((await inspect(session, { adapter: 'adapters/harmful' })).text!) as Compact;
     assert.deepEqual([inspected.totals.selected, inspected.projected.modules], [5, 5]);
@@ -178,7 +160,7 @@ describe('the language model tools', () => {
     assert.equal(answered.error, undefined);
     await tab.findingIs('3 of 12 modules at or below τ = 0.35');
     assert.equal(await session.workbench.isDirty(MODEL_FILE), false);
-    const wanted = await projectedByCommandLine(session, 'harmful', '0.35');
+    const wanted = await projectedWeights(session, 'harmful', '--threshold', '0.35');
     assert.deepEqual(readFileSync(session.modelFile('harmful')), wanted);
   });
 
@@ -205,7 +187,7 @@ describe('the language model tools', () => {
     assert.match(asked, /to the folder .*\/workspace\/projected\/mixed/);
     assert.match(asked, /The adapter is measured first/);
     assert.equal((JSON.parse(answered.text!) as Written).written, session.path('projected', 'mixed'));
-    const wanted = await projectedByCommandLine(session, 'mixed', '0.35');
+    const wanted = await projectedWeights(session, 'mixed', '--threshold', '0.35');
     assert.deepEqual(readFileSync(session.path('projected', 'mixed', MODEL_FILE)), wanted);
     assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
     const again = await project(session, input);

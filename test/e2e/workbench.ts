@@ -266,20 +266,20 @@ export class Workbench {
   }
 
   /** Waits for a quick input with this title. */
-  async asked(title: string, timeout = PATIENCE_MS): Promise<void> {
-    await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor({ timeout });
+  async asked(title: string): Promise<void> {
+    await this.quick.locator('.quick-input-title').filter({ hasText: title }).waitFor();
   }
 
   /** Waits for a quick input with this prompt. */
-  async chooses(prompt: string, timeout = PATIENCE_MS): Promise<void> {
-    await this.quick.getByPlaceholder(prompt).waitFor({ timeout });
+  async chooses(prompt: string): Promise<void> {
+    await this.quick.getByPlaceholder(prompt).waitFor();
   }
 
   /** Chooses an entry of the open quick pick by its whole label. */
-  async pick(label: string, timeout = PATIENCE_MS): Promise<void> {
+  async pick(label: string): Promise<void> {
     // The list renders only the rows in view.
-    await this.input.fill(label, { timeout });
-    await this.row(label).click({ timeout });
+    await this.input.fill(label);
+    await this.row(label).click();
   }
 
   /** Whether the open quick pick lists an entry of this whole label. */

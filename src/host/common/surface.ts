@@ -113,8 +113,9 @@ export async function showQuickPick<T extends PickItem>(
   return chosen?.item;
 }
 
+/** The field stays until it is answered: a page in front may take the focus, and people look up what they are asked for. */
 export function showInputBox(options: vscode.InputBoxOptions & { title: string }): Thenable<string | undefined> {
-  return vscode.window.showInputBox({ ...options, title: plain(options.title, MOST_LABEL) });
+  return vscode.window.showInputBox({ ...options, title: plain(options.title, MOST_LABEL), ignoreFocusOut: true });
 }
 
 export function showOpenDialog(

@@ -139,7 +139,7 @@ export class HubService extends Disposable {
     const prompt = vscode.l10n.t(
       'For gated and private models. It is kept in the editor’s secret storage; empty removes it.',
     );
-    const given = await showInputBox({ title, prompt, password: true, ignoreFocusOut: true });
+    const given = await showInputBox({ title, prompt, password: true });
     if (given === undefined) throw new Cancelled();
     const token = given.trim();
     if (token === '') await this.secrets.delete(SECRET);

@@ -189,7 +189,6 @@ async function askForReference(title: string): Promise<string | undefined> {
     title,
     prompt: vscode.l10n.t('Only the weights that the adapter touches are fetched, after another question.'),
     placeHolder: 'org/name, hf://org/name@revision',
-    ignoreFocusOut: true,
     validateInput: (text) =>
       hubReference(text) === null ? vscode.l10n.t('Write org/name, or hf://org/name@revision.') : null,
   });

@@ -74,7 +74,7 @@ export class WorkspaceAdapters extends Disposable {
       const chosen = await showQuickPick([...items, browse], {
         title,
         placeHolder,
-        // A page in front takes the focus back after a first question, which would close a second.
+        // A page in front may take the focus back, which would close the question.
         ignoreFocusOut: true,
         matchOnDescription: true,
       });
