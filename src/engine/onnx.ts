@@ -19,6 +19,9 @@ export interface Real {
   real: number;
 }
 
+/** Numbers are integers. */
+type Attribute = number | readonly number[] | Real | string;
+
 /** onnxruntime's own operators, beside ONNX's. */
 export const CONTRIB = 'com.microsoft';
 
@@ -29,8 +32,7 @@ export interface Node {
   /** An empty name stands for an optional input that is left out, or an output that nobody wants. */
   inputs: string[];
   outputs: string[];
-  /** Numbers are integers. */
-  attributes?: Record<string, number | Real | string>;
+  attributes?: Record<string, Attribute>;
 }
 
 export interface GraphValue {
@@ -65,7 +67,7 @@ export interface Graph {
 }
 
 /** In onnx.proto's AttributeProto. */
-const attributeTypes = { float: 1, int: 2, string: 3 } as const;
+const attributeTypes = { float: 1, int: 2, string: 3, integers: 7 } as const;
 const EXTERNAL = 1;
 
 /** Serialises a graph as an ONNX ModelProto. */
@@ -101,17 +103,20 @@ function writeNode(node: Node, writer: PbfWriter): void {
   if (node.domain) writer.writeStringField(7, node.domain);
 }
 
-function writeAttribute({ name, value }: { name: string; value: number | Real | string }, writer: PbfWriter): void {
+function writeAttribute({ name, value }: { name: string; value: Attribute }, writer: PbfWriter): void {
   writer.writeStringField(1, name);
   if (typeof value === 'string') {
     writer.writeBytesField(4, new TextEncoder().encode(value));
     writer.writeVarintField(20, attributeTypes.string);
-  } else if (typeof value === 'object') {
+  } else if (typeof value === 'number') {
+    writer.writeVarintField(3, value);
+    writer.writeVarintField(20, attributeTypes.int);
+  } else if ('real' in value) {
     writer.writeFloatField(2, value.real);
     writer.writeVarintField(20, attributeTypes.float);
   } else {
-    writer.writeVarintField(3, value);
-    writer.writeVarintField(20, attributeTypes.int);
+    for (const element of value) writer.writeVarintField(8, element);
+    writer.writeVarintField(20, attributeTypes.integers);
   }
 }
 

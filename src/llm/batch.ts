@@ -74,7 +74,8 @@ export class Batch {
       queued.map(({ row }) => row.tokens),
       joining.map(({ gates }) => gates),
     );
-    const { width, before, after } = prompts;
+    const { width, before } = prompts;
+    const after = joining.map(({ length }) => length);
     const asked = after.map((length, i) => i * width + length - 1);
     const { next, fresh } = await this.forward.run({ ...prompts, asked }, null, true);
     this.cache.append(fresh, this.size, before, after);
@@ -93,7 +94,6 @@ export class Batch {
         tokens: BigInt64Array.from(rows, ({ answer }) => BigInt(answer.at(-1)!)),
         width: 1,
         before,
-        after,
         variants: rows.map(({ gates }) => gates),
         asked: rows.map((_, i) => i),
       },

@@ -19,7 +19,7 @@ export class KeyValueCache {
   constructor(
     private readonly architecture: Architecture,
     rows: number,
-    private readonly capacity: number,
+    readonly capacity: number,
   ) {
     const { keyValueHeads, headSize } = architecture;
     this.rowElements = keyValueHeads * capacity * headSize;
@@ -49,14 +49,13 @@ export class KeyValueCache {
     for (const [name, values] of this.parts) {
       const { data, dims } = outputs[name]!;
       const fresh = data as Float32Array;
-      const width = dims[1]!;
+      const width = dims[2]!;
       for (let row = 0; row < from.length; row++) {
-        for (let position = from[row]!; position < to[row]!; position++) {
-          let source = (row * width + position - from[row]!) * heads * headSize;
-          for (let head = 0; head < heads; head++) {
-            const target = (((begin + row) * heads + head) * this.capacity + position) * headSize;
-            for (let i = 0; i < headSize; i++) values[target + i] = fresh[source++]!;
-          }
+        const size = (to[row]! - from[row]!) * headSize;
+        for (let head = 0; head < heads; head++) {
+          const source = (row * heads + head) * width * headSize;
+          const target = (((begin + row) * heads + head) * this.capacity + from[row]!) * headSize;
+          values.set(fresh.subarray(source, source + size), target);
         }
       }
     }
@@ -67,15 +66,4 @@ export class KeyValueCache {
     const size = this.rowElements;
     for (const values of this.parts.values()) values.copyWithin(to * size, from * size, (from + 1) * size);
   }
-}
-
-/** What the graph takes where there are no positions before. */
-export function noPast(architecture: Architecture, rows: number): Record<string, Tensor> {
-  const empty = new Tensor('float32', new Float32Array(0), [
-    rows,
-    architecture.keyValueHeads,
-    0,
-    architecture.headSize,
-  ]);
-  return Object.fromEntries(allKeyValueNames(architecture).map((name) => [pastName(name), empty]));
 }

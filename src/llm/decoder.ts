@@ -24,9 +24,9 @@ export interface DecoderOptions {
 /** Of the workspace: for keys and values, hidden states, and logits. */
 const SHARES = { cache: 5 / 8, hidden: 1 / 4, logits: 1 / 8 };
 
-/** Bytes of the hidden states that are alive at once, a token. */
-function tokenBytes({ hidden, intermediate, heads, keyValueHeads, headSize }: Architecture): number {
-  return FLOAT * (6 * hidden + 4 * intermediate + 2 * (heads + 2 * keyValueHeads) * headSize);
+/** Bytes of the hidden states and of the attention's scores that are alive at once, a token of a row of so many. */
+function tokenBytes({ hidden, intermediate, heads, keyValueHeads, headSize }: Architecture, width: number): number {
+  return FLOAT * (6 * hidden + 4 * intermediate + 2 * (heads + 2 * keyValueHeads) * headSize + 2 * heads * width);
 }
 
 /** Bytes of what is computed for one next token: logits and log-probabilities. */
@@ -36,8 +36,6 @@ function answerBytes({ vocabulary }: Architecture): number {
 
 export class Decoder {
   private readonly forward: Forward;
-  /** Tokens of one run at most, unless a single row has more. */
-  private readonly mostTokens: number;
   /** Next tokens of one run at most. */
   private readonly mostAnswers: number;
 
@@ -47,8 +45,6 @@ export class Decoder {
   ) {
     const { architecture, workspace } = options;
     this.forward = new Forward(session, architecture);
-    const tokens = Math.floor((workspace * SHARES.hidden) / tokenBytes(architecture));
-    this.mostTokens = Math.max(PREFILL_TOKENS.least, Math.min(PREFILL_TOKENS.most, tokens));
     this.mostAnswers = Math.max(1, Math.floor((workspace * SHARES.logits) / answerBytes(architecture)));
   }
 
@@ -134,13 +130,22 @@ export class Decoder {
     return isWorth ? queue.splice(0, count) : [];
   }
 
+  /** Tokens of one run at most, unless a single row has more. @param width tokens of the longest row */
+  private mostTokens(width: number): number {
+    const { architecture, workspace } = this.options;
+    const fitting = Math.floor((workspace * SHARES.hidden) / tokenBytes(architecture, width));
+    return Math.max(PREFILL_TOKENS.least, Math.min(PREFILL_TOKENS.most, fitting));
+  }
+
   /** How many of the first rows of a queue go through at once. */
   private fitting<T extends Row>(queue: readonly Queued<T>[], answersOf: (row: T) => number): number {
+    const width = queue[0]?.row.tokens.length ?? 0;
+    const mostTokens = this.mostTokens(width);
     let answers = 0;
     let count = 0;
     for (const { row } of queue) {
       answers += answersOf(row);
-      const fits = (count + 1) * queue[0]!.row.tokens.length <= this.mostTokens && answers <= this.mostAnswers;
+      const fits = (count + 1) * width <= mostTokens && answers <= this.mostAnswers;
       if (count > 0 && !fits) break;
       count++;
     }

@@ -1,8 +1,19 @@
 // One run of a model's graph over some rows.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
-import { type KeyValueCache, noPast } from './cache';
-import { ADAPTED, allKeyValueNames, inputs, moduleOfGate, outputs, OWN_TOKENS, OWNERS, shapeOf } from './names';
+import { KeyValueCache } from './cache';
+import { attentionMask } from './mask';
+import {
+  ADAPTED,
+  allKeyValueNames,
+  inputs,
+  moduleOfGate,
+  outputs,
+  OWN_TOKENS,
+  OWNERS,
+  shapeOf,
+  windowOfMask,
+} from './names';
 import { gates } from './protocol';
 
 /** What goes through. */
@@ -12,8 +23,6 @@ export interface Input {
   width: number;
   /** Positions of each row that went through before; they are in the cache. */
   before: readonly number[];
-  /** Positions of each row after it. */
-  after: readonly number[];
   /** Of each row its variant's gates. */
   variants: readonly Uint8Array[];
   /** Indices in `tokens` whose next token is asked for. */
@@ -41,30 +50,27 @@ export class Forward {
   ) {}
 
   /**
-   * @param past keys and values of the positions before; null where there are none
+   * @param cache keys and values of the positions before; null where there are none
    * @param goesOn keys and values of the new positions are wanted
    * @throws NotFinite
    */
-  async run(input: Input, past: KeyValueCache | null, goesOn: boolean): Promise<Output> {
-    const { tokens, width, before, after, asked } = input;
+  async run(input: Input, cache: KeyValueCache | null, goesOn: boolean): Promise<Output> {
+    const { tokens, width, before, asked } = input;
     const { architecture } = this;
     const rows = before.length;
+    // Not every device takes empty tensors: the one position of this nobody attends to.
+    const past = cache ?? new KeyValueCache(architecture, rows, 1);
     const positions = BigInt64Array.from(tokens, (_, i) => BigInt(before[Math.floor(i / width)]! + (i % width)));
     const wanted = padded(input.picks ?? asked.map(() => [0]));
     const feeds: Record<string, Tensor> = {
       [inputs.tokens]: new Tensor('int64', tokens, [tokens.length]),
       [inputs.positions]: new Tensor('int64', positions, [rows, width]),
-      [inputs.last]: new Tensor(
-        'int32',
-        Int32Array.from(after, (length) => length - 1),
-        [rows],
-      ),
-      [inputs.total]: new Tensor('int32', Int32Array.of(Math.max(...after)), []),
+      [inputs.parts]: new Tensor('int64', BigInt64Array.of(BigInt(past.capacity), BigInt(width)), [2]),
       [inputs.asked]: new Tensor('int64', BigInt64Array.from(asked, BigInt), [asked.length]),
       [inputs.picks]: new Tensor('int64', wanted.tokens, [asked.length, wanted.width]),
-      ...(past ? past.feeds(rows) : noPast(architecture, rows)),
+      ...past.feeds(rows),
     };
-    for (const name of this.session.inputNames) feeds[name] ??= this.feed(name, input);
+    for (const name of this.session.inputNames) feeds[name] ??= this.feed(name, input, past.capacity);
     const fetches = [...Object.values(outputs), ...(goesOn ? allKeyValueNames(architecture) : [])];
     const { next, picked, ...fresh } = await this.session.run(feeds, fetches);
     const logProbabilities = picked!.data as Float32Array;
@@ -73,8 +79,10 @@ export class Forward {
   }
 
   /** What only some graphs take. */
-  private feed(name: string, { tokens, width, variants, asked }: Input): Tensor {
+  private feed(name: string, { tokens, width, before, variants, asked }: Input, capacity: number): Tensor {
     const rows = variants.length;
+    const window = windowOfMask(name);
+    if (window !== undefined) return attentionMask({ before, width, capacity, window, ...this.architecture });
     const shape = shapeOf(name, [tokens.length / width, width], asked.length);
     if (shape) return new Tensor('int64', BigInt64Array.from(shape, BigInt), [shape.length]);
     const module = moduleOfGate(name);
@@ -104,7 +112,7 @@ export class Forward {
 
 /** Rows from their first position on. @param variants of each row its gates */
 export function prefill(rows: readonly (readonly number[])[], variants: readonly Uint8Array[]): Omit<Input, 'asked'> {
-  return { ...padded(rows), before: rows.map(() => 0), after: rows.map(({ length }) => length), variants };
+  return { ...padded(rows), before: rows.map(() => 0), variants };
 }
 
 /** Rows of tokens as [rows, width], filled up at the end with token 0. */

@@ -1,9 +1,10 @@
 // A decoder-only model as an ONNX graph, with an adapter beside it as a gated branch: y = W·x + [B | B'] · (g ⊗ A·x). A row's gates g say for
 // each module whether it is off, as it was trained, or projected, so that the aligned model, the adapter and every selection are rows of
-// one batch. Hidden states are flat, [tokens, hidden]; only attention sees [rows, positions, …].
-import { CONTRIB, encodeModel, type External, type GraphValue, type Node, onnxType, type Table } from '../engine/onnx';
+// one batch. Hidden states are flat, [tokens, hidden]; only attention sees [rows, heads, positions, head size].
+import { CONTRIB, type External } from '../engine/onnx';
 import { type Provider } from '../engine/providers';
 import { type Activation, type Architecture } from './architecture';
+import { type EncodedGraph, GraphWriter } from './graph-writer';
 import { EMBEDDING, hasBias, HEAD, layerPrefix, linears, PREFIX } from './parameters';
 import { type Bits, BLOCK, quantise } from './quantise';
 import {
@@ -11,6 +12,7 @@ import {
   gateName,
   inputs,
   keyValueNames,
+  maskName,
   outputs,
   OWN_TOKENS,
   OWNERS,
@@ -55,33 +57,15 @@ export interface ModelGraph {
   positions: number;
 }
 
-export interface BuiltGraph {
-  model: Uint8Array;
-  /** Constants that the session is given beside the model, by the location that it names; none where others lie in files. */
-  memory: Map<string, Uint8Array>;
-}
-
-const OPSET = 21;
-
-/** Smaller constants are part of the model itself. */
-const MOST_INLINE = 4096;
-
 /** Logits of tokens that only one of two heads has. */
 const NEVER = -1e30;
 
-export function buildGraph(graph: ModelGraph, provider: Provider): BuiltGraph {
+export function buildGraph(graph: ModelGraph, provider: Provider): EncodedGraph {
   return new Builder(graph, provider).build();
 }
 
-class Builder {
-  private readonly nodes: Node[] = [];
-  private readonly constants: Record<string, number[] | Table | External> = {};
-  private readonly memory = new Map<string, Uint8Array>();
-  private readonly declared: GraphValue[] = [];
-  private readonly given: GraphValue[] = [];
-  private readonly made = new Map<string, string>();
+class Builder extends GraphWriter {
   private readonly a: Architecture;
-  private count = 0;
   /** Names of the gates, [rows, 1, 2, 1], by module. */
   private readonly gates = new Map<string, string>();
 
@@ -89,14 +73,11 @@ class Builder {
     private readonly graph: ModelGraph,
     private readonly provider: Provider,
   ) {
+    super(graph.precision === 'float32' && graph.parameters.areInFiles);
     this.a = graph.architecture;
   }
 
-  private get usesFiles(): boolean {
-    return this.graph.precision === 'float32' && this.graph.parameters.areInFiles;
-  }
-
-  build(): BuiltGraph {
+  build(): EncodedGraph {
     const { a } = this;
     this.declareInputs();
     let sum = this.embed();
@@ -106,15 +87,13 @@ class Builder {
     });
     const [normed] = this.addNorm(sum, added!, `${PREFIX}norm`);
     this.answer(this.add('Gather', [normed, inputs.asked]));
-    const { nodes, declared, given, constants, memory } = this;
-    return { model: encodeModel({ opset: OPSET, nodes, inputs: declared, outputs: given, constants }), memory };
+    return this.encode();
   }
 
   private declareInputs(): void {
     this.input(inputs.tokens, 'int64', [null]);
     this.input(inputs.positions, 'int64', [null, null]);
-    this.input(inputs.last, 'int32', [null]);
-    this.input(inputs.total, 'int32', []);
+    this.input(inputs.parts, 'int64', [2]);
     this.input(inputs.asked, 'int64', [null]);
     this.input(inputs.picks, 'int64', [null, null]);
     [...this.graph.branches.keys()].forEach((module, i) => {
@@ -178,50 +157,84 @@ class Builder {
   private attention(index: number, x: string): string {
     const { a } = this;
     const prefix = `${layerPrefix(index)}self_attn.`;
-    const [query, keyValue] = [a.heads * a.headSize, a.keyValueHeads * a.headSize];
+    const widths = [a.heads, a.keyValueHeads, a.keyValueHeads].map((heads) => heads * a.headSize);
     const projected = a.isFused
-      ? this.split(this.linear(x, `${prefix}qkv_proj`), query, keyValue, keyValue)
+      ? this.columns(this.linear(x, `${prefix}qkv_proj`), widths)
       : ['q', 'k', 'v'].map((part) => this.linear(x, `${prefix}${part}_proj`));
     if (a.hasQueryKeyNorm) {
       projected[0] = this.headNorm(projected[0]!, `${prefix}q_norm`, a.heads);
       projected[1] = this.headNorm(projected[1]!, `${prefix}k_norm`, a.keyValueHeads);
     }
     const { window, rope } = a.layers[index]!;
-    const [key, value] = keyValueNames(index);
-    const rotatedQuery = this.value('query');
-    const tables = this.rotation(rope);
-    const rotate = (value: string, width: number, output: string): void => {
-      const rotated = [this.byRows(value, width), inputs.positions, ...tables];
-      this.nodes.push({ op: 'RotaryEmbedding', domain: CONTRIB, inputs: rotated, outputs: [output] });
-    };
-    rotate(projected[0]!, query, rotatedQuery);
-    rotate(projected[1]!, keyValue, key);
-    this.nodes.push({ op: 'Reshape', inputs: [projected[2]!, this.shape('tokens', keyValue)], outputs: [value] });
-    const pasts = [key, value].map(pastName);
-    for (const past of pasts) this.input(past, 'float', [null, a.keyValueHeads, null, a.headSize]);
-    for (const name of [key, value]) this.given.push({ name, type: 'float', shape: [null, null, keyValue] });
-    const result = this.value('attention');
-    this.nodes.push({
-      op: 'GroupQueryAttention',
-      domain: CONTRIB,
-      inputs: [rotatedQuery, key, value, ...pasts, inputs.last, inputs.total],
-      // The joined keys and values are no outputs of the graph: onnxruntime-node copies each output, also into a tensor that it is given.
-      outputs: [result, this.value('present'), this.value('present')],
-      attributes: {
-        num_heads: a.heads,
-        kv_num_heads: a.keyValueHeads,
-        scale: { real: a.attentionScale },
-        ...(window === null ? {} : { local_window_size: window }),
-        ...(a.attentionSoftcap === 0 ? {} : { softcap: { real: a.attentionSoftcap } }),
-      },
+    const query = this.rotated(this.byHeads(projected[0]!, a.heads), rope);
+    const key = this.rotated(this.byHeads(projected[1]!, a.keyValueHeads), rope);
+    const value = this.byHeads(projected[2]!, a.keyValueHeads);
+    const attended = this.attended(query, this.kept(index, key, value), window);
+    return this.linear(this.byTokens(attended), `${prefix}o_proj`);
+  }
+
+  /** Keys and values of the positions before and of the new ones, each [rows, heads, positions, head size]. */
+  private kept(layer: number, key: string, value: string): Record<'keys' | 'values', [past: string, fresh: string]> {
+    const { keyValueHeads, headSize } = this.a;
+    const [keys, values] = keyValueNames(layer).map((name, i): [string, string] => {
+      this.output({ name, type: 'float', shape: [null, keyValueHeads, null, headSize] }, 'Identity', [
+        [key, value][i]!,
+      ]);
+      this.input(pastName(name), 'float', [null, keyValueHeads, null, headSize]);
+      return [pastName(name), name];
+    }) as [[string, string], [string, string]];
+    return { keys, values };
+  }
+
+  /**
+   * softmax(q·Kᵀ)·V over the positions before and the new ones, which are never joined: onnxruntime's own attention copies all of them
+   * at each step. Heads that share their keys and values lie behind each other, [rows, heads of keys, share · positions, head size], so
+   * that one product reads those once.
+   */
+  private attended(
+    query: string,
+    { keys, values }: Record<'keys' | 'values', readonly [past: string, fresh: string]>,
+    window: number | null,
+  ): string {
+    const { keyValueHeads, headSize, heads, attentionScale, attentionSoftcap } = this.a;
+    const scaled = this.add('Mul', [query, this.real(attentionScale)]);
+    const folded = this.add('Reshape', [scaled, this.integers(0, keyValueHeads, -1, headSize)]);
+    const scores = keys.map((part) => this.add('MatMul', [folded, this.transposed(part, 0, 1, 3, 2)]));
+    const all = this.capped(this.add('Concat', scores, { axis: -1 }), attentionSoftcap);
+    const shares = this.add('Softmax', [this.add('Add', [all, this.mask(window)])], { axis: -1 });
+    const parts = this.split(shares, -1, inputs.parts, 2);
+    const [past, fresh] = parts.map((part, i) => this.add('MatMul', [part, values[i]!]));
+    return this.add('Reshape', [this.add('Add', [past!, fresh!]), this.integers(0, heads, -1, headSize)]);
+  }
+
+  /** What is added to the scores, an input. */
+  private mask(window: number | null): string {
+    const name = maskName(window);
+    return this.once(name, () => {
+      this.input(name, 'float', [null, 1, null, null]);
+      return name;
     });
-    return this.linear(this.add('Reshape', [result, this.integers(-1, query)]), `${prefix}o_proj`);
+  }
+
+  /** [tokens, heads · head size] → [rows, heads, positions, head size] */
+  private byHeads(x: string, heads: number): string {
+    return this.transposed(this.add('Reshape', [x, this.shape('tokens', heads, this.a.headSize)]), 0, 2, 1, 3);
+  }
+
+  /** [rows, heads, positions, head size] → [tokens, heads · head size] */
+  private byTokens(x: string): string {
+    const { heads, headSize } = this.a;
+    return this.add('Reshape', [this.transposed(x, 0, 2, 1, 3), this.integers(-1, heads * headSize)]);
+  }
+
+  private rotated(x: string, rope: Rope): string {
+    return this.add('RotaryEmbedding', [x, inputs.positions, ...this.rotation(rope)], {}, CONTRIB);
   }
 
   private mlp(prefix: string, x: string): string {
     const { a } = this;
     const [gate, up] = a.isFused
-      ? this.split(this.linear(x, `${prefix}mlp.gate_up_proj`), a.intermediate, a.intermediate)
+      ? this.columns(this.linear(x, `${prefix}mlp.gate_up_proj`), [a.intermediate, a.intermediate])
       : ['gate', 'up'].map((part) => this.linear(x, `${prefix}mlp.${part}_proj`));
     const activated = this.activate(gate!, a.activation);
     return this.linear(this.add('Mul', [activated, up!]), `${prefix}mlp.down_proj`);
@@ -236,13 +249,18 @@ class Builder {
   /** `next` is the likeliest token, `picked` the log-probabilities of the tokens that were asked for. */
   private answer(hidden: string): void {
     const logits = this.logits(hidden);
-    this.output(outputs.next, 'int64', [null], 'ArgMax', [logits], { axis: -1, keepdims: 0 });
+    this.output({ name: outputs.next, type: 'int64', shape: [null] }, 'ArgMax', [logits], { axis: -1, keepdims: 0 });
     // LogSoftmax is the faster, and not every device has it.
     const logProbabilities =
       this.provider === 'cpu'
         ? this.add('LogSoftmax', [logits], { axis: -1 })
         : this.add('Sub', [logits, this.add('ReduceLogSumExp', [logits, this.integers(-1)])]);
-    this.output(outputs.picked, 'float', [null, null], 'GatherElements', [logProbabilities, inputs.picks], { axis: 1 });
+    this.output(
+      { name: outputs.picked, type: 'float', shape: [null, null] },
+      'GatherElements',
+      [logProbabilities, inputs.picks],
+      { axis: 1 },
+    );
   }
 
   private logits(hidden: string): string {
@@ -257,9 +275,13 @@ class Builder {
       const other = this.add('Gemm', [hidden, this.savedMatrix(HEAD, saved)], { transB: 1 });
       logits = this.either(this.ofAnswers(), this.padded(other, most - rows), own);
     }
-    logits = this.branch(hidden, logits, 'lm_head');
-    if (cap === 0) return logits;
-    return this.add('Mul', [this.add('Tanh', [this.add('Div', [logits, this.real(cap)])]), this.real(cap)]);
+    return this.capped(this.branch(hidden, logits, 'lm_head'), cap);
+  }
+
+  /** Drawn smoothly into ±cap; 0 where there is none. */
+  private capped(x: string, cap: number): string {
+    if (cap === 0) return x;
+    return this.add('Mul', [this.add('Tanh', [this.add('Div', [x, this.real(cap)])]), this.real(cap)]);
   }
 
   private padded(logits: string, columns: number): string {
@@ -355,15 +377,8 @@ class Builder {
     return this.add('Gemm', [both, this.bytes(`${module}:b`, 'float', [out, 2 * rank], b), y], { transB: 1 });
   }
 
-  private split(x: string, ...sizes: number[]): string[] {
-    const outputs = sizes.map(() => this.value('part'));
-    this.nodes.push({ op: 'Split', inputs: [x, this.integers(...sizes)], outputs, attributes: { axis: 1 } });
-    return outputs;
-  }
-
-  /** [tokens, width] → [rows, positions, width] */
-  private byRows(x: string, width: number): string {
-    return this.add('Reshape', [x, this.shape('tokens', width)]);
+  private columns(x: string, widths: readonly number[]): string[] {
+    return this.split(x, 1, this.integers(...widths), widths.length);
   }
 
   /** A shape as a tensor. It is an input: what computes with shapes runs on the CPU, which a device's session must not need. */
@@ -381,22 +396,17 @@ class Builder {
     return this.add('SimplifiedLayerNormalization', [x, weight], attributes);
   }
 
+  /** [tokens, heads · head size] → [tokens, heads, head size] */
   private headNorm(x: string, module: string, heads: number): string {
-    const { headSize } = this.a;
-    const byHeads = this.add('Reshape', [x, this.integers(-1, heads, headSize)]);
-    return this.add('Reshape', [this.norm(byHeads, module), this.integers(-1, heads * headSize)]);
+    return this.norm(this.add('Reshape', [x, this.integers(-1, heads, this.a.headSize)]), module);
   }
 
   /** @returns the norm of x + y, and x + y */
   private addNorm(x: string, y: string, module: string): [normed: string, sum: string] {
     const [normed, sum] = [this.value('normed'), this.value('sum')];
-    this.nodes.push({
-      op: 'SkipSimplifiedLayerNormalization',
-      domain: CONTRIB,
-      inputs: [x, y, this.vector(`${module}.weight`, this.a.normOffset)],
-      outputs: [normed, '', '', sum],
-      attributes: { epsilon: { real: this.a.epsilon } },
-    });
+    const inputs = [x, y, this.vector(`${module}.weight`, this.a.normOffset)];
+    const attributes = { epsilon: { real: this.a.epsilon } };
+    this.node('SkipSimplifiedLayerNormalization', inputs, [normed, '', '', sum], attributes, CONTRIB);
     return [normed, sum];
   }
 
@@ -437,18 +447,13 @@ class Builder {
     const { parameters } = this.graph;
     if (parameters.areInFiles) {
       const external = parameters.stored(name);
-      this.constants[name] = external;
-      return { name, isSingle: external.type === 'float' };
+      return { name: this.external(name, external), isSingle: external.type === 'float' };
     }
     const shape = name === EMBEDDING || name === HEAD ? [this.a.vocabulary, this.a.hidden] : null;
     this.once(`values:${name}`, () =>
       this.bytes(name, 'float', shape ?? this.kindOf(name.replace(/\.weight$/, ''))[1], parameters.values(name)),
     );
     return { name, isSingle: true };
-  }
-
-  private toSingle(value: string): string {
-    return this.add('Cast', [value], { to: onnxType.float });
   }
 
   private savedMatrix(name: string, values: Float32Array): string {
@@ -460,69 +465,5 @@ class Builder {
       const values = this.graph.parameters.values(name).map((value) => value + offset);
       return this.bytes(name, 'float', [values.length], values);
     });
-  }
-
-  /** A constant; a large one goes to the session beside the model, unless that is given files: onnxruntime takes one or the other. */
-  private bytes(
-    name: string,
-    type: 'float' | 'uint8',
-    shape: readonly number[],
-    values: Float32Array | Uint8Array,
-  ): string {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    if (values instanceof Float32Array && (bytes.length <= MOST_INLINE || this.usesFiles)) {
-      this.constants[name] = { shape, values };
-      return name;
-    }
-    this.constants[name] = { type, shape, location: name, offset: 0, length: bytes.length };
-    this.memory.set(name, bytes);
-    return name;
-  }
-
-  private integers(...values: number[]): string {
-    const name = `integers:${values.join(',')}`;
-    this.constants[name] = values;
-    return name;
-  }
-
-  private real(value: number): string {
-    const name = `real:${value}`;
-    this.constants[name] = { shape: [], values: Float32Array.of(value) };
-    return name;
-  }
-
-  private once(key: string, make: () => string): string {
-    let name = this.made.get(key);
-    if (name === undefined) {
-      name = make();
-      this.made.set(key, name);
-    }
-    return name;
-  }
-
-  private add(op: string, inputs: string[], attributes?: Node['attributes'], domain?: Node['domain']): string {
-    const output = this.value(op);
-    this.nodes.push({ op, inputs, outputs: [output], ...(attributes && { attributes }), ...(domain && { domain }) });
-    return output;
-  }
-
-  private value(what: string): string {
-    return `${what}_${this.count++}`;
-  }
-
-  private input(name: string, type: GraphValue['type'], shape: GraphValue['shape']): void {
-    this.declared.push({ name, type, shape });
-  }
-
-  private output(
-    name: string,
-    type: GraphValue['type'],
-    shape: GraphValue['shape'],
-    op: string,
-    inputs: string[],
-    attributes: Node['attributes'],
-  ): void {
-    this.nodes.push({ op, inputs, outputs: [name], ...(attributes && { attributes }) });
-    this.given.push({ name, type, shape });
   }
 }

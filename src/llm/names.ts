@@ -7,10 +7,8 @@ export const inputs = {
   tokens: 'tokens',
   /** [rows, positions] */
   positions: 'positions',
-  /** The last position of each row, [rows] */
-  last: 'last',
-  /** Positions of the longest row, a scalar */
-  total: 'total',
+  /** Positions that the cache has room for, and new ones, [2] */
+  parts: 'parts',
   /** Indices of the tokens whose next token is asked for, [answers] */
   asked: 'asked',
   /** Tokens whose log-probability is asked for, [answers, most of one] */
@@ -54,7 +52,18 @@ export function shapeOf(input: string, tokens: readonly number[], answers: numbe
   return [...(of === 'tokens' ? tokens : [answers]), ...more.map(Number)];
 }
 
-/** The outputs with a layer's keys and values of the new positions, [rows, positions, heads · head size]. */
+/** The input that keeps what a token must not attend to out of the scores: see `attentionMask`. @param window of the layers that it is for */
+export function maskName(window: number | null): string {
+  return window === null ? 'mask' : `mask:${window}`;
+}
+
+/** The window that a mask is for; undefined where the input is no mask. */
+export function windowOfMask(input: string): number | null | undefined {
+  if (input === maskName(null)) return null;
+  return input.startsWith('mask:') ? Number(input.slice('mask:'.length)) : undefined;
+}
+
+/** The outputs with a layer's keys and values of the new positions, [rows, heads, positions, head size]. */
 export function keyValueNames(layer: number): [key: string, value: string] {
   return [`key_${layer}`, `value_${layer}`];
 }
@@ -63,7 +72,7 @@ export function allKeyValueNames({ layers }: Architecture): string[] {
   return layers.flatMap((_, layer) => keyValueNames(layer));
 }
 
-/** The input with those of the positions before, [rows, heads, capacity, head size]. */
+/** The input with those of the positions before, in the same order. */
 export function pastName(output: string): string {
   return `past_${output}`;
 }
