@@ -1,7 +1,8 @@
 // Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its slot.
 import { type Architecture } from './architecture';
 import { KeyValueCache } from './cache';
-import { type Forward, prefill } from './forward';
+import { type Forward } from './forward';
+import { prefill } from './prefill';
 import { type Answer, type Row } from './protocol';
 
 /** A row with its number in the task. */
@@ -70,17 +71,14 @@ export class Batch {
       answer: [],
       isStopped: false,
     }));
-    const prompts = prefill(
-      queued.map(({ row }) => row.tokens),
-      joining.map(({ gates }) => gates),
-    );
-    const { width, before } = prompts;
-    const after = joining.map(({ length }) => length);
-    const asked = after.map((length, i) => i * width + length - 1);
-    const { next, fresh } = await this.forward.run({ ...prompts, asked }, null, true);
-    this.cache.append(fresh, this.size, before, after);
+    const prompts = { rows: queued.map(({ row }) => row.tokens), variants: joining.map(({ gates }) => gates) };
+    const last = joining.map(({ length }, row) => ({ row, position: length - 1, picks: [] }));
+    const next = await prefill(this.forward, prompts, last, { cache: this.cache, begin: this.size });
     this.rows.push(...joining);
-    this.accept(joining, next);
+    this.accept(
+      joining,
+      next.map(({ token }) => token),
+    );
   }
 
   /** The next token of every row. */
@@ -101,7 +99,7 @@ export class Batch {
       true,
     );
     this.cache.append(fresh, 0, before, after);
-    this.accept(rows, next);
+    this.accept(rows, Array.from(next, Number));
   }
 
   /** Rows that have ended leave: the last one takes the slot of each. */
@@ -119,9 +117,9 @@ export class Batch {
     return ended;
   }
 
-  private accept(rows: readonly Active[], next: BigInt64Array): void {
+  private accept(rows: readonly Active[], next: readonly number[]): void {
     rows.forEach((row, i) => {
-      const token = Number(next[i]);
+      const token = next[i]!;
       if (this.stop.has(token)) row.isStopped = true;
       else row.answer.push(token);
     });

@@ -38,6 +38,21 @@ export class KeyValueCache {
     );
   }
 
+  /** The first positions of some rows. */
+  copy(begin: number, rows: number, positions: number): KeyValueCache {
+    const { keyValueHeads, headSize } = this.architecture;
+    const copy = new KeyValueCache(this.architecture, rows, positions);
+    const [from, to] = [this.capacity * headSize, positions * headSize];
+    for (const [name, values] of this.parts) {
+      const target = copy.parts.get(name)!;
+      for (let head = 0; head < rows * keyValueHeads; head++) {
+        const source = (begin * keyValueHeads + head) * from;
+        target.set(values.subarray(source, source + to), head * to);
+      }
+    }
+    return copy;
+  }
+
   /**
    * Takes a run's outputs.
    * @param begin the first row that they belong to

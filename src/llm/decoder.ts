@@ -3,8 +3,9 @@
 import { type InferenceSession } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { Batch, type Queued } from './batch';
-import { cacheBytes } from './cache';
-import { Forward, prefill } from './forward';
+import { cacheBytes, KeyValueCache } from './cache';
+import { Forward } from './forward';
+import { PIECE, prefill, type Prompts, type Slots } from './prefill';
 import { type Answer, type GenerateTask, type Row, type ScoreRow, type Scores, type ScoreTask } from './protocol';
 
 /** Rows that decode together at most: more gain nothing, and the products take twelve at a time. */
@@ -36,6 +37,8 @@ function answerBytes({ vocabulary }: Architecture): number {
 
 export class Decoder {
   private readonly forward: Forward;
+  /** Positions whose keys and values are kept at most. */
+  private readonly mostKept: number;
   /** Next tokens of one run at most. */
   private readonly mostAnswers: number;
 
@@ -45,6 +48,7 @@ export class Decoder {
   ) {
     const { architecture, workspace } = options;
     this.forward = new Forward(session, architecture);
+    this.mostKept = Math.floor((workspace * SHARES.cache) / cacheBytes(architecture));
     this.mostAnswers = Math.max(1, Math.floor((workspace * SHARES.logits) / answerBytes(architecture)));
   }
 
@@ -80,25 +84,28 @@ export class Decoder {
         0,
         this.fitting(queue, (row) => row.questions.length),
       );
-      const prompts = prefill(
-        part.map(({ row }) => row.tokens),
-        part.map(({ row }) => variants[row.variant]!),
+      const prompts = {
+        rows: part.map(({ row }) => row.tokens),
+        variants: part.map(({ row }) => variants[row.variant]!),
+      };
+      const questions = part.flatMap(({ row }, i) =>
+        row.questions.map(({ position, tokens }) => ({ row: i, position, picks: tokens })),
       );
-      const questions = part.flatMap(({ row, index }, i) =>
-        row.questions.map(({ position, tokens }) => ({ index, tokens, asked: i * prompts.width + position })),
-      );
-      const asked = questions.map((question) => question.asked);
-      const picks = questions.map(({ tokens }) => tokens);
-      const { picked } = await this.forward.run({ ...prompts, asked, picks }, null, false);
-      const width = picked.length / questions.length;
-      questions.forEach(({ index, tokens }, i) =>
-        found[index]!.push([...picked.subarray(i * width, i * width + tokens.length)]),
-      );
+      const answers = await prefill(this.forward, prompts, questions, this.slotsFor(prompts));
+      answers.forEach(({ picked }, i) => found[part[questions[i]!.row]!.index]!.push(picked));
       const done = [...new Set(part.map(({ index }) => index))].filter(
         (index) => found[index]!.length === rows[index]!.questions.length,
       );
       if (done.length > 0) onScores(done.map((row) => ({ row, logProbabilities: found[row]! })));
     }
+  }
+
+  /** Slots for prompts that go through in pieces; a single one that memory has none for goes through at once. */
+  private slotsFor({ rows }: Prompts): Slots | null {
+    const { architecture } = this.options;
+    const longest = Math.max(...rows.map(({ length }) => length));
+    if (longest <= PIECE || rows.length * longest > this.mostKept) return null;
+    return { cache: new KeyValueCache(architecture, rows.length, longest), begin: 0 };
   }
 
   /** A row as often as the answers to its questions need, each time with some of them. */
@@ -112,9 +119,9 @@ export class Decoder {
 
   /** Its slots are as long as the first row needs. */
   private emptyBatch(queue: readonly Queued[], { variants, maxTokens, stopTokens }: GenerateTask): Batch {
-    const { architecture, workspace } = this.options;
+    const { architecture } = this.options;
     const capacity = queue[0]!.row.tokens.length + maxTokens;
-    const fitting = Math.floor((workspace * SHARES.cache) / (capacity * cacheBytes(architecture)));
+    const fitting = Math.floor(this.mostKept / capacity);
     const slots = Math.max(1, Math.min(MOST_ROWS, this.mostAnswers, queue.length, fitting));
     return new Batch(this.forward, architecture, { slots, capacity, variants, maxTokens, stopTokens });
   }
@@ -145,7 +152,10 @@ export class Decoder {
     let count = 0;
     for (const { row } of queue) {
       answers += answersOf(row);
-      const fits = (count + 1) * width <= mostTokens && answers <= this.mostAnswers;
+      const fits =
+        (count + 1) * Math.min(width, PIECE) <= mostTokens &&
+        (width <= PIECE || (count + 1) * width <= this.mostKept) &&
+        answers <= this.mostAnswers;
       if (count > 0 && !fits) break;
       count++;
     }

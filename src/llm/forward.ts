@@ -110,14 +110,11 @@ export class Forward {
   }
 }
 
-/** Rows from their first position on. @param variants of each row its gates */
-export function prefill(rows: readonly (readonly number[])[], variants: readonly Uint8Array[]): Omit<Input, 'asked'> {
-  return { ...padded(rows), before: rows.map(() => 0), variants };
-}
-
-/** Rows of tokens as [rows, width], filled up at the end with token 0. */
-function padded(rows: readonly (readonly number[])[]): Pick<Input, 'tokens' | 'width'> {
-  const width = Math.max(...rows.map(({ length }) => length));
+/** Rows of tokens as [rows, width], filled up at the end with token 0. @param width of the longest where it is not given */
+export function padded(
+  rows: readonly (readonly number[])[],
+  width = Math.max(...rows.map(({ length }) => length)),
+): Pick<Input, 'tokens' | 'width'> {
   const tokens = new BigInt64Array(rows.length * width);
   rows.forEach((row, i) => row.forEach((token, k) => (tokens[i * width + k] = BigInt(token))));
   return { tokens, width };

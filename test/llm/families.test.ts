@@ -124,6 +124,37 @@ void describe('models of every family', () => {
     }
   });
 
+  for (const name of ['llama', 'mistral-window']) {
+    void it(`give long prompts that go through in pieces what they give at once: ${name}`, async () => {
+      const folder = join(recordedModels, name);
+      const variants = await variantsOf(folder);
+      const rows = [300, 140, 260, 9].map((length, row) => {
+        const tokens = Array.from({ length }, (_, i) => 3 + ((row * 31 + i * 7) % 60));
+        const questions = [0, 100, 127, 128, 255, 299].filter((position) => position < length);
+        return { tokens, variant: row % 3, questions: questions.map((position) => ({ position, tokens: [5, 9] })) };
+      });
+      const run = async (workspace: number): Promise<{ scores: number[]; answers: Answer[] }> => {
+        const model = await startModel(folder, { workspace, positions: 320 });
+        try {
+          const scores: Scores[] = [];
+          await model.score({ variants, rows }, (more) => scores.push(...more));
+          scores.sort((x, y) => x.row - y.row);
+          const answers = await generated(model, { variants, rows, maxTokens: 8, stopTokens: [] });
+          return { scores: scores.flatMap(({ logProbabilities }) => logProbabilities.flat()), answers };
+        } finally {
+          model.end();
+        }
+      };
+      // In the second there is no memory to keep what a piece leaves for the next.
+      const [inPieces, whole] = [await run(2 ** 26), await run(2 ** 14)];
+      assert.equal(inPieces.scores.length, 32);
+      inPieces.scores.forEach((value, i) => {
+        assert.ok(Math.abs(value - whole.scores[i]!) < 1e-5, `${value} and ${whole.scores[i]}`);
+      });
+      assert.deepEqual(inPieces.answers, whole.answers);
+      assert.ok(inPieces.answers.every(({ tokens }) => tokens.length === 8));
+    });
+  }
   void it('give the same scores where the questions of a row need several runs', async () => {
     const folder = join(recordedModels, 'llama');
     const variants = await variantsOf(folder);
