@@ -258,6 +258,6 @@ export class HubClient {
 function failedRequest(reference: Reference, text: string, error: RequestFailure): SafeLoraError {
   const mayPass = error.again || error.retryAfter !== undefined;
   const code = mayPass ? 'hub-unreachable' : 'hub-answer';
-  const advice = mayPass ? 'try again later, or with --offline' : 'check HF_ENDPOINT and the proxy';
+  const advice = mayPass ? 'check the network, or try again later' : 'check HF_ENDPOINT and the proxy';
   return new SafeLoraError(code, `${shownReference(reference)}: ${text}; ${advice}.`, { cause: error });
 }

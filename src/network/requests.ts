@@ -218,7 +218,7 @@ export function requireStatus(url: string, { status, headers }: Reply, ...wanted
   if (wanted.includes(status)) return;
   if (status === 429 || status >= 500) {
     const retryAfter = retryAfterOf(headers.get('retry-after'));
-    const reason = `the server answers ${status}${retryAfter === undefined ? '' : ` and asks for ${Math.ceil(retryAfter / 1000)} seconds of patience`}`;
+    const reason = `the server answers ${status}${retryAfter === undefined ? '' : ` and asks to retry after ${Math.ceil(retryAfter / 1000)} seconds`}`;
     throw new RequestFailure(shownUrl(url), reason, (retryAfter ?? 0) <= MAX_WAIT_MS, retryAfter);
   }
   const why = status === 404 ? ' (it is not there)' : status === 407 ? ' (the proxy wants a login)' : '';

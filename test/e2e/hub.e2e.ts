@@ -54,7 +54,17 @@ describe('an adapter whose models are on the hub alone', () => {
     await workbench.screenshot('hub proposed');
     assert.ok(dialog.includes(`${BASE}: not on this machine.`), dialog);
     assert.equal(hub.asked.length, 0);
+  });
+
+  it('is tried again where the hub does not answer', async () => {
+    const { workbench } = session;
+    hub.hubTurns = [{ kind: 'status', status: 503, headers: { 'retry-after': '3600' } }];
     await workbench.clickDialog('Read from the Hub');
+    const failed = await workbench.dialog();
+    assert.match(failed, /asks to retry after 3600 seconds; check the network, or try again later/);
+    await workbench.screenshot('hub unreachable');
+    hub.hubTurns = [{ kind: 'whole' }];
+    await workbench.clickDialog('Retry');
   });
 
   it('is told what the hub says without a token, and goes on with one from the secret storage', async () => {
@@ -65,10 +75,7 @@ describe('an adapter whose models are on the hub alone', () => {
     await workbench.clickDialog('Set Token…');
     await workbench.asked('Safe LoRA: Set Hugging Face Token');
     await workbench.quickInput(TOKEN);
-    await workbench.asked('Base model of harmful');
-    await workbench.pick(BASE);
-    await workbench.dialog();
-    await workbench.clickDialog('Read from the Hub');
+    // The model that was chosen is tried again.
     await workbench.asked('Aligned model of harmful');
     await workbench.pick('A Model on the Hub…');
     await workbench.asked('Aligned model of harmful');

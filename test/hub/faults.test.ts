@@ -134,7 +134,7 @@ describe('a tensor does not come', () => {
     assert.equal(code, 'hub-unreachable');
     assert.match(
       message,
-      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: the server answers 500; try again later, or with --offline\.$/,
+      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: the server answers 500; check the network, or try again later\.$/,
     );
     assert.equal(statSync(`${large(model).path}.part`).size, 5000);
     assert.equal(cached(storage, /\.claim$/).length, 0);
@@ -147,7 +147,7 @@ describe('a tensor does not come', () => {
     assert.equal(code, 'hub-unreachable');
     assert.match(
       message,
-      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: sent \d+ bytes a second for 0\.5 seconds, fewer than 1000; try again later, or with --offline\.$/,
+      /^hf:\/\/toy\/base: http:\/\/127\.0\.0\.1:\d+\/toy\/base\/model\.safetensors: sent \d+ bytes a second for 0\.5 seconds, fewer than 1000; check the network, or try again later\.$/,
     );
     assert.deepEqual(waits, [500, 1000, 2000]);
   });
@@ -155,7 +155,7 @@ describe('a tensor does not come', () => {
   it('where each try brings a byte and breaks off', async () => {
     const model = await hubOf().open(`hf://${BASE}`);
     hub.turns = [{ kind: 'cut', after: 1 }];
-    assert.match((await failureOf(fetchLarge(model))).message, /broke off; try again later/);
+    assert.match((await failureOf(fetchLarge(model))).message, /broke off; check the network, or try again later/);
     assert.ok(waits.length < 20, String(waits.length));
   });
 
@@ -164,7 +164,7 @@ describe('a tensor does not come', () => {
     hub.turns = [{ kind: 'status', status: 429, headers: { 'retry-after': '3600' } }];
     const { code, message } = await failureOf(fetchLarge(model));
     assert.equal(code, 'hub-unreachable');
-    assert.match(message, /asks for 3600 seconds of patience; try again later/);
+    assert.match(message, /asks to retry after 3600 seconds; check the network, or try again later/);
     assert.deepEqual(waits, []);
   });
 
@@ -227,7 +227,7 @@ describe('a long wait is told', () => {
     await fetchLarge(model);
     assert.match(
       told.join('\n'),
-      /^http:\S+: the server answers 503 and asks for 119 seconds of patience; trying again in 119 seconds$/,
+      /^http:\S+: the server answers 503 and asks to retry after 119 seconds; trying again in 119 seconds$/,
     );
   });
 
@@ -248,7 +248,7 @@ describe('a long wait is told', () => {
     for (const [more, expected] of [
       [
         [],
-        /^safe-lora: http:\S+: the server answers 503 and asks for 3 seconds of patience; trying again in 3 seconds\n/,
+        /^safe-lora: http:\S+: the server answers 503 and asks to retry after 3 seconds; trying again in 3 seconds\n/,
       ],
       [['--quiet'], /^$/],
     ] as const) {
@@ -333,7 +333,7 @@ describe('a model is refused', () => {
     hub.stop();
     const { code, message } = await open({ endpoint });
     assert.equal(code, 'hub-unreachable');
-    assert.match(message, /cannot be reached: nothing answers there; try again later, or with --offline\.$/);
+    assert.match(message, /cannot be reached: nothing answers there; check the network, or try again later\.$/);
   });
 });
 

@@ -7,7 +7,9 @@ import { type Proposal, type Proposals } from '../../models/propose';
 import { downloadCommand, explanation, lastPart, locationText, stateText, whyText } from '../../models/proposal-texts';
 import { type ModelPair } from '../common/contributions';
 import { type ModelRole } from '../../page/adapter';
+import { errorView } from '../common/errors';
 import { hubReference, isOnHub } from './hub-service';
+import { askRemedy } from './remedies';
 import { proposalTexts } from '../common/proposal-texts';
 import {
   type PickItem,
@@ -16,6 +18,7 @@ import {
   showOpenDialog,
   showQuickPick,
   showWarning,
+  withProgress,
 } from '../common/surface';
 
 /** What the user chose: a folder for the role that was asked for, or a proposed pair. */
@@ -62,11 +65,9 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
       const answer = await offerDownload(chosen.unusable);
       if (answer !== 'again') return answer;
     } else if (chosen?.asksCard) {
-      question = { ...question, proposals: await question.askHub() };
-      if (question.proposals.base.length === 0) {
-        const none = vscode.l10n.t('The model card of {0} on the hub names no base model.', adapter.trainedOn!);
-        await showInformation(none, { modal: true });
-      }
+      const proposals = await proposalsOfHub(question);
+      if (proposals === undefined) return undefined;
+      question = { ...question, proposals };
     } else if (chosen?.asksHub) {
       const folder = await askForReference(title);
       if (folder !== undefined) return { folder };
@@ -74,6 +75,26 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
       return browse(title, pair[role] ?? (role === 'base' ? pair.aligned : pair.base), adapter);
     } else {
       return chosen?.choice;
+    }
+  }
+}
+
+/** Reads the model card, and says where it names no base. @returns undefined where the user gave up */
+async function proposalsOfHub(question: Question): Promise<Proposals | undefined> {
+  const model = question.adapter.trainedOn!;
+  for (;;) {
+    try {
+      const title = vscode.l10n.t('Safe LoRA: looking at {0}', model);
+      const proposals = await withProgress(title, question.askHub);
+      if (proposals.base.length === 0) {
+        const none = vscode.l10n.t('The model card of {0} on the hub names no base model.', model);
+        await showInformation(none, { modal: true });
+      }
+      return proposals;
+    } catch (error) {
+      const next = await askRemedy(errorView(error));
+      if (next === undefined) return undefined;
+      if (next === 'another') return question.proposals;
     }
   }
 }
@@ -177,7 +198,7 @@ function explanationItem(explained: string, { trainedOnBase }: Proposals, adapte
 async function explain(explained: string, { trainedOnBase }: Proposals): Promise<void> {
   const detail = trainedOnBase
     ? vscode.l10n.t(
-        'Safe LoRA is for adapters of an aligned model, whose alignment they may wear down. An adapter of the base has none to lose: the numbers then say how its update lies to what alignment would have changed, and a projection does not align it.',
+        'Safe LoRA is for adapters of an aligned model, whose alignment they may weaken. An adapter of the base has none to lose: the numbers then say how closely its update follows the change that alignment would have made, and a projection does not align it.',
       )
     : vscode.l10n.t('Any checkpoint of the same architecture from before alignment can be given as the base.');
   await showInformation(explained, { modal: true, lines: [detail] });

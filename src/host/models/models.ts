@@ -5,13 +5,14 @@ import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
 import { type ReadCard } from '../../models/card';
 import { propose, type Proposals } from '../../models/propose';
-import { commands, type ModelPair, SECTION } from '../common/contributions';
-import { type ModelRole } from '../../page/adapter';
+import { type ModelPair, SECTION } from '../common/contributions';
+import { type ErrorView, type ModelRole } from '../../page/adapter';
 import { errorView } from '../common/errors';
 import { type HubService, isOnHub } from './hub-service';
 import { type Choice, pickModel, type Question } from './model-picker';
+import { askRemedy } from './remedies';
 import { setting } from '../settings/settings';
-import { showError, withProgress } from '../common/surface';
+import { withProgress } from '../common/surface';
 
 /** By what an adapter's models are found. */
 export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;
@@ -71,26 +72,24 @@ export class ModelPairs {
   async choose(question: Question): Promise<Choice | undefined> {
     const { role, pair } = question;
     const other = role === 'base' ? pair.aligned : pair.base;
-    for (;;) {
-      const choice = await pickModel(question);
-      if (choice === undefined) return undefined;
-      const problem = await looking(choice, async () =>
-        'pair' in choice
-          ? ((await folderProblems(choice.pair, this.hub))[0]?.message ?? null)
+    let choice = await pickModel(question);
+    while (choice !== undefined) {
+      const chosen = choice;
+      const problem = await looking(chosen, async () =>
+        'pair' in chosen
+          ? ((await folderProblems(chosen.pair, this.hub))[0] ?? null)
           : // With both known, the other's folder means that they are swapped.
-            this.problemWith(choice.folder, pair[role] === undefined ? other : undefined, role),
+            this.problemWith(chosen.folder, pair[role] === undefined ? other : undefined, role),
       );
-      if (problem === null) return choice;
-      const again = vscode.l10n.t('Choose Another');
-      const setToken = vscode.l10n.t('Set Token…');
-      const buttons = foldersOf(choice).some(isOnHub) ? [setToken, again] : [again];
-      const next = await showError(problem, { modal: true }, ...buttons);
+      if (problem === null) return chosen;
+      const next = await askRemedy(problem);
       if (next === undefined) return undefined;
-      if (next === setToken) await vscode.commands.executeCommand(commands.setHubToken);
+      if (next === 'another') choice = await pickModel(question);
     }
+    return undefined;
   }
 
-  private async problemWith(folder: string, other: string | undefined, role: ModelRole): Promise<string | null> {
+  private async problemWith(folder: string, other: string | undefined, role: ModelRole): Promise<ErrorView | null> {
     const model = await opened(folder, this.hub);
     const beside = other === undefined || 'message' in model ? null : await opened(other, this.hub);
     return problemOf(folder, model, beside, role);
@@ -114,32 +113,34 @@ export interface ModelSource {
   open: (given: string) => Promise<Pick<Checkpoint, 'realPath'>>;
 }
 
-type Opened = { realPath: string } | { message: string };
+type Opened = { realPath: string } | ErrorView;
 
 async function opened(given: string, source: ModelSource): Promise<Opened> {
   try {
     return await source.open(given);
   } catch (error) {
-    return { message: errorView(error).message };
+    return errorView(error);
   }
 }
 
 /** What is wrong with a model for a role, beside the other that is known. */
-function problemOf(folder: string, model: Opened, other: Opened | null, role: ModelRole): string | null {
-  if ('message' in model) return model.message;
+function problemOf(folder: string, model: Opened, other: Opened | null, role: ModelRole): ErrorView | null {
+  if ('message' in model) return model;
   if (other === null) return null;
-  if ('message' in other) return other.message;
+  if ('message' in other) return other;
   if (model.realPath !== other.realPath) return null;
-  return role === 'base'
-    ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
-    : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
+  const message =
+    role === 'base'
+      ? vscode.l10n.t('{0} is already the aligned model; the base is the model before alignment.', folder)
+      : vscode.l10n.t('{0} is already the base; the aligned model is the one after alignment.', folder);
+  return { code: 'wrong-input', message };
 }
 
 /** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
 export async function folderProblems(
   pair: ModelPair,
   source: ModelSource,
-): Promise<{ role: ModelRole; message: string }[]> {
+): Promise<(ErrorView & { role: ModelRole })[]> {
   const [base, aligned] = [expandHome(pair.base), expandHome(pair.aligned)];
   const models = { base: await opened(base, source), aligned: await opened(aligned, source) };
   const problems = {
@@ -147,8 +148,8 @@ export async function folderProblems(
     aligned: problemOf(aligned, models.aligned, 'message' in models.base ? null : models.base, 'aligned'),
   };
   return (['base', 'aligned'] as const).flatMap((role) => {
-    const message = problems[role];
-    return message === null ? [] : [{ role, message }];
+    const problem = problems[role];
+    return problem === null ? [] : [{ role, ...problem }];
   });
 }
 

@@ -1,0 +1,31 @@
+// What to do about a model that cannot be taken: the buttons depend on what failed.
+import * as vscode from 'vscode';
+import { type ErrorCode } from '../../core/errors';
+import { type ErrorView } from '../../page/adapter';
+import { commands } from '../common/contributions';
+import { showError } from '../common/surface';
+
+type Button = 'retry' | 'token' | 'another';
+
+const HUB: Readonly<Partial<Record<ErrorCode, readonly Button[]>>> = {
+  'hub-access': ['token', 'another'],
+  'hub-answer': ['retry', 'another'],
+  // A private model looks the same as none.
+  'hub-missing': ['another', 'token'],
+  'hub-unreachable': ['retry', 'another'],
+};
+
+/** @returns what the user wants; undefined where the user gave up */
+export async function askRemedy({ code, message }: ErrorView): Promise<'retry' | 'another' | undefined> {
+  const labels: Record<Button, string> = {
+    retry: vscode.l10n.t('Retry'),
+    token: vscode.l10n.t('Set Token…'),
+    another: vscode.l10n.t('Choose Another'),
+  };
+  const buttons = HUB[code] ?? ['another'];
+  const answer = await showError(message, { modal: true }, ...buttons.map((button) => labels[button]));
+  const chosen = buttons.find((button) => labels[button] === answer);
+  if (chosen !== 'token') return chosen;
+  await vscode.commands.executeCommand(commands.setHubToken);
+  return 'retry';
+}
