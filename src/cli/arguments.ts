@@ -111,7 +111,7 @@ export const HELP = `Usage:
   safe-lora install-cuda [--archive FILE | --remove]
   safe-lora pairs [list | remove ID] [--json FILE|-]
 
-Measures how each LoRA update lies to the difference between an aligned model and its base (Safe LoRA,
+Measures how closely each LoRA update follows the difference between an aligned model and its base (Safe LoRA,
 arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
 
   ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors; several on the same two

@@ -51,6 +51,22 @@ export function pageStrings(l10n: Translation) {
     thresholdSlider: l10n.t('Threshold τ: modules whose similarity is at or below it are selected'),
     thresholdField: l10n.t('Threshold τ, from 0 to 1'),
     countField: l10n.t('Count K: how many modules of lowest similarity are selected'),
+    headline: {
+      selected: l10n.t('{0} of {1} selected'),
+      nearNull: l10n.t('{0} near the null level'),
+      noneNearNull: l10n.t('none near the null level'),
+    },
+    advice: {
+      select: l10n.t(
+        'A selection is not a verdict. Compare the answers of the model with the adapter as it is and as projected.',
+      ),
+      save: l10n.t(
+        'Next: Save writes this to the adapter’s file. The original weights are kept beside it, and Restore Originals brings them back.',
+      ),
+      compare: l10n.t(
+        'Next: compare the answers of the model with the original and the projected adapter. In a terminal, safe-lora evaluate does it.',
+      ),
+    },
     histogram: l10n.t('How many modules have which similarity'),
     byHand: l10n.t('By hand: {0} added, {1} removed'),
     applyNone: l10n.t('Take Back'),
@@ -77,7 +93,7 @@ export function pageStrings(l10n: Translation) {
       done: l10n.t('Measured.'),
     },
     states: {
-      noModels: l10n.t('Choose the base and the aligned model to measure how each module lies to the alignment.'),
+      noModels: l10n.t('Choose the base and the aligned model to start measuring.'),
       idle: l10n.t('Nothing is measured yet.'),
       running: l10n.t('{0} of {1} modules, {2} of {3}'),
       runningBare: l10n.t('{0} of {1} modules'),

@@ -2,6 +2,7 @@
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type Button, button, element, menuButton, setText, show } from '../shared/ui';
+import { adviceText } from './advice';
 import { appliedText } from './applied-text';
 import { asking } from './asking';
 import { type PageState } from './state';
@@ -17,11 +18,12 @@ export interface ActionPorts {
 export class ActionButtons {
   /** At the head of the page. */
   readonly toolbar: HTMLElement;
-  /** Beside the selection: Apply, and what is applied. */
+  /** Beside the selection: Apply, what is applied, and what comes next. */
   readonly apply: HTMLElement;
   private readonly buttons: Record<ActionName, Button>;
   private readonly ofResults: HTMLElement;
   private readonly appliedText = element('span', { class: 'applied' });
+  private readonly advice = element('p', { class: 'advice', 'aria-live': 'polite' });
 
   constructor(
     private readonly state: PageState,
@@ -31,7 +33,7 @@ export class ActionButtons {
     this.buttons = this.makeButtons(ports.call);
     const { run, cancel, apply, save, saveAs, restore } = this.buttons;
     this.ofResults = element('div', { class: 'group' }, ...this.resultButtons(ports));
-    this.apply = element('div', { class: 'apply' }, apply, this.appliedText);
+    this.apply = element('div', { class: 'apply' }, apply, this.appliedText, this.advice);
     this.toolbar = element(
       'div',
       { class: 'toolbar', role: 'toolbar', 'aria-label': strings.toolbar },
@@ -61,6 +63,7 @@ export class ActionButtons {
     for (const part of [save, saveAs, restore, this.ofResults]) show(part, usable);
     for (const control of this.ofResults.querySelectorAll<Button>('vscode-button')) control.disabled = !done;
     setText(this.appliedText, appliedText(applied ?? { modules: [], dirty: false }, this.strings));
+    setText(this.advice, adviceText(this.state, this.strings));
   }
 
   private makeButtons(call: Call): Record<ActionName, Button> {

@@ -1,9 +1,8 @@
 // Which two models the adapter is measured against, how they are chosen, and what the measuring took.
 import { bytesText } from '../../src/core/bytes';
-import { signed } from '../../src/core/text';
 import { type Call, type ModelRole, type RunView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { element, format, linkButton } from '../shared/ui';
+import { element, format, linkButton, setTitle } from '../shared/ui';
 import { asking } from './asking';
 import { type PageState } from './state';
 
@@ -20,11 +19,12 @@ export class ModelList {
     const { run } = this.state;
     if (!run) return;
     const measured = this.measuredText(run);
+    const reason = run.device?.fallbackReason ?? null;
     const focused = document.activeElement?.getAttribute('aria-label');
     this.root.replaceChildren(
       ...this.row(run, 'base', this.strings.base),
       ...this.row(run, 'aligned', this.strings.aligned),
-      ...(measured ? [element('dt', {}, this.strings.measured), element('dd', { class: 'measured' }, measured)] : []),
+      ...(measured ? [element('dt', {}, this.strings.measured), this.measured(measured, reason)] : []),
     );
     if (focused) this.root.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -44,15 +44,20 @@ export class ModelList {
     return [element('dt', {}, label), element('dd', {}, name, path, choose)];
   }
 
+  /** @param reason why it was not a faster device; the status bar's hover has it, too */
+  private measured(text: string, reason: string | null): HTMLElement {
+    const line = element('dd', { class: 'measured' }, text);
+    if (reason !== null) setTitle(line, format(this.strings.facts.fallback, reason));
+    return line;
+  }
+
   private measuredText({ device, totals, recalled }: RunView): string {
     if (!device || !totals) return '';
     const { facts } = this.strings;
-    const why = device.fallbackReason === null ? '' : ` (${format(facts.fallback, device.fallbackReason)})`;
     const parts = [
       recalled ? facts.recalled : '',
-      format(facts.provider, device.provider) + why,
+      format(facts.provider, device.provider),
       format(facts.read, bytesText(totals.bytesRead), totals.seconds.toFixed(1)),
-      totals.direction === null ? '' : format(this.strings.totalDirection, signed(totals.direction)),
     ];
     return parts.filter(Boolean).join(' · ');
   }

@@ -11,6 +11,7 @@ import { Heatmap } from '../heatmap/heatmap';
 import { measureIds, type MeasureId } from '../shared/measures';
 import { Profile } from './profile';
 import { ProgressBar } from './progress';
+import { headlineText } from './headline';
 import { findingText, SelectionPanel } from './selection';
 import { type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
@@ -22,7 +23,7 @@ export class Page {
   readonly heatmap: Heatmap;
   private readonly title = element('h1');
   private readonly meta = element('p', { class: 'meta' });
-  private readonly headFinding = element('span', { class: 'head-finding' });
+  private readonly headline = element('p', { class: 'headline' });
   private readonly content = element('div', { class: 'content' });
   private readonly disclaimer = element('p', { class: 'disclaimer' });
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
@@ -96,7 +97,7 @@ export class Page {
     const head = element(
       'header',
       {},
-      element('div', { class: 'title' }, this.title, this.meta, this.headFinding),
+      element('div', { class: 'title' }, this.title, this.meta, this.headline),
       this.actions.toolbar,
       this.progress.root,
     );
@@ -137,7 +138,7 @@ export class Page {
     if (broken) {
       setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));
       setText(this.meta, '');
-      setText(this.headFinding, '');
+      setText(this.headline, '');
       this.banners.update();
       this.notices.update();
       this.actions.update();
@@ -173,7 +174,7 @@ export class Page {
     this.table.update();
     this.profile.update();
     this.selection.redraw();
-    this.drawFinding();
+    this.drawHeadline();
     this.actions.update();
   }
 
@@ -185,7 +186,7 @@ export class Page {
     this.models.update();
     this.banners.update();
     this.progress.update();
-    this.drawFinding();
+    this.drawHeadline();
     this.notices.update();
     this.actions.update();
   }
@@ -195,7 +196,7 @@ export class Page {
     this.selection.update();
     this.profile.moveThreshold();
     this.table.remark();
-    this.drawFinding();
+    this.drawHeadline();
     this.actions.update();
   }
 
@@ -207,8 +208,8 @@ export class Page {
     this.actions.update();
   }
 
-  private drawFinding(): void {
-    setText(this.headFinding, this.state.hasNumbers ? findingText(this.state, this.strings) : '');
+  private drawHeadline(): void {
+    setText(this.headline, headlineText(this.state, this.strings));
   }
 
   private remember(): void {

@@ -38,7 +38,7 @@ function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
         {
           title: vscode.l10n.t('Inspect'),
           command: commands.inspectAdapter,
-          tooltip: vscode.l10n.t('Safe LoRA: measure how each module lies to the alignment of its model'),
+          tooltip: vscode.l10n.t('Safe LoRA: measure how closely each module follows the alignment of its model'),
         },
         ...restore,
       ];

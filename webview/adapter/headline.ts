@@ -1,0 +1,21 @@
+// The three facts at the head of the page: what is selected, where the update as a whole points, what a random one would look like.
+import { signed } from '../../src/core/text';
+import { type PageStrings } from '../../src/page/adapter-strings';
+import { isNearNull } from '../shared/measures';
+import { format } from '../shared/ui';
+import { type PageState } from './state';
+
+/** Empty before anything is measured. */
+export function headlineText(state: PageState, { headline, totalDirection }: PageStrings): string {
+  if (!state.hasNumbers) return '';
+  const modules = state.document?.modules ?? [];
+  const direction = state.run?.totals?.direction ?? null;
+  const near = modules.filter((_, module) => isNearNull(state, module)).length;
+  return [
+    format(headline.selected, state.selected.size, modules.length),
+    direction === null ? '' : format(totalDirection, signed(direction)),
+    near === 0 ? headline.noneNearNull : format(headline.nearNull, near),
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
