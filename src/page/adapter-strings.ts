@@ -30,6 +30,8 @@ export function pageStrings(l10n: Translation) {
       exportPicture: l10n.t('Heatmap as PNG…'),
       copyMarkdown: l10n.t('Copy as Markdown'),
       retry: l10n.t('Retry'),
+      chooseBase: l10n.t('Choose Base…'),
+      chooseAligned: l10n.t('Choose Aligned Model…'),
       reload: l10n.t('Reload'),
       discard: l10n.t('Discard Unsaved Edits'),
       manageTrust: l10n.t('Manage Workspace Trust'),

@@ -44,6 +44,12 @@ export class AdapterTab {
     return this.within('.banner').filter({ hasText: text });
   }
 
+  /** The labels of the buttons. */
+  async buttonsIn(part: Locator): Promise<string[]> {
+    const labels = await part.locator('vscode-button').allInnerTexts();
+    return labels.map((label) => label.trim());
+  }
+
   within(selector: string): Locator {
     return this.frame.locator(selector);
   }

@@ -71,6 +71,21 @@ describe('a run that does not come to its end', () => {
       .waitFor();
     await session.workbench.screenshot('failed');
   });
+
+  it('offers to choose another model where one is gone', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    renameSync(session.path('aligned'), session.path('moved'));
+    const tab = await session.projectAdapter('benign');
+    const failed = tab.banner(session.path('aligned'));
+    await failed.waitFor();
+    await workbench.screenshot('model gone');
+    assert.deepEqual(await tab.buttonsIn(failed), ['Retry', 'Choose Aligned Model…', 'Show Log']);
+    await tab.button('Choose Aligned Model…').click();
+    await workbench.asked('Aligned model of benign');
+    await workbench.pick('moved');
+    await tab.measured();
+  });
 });
 
 describe('an engine that dies', () => {

@@ -1,5 +1,6 @@
 // What state things are in and what can be done about it: a line for each, above the numbers.
-import { type Call } from '../../src/page/adapter';
+import { type ErrorCode } from '../../src/core/errors';
+import { type Call, type ModelRole, type ModelView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { banner, element, format } from '../shared/ui';
 import { appliedText, modulesText } from './applied-text';
@@ -8,6 +9,9 @@ import { runText } from './run-text';
 import { type PageState } from './state';
 
 type Action = [label: string, act: () => void];
+
+/** The models and the adapter do not belong together: either may be the wrong one. */
+const UNFIT: readonly ErrorCode[] = ['model-missing-target', 'model-shape'];
 
 export class Banners {
   readonly root = element('div', { class: 'banners' });
@@ -81,11 +85,28 @@ export class Banners {
       const done = run.modulesDone > 0 ? ` ${format(states.failed, run.modulesDone, run.modulesTotal)}` : '';
       return banner('error', `${run.error?.message ?? ''}${done}`, [
         [actions.retry, this.asking('run')],
+        ...this.chooseModels(run),
         this.showLog(),
       ]);
     }
     const text = runText(run, states);
     return text === null ? null : banner('information', text, [], run.state === 'running');
+  }
+
+  /** Where the failure lies in a model: choosing another. */
+  private chooseModels({ base, aligned, error }: NonNullable<PageState['run']>): Action[] {
+    const { chooseBase, chooseAligned } = this.strings.actions;
+    const doesNotFit = error !== null && UNFIT.includes(error.code);
+    const isMeant = (model: ModelView | null): boolean =>
+      doesNotFit || (model !== null && (error?.message.includes(model.path) ?? false));
+    return [
+      ...(isMeant(base) ? [this.chooseModel(chooseBase, 'base')] : []),
+      ...(isMeant(aligned) ? [this.chooseModel(chooseAligned, 'aligned')] : []),
+    ];
+  }
+
+  private chooseModel(label: string, role: ModelRole): Action {
+    return [label, asking(() => this.call('chooseModel', role))];
   }
 
   private showLog(): Action {
