@@ -175,7 +175,7 @@ function moduleReport(module: MeasuredModule, selected: boolean): ModuleReport {
 }
 
 /** The cosine between the whole update, alpha included, and the whole alignment matrix. */
-function totalDirection(modules: readonly MeasuredModule[]): number | null {
+export function totalDirection(modules: readonly MeasuredModule[]): number | null {
   let [dot, update2, alignment2] = [0, 0, 0];
   // The cosine is the same for every multiple of the update, and the square of an odd alpha would leave the range of numbers.
   const largest = modules.reduce((most, module) => Math.max(most, Math.abs(module.scale)), 0) || 1;

@@ -93,6 +93,8 @@ export type ToPage =
   | { type: 'run'; run: RunView }
   /** Rows of `measureNames.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
   | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
+  /** The same of projected modules as they are now, and the cosine over all modules together; no module before it is measured. */
+  | { type: 'after'; indices: Uint32Array; values: Float64Array; direction: number | null }
   /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
   /** Brings a module before the user. */
@@ -105,6 +107,8 @@ export type ModelRole = 'base' | 'aligned';
 /** What the page asks for. */
 export interface PageCalls {
   run: [];
+  /** Measures what is applied. */
+  measureProjection: [];
   cancel: [];
   chooseModel: [role: ModelRole];
   apply: [selection: Selection];

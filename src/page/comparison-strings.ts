@@ -12,12 +12,13 @@ export function comparisonStrings(l10n: Translation) {
     title: l10n.t('{0} and {1}'),
     adapters: l10n.t('The two adapters'),
     open: l10n.t('Open {0}'),
-    inspect: l10n.t('Inspect {0}'),
+    inspect: l10n.t('Measure {0}'),
     sides: { a: l10n.t('A'), b: l10n.t('B') },
     difference: l10n.t('B − A'),
     differenceHeading: l10n.t('Difference'),
     differenceShown: l10n.t('{0}, B − A'),
     differenceDefinition: l10n.t('The number of B minus that of A, on a scale of its own around zero'),
+    differenceEnds: [l10n.t('A is higher'), l10n.t('B is higher')] satisfies [string, string],
     sideShown: l10n.t('{0} of {1}'),
     help: l10n.t('Arrow keys move between cells, Enter goes to the row in the table or opens experts.'),
     module: l10n.t('module'),
@@ -30,16 +31,16 @@ export function comparisonStrings(l10n: Translation) {
     expertsCell: l10n.t(
       '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click to open.',
     ),
-    nearNullNote: l10n.t('near null'),
+    nearNullNote: l10n.t('no more than chance'),
     states: {
       loading: l10n.t('Reading…'),
       nothing: l10n.t('Neither adapter has numbers to compare.'),
       otherModels: l10n.t(
-        'Measured on different models, so that similarity and direction are not on one ground. A: {0} and {1}. B: {2} and {3}.',
+        'Measured on different models, so their similarities and agreements are not comparable. A: {0} and {1}. B: {2} and {3}.',
       ),
-      uninspected: l10n.t('{0} is not inspected.'),
-      changedAdapter: l10n.t('{0} has changed since it was inspected.'),
-      changedModels: l10n.t('The models of {0} have changed since it was inspected.'),
+      uninspected: l10n.t('{0} is not measured.'),
+      changedAdapter: l10n.t('{0} has changed since it was measured.'),
+      changedModels: l10n.t('The models of {0} have changed since it was measured.'),
     },
   };
 }

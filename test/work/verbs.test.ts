@@ -1,6 +1,7 @@
 // The verbs of src/work, without a command line or an editor: what they ask, tell and write, and whom they stop for.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { openCheckpoint } from '../../src/core/checkpoint';
@@ -12,9 +13,12 @@ import { type ChosenDevice } from '../../src/engine/devices';
 import { Engine } from '../../src/engine/pool';
 import { type Provider } from '../../src/engine/providers';
 import { Batch } from '../../src/work/batch';
+import { openAdapter } from '../../src/core/adapter';
+import { measuredOf } from '../../src/engine/run';
 import { inspect } from '../../src/work/inspect';
-import { type Due, passesOf } from '../../src/work/measure';
-import { projectCopies } from '../../src/work/project';
+import { type Due, measureTogether, passesOf, planFor } from '../../src/work/measure';
+import { measureProjection } from '../../src/work/measure-projection';
+import { project, projectCopies } from '../../src/work/project';
 import { type Services } from '../../src/work/services';
 import { childPath, sample, temporaryFolder } from '../fixtures/make';
 
@@ -194,5 +198,38 @@ describe('passesOf', () => {
     })();
     const passed = await passesOf(source, 2).next();
     assert.deepEqual([(passed.value as Due[]).length, asked], [2, 2]);
+  });
+});
+
+describe('measureProjection', () => {
+  it('finds what a measuring of the projected copy finds, and leaves nothing behind', async () => {
+    const { services } = watched();
+    const ports = { agree: () => Promise.resolve() };
+    const adapter = await openAdapter(request.adapters[0]!);
+    const plan = await planFor(adapter, request, services);
+    const [outcome] = await measureTogether([plan], device, services, {});
+    const measured = measuredOf(outcome!);
+    const { projection } = await project(plan, measured, selection, { version: '1.2.3', device });
+    const found = await measureProjection(plan, measured.modules, projection.tensors, 'cpu', services, ports);
+    const left = readdirSync(tmpdir()).filter((name) => name.startsWith('safe-lora-projection-'));
+    assert.deepEqual(left, []);
+
+    const copy = join(temporaryFolder(), 'copy');
+    const copies = { ...request, adapters: [adapter.path], destinationsOf: () => [copy], force: false, again: false };
+    await projectCopies(copies, services, ports);
+    const [report] = (await inspect({ ...request, adapters: [copy] }, services, ports)).values;
+    const ofCopy = new Map(report!.modules.map((module) => [module.name, module]));
+    const names = found.modules.map(({ name }) => name);
+    assert.deepEqual(names, [...projection.tensors.keys()]);
+    assert.equal(names.length, 3);
+    for (const { name, measurement } of found.modules) {
+      for (const measure of ['similarity', 'direction', 'gain', 'updateNorm', 'nullSimilarity'] as const) {
+        const [now, expected] = [measurement![measure]!, ofCopy.get(name)![measure]!];
+        assert.ok(Math.abs(now - expected) <= 1e-6 * Math.max(1, Math.abs(expected)), `${name} ${measure}: ${now}`);
+      }
+      const original = measured.modules.find((module) => module.name === name)!.measurement!;
+      assert.ok(measurement!.updateNorm < original.updateNorm, `${name} is smaller`);
+    }
+    assert.ok(Math.abs(found.direction! - report!.totals.direction!) <= 1e-6);
   });
 });

@@ -1,7 +1,7 @@
 // The buttons of the page, and when each can be used.
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type Button, button, element, menuButton, setText, show } from '../shared/ui';
+import { type Button, button, element, format, menuButton, setText, show } from '../shared/ui';
 import { adviceText } from './advice';
 import { appliedText } from './applied-text';
 import { asking } from './asking';
@@ -55,7 +55,7 @@ export class ActionButtons {
     show(cancel, running);
     const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
     const takesBack = selected.size === 0 && (applied?.canRestore ?? false);
-    setText(apply, takesBack ? applyNone : `${actions.apply} (${selected.size})`);
+    setText(apply, takesBack ? applyNone : projectText(selected.size, actions));
     apply.disabled = !(writable && done) || this.state.isApplied;
     save.disabled = !(writable && applied?.dirty);
     saveAs.disabled = !(usable && shown.trusted && !shown.changedOnDisk);
@@ -74,7 +74,7 @@ export class ActionButtons {
     return {
       run: make(actions.run, () => call('run'), 'primary'),
       cancel: make(actions.cancel, () => call('cancel')),
-      apply: make(actions.apply, () => call('apply', state.draft), 'primary'),
+      apply: make(projectText(0, actions), () => call('apply', state.draft), 'primary'),
       save: make(actions.save, () => call('save')),
       saveAs: make(actions.saveAs, () => call('saveAs', state.draft)),
       restore: make(actions.restore, () => call('restore')),
@@ -95,4 +95,8 @@ export class ActionButtons {
     );
     return [exports, copy];
   }
+}
+
+function projectText(modules: number, { projectOne, projectMany }: PageStrings['actions']): string {
+  return modules === 1 ? projectOne : format(projectMany, modules);
 }

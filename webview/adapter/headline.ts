@@ -13,9 +13,14 @@ export function headlineText(state: PageState, { headline, totalDirection }: Pag
   const near = modules.filter((_, module) => isNearNull(state, module)).length;
   return [
     format(headline.selected, state.selected.size, modules.length),
-    direction === null ? '' : format(totalDirection, signed(direction)),
+    direction === null ? '' : format(totalDirection, signed(direction)) + afterText(state.directionAfter),
     near === 0 ? headline.noneNearNull : format(headline.nearNull, near),
   ]
     .filter(Boolean)
     .join(' · ');
+}
+
+/** What the projection has made of it. */
+function afterText(direction: number | null): string {
+  return direction === null ? '' : ` → ${signed(direction)}`;
 }

@@ -1,19 +1,17 @@
-// What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or near the null level.
+// What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or no more than chance.
+import { levelOf } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type ModuleTooltip } from './tooltip';
+import { type ModuleDetails } from './details';
 import { type OpenLayer } from '../heatmap/layout';
-import { type HeatmapSource, type Key, type Marks, type Shown } from '../heatmap/source';
-import { isNearNull, lowest, type Measure, measures } from '../shared/measures';
+import { type HeatmapSource, type Key, type Level, type Marks, type Shown } from '../heatmap/source';
+import { isNearNull, lowest, type Measure, measures, type Range } from '../shared/measures';
 import { type PageState } from './state';
-import { format } from '../shared/ui';
 
 export class AdapterHeatmapSource implements HeatmapSource {
-  readonly keys: readonly Key[] = ['selected', 'projected', 'nearNull', 'pending'];
-
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly tooltip: ModuleTooltip,
+    private readonly details: ModuleDetails,
     private readonly announce: (text: string) => void,
     readonly open: (layer: OpenLayer | undefined) => void,
   ) {}
@@ -22,32 +20,37 @@ export class AdapterHeatmapSource implements HeatmapSource {
     return this.state.document?.modules ?? [];
   }
 
+  get keys(): readonly Key[] {
+    const hasExperts = this.modules.some(({ expert }) => expert !== null);
+    return ['selected', ...(hasExperts ? (['some'] as const) : []), 'projected', 'nearNull', 'pending'];
+  }
+
   get help(): string {
     return this.strings.heatmapHelp;
   }
 
   get shown(): Shown {
     const { measure } = this.state;
-    const { scale, range, text } = measures[measure];
-    const values = this.modules.map((_, module) => this.value([module])).filter((value) => !Number.isNaN(value));
+    const { text } = measures[measure];
     return {
       name: this.strings.measures[measure],
       definition: this.strings.definitions[measure],
-      scale,
-      range: range(values),
+      ...this.colours(),
+      ends: this.strings.ends[measure],
+      levels: this.levels(),
       text,
     };
   }
 
   value(modules: readonly number[]): number {
-    return lowest(modules.map((module) => this.measure.value(this.state, module)));
+    return lowest(modules.map((module) => this.measure.value(this.state.shown, module)));
   }
 
   marks(module: number): Marks {
     return {
       selected: this.state.selected.has(module),
       projected: this.state.isProjected(module),
-      nearNull: isNearNull(this.state, module),
+      nearNull: isNearNull(this.state.shown, module),
     };
   }
 
@@ -58,20 +61,13 @@ export class AdapterHeatmapSource implements HeatmapSource {
     return `${name}: ${value}${selected ? `, ${this.strings.legend.selected}` : ''}`;
   }
 
-  point(modules: readonly number[], anchor: DOMRect): void {
-    if (modules.length === 1) {
-      this.tooltip.showModule(modules[0]!, anchor);
-      return;
-    }
-    const selected = modules.filter((module) => this.state.selected.has(module)).length;
-    const { kind, layer } = this.modules[modules[0]!]!;
-    const value = this.measure.text(this.value(modules));
-    const title = `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}: ${value}`;
-    this.tooltip.showText(title, format(this.strings.expertsCell, modules.length, selected), anchor);
+  point(modules: readonly number[]): void {
+    this.details.show(modules);
   }
 
+  /** The panel keeps what was last pointed at, so that it can be read. */
   leave(): void {
-    this.tooltip.hide();
+    return;
   }
 
   act(module: number): void {
@@ -81,5 +77,30 @@ export class AdapterHeatmapSource implements HeatmapSource {
 
   private get measure(): Measure {
     return measures[this.state.measure];
+  }
+
+  /** The scale that was chosen for similarities; other measures have one. */
+  private colours(): { scale: Shown['scale']; range: Range } {
+    const { measure, colours } = this.state;
+    const { scale, range } = measures[measure];
+    const values = this.modules.map((_, module) => this.value([module])).filter((value) => !Number.isNaN(value));
+    const level = levelOf(this.state.draft);
+    if (measure !== 'similarity' || colours === 'fit') return { scale, range: range(values) };
+    if (colours === 'whole' || level === null) return { scale, range: [0, 1] };
+    const reach = Math.max(...values.map((value) => Math.abs(value - level)), 0.05);
+    return { scale: 'diverging', range: [level - reach, level + reach] };
+  }
+
+  private levels(): Level[] {
+    if (this.state.measure !== 'similarity') return [];
+    const level = levelOf(this.state.draft);
+    const chance = this.modules
+      .map((_, module) => this.state.shown.value(module, 'nullSimilarity'))
+      .filter((value) => !Number.isNaN(value));
+    const mean = chance.reduce((sum, value) => sum + value, 0) / chance.length;
+    return [
+      ...(level === null ? [] : [{ value: level, label: 'τ' }]),
+      ...(chance.length === 0 ? [] : [{ value: mean, label: this.strings.chanceMark }]),
+    ];
   }
 }

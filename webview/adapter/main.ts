@@ -72,6 +72,7 @@ function receive(message: ToPage): void {
       const mine = kept?.path === message.document.adapter.path ? kept : undefined;
       if (!state.document && mine) {
         state.measure = mine.measure;
+        state.colours = mine.colours;
         state.filter = mine.filter;
       }
       state.setDocument(message.document, message.document.draft ?? mine?.draft);
@@ -87,6 +88,9 @@ function receive(message: ToPage): void {
       break;
     case 'measured':
       state.setMeasured(message.fresh, message.indices, message.values);
+      break;
+    case 'after':
+      state.setAfter(message.indices, message.values, message.direction);
       break;
     case 'applied':
       state.setApplied(message.applied);

@@ -24,7 +24,9 @@ export class ModelList {
     this.root.replaceChildren(
       ...this.row(run, 'base', this.strings.base),
       ...this.row(run, 'aligned', this.strings.aligned),
-      ...(measured ? [element('dt', {}, this.strings.measured), this.measured(measured, reason)] : []),
+      ...(measured
+        ? [element('div', {}, element('dt', {}, this.strings.measured), this.measured(measured, reason))]
+        : []),
     );
     if (focused) this.root.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -34,14 +36,13 @@ export class ModelList {
     const name = model
       ? element('span', { class: 'model-name', title: model.path }, model.name)
       : element('span', { class: 'none' }, this.strings.notChosen);
-    const path = model ? element('span', { class: 'model-path', title: model.path }, model.path) : null;
     const action = model ? this.strings.change : this.strings.choose;
     const choose = linkButton(
       action,
       asking(() => this.call('chooseModel', role)),
       `${action} ${label}`,
     );
-    return [element('dt', {}, label), element('dd', {}, name, path, choose)];
+    return [element('div', {}, element('dt', {}, label), element('dd', {}, name, choose))];
   }
 
   /** @param reason why it was not a faster device; the status bar's hover has it, too */

@@ -4,7 +4,7 @@ import { type PageStrings } from '../../src/page/adapter-strings';
 import { ActionButtons } from './action-buttons';
 import { Banners } from './banners';
 import { AdapterHeatmapSource } from './heatmap-source';
-import { ModuleTooltip } from './tooltip';
+import { ModuleDetails } from './details';
 import { ModelList } from './models';
 import { Notices } from './notices';
 import { Heatmap } from '../heatmap/heatmap';
@@ -13,10 +13,10 @@ import { Profile } from './profile';
 import { ProgressBar } from './progress';
 import { headlineText } from './headline';
 import { findingText, SelectionPanel } from './selection';
-import { type Kept, type PageState } from './state';
+import { type Colouring, colourings, type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
 import { onThemeChange } from '../shared/theme';
-import { dropdown, element, format, setText, setTitle, show } from '../shared/ui';
+import { dropdown, element, format, radioGroup, setText, setTitle, show } from '../shared/ui';
 
 export class Page {
   readonly root = element('div', { class: 'page' });
@@ -25,9 +25,11 @@ export class Page {
   private readonly meta = element('p', { class: 'meta' });
   private readonly headline = element('p', { class: 'headline' });
   private readonly content = element('div', { class: 'content' });
-  private readonly disclaimer = element('p', { class: 'disclaimer' });
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly measure;
+  private readonly colours;
+  private readonly side;
+  private readonly sideNote = element('span', { class: 'definition', 'aria-live': 'polite' });
   private readonly models: ModelList;
   private readonly banners: Banners;
   private readonly progress: ProgressBar;
@@ -36,7 +38,7 @@ export class Page {
   private readonly selection: SelectionPanel;
   private readonly profile: Profile;
   private readonly table: ModuleTable;
-  private readonly tooltip: ModuleTooltip;
+  private readonly details: ModuleDetails;
   private wasRunning = false;
 
   constructor(
@@ -48,13 +50,13 @@ export class Page {
     const announce = (text: string): void => {
       setText(this.live, text);
     };
-    this.tooltip = new ModuleTooltip(state, strings);
-    const source = new AdapterHeatmapSource(state, strings, this.tooltip, announce, (layer) =>
+    this.details = new ModuleDetails(state, strings);
+    const source = new AdapterHeatmapSource(state, strings, this.details, announce, (layer) =>
       this.heatmap.show(layer),
     );
     this.heatmap = new Heatmap(source, strings, announce);
     this.profile = new Profile(state, strings);
-    this.table = new ModuleTable(state, strings, this.tooltip, announce);
+    this.table = new ModuleTable(state, strings, announce);
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);
@@ -68,11 +70,20 @@ export class Page {
     const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
     this.measure = dropdown(strings.measure, choices, (value) => {
       state.measure = value as MeasureId;
-      this.heatmap.recolour();
-      this.profile.update();
-      state.emit('view');
+      this.viewChanged();
     });
-    setText(this.disclaimer, strings.disclaimer);
+    const scales = colourings.map((id) => ({ value: id, label: strings.colours[id] }));
+    this.colours = dropdown(strings.colours.label, scales, (value) => {
+      state.colours = value as Colouring;
+      this.viewChanged();
+    });
+    const sides = (['before', 'after'] as const).map((id) => ({ value: id, label: strings.sides[id] }));
+    this.side = radioGroup(strings.sides.label, sides, (value) => {
+      if (state.showsAfter === (value === 'after')) return;
+      state.showsAfter = value === 'after';
+      this.viewChanged();
+      if (state.showsAfter && !state.hasAfter) void this.measureProjection();
+    });
     this.build();
     state.onChange((change) => {
       if (change === 'document') this.documentChanged();
@@ -97,30 +108,30 @@ export class Page {
     const head = element(
       'header',
       {},
-      element('div', { class: 'title' }, this.title, this.meta, this.headline),
+      element('div', { class: 'title' }, this.title, this.meta),
       this.actions.toolbar,
+      this.headline,
       this.progress.root,
     );
     const map = element(
       'section',
       { class: 'map' },
-      element('div', { class: 'map-head' }, this.measure),
+      element('div', { class: 'map-head' }, this.measure, this.colours, this.side, this.sideNote),
       this.heatmap.root,
-    );
-    const profile = element(
-      'section',
-      { class: 'profile' },
-      element('h2', {}, this.strings.profile),
-      this.profile.root,
+      this.details.root,
     );
     this.content.append(
-      element('div', { class: 'columns' }, map, element('div', { class: 'side' }, this.selection.root, profile)),
+      element(
+        'div',
+        { class: 'columns' },
+        map,
+        element('div', { class: 'side' }, this.selection.root, this.profile.root),
+      ),
       this.table.root,
     );
     this.root.append(
       head,
-      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.disclaimer),
-      this.tooltip.root,
+      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content),
       this.live,
     );
   }
@@ -134,7 +145,7 @@ export class Page {
   private documentChanged(): void {
     const { document: shown, failure } = this.state;
     const broken = failure !== undefined;
-    for (const part of [this.content, this.models.root, this.disclaimer]) show(part, !broken && shown !== undefined);
+    for (const part of [this.content, this.models.root]) show(part, !broken && shown !== undefined);
     if (broken) {
       setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));
       setText(this.meta, '');
@@ -159,6 +170,9 @@ export class Page {
         .join(' · '),
     );
     this.measure.value = this.state.measure;
+    this.colours.value = this.state.colours;
+    this.drawSides();
+    this.details.update();
     this.heatmap.rebuild();
     this.table.rebuild();
     this.profile.update();
@@ -170,7 +184,9 @@ export class Page {
   }
 
   private measuredChanged(): void {
+    this.drawSides();
     this.heatmap.recolour();
+    this.details.update();
     this.table.update();
     this.profile.update();
     this.selection.redraw();
@@ -192,7 +208,9 @@ export class Page {
   }
 
   private selectionChanged(): void {
-    this.heatmap.remark();
+    if (this.state.measure === 'similarity') this.heatmap.recolour();
+    else this.heatmap.remark();
+    this.details.update();
     this.selection.update();
     this.profile.moveThreshold();
     this.table.remark();
@@ -203,9 +221,35 @@ export class Page {
   private appliedChanged(): void {
     this.table.remark();
     this.heatmap.remark();
+    this.details.update();
+    this.drawSides();
     this.banners.update();
     this.notices.update();
     this.actions.update();
+  }
+
+  /** Another measure, other colours, or the numbers of the other side. */
+  private viewChanged(): void {
+    this.drawSides();
+    this.heatmap.recolour();
+    this.table.update();
+    this.profile.update();
+    this.state.emit('view');
+  }
+
+  /** Where it fails, the host has said so, and the numbers before are shown. */
+  private async measureProjection(): Promise<void> {
+    await this.call('measureProjection').catch(() => {
+      this.state.showsAfter = false;
+      this.viewChanged();
+    });
+  }
+
+  private drawSides(): void {
+    show(this.colours, this.state.measure === 'similarity');
+    show(this.side, this.state.hasNumbers && (this.state.applied?.canRestore ?? false));
+    this.side.value = this.state.showsAfter ? 'after' : 'before';
+    setText(this.sideNote, this.state.showsAfter && !this.state.hasAfter ? this.strings.sides.pending : '');
   }
 
   private drawHeadline(): void {
@@ -213,7 +257,7 @@ export class Page {
   }
 
   private remember(): void {
-    const { document: shown, draft, measure, filter } = this.state;
-    if (shown) this.keep({ path: shown.adapter.path, draft, measure, filter });
+    const { document: shown, draft, measure, colours, filter } = this.state;
+    if (shown) this.keep({ path: shown.adapter.path, draft, measure, colours, filter });
   }
 }

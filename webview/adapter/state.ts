@@ -1,11 +1,15 @@
 // What the page knows and what the user is choosing; everything on screen follows from it.
-import { type MeasureName, unmeasured } from '../../src/core/measure-names';
+import { type MeasureName, type Measures, unmeasured } from '../../src/core/measure-names';
 import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../../src/core/rules';
 import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../../src/page/adapter';
-import { type MeasureId } from '../shared/measures';
+import { type MeasureId, type Numbers } from '../shared/measures';
 import { measuresIn } from '../../src/page/numbers';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
+
+/** How similarities are coloured: from the lowest to the highest, around the threshold, or from 0 to 1. */
+export const colourings = ['fit', 'threshold', 'whole'] as const;
+export type Colouring = (typeof colourings)[number];
 
 /** What survives hiding the tab and reloading the window. */
 export interface Kept {
@@ -13,6 +17,7 @@ export interface Kept {
   path: string;
   draft: Selection;
   measure: MeasureId;
+  colours: Colouring;
   filter: string;
 }
 
@@ -23,12 +28,19 @@ export class PageState {
   applied: AppliedView | undefined;
   draft: Selection = selectionBy(ruleOf(DEFAULT_MODE));
   measure: MeasureId = 'similarity';
+  colours: Colouring = 'fit';
+  /** The numbers that are shown are those after the projection, of the modules that are projected. */
+  showsAfter = false;
+  /** The cosine over all modules together after the projection; null before it is measured. */
+  directionAfter: number | null = null;
   filter = '';
   /** Indices of the modules that the draft selects. */
   selected: ReadonlySet<number> = new Set();
 
   /** As a rule sees them. */
   private modules: Selectable[] = [];
+  /** Of projected modules, as they are now. */
+  private after: ReadonlyMap<number, Measures> = new Map();
   private projected: ReadonlySet<string> = new Set();
   private indexOf = new Map<string, number>();
   private readonly listeners: ((change: Change) => void)[] = [];
@@ -68,9 +80,17 @@ export class PageState {
     this.emit('measured');
   }
 
+  /** @param rows of `measureNames.length` numbers for the modules at these indices */
+  setAfter(indices: Uint32Array, rows: Float64Array, direction: number | null): void {
+    this.after = new Map([...indices].map((module, i) => [module, measuresIn(rows, i)]));
+    this.directionAfter = direction;
+    this.emit('measured');
+  }
+
   setApplied(applied: AppliedView): void {
     this.applied = applied;
     this.projected = new Set(applied.modules);
+    if (!applied.canRestore) this.showsAfter = false;
     this.emit('applied');
   }
 
@@ -84,6 +104,21 @@ export class PageState {
   value(module: number, column: MeasureName): number {
     return this.modules[module]?.[column] ?? NaN;
   }
+
+  /** Null for a module that is not projected, or whose projection is not measured. */
+  valueAfter(module: number, column: MeasureName): number | null {
+    const after = this.after.get(module);
+    return after ? (after[column] ?? NaN) : null;
+  }
+
+  get hasAfter(): boolean {
+    return this.after.size > 0;
+  }
+
+  /** What the heatmap, the profile and the table show; what is selected follows the original numbers. */
+  readonly shown: Numbers = {
+    value: (module, column) => (this.showsAfter ? this.valueAfter(module, column) : null) ?? this.value(module, column),
+  };
 
   get hasNumbers(): boolean {
     return this.document?.modules.some((_, module) => !Number.isNaN(this.value(module, 'alignmentNorm'))) ?? false;

@@ -2,8 +2,7 @@
 import { decimal, signed, UNDEFINED } from '../../src/core/text';
 import { type MeasureName } from '../../src/core/measure-names';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type ModuleTooltip } from './tooltip';
-import { magnitude } from '../shared/measures';
+import { magnitude, percent } from '../shared/measures';
 import { type PageState } from './state';
 import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
 import { checkbox, element, setText, show, textField } from '../shared/ui';
@@ -38,7 +37,6 @@ export class ModuleTable {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly tooltip: ModuleTooltip,
     private readonly announce: (text: string) => void,
   ) {
     this.filterField = textField(
@@ -69,9 +67,6 @@ export class ModuleTable {
     );
     this.body.addEventListener('keydown', (event) => {
       if (this.key(event.key)) event.preventDefault();
-    });
-    this.body.addEventListener('focusout', () => {
-      this.tooltip.hide();
     });
   }
 
@@ -117,9 +112,9 @@ export class ModuleTable {
       title: names[id as keyof typeof names],
       definition: definitions[id as keyof typeof definitions],
       numeric: true,
-      text: (module) => text(this.state.value(module, id)),
+      text: (module) => text(this.state.shown.value(module, id)),
       key: (module) => {
-        const value = this.state.value(module, id);
+        const value = this.state.shown.value(module, id);
         return Number.isNaN(value) ? null : value;
       },
     });
@@ -172,11 +167,11 @@ export class ModuleTable {
         ...nullLevel,
         text: (module) => {
           const text = nullLevel.text(module);
-          return text === UNDEFINED ? text : `${text} ±${decimal(this.state.value(module, 'nullSpread'))}`;
+          return text === UNDEFINED ? text : `${text} ±${decimal(this.state.shown.value(module, 'nullSpread'))}`;
         },
       },
       number('direction', signed),
-      number('gain', decimal),
+      number('gain', percent),
       number('updateNorm', magnitude),
       number('alignmentNorm', magnitude),
     ];
@@ -251,7 +246,7 @@ export class ModuleTable {
     if (focused !== null && next !== undefined) this.rows[next]!.focus();
   }
 
-  /** Brings a module's row into view, with the focus and its numbers; a filter that hides it is given up. */
+  /** Brings a module's row into view, with the focus; a filter that hides it is given up. */
   reveal(name: string): void {
     const module = this.state.document?.modules.findIndex((candidate) => candidate.name === name) ?? -1;
     if (module < 0) return;
@@ -264,7 +259,6 @@ export class ModuleTable {
     }
     this.focus(this.order.indexOf(module));
     this.rows[module]!.scrollIntoView({ block: 'center' });
-    this.details();
   }
 
   /** One row takes part in the order of Tab. */
@@ -278,12 +272,10 @@ export class ModuleTable {
   private focus(position: number): void {
     const at = Math.min(Math.max(position, 0), this.order.length - 1);
     if (at < 0) return;
-    const wasOpen = this.tooltip.visible;
     this.rove(at);
     const row = this.rows[this.order[at]!]!;
     row.focus();
     row.scrollIntoView({ block: 'nearest' });
-    if (wasOpen) this.details();
   }
 
   private key(key: string): boolean {
@@ -299,8 +291,6 @@ export class ModuleTable {
     const module = this.order[this.current];
     if (key in steps) this.focus(this.current + steps[key]!);
     else if (key === ' ' && module !== undefined) this.toggle(module);
-    else if (key === 'Enter') this.details();
-    else if (key === 'Escape') this.tooltip.hide();
     else return false;
     return true;
   }
@@ -310,10 +300,5 @@ export class ModuleTable {
     const { announce } = this.strings;
     const text = this.state.selected.has(module) ? announce.selected : announce.deselected;
     this.announce(text.replace('{0}', this.state.document!.modules[module]!.name));
-  }
-
-  private details(): void {
-    const module = this.order[this.current];
-    if (module !== undefined) this.tooltip.showModule(module, this.rows[module]!.getBoundingClientRect());
   }
 }

@@ -77,6 +77,7 @@ export class SideSource extends ComparisonSource {
       definition: this.strings.definitions[measureId],
       scale,
       range,
+      ends: this.strings.ends[measureId],
       text,
     };
   }
@@ -102,6 +103,7 @@ export class DifferenceSource extends ComparisonSource {
       definition: this.strings.differenceDefinition,
       scale: 'diverging',
       range: differenceRange,
+      ends: this.strings.differenceEnds,
       text: measure.difference.text,
     };
   }

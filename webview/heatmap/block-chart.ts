@@ -4,7 +4,7 @@ import { type MatrixDataPoint } from 'chartjs-chart-matrix';
 import { fractionOf } from '../shared/measures';
 import { inkOn, scaleColor, type Theme } from '../shared/theme';
 import { chartLabel } from '../shared/ui';
-import { type Box, frame, hatch, markProjected, markSelected, outline } from './cell-marks';
+import { type Box, frame, markNearNull, markOpens, markProjected, markSelected, outline } from './cell-marks';
 import { type Block, type Cell } from './layout';
 import { type HeatmapSource, type Shown } from './source';
 
@@ -20,23 +20,25 @@ export interface Look {
 }
 
 // Cells grow with the room there is, within these bounds in CSS pixels.
-const CELL_WIDTH = { least: 34, most: 110 };
-const CELL_HEIGHT = { least: 10, most: 26 };
-const MOST_BODY_HEIGHT = 800;
+const CELL_WIDTH = { least: 34, most: 160 };
+const CELL_HEIGHT = { least: 7, most: 26 };
+/** What stands above a heatmap, about. */
+const ABOVE = 300;
+const BODY_HEIGHT = { least: 400, most: 800 };
 const BODY_WIDTH = 400;
-/** Of the axis labels, about; wide enough for a kind's name, they stay level. */
+/** Of the axis labels, about; a column is wide enough for its own, so that it stays level. */
 const LETTER_WIDTH = 6.4;
 const AXIS_ROOM = { left: 44, top: 24 };
 const GAP = 2;
 
-/** The room of a block, in CSS pixels; where there is less the cells grow narrower, down to where they could not be told apart. */
-export function roomOf({ columns, rows }: Block): { width: number; leastWidth: number; height: number } {
+/** The room of a block, in CSS pixels: as high as fits into the window, where its rows stay high enough to point at. */
+export function roomOf({ columns, rows }: Block): { width: number; height: number } {
   const label = Math.max(...columns.map((kind) => chartLabel(kind).length)) * LETTER_WIDTH + 8;
   const cell = clampTo(CELL_WIDTH, Math.max(label, Math.min(72, BODY_WIDTH / columns.length)));
+  const body = clampTo(BODY_HEIGHT, innerHeight - ABOVE);
   return {
     width: cell * columns.length + AXIS_ROOM.left,
-    leastWidth: CELL_WIDTH.least * columns.length + AXIS_ROOM.left,
-    height: clampTo(CELL_HEIGHT, MOST_BODY_HEIGHT / rows.length) * rows.length + AXIS_ROOM.top,
+    height: clampTo(CELL_HEIGHT, body / rows.length) * rows.length + AXIS_ROOM.top,
   };
 }
 
@@ -124,7 +126,7 @@ export class BlockChart {
             offset: true,
             grid: { display: false },
             border: { display: false },
-            ticks: { autoSkip: false, maxRotation: 40, callback: (_, column) => chartLabel(columns[column]!) },
+            ticks: { autoSkip: false, maxRotation: 0, callback: (_, column) => chartLabel(columns[column]!) },
           },
           y: {
             type: 'category',
@@ -185,15 +187,18 @@ export class BlockChart {
       return;
     }
     const ink = inkOn(color);
-    if (marks.length === 1 && marks[0]!.nearNull) hatch(paint, box, ink);
-    if (marks.some(({ selected }) => selected)) markSelected(paint, box, theme, ink);
+    const selected = marks.filter((mark) => mark.selected).length;
+    if (marks.length > 1) markOpens(paint, box, ink);
+    else if (marks[0]!.nearNull) markNearNull(paint, box, ink);
+    if (selected > 0) markSelected(paint, box, ink, selected / marks.length);
     if (theme.highContrast) outline(paint, box, theme);
   }
 }
 
 /** There is no area before the first layout. */
 function cellSize({ chartArea }: Pick<Partial<Chart>, 'chartArea'>, side: 'width' | 'height', cells: number): number {
-  return Math.max(1, (chartArea?.[side] ?? 0) / cells - GAP);
+  const size = (chartArea?.[side] ?? 0) / cells;
+  return Math.max(1, size - Math.min(GAP, size / 4));
 }
 
 /** A matrix element's corner and size. */

@@ -1,5 +1,6 @@
 // The marks that are painted over a cell's colour: none of them relies on it.
 import { type Theme } from '../shared/theme';
+import { paintText } from '../shared/ui';
 
 /** A cell on the canvas, in CSS pixels. */
 export interface Box {
@@ -9,8 +10,8 @@ export interface Box {
   height: number;
 }
 
-/** Below this a full mark would hide the colour. */
-const SMALL_CELL = 14;
+/** In a smaller cell a sign would hide the colour. */
+const SIGN_ROOM = { width: 30, height: 11 };
 
 export function outline(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme): void {
   paint.strokeStyle = theme.grid;
@@ -25,44 +26,53 @@ export function frame(paint: CanvasRenderingContext2D, { x, y, width, height }: 
   paint.strokeRect(x - 2, y - 2, width + 4, height + 4);
 }
 
-export function hatch(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
-  paint.save();
-  paint.beginPath();
-  paint.rect(x, y, width, height);
-  paint.clip();
-  paint.strokeStyle = ink;
-  paint.globalAlpha = 0.45;
-  paint.lineWidth = 1;
-  paint.beginPath();
-  for (let offset = -height; offset < width; offset += 6) {
-    paint.moveTo(x + offset, y + height);
-    paint.lineTo(x + offset + height, y);
-  }
-  paint.stroke();
-  paint.restore();
+/** The sign "about equal" at the left: the value is where chance would put it. */
+export function markNearNull(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
+  if (width < SIGN_ROOM.width || height < SIGN_ROOM.height) return;
+  paint.fillStyle = ink;
+  paint.font = `${Math.min(13, height)}px sans-serif`;
+  paint.textAlign = 'left';
+  paint.textBaseline = 'middle';
+  paintText(paint, '≈', x + 4, y + height / 2);
 }
 
-/** A double frame and a dot, a single one where the cell is small: neither relies on the colour beneath. */
+/** An arrow at the right: the cell opens. */
+export function markOpens(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
+  if (width < SIGN_ROOM.width) return;
+  const reach = Math.min(4, height / 3);
+  const [right, middle] = [x + width - 5, y + height / 2];
+  paint.beginPath();
+  paint.moveTo(right - reach, middle - reach);
+  paint.lineTo(right, middle);
+  paint.lineTo(right - reach, middle + reach);
+  paint.strokeStyle = ink;
+  paint.lineWidth = 1;
+  paint.stroke();
+}
+
+/**
+ * A dot; of several modules as much of it as is selected, with its outline.
+ * @param share above 0, up to 1
+ */
 export function markSelected(
   paint: CanvasRenderingContext2D,
   { x, y, width, height }: Box,
-  theme: Theme,
   ink: string,
+  share: number,
 ): void {
-  const small = height < SMALL_CELL;
-  paint.strokeStyle = theme.mark;
-  paint.lineWidth = small ? 1 : 2;
-  paint.strokeRect(x, y, width, height);
-  if (!small) {
-    paint.strokeStyle = ink;
-    paint.lineWidth = 1;
-    paint.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
-  }
-  const radius = Math.min(4, height / 4);
-  paint.beginPath();
-  paint.arc(x + width / 2, y + height / 2, radius, 0, 2 * Math.PI);
+  const radius = Math.min(4, height / 3);
+  const [left, top] = [x + width / 2, y + height / 2];
   paint.fillStyle = ink;
+  paint.beginPath();
+  paint.moveTo(left, top);
+  paint.arc(left, top, radius, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * share);
   paint.fill();
+  if (share === 1) return;
+  paint.strokeStyle = ink;
+  paint.lineWidth = 1;
+  paint.beginPath();
+  paint.arc(left, top, radius, 0, 2 * Math.PI);
+  paint.stroke();
 }
 
 /** A corner, whatever lies beneath, also before anything is measured. */

@@ -24,7 +24,7 @@ export class Heatmap {
     private readonly announce: (text: string) => void,
   ) {
     this.look = { shown: source.shown, theme: readTheme(), highlighted: [] };
-    this.root.append(this.heading, this.blocks, this.legend);
+    this.root.append(this.legend, this.heading, this.blocks);
   }
 
   /** The charts' own data, for those who look from outside: tests and the developer tools. */
@@ -102,9 +102,8 @@ export class Heatmap {
     });
     setLabel(canvas, this.label());
     const box = element('div', { class: 'canvas-box' }, canvas);
-    const { width, leastWidth, height } = roomOf(block);
+    const { width, height } = roomOf(block);
     box.style.width = `${width}px`;
-    box.style.minWidth = `${leastWidth}px`;
     box.style.height = `${height}px`;
     const name = named ? element('h3', {}, block.stack ?? this.strings.mainStack) : null;
     return { frame: element('figure', { class: 'block' }, name, box), canvas };

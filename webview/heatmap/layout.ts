@@ -46,6 +46,13 @@ function indicesOf(modules: readonly ModulePosition[], belongs: (module: ModuleP
   return modules.flatMap((module, index) => (belongs(module) ? [index] : []));
 }
 
+/** Kinds of one part of a layer beside each other: T5's decoder has two attentions. */
+function grouped(kinds: readonly string[]): string[] {
+  const part = (kind: string): string => kind.slice(0, kind.lastIndexOf('.') + 1);
+  const parts = [...new Set(kinds.map(part))];
+  return parts.flatMap((name) => kinds.filter((kind) => part(kind) === name));
+}
+
 function blockOf(
   modules: readonly ModulePosition[],
   members: readonly number[],
@@ -54,7 +61,7 @@ function blockOf(
   rowName: (module: ModulePosition) => string,
 ): Block {
   const rows = [...new Set(members.map((index) => rowName(modules[index]!)))];
-  const columns = [...new Set(members.map((index) => modules[index]!.kind))];
+  const columns = grouped([...new Set(members.map((index) => modules[index]!.kind))]);
   const cells = new Map<string, Cell>();
   for (const index of members) {
     const row = rows.indexOf(rowName(modules[index]!));

@@ -1,22 +1,48 @@
 // What explains a heatmap: the scale of its colours, and the marks on its cells.
 import { type SharedStrings } from '../../src/page/strings';
+import { fractionOf } from '../shared/measures';
 import { scaleColor, type Theme } from '../shared/theme';
 import { element } from '../shared/ui';
-import { type Key, type Shown } from './source';
+import { type Key, type Level, type Shown } from './source';
 
-export function scaleLegend({ name, definition, scale, range, text }: Shown, theme: Theme): HTMLElement {
+/** Levels that are closer on the scale share no room for two labels. */
+const LABEL_SHARE = 0.16;
+
+export function scaleLegend(shown: Shown, theme: Theme): HTMLElement {
+  const { name, definition, scale, range, ends, levels, text } = shown;
   const stops = Array.from({ length: 17 }, (_, i) => scaleColor(scale, i / 16, theme));
   const bar = element('div', { class: 'scale-bar' });
   bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-  const [low, high] = range;
-  const ends = [low, (low + high) / 2, high].map((value) => element('span', {}, text(value)));
+  const [low, high] = range.map((value) => text(value));
   return element(
     'div',
     { class: 'scale' },
     element('span', { class: 'scale-name', title: definition }, name),
+    element('div', { class: 'scale-levels' }, ...levelMarks(levels ?? [], shown)),
     bar,
-    element('div', { class: 'scale-ends' }, ...ends),
+    element(
+      'div',
+      { class: 'scale-ends' },
+      element('span', {}, `${low} ${ends[0]}`),
+      element('span', {}, `${ends[1]} ${high}`),
+    ),
   );
+}
+
+/** Those within the scale, with their labels where these do not meet. */
+function levelMarks(levels: readonly Level[], { range }: Shown): HTMLElement[] {
+  let lastLabel = -1;
+  return levels
+    .map(({ value, label }) => ({ label, at: fractionOf(range, value) }))
+    .filter(({ at }) => at >= 0 && at <= 1)
+    .sort((a, b) => a.at - b.at)
+    .map(({ label, at }) => {
+      const isFree = lastLabel < 0 || at - lastLabel >= LABEL_SHARE;
+      if (isFree) lastLabel = at;
+      const mark = element('span', { class: 'scale-level', title: label }, isFree ? label : '');
+      mark.style.left = `${100 * at}%`;
+      return mark;
+    });
 }
 
 /** What the marks on the cells mean. */

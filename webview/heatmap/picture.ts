@@ -39,7 +39,7 @@ export async function pictureOf(
   for (const block of drawn) block.sharpen(undefined);
   paintScale(paint, shown, theme, MARGIN, height - 44, 260);
   paint.textAlign = 'left';
-  paintText(paint, `● ${legend.selected}   ◥ ${legend.projected}   ▨ ${legend.nearNull}`, MARGIN, height - 52);
+  paintText(paint, `● ${legend.selected}   ◥ ${legend.projected}   ≈ ${legend.nearNull}`, MARGIN, height - 52);
   const blob = await new Promise<Blob | null>((resolve) => {
     target.toBlob(resolve, 'image/png');
   });

@@ -8,7 +8,16 @@ export interface Shown {
   definition: string;
   scale: Scale;
   range: Range;
+  /** What its low and its high end mean. */
+  ends: readonly [string, string];
+  /** Values that are marked on the scale. */
+  levels?: readonly Level[];
   text: (value: number) => string;
+}
+
+export interface Level {
+  value: number;
+  label: string;
 }
 
 export interface Marks {
@@ -17,7 +26,8 @@ export interface Marks {
   nearNull: boolean;
 }
 
-export type Key = keyof Marks | 'pending';
+/** `some`: some of a cell's experts are selected. */
+export type Key = keyof Marks | 'some' | 'pending';
 
 /** What a heatmap draws, says and does; modules are named by their index. */
 export interface HeatmapSource {

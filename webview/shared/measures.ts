@@ -1,7 +1,6 @@
 // The measures that can be shown, each with its scale, its text and its definition.
 import { type MeasureName } from '../../src/core/measure-names';
 import { decimal, signed, UNDEFINED } from '../../src/core/text';
-import { type SharedStrings } from '../../src/page/strings';
 
 /** One adapter's numbers by module; NaN where one is not measured or not defined. */
 export interface Numbers {
@@ -30,6 +29,13 @@ export function magnitude(value: number): string {
   return value === 0 || (value >= 0.001 && value < 1000) ? value.toPrecision(3) : value.toExponential(2);
 }
 
+/** Of a fraction, with two significant digits below 10 %. */
+export function percent(fraction: number): string {
+  if (Number.isNaN(fraction)) return UNDEFINED;
+  const value = 100 * fraction;
+  return `${value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
+}
+
 function withSign(value: number, text: (value: number) => string): string {
   return `${value < 0 ? '−' : value > 0 ? '+' : ''}${text(Math.abs(value))}`;
 }
@@ -43,13 +49,23 @@ const symmetricFrom =
   };
 const symmetric = symmetricFrom(0.01);
 const fromZero = (values: readonly number[]): Range => [0, niceAbove(Math.max(...values, 0))];
+/** The step to which the ends of a fitted scale are rounded. */
+const FIT_STEP = 0.05;
+/** As wide as the values are, within 0 to 1; at least two steps, below which equal values would look different. */
+const fitted = (values: readonly number[]): Range => {
+  if (values.length === 0) return [0, 1];
+  const low = Math.max(0, Math.floor(Math.min(...values) / FIT_STEP) * FIT_STEP);
+  const high = Math.min(1, Math.ceil(Math.max(...values) / FIT_STEP) * FIT_STEP);
+  if (high - low >= 2 * FIT_STEP) return [low, high];
+  return high === 1 ? [1 - 2 * FIT_STEP, 1] : [low, low + 2 * FIT_STEP];
+};
 const decimals = { range: symmetric, text: signed };
 
 export const measures: Readonly<Record<MeasureId, Measure>> = {
   similarity: {
     scale: 'sequential',
     value: (numbers, module) => numbers.value(module, 'similarity'),
-    range: () => [0, 1],
+    range: fitted,
     text: decimal,
     difference: decimals,
   },
@@ -71,8 +87,8 @@ export const measures: Readonly<Record<MeasureId, Measure>> = {
     scale: 'sequential',
     value: (numbers, module) => numbers.value(module, 'gain'),
     range: fromZero,
-    text: decimal,
-    difference: decimals,
+    text: percent,
+    difference: { range: symmetric, text: (value) => withSign(value, percent) },
   },
   updateNorm: {
     scale: 'sequential',
@@ -98,36 +114,10 @@ export function furthest(values: readonly number[]): number {
   return values.reduce((far, value) => (Math.abs(value) > Math.abs(far) || Number.isNaN(far) ? value : far), NaN);
 }
 
-/** The similarity lies where a random update's would: within two standard errors of the null level. */
+/** The similarity is no more than a random update's: at most two standard errors above the null level. */
 export function isNearNull(numbers: Numbers, module: number): boolean {
-  const distance = Math.abs(numbers.value(module, 'similarity') - numbers.value(module, 'nullSimilarity'));
+  const distance = numbers.value(module, 'similarity') - numbers.value(module, 'nullSimilarity');
   return distance <= 2 * numbers.value(module, 'nullSpread');
-}
-
-/** Every number of a module with its definition, as the tooltip and the details show them. */
-export function numbersOf(
-  numbers: Numbers,
-  module: number,
-  strings: SharedStrings,
-): { label: string; text: string; definition: string }[] {
-  const { names, definitions } = strings;
-  const value = (column: MeasureName): number => numbers.value(module, column);
-  const nullText = Number.isNaN(value('nullSimilarity'))
-    ? UNDEFINED
-    : `${decimal(value('nullSimilarity'))} ± ${decimal(value('nullSpread'))}`;
-  return [
-    { label: names.similarity, text: decimal(value('similarity')), definition: definitions.similarity },
-    { label: names.nullSimilarity, text: nullText, definition: definitions.nullSimilarity },
-    { label: names.direction, text: signed(value('direction')), definition: definitions.direction },
-    { label: names.gain, text: decimal(value('gain')), definition: definitions.gain },
-    { label: names.updateNorm, text: magnitude(value('updateNorm')), definition: definitions.updateNorm },
-    { label: names.alignmentNorm, text: magnitude(value('alignmentNorm')), definition: definitions.alignmentNorm },
-    {
-      label: names.participationRatio,
-      text: `≈ ${magnitude(value('participationRatio'))}`,
-      definition: definitions.participationRatio,
-    },
-  ];
 }
 
 /** The next of 1, 2, 5 times a power of ten. */

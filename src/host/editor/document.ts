@@ -27,6 +27,7 @@ import { DiskWatch } from './disk-watch';
 import { nothingApplied, nothingToRestore, notOnThisMachine, readOnly } from './document-errors';
 import { EditHistory } from './edit-history';
 import { MeasuringRun } from './measuring-run';
+import { ProjectionNumbers } from './projection-numbers';
 import { type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
@@ -59,6 +60,7 @@ export class AdapterDocument extends Disposable {
   readonly onDidChangeView = this.viewChanged.event;
 
   readonly measuring: MeasuringRun;
+  readonly projectionNumbers: ProjectionNumbers;
   private readonly disk = this._register(
     new DiskWatch(
       () => this.opened.stamps,
@@ -85,6 +87,9 @@ export class AdapterDocument extends Disposable {
     this.measuring = this._register(
       new MeasuringRun(opened, services.work, services.hub, pair, uri, store, services.log),
     );
+    this.projectionNumbers = this._register(
+      new ProjectionNumbers(this.measuring, services.work, uri, services.hub.refuse, services.log),
+    );
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (!change.affectsConfiguration('safeLora.pairs', uri)) return;
@@ -95,6 +100,7 @@ export class AdapterDocument extends Disposable {
     this._register(
       this.history.onDidStep(() => {
         this.chosen = this.projection?.provenance.selection ?? this.chosen;
+        this.projectionNumbers.follow(this.projection);
         this.moved.fire('moved');
       }),
     );
@@ -190,6 +196,11 @@ export class AdapterDocument extends Disposable {
   choose(selection: Selection): void {
     this.chosen = selection;
     this.viewChanged.fire();
+  }
+
+  /** The numbers of what is applied; `projectionNumbers` tells when they are there. */
+  async measureProjection(): Promise<void> {
+    await this.projectionNumbers.measure(this.requireProjection(), this.services.hub.agree);
   }
 
   async setModels(pair: Partial<ModelPair>): Promise<void> {

@@ -27,6 +27,7 @@ export class AdapterPage extends Disposable {
   private wanted: string | undefined;
   private readonly answers: Answers = {
     run: () => this.actions.measure(this.adapter),
+    measureProjection: () => this.adapter.measureProjection(),
     cancel: () => this.adapter.measuring.stop(),
     chooseModel: (role) => this.actions.chooseModels(this.adapter, [role]),
     apply: (selection) => this.actions.apply(this.adapter, selection),
@@ -115,6 +116,7 @@ export class AdapterPage extends Disposable {
         }, BATCH_MS);
       }),
       measuring.onDidReplace(() => this.sendMeasured(true)),
+      adapter.projectionNumbers.onDidChange(() => this.sendProjectionNumbers()),
     );
     this.sendDocument();
   }
@@ -132,6 +134,7 @@ export class AdapterPage extends Disposable {
     this.send({ type: 'document', document: view });
     this.sendMeasured(true);
     this.sendApplied('saved');
+    this.sendProjectionNumbers();
   }
 
   private flush(): void {
@@ -160,6 +163,17 @@ export class AdapterPage extends Disposable {
     const values = numberRows(names.map((name) => measuring.resultOf(name)!.measurement));
     const indices = Uint32Array.from(names, (name) => this.indexOf.get(name)!);
     this.send({ type: 'measured', fresh: all, indices, values });
+  }
+
+  private sendProjectionNumbers(): void {
+    const { projection, projectionNumbers } = this.document.adapter;
+    const { modules, direction } = projectionNumbers.of(projection) ?? { modules: [], direction: null };
+    this.send({
+      type: 'after',
+      indices: Uint32Array.from(modules, ({ name }) => this.indexOf.get(name)!),
+      values: numberRows(modules.map(({ measurement }) => measurement)),
+      direction,
+    });
   }
 
   private send(message: ToPage): void {

@@ -53,8 +53,8 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
   const titles = [
     vscode.l10n.t('layer'),
     vscode.l10n.t('similarity'),
-    vscode.l10n.t('null'),
-    vscode.l10n.t('direction'),
+    vscode.l10n.t('chance level'),
+    vscode.l10n.t('agreement'),
     vscode.l10n.t('selected'),
   ];
   const rows = modules

@@ -1,0 +1,128 @@
+// The panel under the heatmap: the numbers of the module that was last pointed at, what they mean, and how to read them.
+import { type MeasureName } from '../../src/core/measure-names';
+import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { type PageStrings } from '../../src/page/adapter-strings';
+import { isNearNull, magnitude, percent } from '../shared/measures';
+import { element, format, setLabel } from '../shared/ui';
+import { type PageState } from './state';
+
+/** The numbers in their order, each with its text. */
+const FIGURES = [
+  ['similarity', decimal],
+  ['nullSimilarity', decimal],
+  ['direction', signed],
+  ['gain', percent],
+  ['updateNorm', magnitude],
+  ['alignmentNorm', magnitude],
+  ['participationRatio', (value: number) => (Number.isNaN(value) ? UNDEFINED : `≈ ${magnitude(value)}`)],
+] as const satisfies [MeasureName, (value: number) => string][];
+
+export class ModuleDetails {
+  readonly root = element('section', { class: 'details' });
+  private readonly shown = element('div', { class: 'details-shown' });
+  private modules: readonly number[] = [];
+
+  constructor(
+    private readonly state: PageState,
+    private readonly strings: PageStrings,
+  ) {
+    const { names, definitions, details } = strings;
+    setLabel(this.root, details.label);
+    const explained = FIGURES.flatMap(([name]) => [
+      element('dt', {}, names[name]),
+      element('dd', { class: 'definition' }, definitions[name]),
+    ]);
+    this.root.append(
+      this.shown,
+      element(
+        'details',
+        {},
+        element('summary', {}, details.howToRead),
+        element('dl', {}, ...explained),
+        element('p', { class: 'definition' }, strings.disclaimer),
+      ),
+    );
+    this.update();
+  }
+
+  /** @param modules of one cell */
+  show(modules: readonly number[]): void {
+    if (modules.length === this.modules.length && modules.every((module, i) => module === this.modules[i])) return;
+    this.modules = modules;
+    this.update();
+  }
+
+  /** Other numbers, another selection, or another adapter. */
+  update(): void {
+    const all = this.state.document?.modules.length ?? 0;
+    if (this.modules.some((module) => module >= all)) this.modules = [];
+    const [module] = this.modules;
+    if (module === undefined)
+      this.shown.replaceChildren(element('p', { class: 'definition' }, this.strings.details.none));
+    else if (this.modules.length > 1) this.shown.replaceChildren(...this.ofExperts(this.modules));
+    else this.shown.replaceChildren(...this.ofModule(module));
+  }
+
+  private ofExperts(modules: readonly number[]): HTMLElement[] {
+    const { kind, layer } = this.state.document!.modules[modules[0]!]!;
+    const selected = modules.filter((module) => this.state.selected.has(module)).length;
+    return [
+      element('strong', {}, `${this.strings.layer} ${layer ?? this.strings.noLayer}, ${kind}`),
+      element('p', {}, format(this.strings.expertsCell, modules.length, selected)),
+    ];
+  }
+
+  private ofModule(module: number): HTMLElement[] {
+    const { name, shape, rank } = this.state.document!.modules[module]!;
+    const facts = [`[${shape.join(' × ')}]`, `r = ${rank}`, ...this.marks(module)];
+    return [
+      element('strong', {}, name),
+      element('div', { class: 'definition' }, facts.join(' · ')),
+      element('dl', { class: 'figures' }, ...FIGURES.map(([column, text]) => this.figure(module, column, text))),
+      element('p', {}, this.meaning(module)),
+    ];
+  }
+
+  private marks(module: number): string[] {
+    const { legend, projectedMark, originalGone } = this.strings;
+    return [
+      ...(this.state.selected.has(module) ? [legend.selected] : []),
+      ...(this.state.isProjected(module) ? [projectedMark] : []),
+      ...(this.state.document!.modules[module]!.selectable ? [] : [originalGone]),
+    ];
+  }
+
+  /** A number, and what the projection has made of it. */
+  private figure(module: number, column: (typeof FIGURES)[number][0], text: (value: number) => string): HTMLElement {
+    const value = this.state.value(module, column);
+    const spread = this.state.value(module, 'nullSpread');
+    const before =
+      column === 'nullSimilarity' && !Number.isNaN(value) ? `${text(value)} ± ${text(spread)}` : text(value);
+    const after = this.state.valueAfter(module, column);
+    const changes = after !== null && text(after) !== text(value);
+    return element(
+      'div',
+      { 'data-figure': column },
+      element('dt', { class: 'definition', title: this.strings.definitions[column] }, this.strings.names[column]),
+      element(
+        'dd',
+        { class: 'number' },
+        before,
+        changes ? element('span', { class: 'after' }, ` → ${text(after)}`) : null,
+      ),
+    );
+  }
+
+  /** In a sentence each: against chance, for or against the alignment, and what a projection leaves. */
+  private meaning(module: number): string {
+    const { meaning } = this.strings.details;
+    const value = (column: MeasureName): number => this.state.value(module, column);
+    if (Number.isNaN(value('similarity'))) return meaning.none;
+    const direction = value('direction');
+    return [
+      isNearNull(this.state, module) ? meaning.chance : meaning.aboveChance,
+      direction < 0 ? meaning.against : meaning.along,
+      format(meaning.kept, percent(value('gain'))),
+    ].join(' ');
+  }
+}
