@@ -56,6 +56,7 @@ function expectedEntries(target) {
     ...names('l10n', /^bundle\.l10n(\.[\w-]+)?\.json$/).map((name) => `l10n/${name}`),
     'readme.md',
     'changelog.md',
+    'docs/codes.md',
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
     ...sampleFiles(),
