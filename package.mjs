@@ -56,6 +56,7 @@ function expectedEntries(target) {
     ...names('l10n', /^bundle\.l10n(\.[\w-]+)?\.json$/).map((name) => `l10n/${name}`),
     'readme.md',
     'changelog.md',
+    'docs/codes.md',
     'LICENSE.txt',
     ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
     ...sampleFiles(),
@@ -107,9 +108,8 @@ for (const target of targets) {
   const vsix = `safe-lora-${target}-${version}.vsix`;
   try {
     stage(target);
-    // The links in the README are the repository's own, which has no address yet; dependencies are those staged.
-    const options = ['--no-dependencies', '--no-rewrite-relative-links', '--allow-missing-repository'];
-    node('node_modules/@vscode/vsce/vsce', 'package', '--target', target, '--out', vsix, ...options);
+    // vsce resolves no dependencies: the staged ones are complete.
+    node('node_modules/@vscode/vsce/vsce', 'package', '--no-dependencies', '--target', target, '--out', vsix);
   } finally {
     // dist/cli.js in the checkout goes on with the node_modules of the checkout.
     rmSync(staged, { recursive: true, force: true });

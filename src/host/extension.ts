@@ -53,8 +53,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const statuses = new AdapterStatuses(adapters, inspections, models, originals, log);
   const inspector = new Inspector(services, editor, actions, statuses);
   const dismissals = new Dismissals(context.workspaceState);
-  // Its name in the package.
-  const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'readme.md'));
+  const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'docs', 'codes.md'));
   context.subscriptions.push(
     log,
     engine,

@@ -90,12 +90,12 @@ describe('the configuration of an adapter', () => {
     assert.match(found[0]!, /27 of 42 modules at or below τ = 0.35 .*modules-selected/);
   });
 
-  it('explains the code in the README', async () => {
+  it('explains the code on the page of codes', async () => {
     const { workbench } = session;
     await workbench.press('Control+Shift+M');
     const code = workbench.window.locator('.markers-panel a').filter({ hasText: 'modules-selected' });
     await code.click({ modifiers: ['Control'] });
-    await workbench.text('readme.md').locator('.view-line').filter({ hasText: '| `modules-selected` |' }).waitFor();
+    await workbench.text('codes.md').locator('.view-line').filter({ hasText: '| `modules-selected` |' }).waitFor();
     await workbench.press('Control+Shift+M');
     await openConfig(session, 'mixed-all');
   });

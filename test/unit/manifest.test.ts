@@ -14,6 +14,7 @@ import {
   TASK_TYPE,
   tools,
 } from '../../src/host/common/contributions';
+import { errorCodes, noticeCodes } from '../../src/core/errors';
 import { root } from '../fixtures/make';
 
 interface Manifest {
@@ -109,8 +110,15 @@ describe('the manifest', () => {
     }
   });
 
-  it('has the section of the README that a report’s code leads to', () => {
-    assert.ok(readFileSync(join(root, 'README.md'), 'utf8').split('\n').includes(PROBLEMS_ANCHOR));
+  it('ships a page with a row for every notice and a section for every other code', () => {
+    const lines = readFileSync(join(root, 'docs/codes.md'), 'utf8').split('\n');
+    const rows = lines.flatMap((line) => /^\| `([\w-]+)` \|/.exec(line)?.[1] ?? []);
+    for (const code of noticeCodes) assert.ok(rows.includes(code), code);
+    const known: readonly string[] = [...noticeCodes, ...errorCodes, 'modules-selected', 'adapter-modified'];
+    for (const code of rows) assert.ok(known.includes(code), code);
+    assert.equal(new Set(rows).size, rows.length);
+    assert.ok(lines.includes(PROBLEMS_ANCHOR));
+    assert.ok(readFileSync(join(root, '.vscodeignore'), 'utf8').split('\n').includes('!docs/codes.md'));
   });
 
   it('asks for no newer editor than the types are for', () => {

@@ -42,8 +42,8 @@ export const contextKeys = {
 
 export const SECTION = 'safeLora';
 
-/** In the README, before the section for every code that has no row of its own. */
-export const PROBLEMS_ANCHOR = '<a id="reports"></a>';
+/** The section of docs/codes.md for every code that has no row. */
+export const PROBLEMS_ANCHOR = '## Other codes';
 
 /** The settings by their names in the section, with what they hold. */
 export interface Settings extends Record<RuleMode, number> {
