@@ -111,61 +111,61 @@ export const HELP = `Usage:
   safe-lora install-cuda [--archive FILE | --remove]
   safe-lora pairs [list | remove ID] [--json FILE|-]
 
-Measures how closely each LoRA update follows the difference between an aligned model and its base (Safe LoRA,
+Measures how closely each LoRA update follows the change that alignment made to the model (Safe LoRA,
 arXiv 2405.16833), and writes a copy of the adapter in which the selected modules are projected onto it.
 
-  ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors; several on the same two
-                   models go through in one pass over their weights
+  ADAPTER          folder of a PEFT LoRA adapter, or its adapter_model.safetensors; several adapters on the same two
+                   models share one pass over the weights
   --base MODEL     the pretrained model: a folder, or hf://org/name[@revision] on the hub
-  --aligned MODEL  the chat or instruct model that the adapter was trained on, given likewise
+  --aligned MODEL  the chat or instruct model that the adapter was trained on: a folder, or on the hub
 
 Selection (default: --${DEFAULT_MODE} ${ruleNumber(DEFAULT_MODE).usual}, the paper's for Llama-2)
   --threshold T    modules whose similarity is at or below T, from 0 to 1
   --count K        the K modules of lowest similarity
 
-Behaviour (evaluate): runs the aligned model with the adapter as it is and with some of its modules projected, and reports for each
-point how many harmful prompts are not refused, how many harmless ones are, and how much of the task is left
-  --prompts [ROLE:]FILE  prompts as JSONL, CSV, JSON, promptfoo's YAML or text; ROLE is harmful, harmless or utility:METRIC where
-                   the file does not show it, METRIC ${metrics.join(', ')}; may be given several times; the sample
-                   brings its own; hf://datasets/org/name/file is fetched from the hub
-  --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where a score of refusals changes most),
-                   beside the aligned model, the adapter as it is and the selection of --threshold or --count
-  --score          only that score, over all numbers of modules: the aligned model alone generates answers
-  --choose TEXT    the fewest modules for which "asr <= 0.1, utility >= -0.02" holds; with a sign a change against the adapter as
-                   it is; chosen on one half of the prompts and reported on the other
-  --max-tokens N   of an answer (default: 128)
-  --answers FILE   write the answers as JSONL: they may be harmful text, and are kept nowhere else
-  --refusals FILE  phrases by which refusals are known, one a line, in place of the tool's own
-  --template FILE  a chat template (Jinja) in place of the model's; --system TEXT puts a system message first
-  --precision NAME ${precisions.join(', ')} (default: single precision where it fits into memory, else 8 bits)
+Behaviour (evaluate): runs the aligned model with the original adapter and with some of its modules projected. For each of these
+points it reports how many harmful prompts are answered, how many harmless prompts are refused, and the score on the task
+  --prompts [ROLE:]FILE  prompts as JSONL, CSV, JSON, promptfoo's YAML or text. ROLE is harmful, harmless or utility:METRIC,
+                   needed if the file does not name it. METRIC is ${metrics.join(', ')}. Repeat for several files. The sample
+                   has its own prompts. hf://datasets/org/name/file is downloaded from the hub
+  --points LIST    numbers of projected modules (0,4,8), or tau:0.2,0.35, or auto (default: where the refusal score changes most),
+                   in addition to the aligned model, the original adapter and the selection of --threshold or --count
+  --score          compute only the refusal score, for every number of modules; only the aligned model generates answers
+  --choose TEXT    find the fewest modules that meet demands such as "asr <= 0.1, utility >= -0.02". A number with a sign is a
+                   change from the original adapter. Chosen on one half of the prompts, reported on the other half
+  --max-tokens N   longest answer in tokens (default: 128)
+  --answers FILE   write the answers as JSONL. They may be harmful text and are stored nowhere else
+  --refusals FILE  phrases that mark a refusal, one per line, instead of the built-in list
+  --template FILE  a chat template (Jinja) instead of the model's; --system TEXT adds a system message
+  --precision NAME ${precisions.join(', ')} (default: single precision if it fits into memory, else 8 bits)
 
 Hub
-  Of a model on the hub only its headers and the weights that the adapters touch are fetched, and kept in the user's data folder
+  Only headers and the weights that the adapters change are downloaded. They are cached in the user's data folder
   (or SAFE_LORA_STORAGE), up to 20 GB (SAFE_LORA_CACHE_LIMIT, in bytes). HF_TOKEN, HF_TOKEN_PATH, HF_HOME and HF_ENDPOINT
-  mean what they mean to the hub's own tools. org/name without hf:// is a model on the hub where no folder is called so.
-  --offline        send nothing: what is not in the cache is an error (also HF_HUB_OFFLINE=1)
-  pairs            lists the pairs of models that were measured and their cached bytes; remove ID removes these
+  work as in the hub's own tools. org/name without hf:// is a model on the hub if no folder has that name.
+  --offline        send nothing; models that are not cached are an error (also HF_HUB_OFFLINE=1)
+  pairs            list the measured pairs of models and their cached bytes; remove ID deletes those of one pair
 
 Output
-  --out DIR        folder for the projected adapter, of several for one folder each, DIR/NAME; no source is changed
-  --force          replace DIR if it holds an earlier result
-  --again          go on from an adapter that was projected before: what was projected stays as it is
-  --json FILE|-    write the report as JSON, to standard output with -
-  --html FILE      write a page that stands alone: heatmap, table, behaviour, what is not covered, provenance
+  --out DIR        folder for the projected adapter; with several adapters, each gets DIR/NAME. No source is changed
+  --force          replace DIR if it contains an earlier result
+  --again          also accept an adapter that was already projected; its projected modules stay unchanged
+  --json FILE|-    write the report as JSON; - is standard output
+  --html FILE      write a self-contained page: heatmap, table, behaviour, what is not covered, provenance
   --quiet          print errors only
 
 Engine
   --device NAME    ${devices.join(', ')} (default: auto)
-  --memory MIB     memory for the engine (default: 1024); of evaluate for the model (default: half of what is free)
+  --memory MIB     memory for the engine (default: 1024); with evaluate, for the model (default: half of the free memory)
 
 CUDA (Linux x64)
-  install-cuda     downloads onnxruntime's CUDA provider, about 250 MB, into the user's data folder (or SAFE_LORA_STORAGE)
-                   and says which libraries of CUDA are missing; goes on where it was broken off; minds HTTPS_PROXY,
-                   HTTP_PROXY and NO_PROXY; SAFE_LORA_NUGET_INDEX names another NuGet feed
-  --archive FILE   take the package from a file that was downloaded elsewhere
-  --remove         remove what was installed
+  install-cuda     download onnxruntime's CUDA provider, about 250 MB, into the user's data folder (or SAFE_LORA_STORAGE)
+                   and list the CUDA libraries that are missing. Interrupted downloads resume. HTTPS_PROXY, HTTP_PROXY
+                   and NO_PROXY are honoured; SAFE_LORA_NUGET_INDEX selects another NuGet feed
+  --archive FILE   use a package file that was downloaded elsewhere
+  --remove         delete the installed provider
 
-Exit status: 0 done, 1 input or environment, 2 usage, 3 engine failed, 130 interrupted.
+Exit status: 0 done, 1 bad input or environment, 2 wrong usage, 3 the engine failed, 130 interrupted.
 `;
 
 const DEFAULT_MEMORY_MIB = 1024;

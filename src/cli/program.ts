@@ -248,7 +248,7 @@ async function finish(
 
 function statusOf(error: unknown, terminal: Terminal): number {
   if (error instanceof Interrupted) {
-    terminal.complain('interrupted; what has been downloaded or evaluated is kept, run it again to go on.');
+    terminal.complain('interrupted; downloaded and evaluated data is kept; run it again to resume.');
     return error.status;
   }
   if (error instanceof UsageError) {

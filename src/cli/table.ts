@@ -2,7 +2,7 @@
 import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
 import { findingSum, englishFindingTexts } from '../core/rules';
-import { decimal, elided, signed, UNDEFINED, visible } from '../core/text';
+import { decimal, elided, percent, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
 
 /** A table cell: its text, and how to dress it once its width is known. */
@@ -41,7 +41,7 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
       ? [{ title: 'stack', left: true, cell: (module: ModuleReport) => ({ text: module.stack ?? '' }) }]
       : []),
     { title: 'layer', cell: (module) => ({ text: module.layer === null ? UNDEFINED : String(module.layer) }) },
-    { title: 'kind', left: true, cell: (module) => ({ text: module.kind }) },
+    { title: 'target module', left: true, cell: (module) => ({ text: module.kind }) },
     ...(experts
       ? [
           {
@@ -54,15 +54,15 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
       title: 'similarity',
       cell: (module) => ({ text: decimal(module.similarity), ...(module.selected ? { style: 'bold' as const } : {}) }),
     },
-    { title: 'null', cell: (module) => ({ text: nullText(module), style: 'dim' as const }) },
+    { title: 'chance level', cell: (module) => ({ text: nullText(module), style: 'dim' as const }) },
     {
-      title: 'direction',
+      title: 'agreement',
       cell: (module) => ({
         text: signed(module.direction),
         ...((module.direction ?? 0) < 0 ? { style: 'magenta' as const } : {}),
       }),
     },
-    { title: 'gain', cell: (module) => ({ text: decimal(module.gain) }) },
+    { title: 'update kept', cell: (module) => ({ text: percent(module.gain) }) },
     {
       title: 'selected',
       left: true,
@@ -120,7 +120,7 @@ function summary({ selection, modules, totals }: Report, selectionIsDefault: boo
   const where = layers.length > 0 ? `, in layer${layers.length > 1 ? 's' : ''} ${layers.join(', ')}` : '';
   return [
     [styled(`${finding}${selectionIsDefault ? ' (the default)' : ''}${where}`, 'bold')],
-    `direction of all modules together ${signed(totals.direction)}`,
+    `agreement of all modules ${signed(totals.direction)}`,
     [styled(`${bytesText(totals.bytesRead)} of weights read in ${totals.seconds.toFixed(1)} s`, 'dim')],
   ];
 }

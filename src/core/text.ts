@@ -25,6 +25,13 @@ export function decimal(value: number | null, digits = 3): string {
   return value === null || Number.isNaN(value) ? UNDEFINED : value.toFixed(digits);
 }
 
+/** A fraction in percent, with two significant digits below 10 %. */
+export function percent(fraction: number | null): string {
+  if (fraction === null || Number.isNaN(fraction)) return UNDEFINED;
+  const value = 100 * fraction;
+  return `${value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
+}
+
 /**
  * Control characters (escape sequences begin with one), separators of lines and paragraphs, lone surrogates, and all that is not drawn or
  * changes how its neighbours are: bidirectional controls, zero-width characters, tags, annotations. Variation selectors belong to emoji.

@@ -48,14 +48,14 @@ function heatmap(stack: string | null, modules: readonly ModuleReport[]): Markup
       viewBox="0 0 ${pictureWidth} ${pictureHeight}"
       style="max-width:${pictureWidth}px"
       role="img"
-      aria-label="Similarity of each module, by kind and layer"
+      aria-label="Similarity of each module, by target module and layer"
     >
       ${kinds.map((kind, row) => html`<text class="label" x="${LABEL_WIDTH - 8}" y="${y(row) + 16}" text-anchor="end">${kind}</text>`)}
       ${layers.map((layer, column) => (column % step === 0 ? html`<text class="label" x="${x(column) + width / 2}" y="${y(kinds.length) + 16}" text-anchor="middle">${layer ?? '–'}</text>` : ''))}
       ${[...cells.values()].map((cell) => drawn(cell, x(cell.column), y(cell.row), width, isNumbered))}
     </svg>
     <figcaption>
-      ${stack === null ? '' : html`<b>${stack}</b>: `}Similarity by kind and layer, from 0 (dark) to 1 (light); selected
+      ${stack === null ? '' : html`<b>${stack}</b>: `}Similarity by target module and layer, from 0 (dark) to 1 (light); selected
       modules have a frame.
     </figcaption>
   </figure>`;

@@ -1,7 +1,7 @@
 // A report as one page that stands alone: no script, nothing from elsewhere, so that it can be handed to a reviewer and printed.
 import { type Report } from '../core/report';
 import { englishFindingTexts, findingSum } from '../core/rules';
-import { decimal, signed, UNDEFINED } from '../core/text';
+import { decimal, percent, signed, UNDEFINED } from '../core/text';
 import { type Mean, type Share } from '../evaluation/figures';
 import { type EvaluationReport } from '../evaluation/report';
 import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
@@ -44,7 +44,7 @@ function section({ report, evaluation }: PageContent): Markup {
   return html`<article>
     <header>
       <h1>${adapter.name}</h1>
-      <p class="finding">${finding}. Direction of all modules together ${signed(totals.direction)}.</p>
+      <p class="finding">${finding}. Agreement of all modules ${signed(totals.direction)}.</p>
       <dl>
         <dt>Adapter</dt>
         <dd>
@@ -59,7 +59,7 @@ function section({ report, evaluation }: PageContent): Markup {
         <dd>${device.provider}</dd>
       </dl>
     </header>
-    ${evaluation ? behaviour(evaluation) : html`<p class="note">A selection is no verdict: similarity does not say how the model behaves. <code>safe-lora evaluate</code> measures that.</p>`}
+    ${evaluation ? behaviour(evaluation) : html`<p class="note">A selection is not a verdict: similarity does not say how the model behaves. <code>safe-lora evaluate</code> measures that.</p>`}
     <section>
       <h2>Modules</h2>
       ${heatmaps(report.modules)} ${moduleTable(report)}
@@ -196,9 +196,9 @@ function moduleTable({ modules }: Report): Markup {
           <tr>
             <th>Module</th>
             <th>Similarity</th>
-            <th>By chance</th>
-            <th>Direction</th>
-            <th>Gain</th>
+            <th>Chance level</th>
+            <th>Agreement</th>
+            <th>Update kept</th>
             <th>Selected</th>
           </tr>
         </thead>
@@ -210,7 +210,7 @@ function moduleTable({ modules }: Report): Markup {
                 <td>${decimal(module.similarity)}</td>
                 <td>${decimal(module.nullSimilarity)} ±${decimal(module.nullSpread)}</td>
                 <td>${signed(module.direction)}</td>
-                <td>${decimal(module.gain)}</td>
+                <td>${percent(module.gain)}</td>
                 <td>${module.selected ? 'yes' : (module.notice ?? '')}</td>
               </tr>`,
           )}

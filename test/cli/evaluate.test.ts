@@ -152,7 +152,7 @@ void describe('safe-lora evaluate on the sample', () => {
     while (linesOf() < 100 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
     child.kill('SIGINT');
     assert.equal(await ended, 130, stderr);
-    assert.match(stderr, /interrupted; what has been downloaded or evaluated is kept, run it again to go on/);
+    assert.match(stderr, /interrupted; downloaded and evaluated data is kept; run it again to resume/);
     const before = linesOf();
     assert.ok(before >= 100);
     // As a kill would leave it.

@@ -112,7 +112,7 @@ for (const autoSave of [false, true]) {
       await tab.measured();
       await tab.setThreshold(0.52);
       await tab.findingIs('5 of 12 modules at or below τ = 0.52');
-      await tab.button('Apply (5)').click();
+      await tab.button('Project 5 Modules').click();
       if (autoSave) {
         assert.match(await workbench.dialog(), /Auto Save is on: applying writes harmful to disk/);
         await workbench.clickDialog('Apply and Write');
@@ -140,7 +140,7 @@ for (const autoSave of [false, true]) {
       await until(() => onDisk().equals(wanted), 'Redo gives the projection again');
 
       await tab.setThreshold(0.35);
-      await tab.button('Apply (3)').click();
+      await tab.button('Project 3 Modules').click();
       const fewer = await projectedWeights(session, 'harmful', '--threshold', '0.35');
       if (!autoSave) await tab.button('Save').first().click();
       await until(() => onDisk().equals(fewer), 'a second save, at another threshold');
@@ -156,7 +156,7 @@ for (const autoSave of [false, true]) {
         const { workbench } = session;
         const tab = await session.projectAdapter('mixed');
         await tab.measured();
-        await tab.button(/^Apply/).click();
+        await tab.button(/^Project \d/).click();
         await workbench.dialog();
         await workbench.clickDialog('Save a Copy…');
         mkdirSync(session.outside('mixed'));
@@ -270,7 +270,7 @@ describe('an open adapter', () => {
   it('brings unsaved edits back after the window is reloaded', async () => {
     const { workbench } = session;
     const tab = new AdapterTab(workbench);
-    await tab.button('Apply (4)').click();
+    await tab.button('Project 4 Modules').click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await tab.banner('4 modules projected, not saved').waitFor();
     // In a browser the editor cannot hold a window open until it has kept its edits, so that they must be kept by then.
@@ -311,7 +311,7 @@ describe('what goes beyond one file', () => {
     const { workbench } = session;
     const tab = await session.projectAdapter('benign');
     await tab.measured();
-    await tab.button('Apply (8)').click();
+    await tab.button('Project 8 Modules').click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await workbench.press('Control+s');
     await until(() => !readFileSync(session.modelFile('benign')).equals(original('benign')), 'saved');
@@ -341,7 +341,7 @@ describe('what goes beyond one file', () => {
     await workbench.command('View: Close All Editors');
     const tab = await session.projectAdapter('mixed');
     await tab.measured();
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     await tab.button('Save As…').click();
     await workbench.fileDialog('Save As', session.path('adapters', 'harmful', MODEL_FILE));
@@ -377,7 +377,7 @@ describe('what goes beyond one file', () => {
     const tab = new AdapterTab(workbench);
     await tab.banner('Read-only: the adapter is a symbolic link').waitFor();
     await tab.measured();
-    assert.ok(await tab.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
+    assert.ok(await tab.button(/^Project \d/).evaluate((control) => (control as HTMLButtonElement).disabled));
     await tab.button('Save As…').click();
     const target = session.outside('from-link', MODEL_FILE);
     mkdirSync(dirname(target));
@@ -392,7 +392,7 @@ describe('what goes beyond one file', () => {
     await workbench.command('View: Close All Editors');
     const tab = await session.projectAdapter('mixed-all');
     await tab.measured();
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
     const file = session.modelFile('mixed-all');
     utimesSync(file, new Date(), new Date(Date.now() + 60_000));
@@ -434,7 +434,7 @@ describe('with the originals in the workspace’s storage', () => {
     const { workbench } = session;
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
-    await tab.button('Apply (3)').click();
+    await tab.button('Project 3 Modules').click();
     await tab.banner('3 modules projected, not saved').waitFor();
     await tab.button('Save').first().click();
     await tab.banner('3 modules projected in the file').waitFor();
@@ -486,7 +486,7 @@ describe('a git diff of an adapter', () => {
     await committed.button('Measure').click();
     await committed.measured();
     agrees(await committed.table(), references.harmful!);
-    assert.ok(await committed.button(/^Apply/).evaluate((control) => (control as HTMLButtonElement).disabled));
+    assert.ok(await committed.button(/^Project \d/).evaluate((control) => (control as HTMLButtonElement).disabled));
     await present.button('Measure').click();
     await present.measured();
     agrees(await present.table(), references.mixed!);

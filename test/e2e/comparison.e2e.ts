@@ -72,7 +72,7 @@ class ComparisonTab {
   }
 
   async scales(): Promise<Record<MapName, string[]>> {
-    const ends = (map: MapName) => this.within(`[data-map=${map}] .scale-ends span`).allInnerTexts();
+    const ends = (map: MapName) => this.within(`[data-map=${map}] .scale-ends .number`).allInnerTexts();
     return { a: await ends('a'), b: await ends('b'), difference: await ends('difference') };
   }
 }
@@ -110,14 +110,14 @@ describe('two adapters side by side', () => {
     for (const [name, difference] of Object.entries(charts.difference)) {
       assert.equal(difference, charts.b[name]! - charts.a[name]!, name);
     }
-    assert.match(await tab.line('b'), /harmful\s+3 of 12 modules at or below τ = 0\.35\s+direction of all modules/);
+    assert.match(await tab.line('b'), /harmful\s+3 of 12 modules at or below τ = 0\.35\s+agreement of all modules/);
     assert.match(await tab.within('header').innerText(), /the same 12 modules in both/);
     assert.equal(await tab.within('.banner').count(), 0);
   });
 
   it('have one scale for A and B, and one around zero for the difference, in every measure', async () => {
     const tab = new ComparisonTab(session);
-    for (const measure of ['Similarity − null', 'Direction', 'Gain', 'Update norm', 'Similarity']) {
+    for (const measure of ['Similarity − chance', 'Agreement', 'Update kept', 'Update norm', 'Similarity']) {
       await tab.choose(measure);
       await tab
         .within('[data-map=a] .scale-name')
@@ -125,7 +125,7 @@ describe('two adapters side by side', () => {
         .waitFor();
       const { a, b, difference } = await tab.scales();
       assert.deepEqual(a, b, measure);
-      assert.equal(difference[0]!.replace('−', '+'), difference[2], measure);
+      assert.equal(difference[0]!.replace('−', '+'), difference[1], measure);
     }
   });
 
@@ -154,7 +154,7 @@ describe('two adapters side by side', () => {
     const said = await tab.within('[aria-live]').textContent();
     assert.match(said!, /^\S+: Similarity A 0\.\d{3}, B 0\.\d{3}, B − A [+−]0\.\d{3}$/);
     const tooltip = tab.within('.tooltip');
-    assert.match(await tooltip.innerText(), /A\s+B\s+B − A[\s\S]*Similarity[\s\S]*Direction[\s\S]*Update norm/);
+    assert.match(await tooltip.innerText(), /A\s+B\s+B − A[\s\S]*Similarity[\s\S]*Agreement[\s\S]*Update norm/);
     await workbench.press('Enter');
     const module = said!.slice(0, said!.indexOf(':'));
     assert.ok(await tab.row(module).evaluate((row) => row === document.activeElement));
@@ -181,7 +181,7 @@ describe('two adapters side by side', () => {
     const tab = new ComparisonTab(session);
     cpSync(join(sample, 'adapters', 'benign', 'adapter_model.safetensors'), session.modelFile('harmful'));
     await tab.within('.banner').filter({ hasText: 'harmful has changed since it was inspected.' }).waitFor();
-    await tab.within('vscode-button').filter({ hasText: 'Inspect A' }).click();
+    await tab.within('vscode-button').filter({ hasText: 'Measure A' }).click();
     await tab.within('.banner').waitFor({ state: 'detached' });
     const benign = await reportOf(session.workspace, 'benign');
     await until(async () => {

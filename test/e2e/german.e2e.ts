@@ -49,7 +49,7 @@ describe('a German editor', () => {
       .filter({ hasText: /Ähnlichkeit\s0\.\d\d\s·\sRichtung\s[−+]?0\.\d\d\s·\s\d\/6/ })
       .waitFor();
     const hover = await workbench.hover('"down_proj"');
-    assert.match(await hover.first().innerText(), /Schicht\s+Ähnlichkeit\s+Nullniveau\s+Richtung\s+ausgewählt/);
+    assert.match(await hover.first().innerText(), /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Übereinstimmung\s+ausgewählt/);
     await workbench.screenshot('german configuration');
     await workbench.press('Escape');
     await workbench.window.locator('.statusbar-item').filter({ hasText: 'cpu · τ 0.35 · 27 ausgewählt' }).waitFor();
@@ -63,7 +63,7 @@ describe('a German editor', () => {
     assert.equal(await workbench.page().locator('html').getAttribute('lang'), 'de');
     await workbench.screenshot('german adapter');
     assert.ok(!(await overflows(tab)));
-    await tab.button('Anwenden').click();
+    await tab.button(/projizieren$/).click();
     await tab.banner('27 Module projiziert, nicht gespeichert').waitFor();
     await workbench.window.setViewportSize({ width: 800, height: 1000 });
     await workbench.screenshot('german adapter narrow');

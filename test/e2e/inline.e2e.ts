@@ -124,7 +124,7 @@ describe('the configuration of an adapter', () => {
     const tab = new AdapterTab(workbench);
     await tab.setThreshold(1);
     await tab.findingIs('42 of 42 modules');
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await tab.banner('42 modules projected, not saved').waitFor();
     await workbench.command('File: Revert File');
     await workbench.untilDirty(MODEL_FILE, false);
@@ -200,7 +200,7 @@ describe('the configuration of an adapter', () => {
     await tab.measured();
     const later = new Date(Date.now() + 10_000);
     utimesSync(session.path('base', 'model.safetensors'), later, later);
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await workbench.notification('the models have changed on disk since the adapter was measured').waitFor();
     await tab.button('Measure').click();
     await tab.measured();
@@ -373,11 +373,11 @@ describe('a saved report', () => {
     await until(
       async () =>
         (await tab
-          .within('.tooltip:not([hidden]) strong')
+          .within('.details strong')
           .first()
           .innerText()
           .catch(() => '')) === first!.name,
-      'the tooltip of the module',
+      'the details of the module',
     );
   });
 });

@@ -111,7 +111,7 @@ describe('the walkthrough', () => {
     const { workbench } = session;
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await workbench.untilDirty(`harmful/${MODEL_FILE}`);
     await workbench.tab('Welcome').click();
     const ticked = workbench.window.locator('.getting-started-step:has(.codicon.complete) .step-title');

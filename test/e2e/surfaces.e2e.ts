@@ -93,7 +93,7 @@ describe('the view of the adapters', () => {
     await workbench.screenshot('adapters view');
     await workbench.treeRow(/^v_proj/).click();
     const tab = new AdapterTab(workbench);
-    await tab.within('.tooltip strong').filter({ hasText: module.name }).waitFor();
+    await tab.within('.details strong').filter({ hasText: module.name }).waitFor();
     await workbench.command('View: Close All Editors');
   });
 
@@ -107,7 +107,7 @@ describe('the view of the adapters', () => {
     await says('adapters/mixed', 'inspected · 6 of 12 modules at or below τ = 0.35');
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
-    await tab.button(/^Apply/).click();
+    await tab.button(/^Project \d/).click();
     await workbench.untilDirty(MODEL_FILE);
     await workbench.command('File: Save');
     await says('adapters/harmful', '3 modules projected');

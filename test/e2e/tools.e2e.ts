@@ -168,7 +168,7 @@ describe('the language model tools', () => {
     const { workbench } = session;
     const tab = await session.openAdapter('harmful');
     await tab.setThreshold(0.52);
-    await tab.button('Apply (5)').click();
+    await tab.button('Project 5 Modules').click();
     await workbench.untilDirty(MODEL_FILE);
     const before = readFileSync(session.modelFile('harmful'));
     const { answered } = await project(session, { adapter: 'adapters/harmful', threshold: 0.3 });

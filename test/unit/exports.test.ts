@@ -124,6 +124,6 @@ describe('The report in Markdown', () => {
       ...report,
       selection: { ...report.selection, overrides: { added: ['b'], removed: [] } },
     });
-    assert.match(text, /^2 of 2 modules at or below τ = 0\.35 \(by hand: 1 added, 0 removed\); direction/m);
+    assert.match(text, /^2 of 2 modules at or below τ = 0\.35 \(by hand: 1 added, 0 removed\); agreement/m);
   });
 });

@@ -1,8 +1,8 @@
 // The panel under the heatmap: the numbers of the module that was last pointed at, what they mean, and how to read them.
 import { type MeasureName } from '../../src/core/measure-names';
-import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { isNearNull, magnitude, percent } from '../shared/measures';
+import { isNearNull, magnitude } from '../shared/measures';
 import { element, format, setLabel } from '../shared/ui';
 import { type PageState } from './state';
 

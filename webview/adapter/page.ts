@@ -56,7 +56,7 @@ export class Page {
     );
     this.heatmap = new Heatmap(source, strings, announce);
     this.profile = new Profile(state, strings);
-    this.table = new ModuleTable(state, strings, announce);
+    this.table = new ModuleTable(state, strings, (modules) => this.details.show(modules), announce);
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);

@@ -1,8 +1,8 @@
 // Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
-import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type MeasureName } from '../../src/core/measure-names';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { magnitude, percent } from '../shared/measures';
+import { magnitude } from '../shared/measures';
 import { type PageState } from './state';
 import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
 import { checkbox, element, setText, show, textField } from '../shared/ui';
@@ -37,6 +37,7 @@ export class ModuleTable {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
+    private readonly point: (modules: readonly number[]) => void,
     private readonly announce: (text: string) => void,
   ) {
     this.filterField = textField(
@@ -246,7 +247,7 @@ export class ModuleTable {
     if (focused !== null && next !== undefined) this.rows[next]!.focus();
   }
 
-  /** Brings a module's row into view, with the focus; a filter that hides it is given up. */
+  /** Brings a module's row into view, with the focus and its details; a filter that hides it is given up. */
   reveal(name: string): void {
     const module = this.state.document?.modules.findIndex((candidate) => candidate.name === name) ?? -1;
     if (module < 0) return;
@@ -273,7 +274,9 @@ export class ModuleTable {
     const at = Math.min(Math.max(position, 0), this.order.length - 1);
     if (at < 0) return;
     this.rove(at);
-    const row = this.rows[this.order[at]!]!;
+    const module = this.order[at]!;
+    const row = this.rows[module]!;
+    this.point([module]);
     row.focus();
     row.scrollIntoView({ block: 'nearest' });
   }

@@ -13,7 +13,7 @@ export function scaleLegend(shown: Shown, theme: Theme): HTMLElement {
   const stops = Array.from({ length: 17 }, (_, i) => scaleColor(scale, i / 16, theme));
   const bar = element('div', { class: 'scale-bar' });
   bar.style.background = `linear-gradient(to right, ${stops.join(', ')})`;
-  const [low, high] = range.map((value) => text(value));
+  const [low, high] = range.map((value) => element('span', { class: 'number' }, text(value)));
   return element(
     'div',
     { class: 'scale' },
@@ -23,8 +23,8 @@ export function scaleLegend(shown: Shown, theme: Theme): HTMLElement {
     element(
       'div',
       { class: 'scale-ends' },
-      element('span', {}, `${low} ${ends[0]}`),
-      element('span', {}, `${ends[1]} ${high}`),
+      element('span', {}, low, ` ${ends[0]}`),
+      element('span', {}, `${ends[1]} `, high),
     ),
   );
 }

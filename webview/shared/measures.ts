@@ -1,6 +1,6 @@
 // The measures that can be shown, each with its scale, its text and its definition.
 import { type MeasureName } from '../../src/core/measure-names';
-import { decimal, signed, UNDEFINED } from '../../src/core/text';
+import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 
 /** One adapter's numbers by module; NaN where one is not measured or not defined. */
 export interface Numbers {
@@ -27,13 +27,6 @@ export interface Measure {
 export function magnitude(value: number): string {
   if (Number.isNaN(value)) return UNDEFINED;
   return value === 0 || (value >= 0.001 && value < 1000) ? value.toPrecision(3) : value.toExponential(2);
-}
-
-/** Of a fraction, with two significant digits below 10 %. */
-export function percent(fraction: number): string {
-  if (Number.isNaN(fraction)) return UNDEFINED;
-  const value = 100 * fraction;
-  return `${value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
 }
 
 function withSign(value: number, text: (value: number) => string): string {

@@ -1,7 +1,7 @@
 // What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
 import { englishFindingTexts, findingSum, selectionBy } from '../../core/rules';
-import { decimal, markdownCode, markdownText, signed } from '../../core/text';
+import { decimal, markdownCode, markdownText, percent, signed } from '../../core/text';
 
 const COLUMNS = [
   'name', 'stack', 'layer', 'kind', 'expert', 'rank', 'similarity', 'nullSimilarity', 'nullSpread', 'direction', 'gain',
@@ -34,18 +34,18 @@ export function reportMarkdown({ adapter, base, aligned, selection, modules, tot
   const finding = findingSum(selectionBy(selection), totals.selected, totals.modules, englishFindingTexts);
   const rows = modules.map(
     (module) =>
-      `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${decimal(module.gain)} | ${module.selected ? 'yes' : ''} |`,
+      `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${percent(module.gain)} | ${module.selected ? 'yes' : ''} |`,
   );
   return [
     `**${markdownText(adapter.name)}** (rank ${adapter.rank}, alpha ${adapter.alpha}), measured against ${markdownText(aligned.name)} and its base ${markdownText(base.name)}:`,
-    `${finding}${byHand}; direction of all modules together ${signed(totals.direction)}.`,
+    `${finding}${byHand}; agreement of all modules ${signed(totals.direction)}.`,
     '',
-    '| module | similarity | null | direction | gain | selected |',
+    '| module | similarity | chance level | agreement | update kept | selected |',
     '| --- | ---: | ---: | ---: | ---: | --- |',
     ...rows,
     ...(notices.length > 0 ? ['', ...notices.map((notice) => `- ${markdownText(notice.message)}`)] : []),
     '',
-    'Similarity says how far an update lies in the directions that alignment used, not what the model does.',
+    'Similarity says how closely an update follows the directions that alignment changed, not what the model does.',
     '',
   ].join('\n');
 }
