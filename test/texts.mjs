@@ -31,7 +31,10 @@ function sources(...rooms) {
 function textOf(node) {
   if (ts.isStringLiteralLike(node)) return node.text;
   if (!ts.isTemplateExpression(node)) return null;
-  return node.head.text + node.templateSpans.map(({ expression, literal }) => `{${expression.getText()}}${literal.text}`).join('');
+  return (
+    node.head.text +
+    node.templateSpans.map(({ expression, literal }) => `{${expression.getText()}}${literal.text}`).join('')
+  );
 }
 
 /** Two words or more: names of files, keys and classes have one. */

@@ -60,7 +60,7 @@ function stateLines(storage: string, state: CudaState): string[] {
     case 'absent':
       return ['the CUDA provider is not installed: safe-lora install-cuda'];
     case 'ready':
-      return [`all ${state.libraries.length} libraries that it needs are there`];
+      return [`all ${state.libraries.length} libraries that it needs are installed`];
     case 'incomplete':
       return [
         'CUDA cannot run yet; the provider also needs',

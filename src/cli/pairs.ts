@@ -20,7 +20,7 @@ export async function pairs({ remove, json }: PairsArguments, terminal: Terminal
 }
 
 function pairLines(found: readonly ListedPair[]): string[] {
-  if (found.length === 0) return ['no pairs yet: safe-lora inspect notes those that it measures'];
+  if (found.length === 0) return ['no pairs yet; safe-lora inspect remembers the pairs that it measures'];
   return found.flatMap(({ id, base, aligned, cachedBytes, lastUsed }) => [
     `${id}  ${bytesText(cachedBytes)} cached, last used ${lastUsed.slice(0, 10)}`,
     `  base     ${base}`,

@@ -183,7 +183,7 @@ const PLAIN_START = /^(?:gaussian|eva|orthogonal|mica)$/i;
 
 // PEFT's own save_as_lora does not serve here: of DoRA it drops the magnitudes without a word (PEFT 0.21, docs/interop.md).
 const EXTRACT =
-  'merge it with model.merge_and_unload() and extract plain LoRA from the merged and the aligned model, with mergekit-extract-lora for example';
+  'merge it with model.merge_and_unload() and extract plain LoRA from the merged and the aligned model, for example with mergekit-extract-lora';
 
 /** Settings by which the update is not B·A on an unchanged weight: why, and what to do (LoraConfig of PEFT 0.21). */
 export const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]>> = {
@@ -266,7 +266,7 @@ function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
   if (unknown.length > 0) {
     notices.push({
       code: 'setting-unknown',
-      message: `${CONFIG_FILE} has settings that are not known here, and the update is taken as B·A: ${someNames(unknown)}.`,
+      message: `${CONFIG_FILE} has settings that this version does not know; the update is taken as B·A: ${someNames(unknown)}.`,
       modules: [],
     });
   }
@@ -276,7 +276,7 @@ function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
 function alphaZero(path: string): SafeLoraError {
   return new SafeLoraError(
     'adapter-config',
-    `${path}: lora_alpha is 0, with which the adapter does nothing; set it to the value of the training.`,
+    `${path}: lora_alpha is 0, so the adapter does nothing; set it to the value used for training.`,
   );
 }
 

@@ -26,7 +26,7 @@ async function absent(path: string): Promise<SafeLoraError> {
     'file-access',
     earlier
       ? `${path}: the folder is not there, since replacing it was interrupted; its earlier content is ${earlier.path}, which the same command brings back when it is run again.`
-      : `${path}: the adapter does not exist; check the path${repository === null ? '' : `, or download it where it is on the hub: hf download ${repository} --local-dir DIR`}.`,
+      : `${path}: the adapter does not exist; check the path${repository === null ? '' : `, or, if it is on the hub, download it: hf download ${repository} --local-dir DIR`}.`,
   );
 }
 
@@ -43,7 +43,7 @@ async function noAdapter(folder: string): Promise<SafeLoraError> {
   if ((await kindOf(pickle)) !== null) {
     return new SafeLoraError(
       'format-pickle',
-      `${pickle}: the adapter is in PyTorch's pickle format, which is not read; load it with PEFT and save it again with model.save_pretrained(NEW_DIR, safe_serialization=True).`,
+      `${pickle}: the adapter is in PyTorch's pickle format, which is not supported; load it with PEFT and save it again with model.save_pretrained(NEW_DIR, safe_serialization=True).`,
     );
   }
   const refuse = (what: string, next: string): SafeLoraError =>

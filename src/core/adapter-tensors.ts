@@ -160,13 +160,13 @@ function nothingFound(file: SafetensorsFile, uncovered: readonly TensorInfo[]): 
   refuseForeignNames(file);
   if (file.tensors.size === 0) {
     const what =
-      'there is nothing to project: it holds no tensor at all, as DeepSpeed ZeRO-3 and FSDP leave it where no parameter was gathered before saving';
+      'there is nothing to project: it contains no tensor, as DeepSpeed ZeRO-3 and FSDP write it if no parameter was gathered before saving';
     return new SafeLoraError('adapter-empty', `${file.path}: ${what}; ${GATHER}.`);
   }
   const names = someNames(uncovered.map(({ name }) => name));
   return new SafeLoraError(
     'adapter-empty',
-    `${file.path}: there is nothing to project: it holds no lora_A and lora_B of a linear layer, only ${names}; give a trained LoRA adapter.`,
+    `${file.path}: there is nothing to project: it contains no lora_A and lora_B of a linear layer, only ${names}; give a trained LoRA adapter.`,
   );
 }
 
@@ -198,14 +198,14 @@ function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig)
   }
   const notices = [...groups].map(([group, modules]): Notice => ({
     code: 'adapter-not-covered',
-    message: `Not covered, and left as it is: ${group}: ${someNames(modules)}.`,
+    message: `Not covered and left unchanged: ${group}: ${someNames(modules)}.`,
     modules,
   }));
   const empty = tensors.filter(isEmpty).map(({ name }) => name);
   if (empty.length > 0) {
     notices.push({
       code: 'tensors-empty',
-      message: `Empty, so that PEFT cannot load the adapter: ${someNames(empty)}. DeepSpeed ZeRO-3 leaves tensors empty where they were not gathered before saving: ${GATHER}.`,
+      message: `Empty, so PEFT cannot load the adapter: ${someNames(empty)}. DeepSpeed ZeRO-3 leaves tensors empty if they were not gathered before saving: ${GATHER}.`,
       modules: empty,
     });
   }

@@ -112,7 +112,7 @@ export function provenanceOf(file: SafetensorsFile): Provenance | null {
 function unknownProjection({ path }: SafetensorsFile): SafeLoraError {
   return new SafeLoraError(
     'adapter-layout',
-    `${path}: its "${PROVENANCE_KEY}" metadata does not fit its tensors, so what was projected is unknown; use the adapter as it was before.`,
+    `${path}: its "${PROVENANCE_KEY}" metadata does not fit its tensors, so it is unknown what was projected; use the original adapter.`,
   );
 }
 
@@ -129,7 +129,7 @@ async function verifiedOriginals(
   if (replaced) return { originals, replaced };
   notices.push({
     code: 'originals-foreign',
-    message: `${basename(path)} keeps the weights of another adapter or of an earlier training, and is not used.`,
+    message: `${basename(path)} contains the weights of another adapter or of an earlier training run and is not used.`,
     modules: [],
   });
   return null;

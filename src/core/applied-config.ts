@@ -52,7 +52,7 @@ function numbersOf(
   if (moved > 0) {
     const otherwise = numbersBy([...patterns.slice(moved), ...patterns.slice(0, moved)]);
     if (numbers.some((number, i) => number !== otherwise[i]))
-      throw refuse(`${key} has a whole number for a pattern, which fits the same module as another`);
+      throw refuse(`${key} has a whole number as a pattern, which matches the same module as another`);
   }
   return numbers;
 }
@@ -71,7 +71,7 @@ function rankNotices(usual: number | null, ranks: readonly (number | null)[], pa
   return [
     {
       code: 'rank-differs',
-      message: `${CONFIG_FILE} gives another rank than the file's tensors have, so that PEFT cannot load it: ${given[pairs.indexOf(first)]!} instead of ${rankOf(first)} at ${someNames(wrong.map(({ name }) => name))}.`,
+      message: `${CONFIG_FILE} gives another rank than the file's tensors have, so PEFT cannot load it: ${given[pairs.indexOf(first)]!} instead of ${rankOf(first)} at ${someNames(wrong.map(({ name }) => name))}.`,
       modules: wrong.map(({ name }) => name),
     },
   ];
@@ -90,7 +90,7 @@ function targetNotices(
   return [
     {
       code: 'config-differs',
-      message: `${CONFIG_FILE} lists target modules of which the file holds no tensor: ${someNames(absent)}.`,
+      message: `${CONFIG_FILE} lists target modules that have no tensor in the file: ${someNames(absent)}.`,
       modules: [],
     },
   ];

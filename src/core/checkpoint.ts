@@ -219,7 +219,7 @@ function inTwoShards(tensor: TensorInfo, other: TensorInfo): SafeLoraError {
 function pickled(path: string): SafeLoraError {
   return new SafeLoraError(
     'format-pickle',
-    `${path}: the weights are in PyTorch's pickle format, which is not read; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
+    `${path}: the weights are in PyTorch's pickle format, which is not supported; convert them with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True).`,
   );
 }
 
@@ -235,6 +235,6 @@ function noSafetensors(path: string, format: Format | null): SafeLoraError {
     'file-access',
     format
       ? `${path}: holds ${format.what}; ${format.next}.`
-      : `${path}: holds neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
+      : `${path}: contains neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
   );
 }

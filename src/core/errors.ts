@@ -142,7 +142,7 @@ export function someNames(names: readonly string[]): string {
 export function changedOnDisk(path: string): SafeLoraError {
   return new SafeLoraError(
     'changed-on-disk',
-    `${path}: was changed on disk after it was opened; reload it to see what it holds now.`,
+    `${path}: was changed on disk after it was opened; reload it to see its current content.`,
   );
 }
 
@@ -157,12 +157,12 @@ export function fileError(path: string, cause: unknown, doing: 'read' | 'write' 
     EACCES: `this user may not ${doing} it; change its permissions`,
     EPERM: `this user may not ${doing} it; change its permissions`,
     EROFS: 'it is on a read-only file system; choose another folder',
-    ELOOP: 'its symbolic links lead in a circle; check the path',
+    ELOOP: 'its symbolic links form a loop; check the path',
     ENAMETOOLONG: 'its name is too long; choose a shorter one',
-    EEXIST: 'another program put something there meanwhile; look at it, then try again',
-    ENOTEMPTY: 'another program put something there meanwhile; look at it, then try again',
-    ENOSPC: 'there is no room on its disk; free some or choose another folder',
-    EDQUOT: 'the disk quota is used up; free some room or choose another folder',
+    EEXIST: 'another program created something there in the meantime; check it, then try again',
+    ENOTEMPTY: 'another program created something there in the meantime; check it, then try again',
+    ENOSPC: 'the disk is full; free some space or choose another folder',
+    EDQUOT: 'the disk quota is used up; free some space or choose another folder',
     EFBIG: 'the file would be larger than this system allows; raise the limit or choose another folder',
     EMFILE: 'too many files are open; raise the limit of open files',
   };

@@ -23,7 +23,7 @@ const WEB_PAGE = /^\s*<(?:!doctype|html|head|\?xml|error)/i;
 
 /* eslint-disable no-control-regex -- signatures are bytes */
 const SIGNATURES: Table = [
-  [/^GGUF/, 'a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/^GGUF/, 'a GGUF file, the format of llama.cpp, which is not supported', BEFORE_GGUF],
   [/^PK\x03\x04/, 'a zip archive, as PyTorch writes its pickles, not safetensors', FROM_PICKLE],
   [/^\x80[\x02-\x05]/, 'a pickle of PyTorch, not safetensors', FROM_PICKLE],
   [/^\x1f\x8b/, 'a gzip archive, not safetensors', 'unpack it'],
@@ -71,7 +71,7 @@ const ARCHIVE: Row = [/\.(?:zip|tar|tgz|gz|7z)$/i, 'the archive {}', 'unpack it'
 /** Files of folders without adapter_model.safetensors. */
 const ADAPTER_FILES: Table = [
   [/^adapters\.(?:safetensors|npz)$/, '{}, an adapter of MLX', TO_PEFT],
-  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not supported', BEFORE_GGUF],
   [/^pytorch_lora_weights\.\w+$/, '{}, an adapter of diffusers', TO_PEFT],
   [/^adapter_\d+\.(?:pt|safetensors)$/, '{}, an adapter of torchtune', TO_PEFT],
   [
@@ -109,7 +109,7 @@ const MODEL_FILES: Table = [
     'give a folder with model.safetensors',
   ],
   [/^consolidated[\w.-]*\.(?:safetensors|pth)$/, "{}, in the format of Mistral's or Meta's own code", TRANSFORMERS],
-  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not read', BEFORE_GGUF],
+  [/\.gguf$/i, '{}, a GGUF file, the format of llama.cpp, which is not supported', BEFORE_GGUF],
   [/^weights(?:\.\d+)?\.(?:npz|safetensors)$/, '{}, the weights of MLX', TRANSFORMERS],
   [
     /^(?:tf_model\.h5|flax_model\.msgpack|model\.onnx|onnx|openvino_model\.xml|rust_model\.ot)$/,

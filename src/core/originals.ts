@@ -190,20 +190,20 @@ export function sameHashes(one: TensorHashes, other: TensorHashes): boolean {
 function notOriginals(path: string): SafeLoraError {
   return new SafeLoraError(
     'originals-foreign',
-    `${path}: is not a file in which safe-lora kept original weights; move it away.`,
+    `${path}: is not a file that safe-lora wrote to keep original weights; move it away.`,
   );
 }
 
 function foreignOriginals(path: string): SafeLoraError {
   return new SafeLoraError(
     'originals-foreign',
-    `${path}: keeps the original weights of another adapter or of an earlier training; move it away.`,
+    `${path}: contains the original weights of another adapter or of an earlier training run; move it away.`,
   );
 }
 
 function restChanged(path: string): SafeLoraError {
   return new SafeLoraError(
     'originals-foreign',
-    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file could not be given back; save it in another folder, or use the adapter as it was before.`,
+    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the original file could not be restored; save it in another folder, or use the original adapter.`,
   );
 }

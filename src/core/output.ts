@@ -183,7 +183,7 @@ function putBack(old: string, path: string): void {
 function overlaps(path: string, adapter: string): SafeLoraError {
   return new SafeLoraError(
     'output-overlaps',
-    `${path}: the output would lie in, around or at the adapter ${adapter}; choose a folder apart from it.`,
+    `${path}: the output folder overlaps the adapter folder ${adapter}; choose a separate folder.`,
   );
 }
 

@@ -94,7 +94,7 @@ export function remoteTensors(plans: readonly Plan[]): Map<Checkpoint, TensorInf
 export function sameModel(path: string): SafeLoraError {
   return new SafeLoraError(
     'alignment-missing',
-    `${path}: base and aligned hold the same weights, so there is no direction of alignment; was the same model given twice?`,
+    `${path}: base and aligned have the same weights, so alignment changed nothing; was the same model given twice?`,
   );
 }
 
@@ -248,7 +248,7 @@ function projectedNotices(modules: readonly PlannedModule[]): Notice[] {
   const code = 'already-projected';
   const names = modules.filter(({ notice }) => notice === code).map(({ name }) => name);
   if (names.length === 0) return [];
-  const message = `Projected before, and the original is not there: ${someNames(names)}. Their numbers describe the projection; they are not selected.`;
+  const message = `Already projected, without the original weights: ${someNames(names)}. Their numbers describe the projection; they are not selected.`;
   return [{ code, message, modules: names }];
 }
 
@@ -303,7 +303,7 @@ function leftOverNotices({ name, config }: Checkpoint): Notice[] {
   return [
     {
       code: 'quantisation-left-over',
-      message: `The config.json of ${name} has a quantization_config, but every weight that the adapter touches is exact and was used as it is.`,
+      message: `The config.json of ${name} has a quantization_config, but every weight that the adapter changes is unquantised and was used.`,
       modules: [],
     },
   ];
@@ -373,7 +373,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
     return quantised.concat(
       notice(
         'trained-on-base',
-        `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model; if the two were given the wrong way round, every direction has the wrong sign.`,
+        `The adapter says it was trained on ${stated}, which is the base given here, not the aligned model; if base and aligned are swapped, every agreement has the wrong sign.`,
       ),
     );
   }

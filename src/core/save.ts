@@ -203,6 +203,6 @@ function changedWhileSaved(path: string, module: string): SafeLoraError {
 function firstFileLost(path: string): SafeLoraError {
   return new SafeLoraError(
     'originals-foreign',
-    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the first file cannot be given back, and nothing was replaced; use the adapter as it was before.`,
+    `${path}: its tensors beside the LoRA pairs are no longer those that were saved, so the original file cannot be restored, and nothing was replaced; use the original adapter.`,
   );
 }

@@ -21,7 +21,7 @@ export function ungathered(tensors: readonly TensorInfo[], whose: string): { wha
   if (empty.length > 0) {
     const names = someNames(empty.map(({ name }) => name));
     return {
-      what: `${empty.length} of ${whose} are empty (${names}), as DeepSpeed ZeRO-3 leaves them where the parameters were not gathered before saving`,
+      what: `${empty.length} of ${whose} are empty (${names}), as DeepSpeed ZeRO-3 leaves them if the parameters were not gathered before saving`,
       next: GATHER,
     };
   }

@@ -46,7 +46,7 @@ export async function extract(
     if (error instanceof SafeLoraError) throw error;
     // The system's own codes, such as ENOSPC, and none of Node's ERR_….
     if (/^E(?!RR_)/.test((error as NodeJS.ErrnoException).code ?? '')) throw fileError(folder, error, 'write');
-    throw refused(archive, `it is damaged or no NuGet package (${(error as Error).message})`, wanted);
+    throw refused(archive, `it is damaged or not a NuGet package (${(error as Error).message})`, wanted);
   } finally {
     zip?.close();
   }
@@ -74,7 +74,7 @@ async function requirePackage(
   wanted: ProviderPackage,
 ): Promise<void> {
   const nuspec = [...entries.values()].find(({ fileName }) => /^[^/]+\.nuspec$/.test(fileName));
-  if (!nuspec) throw refused(archive, 'it has no .nuspec, so it is no NuGet package', wanted);
+  if (!nuspec) throw refused(archive, 'it has no .nuspec, so it is not a NuGet package', wanted);
   const text = (await collect(zip, nuspec, MAX_NUSPEC_BYTES)).toString('utf8');
   const [id, version] = ['id', 'version'].map((tag) => new RegExp(`<${tag}>\\s*([^<]*?)\\s*</${tag}>`).exec(text)?.[1]);
   if (id?.toLowerCase() !== wanted.id.toLowerCase() || version !== wanted.version)

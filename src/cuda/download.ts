@@ -54,7 +54,7 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
   await request(network, offer.url, headers, async (reply, alive) => {
     if (reply.status === 416 || (reply.status === 206 && !continues(reply, kept, offer.size))) {
       await forget(path);
-      throw new RequestFailure(shownUrl(offer.url), 'the server sends another part than the one asked for', true);
+      throw new RequestFailure(shownUrl(offer.url), 'the server sent another part than the one requested', true);
     }
     requireStatus(offer.url, reply, 200, 206);
     const start = reply.status === 206 ? kept : 0;
@@ -68,7 +68,7 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
       counted = count;
       onProgress(count, offer.size);
     });
-    if (done < offer.size) throw new RequestFailure(shownUrl(offer.url), 'the connection broke off', true);
+    if (done < offer.size) throw new RequestFailure(shownUrl(offer.url), 'the connection was lost', true);
   });
 }
 
@@ -101,9 +101,5 @@ async function verify({ signal }: Network, { url, sha512 }: Offer, path: string)
   for await (const piece of createReadStream(path, { signal })) hash.update(piece as Buffer);
   if (hash.digest('base64') === sha512) return;
   await forget(path);
-  throw new RequestFailure(
-    shownUrl(url),
-    'what came has another SHA-512 than the feed says and was thrown away',
-    false,
-  );
+  throw new RequestFailure(shownUrl(url), 'the downloaded file failed the SHA-512 check and was deleted', false);
 }

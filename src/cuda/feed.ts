@@ -52,9 +52,13 @@ export async function findPackage(network: Network, index: string, { id, version
       : { entry: isObject(leaf.catalogEntry) ? leaf.catalogEntry : {}, entryUrl: leafUrl };
   const { packageHash, packageHashAlgorithm, packageSize } = entry;
   if (packageHashAlgorithm !== 'SHA512' || typeof packageHash !== 'string' || !/^[\w+/]{86}==$/.test(packageHash))
-    throw new RequestFailure(shownUrl(entryUrl), `says no SHA-512 of ${id} ${version}, so nothing is installed`, false);
+    throw new RequestFailure(
+      shownUrl(entryUrl),
+      `gives no SHA-512 for ${id} ${version}, so nothing is installed`,
+      false,
+    );
   if (!Number.isInteger(packageSize) || Number(packageSize) < 1 || Number(packageSize) > MAX_PACKAGE_BYTES)
-    throw new RequestFailure(shownUrl(entryUrl), `says no size of ${id} ${version} that can be right`, false);
+    throw new RequestFailure(shownUrl(entryUrl), `gives no valid size for ${id} ${version}`, false);
   return { url, size: Number(packageSize), sha512: packageHash };
 }
 
@@ -65,7 +69,7 @@ function getJson(network: Network, url: string): Promise<Record<string, unknown>
       const bytes = await readBytes(reply, MAX_JSON_BYTES, alive);
       if (bytes === null) throw new RequestFailure(shownUrl(url), 'is too large for an index', false);
       const value = parsedObject(bytes);
-      if (value === null) throw new RequestFailure(shownUrl(url), 'answers with something else than JSON', false);
+      if (value === null) throw new RequestFailure(shownUrl(url), 'did not return JSON', false);
       return value;
     }),
   );

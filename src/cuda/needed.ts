@@ -56,7 +56,7 @@ export async function readNeeded(path: string): Promise<Needed> {
 
 async function readSegments(file: ReadableFile): Promise<{ machine: number; segments: Segment[] }> {
   const header = await view(file, 0n, 64);
-  if (header.getUint32(0) !== 0x7f454c46) throw damaged(file, 'it is no ELF file');
+  if (header.getUint32(0) !== 0x7f454c46) throw damaged(file, 'it is not an ELF file');
   const [elfClass, byteOrder] = [header.getUint8(4), header.getUint8(5)];
   if (elfClass !== 2 || byteOrder !== 1) throw damaged(file, 'it is for no 64-bit little-endian machine');
   const [entryBytes, count] = [header.getUint16(54, true), header.getUint16(56, true)];
@@ -108,6 +108,6 @@ async function view(file: ReadableFile, offset: bigint, length: number): Promise
 function damaged({ path }: ReadableFile, reason: string): SafeLoraError {
   return new SafeLoraError(
     'provider-package',
-    `${path}: is no library that can be loaded: ${reason}; install it again.`,
+    `${path}: is not a library that can be loaded: ${reason}; install it again.`,
   );
 }

@@ -86,8 +86,8 @@ export class ChildProcess<Question extends object, Answer extends { type: string
     const limit = `${(MISSED_BEATS * beatMs) / 1000} seconds`;
     const watch = setInterval(() => {
       if (++this.missed === TOLD_BEATS && events.isBusy() && pid !== undefined)
-        events.waiting(pid, `, which gives no sign of life; it is given up after ${limit}`);
-      if (this.missed > MISSED_BEATS) this.lose(`gave no sign of life for ${limit}`);
+        events.waiting(pid, `, which does not respond; it is stopped after ${limit}`);
+      if (this.missed > MISSED_BEATS) this.lose(`did not respond for ${limit}`);
     }, beatMs).unref();
     this.timers = [slow, watch];
     this.process.stdio[BEAT_PIPE]?.on('data', () => (this.missed = 0));

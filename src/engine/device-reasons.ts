@@ -62,7 +62,7 @@ export function causeOf(error: Error, said: string): Omit<Unusable, 'usable'> {
   const library = /Failed to (?:load library|get symbol) .* with error: (.+)/.exec(text)?.[1];
   if (library) {
     const remedy = 'install what is missing, or run safe-lora install-cuda again';
-    return { reason: `its library does not load (${library.trim()})`, remedy };
+    return { reason: `its library cannot be loaded (${library.trim()})`, remedy };
   }
   const loader = /Couldn't load Vulkan: (.+)/.exec(text)?.[1];
   if (loader) {
@@ -94,6 +94,6 @@ function hasNvidiaDriver(): boolean {
 export function unavailable(device: Device, reason: string, remedy: string | null): SafeLoraError {
   return new SafeLoraError(
     'device-unavailable',
-    `The device ${device} cannot be used here: ${reason}; ${remedy ?? 'use --device auto or cpu'}.`,
+    `The device ${device} cannot be used: ${reason}; ${remedy ?? 'use --device auto or cpu'}.`,
   );
 }

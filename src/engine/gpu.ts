@@ -103,7 +103,7 @@ function isOutOfMemory(error: unknown): boolean {
 function outOfMemory(cause: Error): SafeLoraError {
   return new SafeLoraError(
     'engine-failed',
-    `The device has no memory for a block of ${SMALLEST_BLOCK} weights (${cause.message}); end what else computes on it, or use --device cpu.`,
+    `The device has no memory for a block of ${SMALLEST_BLOCK} weights (${cause.message}); close other programs that use it, or use --device cpu.`,
     { cause },
   );
 }

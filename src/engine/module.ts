@@ -221,6 +221,6 @@ function tooLarge(b: TensorInfo): SafeLoraError {
 function nonFinite(tensor: TensorInfo): SafeLoraError {
   return new SafeLoraError(
     'non-finite',
-    `${sourceOf(tensor)}: ${tensor.name} holds NaN or infinity; download or train it again.`,
+    `${sourceOf(tensor)}: ${tensor.name} contains NaN or infinity; download or train it again.`,
   );
 }

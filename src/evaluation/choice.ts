@@ -4,7 +4,7 @@ import { type Figures, figuresOf, type Measure, measures, type Verdicts } from '
 import { type PromptSet } from './prompts';
 import { firstHalf } from './statistics';
 
-/** `asr <= 0.1`, or with a sign a change against the adapter as it is: `utility >= -0.02`. */
+/** `asr <= 0.1`, or with a sign a change against the original adapter: `utility >= -0.02`. */
 export interface Demand {
   measure: Measure;
   atMost: boolean;
@@ -59,7 +59,7 @@ export function miss({ measure, atMost, value, isChange }: Demand, figures: Figu
 }
 
 /**
- * @param candidates by rising count, the adapter as it is first
+ * @param candidates by rising count, the original adapter first
  * @returns null where the demands are of measures that have no prompts
  */
 export function choose(

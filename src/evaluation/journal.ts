@@ -137,6 +137,6 @@ function isLine(value: unknown): value is JournalLine {
 function notAJournal(path: string): SafeLoraError {
   return new SafeLoraError(
     'output-exists',
-    `${path}: exists and is not what an evaluation left when it was broken off; move it away, or choose another file for --answers.`,
+    `${path}: exists and is not from an interrupted evaluation; move it away, or choose another file for --answers.`,
   );
 }

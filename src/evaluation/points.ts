@@ -1,4 +1,4 @@
-// Points of the curve: the aligned model, the adapter as it is, and the adapter with some of its modules projected, those of the lowest
+// Points of the curve: the aligned model, the original adapter, and the adapter with some of its modules projected, those of the lowest
 // similarity first.
 
 export interface RankedModule {

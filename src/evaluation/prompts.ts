@@ -225,7 +225,7 @@ async function grouped(
       throw unreadable(
         path,
         entry.location,
-        'has no reference to hold an answer against (a field reference, answer or output)',
+        'has no reference to compare an answer with (a field reference, answer or output)',
       );
     const prompts = byRole.get(role);
     if (prompts) prompts.push(prompt);
@@ -323,46 +323,46 @@ function roleOfFields(path: string, { fields, location }: Entry, { reference }: 
 const NOT_UTF8 = /[\0\ufffd]/;
 
 function refuseUnusable(path: string, location: string, text: string): void {
-  if (NOT_UTF8.test(text)) throw unreadable(path, location, 'holds bytes that are no text in UTF-8');
+  if (NOT_UTF8.test(text)) throw unreadable(path, location, 'contains bytes that are not UTF-8 text');
   if (text.length > MOST_CHARACTERS) throw unreadable(path, location, `has more than ${MOST_CHARACTERS} characters`);
 }
 
 function unreadable(path: string, location: string, reason: string): SafeLoraError {
-  return new SafeLoraError('prompts', `${path}: ${location} ${reason}; correct it, or take it out.`);
+  return new SafeLoraError('prompts', `${path}: ${location} ${reason}; correct or remove it.`);
 }
 
 function noPrompts(path: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: holds no prompts; give JSONL or CSV with a field such as prompt or goal, one record a prompt.`,
+    `${path}: contains no prompts; give JSONL or CSV with a field such as prompt or goal, one record a prompt.`,
   );
 }
 
 function unknownKind(path: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: is not a kind of file that prompts are read from: .jsonl, .json, .csv, .tsv, .yaml (promptfoo) or .txt (one a line); rename or convert it.`,
+    `${path}: is not a supported prompt file: .jsonl, .json, .csv, .tsv, .yaml (promptfoo) or .txt (one a line); rename or convert it.`,
   );
 }
 
 function unknownRole(path: string, location: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: ${location} does not show whether its prompts are harmful, harmless or for utility; say it: --prompts harmful:FILE, harmless:FILE or utility:METRIC:FILE.`,
+    `${path}: ${location} does not say whether its prompts are harmful, harmless or for utility; name the role: --prompts harmful:FILE, harmless:FILE or utility:METRIC:FILE.`,
   );
 }
 
 function noMetric(path: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: its prompts have references, and how answers are held against them is not said; say it: --prompts utility:METRIC:${path}, with ${metrics.join(', ')} for METRIC.`,
+    `${path}: its prompts have references, but no metric is given; give one: --prompts utility:METRIC:${path}, with ${metrics.join(', ')} for METRIC.`,
   );
 }
 
 function noLikelihood(path: string): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `${path}: by likelihood no answers are generated, and without answers no refusal can be seen; give it as utility:likelihood:${path}, or with another metric.`,
+    `${path}: likelihood generates no answers, and without answers refusals cannot be counted; give it as utility:likelihood:${path}, or with another metric.`,
   );
 }
 

@@ -48,7 +48,7 @@ export interface EvaluationReport {
   notices: Notice[];
 }
 
-/** The aligned model has no count, the adapter as it is 0. */
+/** The aligned model has no count, the original adapter 0. */
 export interface EvaluatedPoint extends Omit<Figures, 'degenerate' | 'cutOff'> {
   count: number | null;
   /** The lowest threshold that takes so many modules; null for none. */
@@ -86,7 +86,7 @@ export function pointsOf(sets: readonly PromptSet[], points: readonly RunPoint[]
   return points.map(({ verdicts, ...point }) => ({ ...point, ...(verdicts ? figuresOf(sets, verdicts) : nothing) }));
 }
 
-/** Each point against the adapter as it is, and that against the aligned model. */
+/** Each point against the original adapter, and that against the aligned model. */
 export function pairsOf(sets: readonly PromptSet[], points: readonly RunPoint[]): EvaluationReport['paired'] {
   const generated = points.filter(({ verdicts }) => verdicts !== null);
   const adapter = generated.find(({ count }) => count === 0);

@@ -13,14 +13,14 @@ export const figureNames: Readonly<Record<Measure, string>> = {
 /** @param projected says how many modules are, where some are */
 export function pointName({ count }: { count: number | null }, projected: (count: number) => string = String): string {
   if (count === null) return 'aligned model';
-  return count === 0 ? 'adapter as it is' : projected(count);
+  return count === 0 ? 'original adapter' : projected(count);
 }
 
 /** What was found by the demands, from the middle of a sentence. */
 export function choiceText({ demands, count, nearest }: Choice): string {
   return count === null
-    ? `no point keeps to ${demands}; the nearest is ${nearest!} projected modules`
-    : `${count} projected modules are the fewest of these points that keep to ${demands}`;
+    ? `no point meets ${demands}; the nearest is ${nearest!} projected modules`
+    : `${count} projected modules are the fewest that meet ${demands}`;
 }
 
 /** Points at which answers were generated. */

@@ -55,8 +55,8 @@ function heatmap(stack: string | null, modules: readonly ModuleReport[]): Markup
       ${[...cells.values()].map((cell) => drawn(cell, x(cell.column), y(cell.row), width, isNumbered))}
     </svg>
     <figcaption>
-      ${stack === null ? '' : html`<b>${stack}</b>: `}Similarity by target module and layer, from 0 (dark) to 1 (light); selected
-      modules have a frame.
+      ${stack === null ? '' : html`<b>${stack}</b>: `}Similarity by target module and layer, from 0 (dark) to 1 (light);
+      selected modules have a frame.
     </figcaption>
   </figure>`;
 }

@@ -80,8 +80,8 @@ function behaviour(evaluation: EvaluationReport): Markup {
   return html`<section>
     <h2>Behaviour</h2>
     <p>
-      Attack success is the share of harmful prompts whose answer holds none of the refusal phrases of
-      <b>${judge.name}</b>, version ${judge.version}: on these prompts and by these phrases, and no more than that.
+      Attack success is the share of harmful prompts whose answer contains none of the refusal phrases of
+      <b>${judge.name}</b>, version ${judge.version}: on these prompts and by these phrases only.
       ${sets.map(({ name, role, n }) => `${n} ${role} prompts (${name})`).join(', ')}. Greedy answers of at most
       ${engine.maxTokens} tokens.
     </p>

@@ -235,7 +235,7 @@ export class HubCache {
   private async publish(part: string, path: string, isWhole: Making['isWhole']): Promise<void> {
     try {
       await sync(part);
-      if (!(await isWhole(part))) throw new Error('it has changed meanwhile; run it again');
+      if (!(await isWhole(part))) throw new Error('it has changed in the meantime; run it again');
       await writeSum(path, part);
       await rename(part, path);
       await rm(part + SUM, { force: true });

@@ -359,7 +359,7 @@ class HubModel implements ModelFiles {
 
 const unsoundness = {
   damaged: 'does not match its checksum',
-  unchecked: 'was cached by an earlier version, without checksums',
+  unchecked: 'was cached by an earlier version without checksums',
 };
 
 /** An earlier version's files are told of together. */
@@ -372,14 +372,14 @@ function unsoundText(path: string, what: string, why: keyof typeof unsoundness):
 function unsoundOffline(path: string, what: string, why: keyof typeof unsoundness): SafeLoraError {
   return new SafeLoraError(
     'hub-offline',
-    `${path}: ${unsoundness[why]}, and offline ${what} is not fetched again; run it once without --offline or HF_HUB_OFFLINE.`,
+    `${path}: ${unsoundness[why]}, and offline ${what} is not downloaded again; run once without --offline or HF_HUB_OFFLINE.`,
   );
 }
 
 function notCached(reference: Reference, what: string): SafeLoraError {
   return new SafeLoraError(
     'hub-offline',
-    `${shownReference(reference)}: ${what} is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.`,
+    `${shownReference(reference)}: ${what} is not cached, and offline nothing is downloaded; run once without --offline or HF_HUB_OFFLINE.`,
   );
 }
 

@@ -69,7 +69,7 @@ export class HubClient {
       const bytes = await this.get(reference, url, {}, MAX_INFO_BYTES, signal);
       const { sha, siblings } = parsedObject(bytes) ?? {};
       if (typeof sha !== 'string' || !isCommit(sha) || !Array.isArray(siblings))
-        throw new RequestFailure(shownUrl(url), 'answers with something else than a commit and its files', false);
+        throw new RequestFailure(shownUrl(url), 'did not return a commit and its files', false);
       if (isCommit(revision) && sha !== revision)
         throw new RequestFailure(shownUrl(url), `answers with another commit, ${sha}`, false);
       const sizes = siblings.filter(isObject).flatMap(({ rfilename, size }): [string, number][] => {
@@ -125,14 +125,14 @@ export class HubClient {
         await this.requireOk(reference, address, at, reply);
         this.requirePart(reference, at, reply, { first: offset + done, last: offset + length - 1, total: fileSize });
         if (new URL(at).origin !== new URL(address).origin) this.redirects.set(address, at);
-        const tooLong = (): Error => new RequestFailure(shownUrl(at), 'sends more than was asked for', false);
+        const tooLong = (): Error => new RequestFailure(shownUrl(at), 'sent more than was requested', false);
         await append(path, done, length, reply, tooLong, (count) => {
           alive(count - done);
           advance.add(count - done);
           done = count;
           onCount(count);
         });
-        if (done < length) throw new RequestFailure(shownUrl(at), 'the connection broke off', true);
+        if (done < length) throw new RequestFailure(shownUrl(at), 'the connection was lost', true);
       });
     };
     await this.explained(reference, () => withRetries(network, attempt));
@@ -225,11 +225,11 @@ export class HubClient {
       return new SafeLoraError('hub-missing', `${shown}: ${reason}; check its files at ${endpoint}/${reference.id}.`);
     if (status === 404 || code === 'RepoNotFound' || (status === 401 && !hasToken)) {
       const looksSame = hasToken
-        ? 'a private model that the token may not read looks the same'
+        ? 'a private model that the token cannot access looks the same'
         : `a private model looks the same; for one, ${SET_TOKEN}`;
       return new SafeLoraError('hub-missing', `${shown}: ${reason}; check the name: ${looksSame}.`);
     }
-    const advice = hasToken ? 'give a token that may read it' : SET_TOKEN;
+    const advice = hasToken ? 'use a token that can access it' : SET_TOKEN;
     return new SafeLoraError('hub-access', `${shown}: ${reason}; ${advice}.`);
   }
 

@@ -65,8 +65,5 @@ function notBytes(limit: string): SafeLoraError {
 }
 
 function holdsNoToken(source: string): SafeLoraError {
-  return new SafeLoraError(
-    'hub-access',
-    `${source}: holds no token, but something with spaces or other signs; set it anew.`,
-  );
+  return new SafeLoraError('hub-access', `${source}: does not contain a valid token; set it again.`);
 }

@@ -116,7 +116,7 @@ function isPair(value: unknown): value is SeenPair {
 }
 
 function unknownPair(id: string): SafeLoraError {
-  return new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists those that there are.`);
+  return new SafeLoraError('pair-unknown', `There is no pair ${id}; safe-lora pairs lists the pairs.`);
 }
 
 function inUse({ id, revision }: Reference): SafeLoraError {

@@ -123,7 +123,7 @@ function stopTokens(tokenizer: Tokenizer, configs: readonly Settings[], endToken
 function unknownTokenizer(path: string, reason: string): SafeLoraError {
   return new SafeLoraError(
     'model-config',
-    `${path}: the tokenizer cannot be used here: ${reason}; evaluate the model on a server that runs it, such as vLLM.`,
+    `${path}: the tokenizer cannot be used: ${reason}; evaluate the model on a server that runs it, such as vLLM.`,
   );
 }
 

@@ -196,8 +196,8 @@ function networkFailure(url: string, error: unknown): Error {
     ECONNREFUSED: 'nothing answers there',
     ENETUNREACH: 'there is no way to that network',
     EHOSTUNREACH: 'there is no way to that host',
-    ECONNRESET: 'the connection broke off',
-    UND_ERR_SOCKET: 'the connection broke off',
+    ECONNRESET: 'the connection was lost',
+    UND_ERR_SOCKET: 'the connection was lost',
     UND_ERR_CONNECT_TIMEOUT: 'nothing answers there in time',
     ETIMEDOUT: 'nothing answers there in time',
   };

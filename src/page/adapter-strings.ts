@@ -28,8 +28,11 @@ export function pageStrings(l10n: Translation) {
       export: l10n.t('Export'),
       exportJson: l10n.t('Report as JSON…'),
       exportCsv: l10n.t('Report as CSV…'),
-      exportPicture: l10n.t('Heatmap as PNG…'),
+      exportPng: l10n.t('Heatmap as PNG…'),
+      exportSvg: l10n.t('Heatmap as SVG…'),
+      copyPicture: l10n.t('Copy Heatmap'),
       copyMarkdown: l10n.t('Copy as Markdown'),
+      copy: l10n.t('Copy'),
       retry: l10n.t('Retry'),
       chooseBase: l10n.t('Choose Base…'),
       chooseAligned: l10n.t('Choose Aligned Model…'),
@@ -59,6 +62,7 @@ export function pageStrings(l10n: Translation) {
     details: {
       label: l10n.t('Numbers of a module'),
       howToRead: l10n.t('How to read this'),
+      copy: l10n.t('Copy the numbers of this module'),
       none: l10n.t('Point at a cell, or move to one with the arrow keys, to see its numbers.'),
       meaning: {
         none: l10n.t('Not measured, or not defined for this module.'),
@@ -74,6 +78,13 @@ export function pageStrings(l10n: Translation) {
     profileLabel: l10n.t('{0} of each target module by layer'),
     nullLevel: l10n.t('chance level (mean, dotted)'),
     threshold: l10n.t('threshold τ (dashed)'),
+    sweep: {
+      title: l10n.t('By threshold'),
+      label: l10n.t('Modules selected and update kept by threshold'),
+      count: l10n.t('modules selected'),
+      kept: l10n.t('update kept (all modules)'),
+      threshold: l10n.t('τ now'),
+    },
     selection: l10n.t('Selection'),
     byThreshold: l10n.t('Threshold τ'),
     byCount: l10n.t('Count K'),
@@ -87,7 +98,7 @@ export function pageStrings(l10n: Translation) {
     },
     advice: {
       select: l10n.t(
-        'A selection is not a verdict. Compare the answers of the model with the adapter as it is and as projected.',
+        'A selection is not a verdict. Compare the answers of the model with the original adapter and as projected.',
       ),
       save: l10n.t(
         'Next: Save writes this to the adapter’s file. The original weights are kept, and Restore Originals brings them back.',
@@ -104,7 +115,11 @@ export function pageStrings(l10n: Translation) {
     nothingApplied: l10n.t('nothing projected'),
     nothingAppliedDirty: l10n.t('nothing projected, not saved'),
     modules: l10n.t('Modules'),
-    filter: l10n.t('Filter by name'),
+    filter: l10n.t('Filter by name, or /expression/'),
+    filterLayers: l10n.t('Layers, e.g. 0-7, 12'),
+    selectShown: l10n.t('Select Shown'),
+    deselectShown: l10n.t('Deselect Shown'),
+    moduleColumn: l10n.t('module'),
     selectedOnly: l10n.t('Selected only'),
     noMatch: l10n.t('No module matches the filter.'),
     table: l10n.t('All modules. Arrow keys move between rows, Space selects or deselects.'),
@@ -116,7 +131,7 @@ export function pageStrings(l10n: Translation) {
     announce: {
       selected: l10n.t('{0} selected'),
       deselected: l10n.t('{0} not selected'),
-      copied: l10n.t('Copied as Markdown.'),
+      copied: l10n.t('Copied.'),
       done: l10n.t('Measured.'),
     },
     states: {

@@ -9,6 +9,8 @@ export interface ModuleView extends Pick<
   ModuleReport,
   'name' | 'stack' | 'layer' | 'kind' | 'expert' | 'shape' | 'rank'
 > {
+  /** With which the running model adds B·A: alpha / r, or alpha / √r. */
+  scale: number;
   /** False where the original is gone, so that it can be selected no more. */
   selectable: boolean;
 }
@@ -118,8 +120,9 @@ export interface PageCalls {
   reload: [];
   discard: [];
   exportReport: [format: 'json' | 'csv', selection: Selection];
-  exportPicture: [png: Uint8Array];
+  exportPicture: [format: 'png' | 'svg', content: Uint8Array];
   copyMarkdown: [selection: Selection];
+  copyText: [text: string];
   manageTrust: [];
   showLog: [];
 }

@@ -192,7 +192,7 @@ function emptyPrompt(set: string, prompt: number): SafeLoraError {
 function emptyReference(set: string, prompt: number): SafeLoraError {
   return new SafeLoraError(
     'prompts',
-    `Prompt ${prompt} of ${set} has an empty reference, against which no answer can be held; correct it, or take it out.`,
+    `Prompt ${prompt} of ${set} has an empty reference, against which no answer can be held; correct or remove it.`,
   );
 }
 

@@ -51,7 +51,7 @@ export class Run {
     });
   }
 
-  /** Counts at which answers are generated: the adapter as it is, the selection, and what is asked for. */
+  /** Counts at which answers are generated: the original adapter, the selection, and what is asked for. */
   private counts(): number[] {
     const { candidates } = this;
     const { points, selection } = this.request;

@@ -342,7 +342,7 @@ describe('an adapter that cannot be projected', () => {
     ['QALoRA', { use_qalora: true }, /QALoRA/],
     ['lora_bias', { lora_bias: true }, /lora_bias/],
     ['a rank that is no number', { r: 'eight' }, /r is not a whole number above 0/],
-    ['an alpha of 0', { lora_alpha: 0 }, /lora_alpha is 0, with which the adapter does nothing/],
+    ['an alpha of 0', { lora_alpha: 0 }, /lora_alpha is 0, so the adapter does nothing/],
     ['targets that are no names', { target_modules: [3] }, /target_modules/],
     ['a pattern that is no object', { alpha_pattern: [] }, /alpha_pattern/],
     ['a flag that is neither true nor false', { use_rslora: 'yes' }, /use_rslora/],
@@ -511,7 +511,7 @@ describe('weights that are not numbers', () => {
           (files) =>
             void writeModel(files[role], { [`${Q0}.weight`]: values(bad), [`${Q1}.weight`]: randomTensor(3, [6, 4]) }),
           join(role, 'model.safetensors'),
-          new RegExp(`${Q0}.weight holds NaN or infinity`),
+          new RegExp(`${Q0}.weight contains NaN or infinity`),
         );
       }
       const pairs = (a: TensorSpec, b: TensorSpec) => ({
@@ -522,7 +522,7 @@ describe('weights that are not numbers', () => {
         ({ adapter }) =>
           void writeAdapter(adapter, pairs(f32([2, 4], [1, 1, 1, 1, 1, 1, 1, bad]), randomTensor(1, [6, 2]))),
         'adapter_model',
-        /layers\.1\.self_attn\.q_proj\.lora_A\.weight holds NaN/,
+        /layers\.1\.self_attn\.q_proj\.lora_A\.weight contains NaN/,
       );
       await refused(
         ({ adapter }) =>
@@ -531,7 +531,7 @@ describe('weights that are not numbers', () => {
             pairs(randomTensor(1, [2, 4]), f32([6, 2], [...new Array<number>(11).fill(1), bad])),
           ),
         'adapter_model',
-        /lora_B\.weight holds NaN/,
+        /lora_B\.weight contains NaN/,
       );
     });
   }

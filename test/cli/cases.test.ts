@@ -61,7 +61,7 @@ const measured: Record<string, Measured> = {
 
 const refused: Record<string, RegExp> = {
   comfy_10784_kohya: /adapter_model\.safetensors: has the names of kohya .*; save or convert it in PEFT format/,
-  llamacpp_gguf_adapter: /holds adapter\.gguf, a GGUF file.* not read; give the adapter/,
+  llamacpp_gguf_adapter: /holds adapter\.gguf, a GGUF file.* not supported; give the adapter/,
   mistral_consolidated_only: /base: holds consolidated\.safetensors.*; give the version for transformers/,
   mlx_1119_native: /holds adapters\.safetensors, an adapter of MLX; save or convert it in PEFT format/,
   peft_1599_html: /adapter_model\.safetensors: is a web page, not safetensors; download the file itself/,

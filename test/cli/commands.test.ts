@@ -194,10 +194,10 @@ describe('the table', () => {
   it('is plain when piped, coloured where colour is forced, and never where it is not wanted', async () => {
     const plain = await cli(['inspect', harmful, ...models], { env: { CI: 'true' } });
     assert.ok(!plain.stdout.includes('\x1b'));
-    assert.match(plain.stdout, /^layer {2}kind {4}similarity {10}null {2}direction {3}gain {2}selected$/m);
-    assert.match(plain.stdout, /^ {4}1 {2}q_proj {7}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}−0\.038 {2}\d\.\d{3} {2}yes$/m);
+    assert.match(plain.stdout, /^layer {2}target module {2}similarity {2}chance level {2}agreement {2}update kept {2}selected$/m);
+    assert.match(plain.stdout, /^ {4}1 {2}q_proj {14}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}−0\.038 {8}\d\.\d % {2}yes$/m);
     assert.match(plain.stdout, /^3 of 12 modules at or below τ = 0\.35 \(the default\), in layers 1, 2, 4$/m);
-    assert.match(plain.stdout, /^direction of all modules together −0\.077$/m);
+    assert.match(plain.stdout, /^agreement of all modules −0\.077$/m);
     assert.doesNotMatch(plain.stdout, /unsafe|healed|drifted|\bsafe\b(?!-lora)/i);
     const forced = await cli(['inspect', harmful, ...models], { env: { FORCE_COLOR: '1' } });
     assert.ok(forced.stdout.includes('\x1b['));
@@ -263,7 +263,7 @@ describe('safe-lora', () => {
     const { status, stdout } = spawnSync(process.execPath, [join(sample, 'demo.mjs')], { encoding: 'utf8', cwd: root });
     assert.equal(status, 0);
     assert.match(stdout, /^aligned model +– +0\.000 \[0\.00, 0\.07\]/m);
-    assert.match(stdout, /^adapter as it is +– +1\.000 \[0\.93, 1\.00\]/m);
+    assert.match(stdout, /^original adapter +– +1\.000 \[0\.93, 1\.00\]/m);
     assert.match(stdout, /^3 modules +0\.335 +1\.000/m);
     assert.match(stdout, /^8 modules +0\.569 +0\.000/m);
     assert.match(stdout, /Refusal score from −7\.1 to \+5\.0.*\n {2}[▁▂▃▄▅▆▇█]{13}\n {2}0 +12$/m);

@@ -108,7 +108,7 @@ void describe('safe-lora evaluate on the sample', () => {
     writeFileSync(`${answers}.part`, 'mine');
     const besides = await cli([...args, '--answers', answers], { env });
     assert.equal(besides.status, 1);
-    assert.match(besides.stderr, /answers\.jsonl\.part: exists and is not what an evaluation left/);
+    assert.match(besides.stderr, /answers\.jsonl\.part: exists and is not from an interrupted evaluation/);
     assert.equal(readFileSync(`${answers}.part`, 'utf8'), 'mine');
     const other = join(folder, 'mine.txt');
     writeFileSync(other, 'mine');
@@ -259,7 +259,7 @@ void describe('safe-lora evaluate on the sample', () => {
       [[...pair, '--prompts', join(folder, 'absent.jsonl')], /absent\.jsonl.*does not exist/],
       [[...pair, '--prompts', prompts], /harmful, harmless or for utility.*harmful:FILE/],
       [[...pair, '--prompts', `utility:exact:${prompts}`], /line 1 has no reference/],
-      [[...pair, '--prompts', at('empty.jsonl', '\n')], /holds no prompts/],
+      [[...pair, '--prompts', at('empty.jsonl', '\n')], /contains no prompts/],
       [[...pair, '--prompts', at('fields.jsonl', '{"text": "x"}')], /line 1 has no prompt.*messages/],
       [[...pair, '--prompts', at('broken.jsonl', '{"goal": "x"}\n{"goal"')], /line 2 is not valid JSON/],
       [[...pair, '--prompts', at('qa.jsonl', '{"prompt": "x", "answer": "y"}')], /utility:METRIC/],

@@ -32,7 +32,7 @@ void describe('--html', () => {
     assert.equal(page.match(/<article>/g)!.length, 2);
     assert.match(page, /3 of 12 modules at or below τ = 0\.35/);
     assert.match(page, /model\.layers\.5\.mlp\.down_proj/);
-    assert.match(page, /A selection is no verdict/);
+    assert.match(page, /A selection is not a verdict/);
   });
 
   void it('shows the behaviour that was measured', async () => {

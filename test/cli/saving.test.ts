@@ -241,7 +241,7 @@ describe('where the output may lie', () => {
       link,
       join(link, 'new'),
     ]) {
-      await refused(project(adapter, out, '--force'), /would lie in, around or at the adapter/);
+      await refused(project(adapter, out, '--force'), /overlaps the adapter folder/);
     }
     assert.deepEqual(readdirSync(adapter).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
   });

@@ -82,7 +82,7 @@ describe('what a library needs', () => {
     const small = Buffer.from(whole);
     small[4] = 1;
     const cases: [string, Uint8Array, RegExp][] = [
-      ['text.so', Buffer.from('GROUP ( libx.so.1 )'.padEnd(80)), /no ELF file/],
+      ['text.so', Buffer.from('GROUP ( libx.so.1 )'.padEnd(80)), /not an ELF file/],
       ['empty.so', Buffer.alloc(0), /cut off/],
       ['cut.so', whole.subarray(0, whole.length - 20), /cut off/],
       ['small.so', small, /64-bit/],

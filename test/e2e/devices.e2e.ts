@@ -72,7 +72,7 @@ describe('the compute devices', () => {
     await session.workbench.openFile('adapters/benign/adapter_config.json');
     await setDevice(session, 'cuda');
     const tab = await session.projectAdapter('benign');
-    await tab.banner('The device cuda cannot be used here: there is no NVIDIA driver').waitFor();
+    await tab.banner('The device cuda cannot be used: there is no NVIDIA driver').waitFor();
     await workbench.screenshot('compute devices error');
     await setDevice(session, 'cpu');
     await tab.button('Retry').click();

@@ -49,7 +49,10 @@ describe('a German editor', () => {
       .filter({ hasText: /Ähnlichkeit\s0\.\d\d\s·\sRichtung\s[−+]?0\.\d\d\s·\s\d\/6/ })
       .waitFor();
     const hover = await workbench.hover('"down_proj"');
-    assert.match(await hover.first().innerText(), /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Übereinstimmung\s+ausgewählt/);
+    assert.match(
+      await hover.first().innerText(),
+      /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Übereinstimmung\s+ausgewählt/,
+    );
     await workbench.screenshot('german configuration');
     await workbench.press('Escape');
     await workbench.window.locator('.statusbar-item').filter({ hasText: 'cpu · τ 0.35 · 27 ausgewählt' }).waitFor();

@@ -83,7 +83,7 @@ describe('a workspace of 200 adapters', () => {
     const told = `${COUNT - 1} adapters inspected; 1 could not be: the log says why.`;
     await workbench.notification(told).waitFor();
     test.diagnostic(`inspect all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
-    assert.match(log(), /broken.adapter_model\.safetensors: .* holds NaN or infinity/);
+    assert.match(log(), /broken.adapter_model\.safetensors: .* contains NaN or infinity/);
     // The first sixteen on the same q and v: every weight of both models once.
     assert.match(log(), /Adapters in this pass: 16, weights read: 589\.8 kB/);
     await workbench.command('Safe LoRA: Sort Adapters…');

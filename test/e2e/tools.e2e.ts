@@ -180,7 +180,7 @@ describe('the language model tools', () => {
     await workbench.command('View: Close All Editors');
   });
 
-  it('save a copy, measured first, and leave the adapter as it is', async () => {
+  it('save a copy, measured first, and leave the original adapter', async () => {
     const input = { adapter: 'adapters/mixed', threshold: 0.35, output: 'projected/mixed' };
     const { asked, answered } = await project(session, input);
     assert.match(asked, /Save a projected copy of adapters\/mixed\?/);
@@ -341,7 +341,7 @@ describe('wrong settings', () => {
     );
     await untilProblem(session, /base is already the base; the aligned model is the one after alignment\. at line 6 /);
     await untilProblem(session, /gone: the model folder does not exist; check the path\. at line 9 /);
-    await untilProblem(session, /adapters: holds neither model\.safetensors nor .* at line 10 /);
+    await untilProblem(session, /adapters: contains neither model\.safetensors nor .* at line 10 /);
     await untilProblem(session, /is not a pair of model folders, "base" and "aligned"; it is left out\. at line 12 /);
     await untilProblem(
       session,

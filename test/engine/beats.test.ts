@@ -44,9 +44,7 @@ describe('a child', () => {
     assert.ok(valueOf((await computed).updates[0]!).measurement.similarity! > 0);
     assert.notEqual(engine.pids[0], pid);
     assert.ok(
-      told.includes(
-        `waiting for the engine's process ${pid}, which gives no sign of life; it is given up after 3 seconds`,
-      ),
+      told.includes(`waiting for the engine's process ${pid}, which does not respond; it is stopped after 3 seconds`),
     );
     assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });
   });
@@ -61,7 +59,7 @@ describe('a child', () => {
     await assert.rejects(computed, {
       code: 'engine-failed',
       message:
-        /^The engine's process gave no sign of life for 3 seconds while it computed model\.layers\.0\S+; nothing was written: run it again\.$/,
+        /^The engine's process did not respond for 3 seconds while it computed model\.layers\.0\S+; nothing was written; try again\.$/,
     });
     assert.ok(told.includes(`waiting for the engine's process ${pid} to start`));
   });

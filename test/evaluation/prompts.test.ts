@@ -126,10 +126,10 @@ void describe('prompts', () => {
       [at('d.jsonl', '{"messages": [{"role": "tool", "content": "x"}]}'), /messages without a role/],
       [at('e.csv', 'goal\n"open'), /not valid CSV/],
       [at('e2.csv', 'goal,target\nsay "hi" now,x\n'), /row 2 is not valid CSV/],
-      [`harmful:${utf16}`, /holds bytes that are no text in UTF-8/],
+      [`harmful:${utf16}`, /contains bytes that are not UTF-8 text/],
       [at('f.yaml', '{'), /not valid YAML/],
       [at('g.json', '{"chosen": ["x"]}'), /the list "chosen" does not show whether/],
-      [at('h.json', '3'), /holds no prompts/],
+      [at('h.json', '3'), /contains no prompts/],
       [`utility:exact:${at('i.jsonl', '{"prompt": "x"}')}`, /line 1 has no reference/],
     ];
     for (const [given, message] of cases) await assert.rejects(read(given), { message }, given);

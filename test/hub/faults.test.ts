@@ -155,7 +155,7 @@ describe('a tensor does not come', () => {
   it('where each try brings a byte and breaks off', async () => {
     const model = await hubOf().open(`hf://${BASE}`);
     hub.turns = [{ kind: 'cut', after: 1 }];
-    assert.match((await failureOf(fetchLarge(model))).message, /broke off; check the network, or try again later/);
+    assert.match((await failureOf(fetchLarge(model))).message, /was lost; check the network, or try again later/);
     assert.ok(waits.length < 20, String(waits.length));
   });
 
@@ -171,7 +171,7 @@ describe('a tensor does not come', () => {
   const wrong: [string, Turn, RegExp][] = [
     ['the whole file is sent', { kind: 'no-ranges' }, /sends the whole file where bytes \d+ to \d+ of 2253472/],
     ['another part is sent', { kind: 'shifted', by: 1 }, /sends bytes \d+ to \d+ of 2253472 where bytes \d+ to \d+/],
-    ['more is sent than was asked for', { kind: 'long', by: 9 }, /sends more than was asked for/],
+    ['more is sent than was asked for', { kind: 'long', by: 9 }, /sent more than was requested/],
   ];
   for (const [name, turn, expected] of wrong)
     it(`where ${name}`, async () => {
@@ -305,7 +305,7 @@ describe('a model is refused', () => {
     hub.refusals[BASE] = { status: 401, message: 'Invalid credentials in Authorization header', hidden: true };
     const { code, message } = await open(withToken);
     assert.equal(code, 'hub-access');
-    assert.match(message, /Invalid credentials in Authorization header; give a token that may read it\.$/);
+    assert.match(message, /Invalid credentials in Authorization header; use a token that can access it\.$/);
   });
 
   it('where the revision or a file is missing', async () => {

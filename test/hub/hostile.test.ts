@@ -84,12 +84,12 @@ describe('for what a model is', () => {
     ['a redirect without encryption', redirect(() => 'http://192.0.2.1/x'), /192\.0\.2\.1\/x: is not an https address/],
     ['a redirect with a password', redirect(() => `http://u:p@127.0.0.1/x`), /holds a user name or a password/],
     ['a redirect to nowhere', redirect(() => 'http://[/'), /is redirected to nowhere/],
-    ['a page', json('<!doctype html><title>Log in</title>'), /something else than a commit and its files/],
-    ['nothing', json(''), /something else than a commit and its files/],
-    ['lists in lists', json('['.repeat(1e6)), /something else than a commit and its files/],
-    ['objects in objects', json(`${'{"sha":'.repeat(1e5)}1${'}'.repeat(1e5)}`), /something else than a commit/],
-    ['a commit that is a path', json({ sha: '../../../../x', siblings: [] }), /something else than a commit/],
-    ['files that are no list', json({ sha: 'a'.repeat(40), siblings: {} }), /something else than a commit/],
+    ['a page', json('<!doctype html><title>Log in</title>'), /did not return a commit and its files/],
+    ['nothing', json(''), /did not return a commit and its files/],
+    ['lists in lists', json('['.repeat(1e6)), /did not return a commit and its files/],
+    ['objects in objects', json(`${'{"sha":'.repeat(1e5)}1${'}'.repeat(1e5)}`), /did not return a commit/],
+    ['a commit that is a path', json({ sha: '../../../../x', siblings: [] }), /did not return a commit/],
+    ['files that are no list', json({ sha: 'a'.repeat(40), siblings: {} }), /did not return a commit/],
   ];
   for (const [name, answer, reason] of cases)
     it(`${name} is refused`, async () => {
@@ -171,11 +171,11 @@ describe('for weights', () => {
       body(response);
     };
   const cases: [string, Answer, RegExp][] = [
-    ['a part without end', part(2253472, endless), /sends more than was asked for/],
+    ['a part without end', part(2253472, endless), /sent more than was requested/],
     [
       'a part that unpacks to more',
       part(2253472, (response) => response.end(bomb), { 'content-encoding': 'gzip' }),
-      /sends more than was asked for/,
+      /sent more than was requested/,
     ],
     [
       'a part of a file of another size',

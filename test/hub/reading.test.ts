@@ -131,7 +131,7 @@ describe('a pair on the hub', () => {
     assert.deepEqual([cold.status, cold.stdout], [1, '']);
     assert.equal(
       cold.stderr,
-      `safe-lora: hf://${BASE}: the model is not in the cache, and offline nothing is fetched; run it once without --offline or HF_HUB_OFFLINE.\n`,
+      `safe-lora: hf://${BASE}: the model is not cached, and offline nothing is downloaded; run once without --offline or HF_HUB_OFFLINE.\n`,
     );
     await warm();
     rmSync(cached(storage, /toy--aligned.*\.tensor$/)[0]!);
@@ -196,7 +196,7 @@ describe('a pair on the hub', () => {
   it('that is one model twice is refused before a weight is sent', async () => {
     const { status, stderr } = await inspect(env, models(`hf://${BASE}`, `hf://${BASE}@${hub.commit(BASE)}`));
     assert.equal(status, 1);
-    assert.match(stderr, /^safe-lora: hf:\/\/toy\/base: base and aligned hold the same weights/);
+    assert.match(stderr, /^safe-lora: hf:\/\/toy\/base: base and aligned have the same weights/);
     assert.equal(cached(storage, /\.tensor/).length, 0);
   });
 
@@ -220,7 +220,7 @@ describe('a pair on the hub', () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /^safe-lora: hf:\/\/toy\/base: model\.safetensors: model\.layers\.\S+ holds NaN or infinity; /,
+      /^safe-lora: hf:\/\/toy\/base: model\.safetensors: model\.layers\.\S+ contains NaN or infinity; /,
     );
   });
 });
@@ -363,7 +363,7 @@ describe('the cache', () => {
       assert.deepEqual([status, stdout], [1, '']);
       assert.match(
         stderr,
-        /^safe-lora: [^\n]+: does not match its checksum, and offline [^\n]+ is not fetched again; run it once without --offline or HF_HUB_OFFLINE\.\n$/,
+        /^safe-lora: [^\n]+: does not match its checksum, and offline [^\n]+ is not downloaded again; run once without --offline or HF_HUB_OFFLINE\.\n$/,
       );
       assert.ok(stderr.includes(path!), stderr);
     }
@@ -379,10 +379,10 @@ describe('the cache', () => {
       writeFileSync(path, path.endsWith('main') ? content.commit : JSON.stringify(content));
     }
     const without = await inspect(env, offline(models()));
-    assert.match(without.stderr, /^safe-lora: \S+: was cached by an earlier version, without checksums, and offline /);
+    assert.match(without.stderr, /^safe-lora: \S+: was cached by an earlier version without checksums, and offline /);
     const { report, stderr } = await inspect(env);
     assert.deepEqual(numbers(report), numbers(fromDisk));
-    assert.equal(stderr.match(/was cached by an earlier version, without checksums; what is needed/g)?.length, 2);
+    assert.equal(stderr.match(/was cached by an earlier version without checksums; what is needed/g)?.length, 2);
     assert.match(stderr, /hf:\/\/toy\/base: 2\.2 MB of 2\.3 MB to fetch; 0 bytes cached\n/);
     assert.ok(hub.weightRequests.reduce((sum, { sent }) => sum + sent, 0) >= needed.weights);
   });

@@ -663,7 +663,7 @@ describe('settings of PEFT', () => {
     assert.ok(codesOf(plan).includes('revision-unconfirmed'));
   });
   it('an alpha of 0, a missing peft_type and a lost order of patterns are said', async () => {
-    assert.match((await refusal(adapter({ lora_alpha: 0 }))).message, /lora_alpha is 0, with which the adapter does nothing/);
+    assert.match((await refusal(adapter({ lora_alpha: 0 }))).message, /lora_alpha is 0, so the adapter does nothing/);
     assert.match((await refusal(adapter({ peft_type: undefined }))).message, /has no peft_type/);
     const order = openAdapter(adapterWith({ 'mlp.0': [6, 4] }, { alpha_pattern: { 'mlp.0': 16, 0: 32 } }));
     assert.match((await refusal(order)).message, /a whole number for a pattern, which fits the same module/);

@@ -12,7 +12,8 @@ type ActionName = 'run' | 'cancel' | 'apply' | 'save' | 'saveAs' | 'restore';
 export interface ActionPorts {
   call: Call;
   announce: (text: string) => void;
-  exportPicture: () => void;
+  exportPicture: (format: 'png' | 'svg') => void;
+  copyPicture: () => void;
 }
 
 export class ActionButtons {
@@ -81,13 +82,15 @@ export class ActionButtons {
     };
   }
 
-  private resultButtons({ call, announce, exportPicture }: ActionPorts): HTMLElement[] {
+  private resultButtons({ call, announce, exportPicture, copyPicture }: ActionPorts): HTMLElement[] {
     const { state } = this;
     const { actions, announce: texts } = this.strings;
     const exports = menuButton(actions.export, [
       { label: actions.exportJson, run: asking(() => call('exportReport', 'json', state.draft)) },
       { label: actions.exportCsv, run: asking(() => call('exportReport', 'csv', state.draft)) },
-      { label: actions.exportPicture, run: exportPicture },
+      { label: actions.exportPng, run: () => exportPicture('png') },
+      { label: actions.exportSvg, run: () => exportPicture('svg') },
+      { label: actions.copyPicture, run: copyPicture },
     ]);
     const copy = button(
       actions.copyMarkdown,

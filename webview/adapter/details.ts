@@ -3,7 +3,7 @@ import { type MeasureName } from '../../src/core/measure-names';
 import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { isNearNull, magnitude } from '../shared/measures';
-import { element, format, setLabel } from '../shared/ui';
+import { element, format, linkButton, setLabel } from '../shared/ui';
 import { type PageState } from './state';
 
 /** The numbers in their order, each with its text. */
@@ -25,6 +25,7 @@ export class ModuleDetails {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
+    private readonly copy: (text: string) => void,
   ) {
     const { names, definitions, details } = strings;
     setLabel(this.root, details.label);
@@ -76,11 +77,24 @@ export class ModuleDetails {
     const { name, shape, rank } = this.state.document!.modules[module]!;
     const facts = [`[${shape.join(' × ')}]`, `r = ${rank}`, ...this.marks(module)];
     return [
-      element('strong', {}, name),
+      element('div', { class: 'details-head' }, element('strong', {}, name), this.copyButton(module)),
       element('div', { class: 'definition' }, facts.join(' · ')),
       element('dl', { class: 'figures' }, ...FIGURES.map(([column, text]) => this.figure(module, column, text))),
       element('p', {}, this.meaning(module)),
     ];
+  }
+
+  private copyButton(module: number): HTMLElement {
+    const { actions, details, names } = this.strings;
+    return linkButton(
+      actions.copy,
+      () => {
+        const { name } = this.state.document!.modules[module]!;
+        const figures = FIGURES.map(([column, text]) => `${names[column]}\t${text(this.state.value(module, column))}`);
+        this.copy([name, ...figures].join('\n'));
+      },
+      details.copy,
+    );
   }
 
   private marks(module: number): string[] {

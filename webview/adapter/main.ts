@@ -74,6 +74,7 @@ function receive(message: ToPage): void {
         state.measure = mine.measure;
         state.colours = mine.colours;
         state.filter = mine.filter;
+        state.layers = mine.layers;
       }
       state.setDocument(message.document, message.document.draft ?? mine?.draft);
       break;

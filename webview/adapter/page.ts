@@ -12,6 +12,7 @@ import { measureIds, type MeasureId } from '../shared/measures';
 import { Profile } from './profile';
 import { ProgressBar } from './progress';
 import { headlineText } from './headline';
+import { Sweep } from './sweep';
 import { findingText, SelectionPanel } from './selection';
 import { type Colouring, colourings, type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
@@ -37,6 +38,7 @@ export class Page {
   private readonly actions: ActionButtons;
   private readonly selection: SelectionPanel;
   private readonly profile: Profile;
+  private readonly sweep: Sweep;
   private readonly table: ModuleTable;
   private readonly details: ModuleDetails;
   private wasRunning = false;
@@ -50,13 +52,20 @@ export class Page {
     const announce = (text: string): void => {
       setText(this.live, text);
     };
-    this.details = new ModuleDetails(state, strings);
+    const copy = (text: string): void => {
+      void call('copyText', text).then(
+        () => announce(strings.announce.copied),
+        () => undefined,
+      );
+    };
+    this.details = new ModuleDetails(state, strings, copy);
     const source = new AdapterHeatmapSource(state, strings, this.details, announce, (layer) =>
       this.heatmap.show(layer),
     );
     this.heatmap = new Heatmap(source, strings, announce);
     this.profile = new Profile(state, strings);
-    this.table = new ModuleTable(state, strings, (modules) => this.details.show(modules), announce);
+    this.sweep = new Sweep(state, strings);
+    this.table = new ModuleTable(state, strings, { point: (modules) => this.details.show(modules), announce, copy });
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);
@@ -64,7 +73,8 @@ export class Page {
     this.actions = new ActionButtons(state, strings, {
       call,
       announce,
-      exportPicture: () => void this.exportPicture(),
+      exportPicture: (format) => void this.exportPicture(format),
+      copyPicture: () => void this.copyPicture(),
     });
     this.selection = new SelectionPanel(state, strings, this.actions.apply);
     const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
@@ -96,6 +106,7 @@ export class Page {
     onThemeChange(() => {
       this.heatmap.recolour();
       this.profile.update();
+      this.sweep.update();
       this.selection.redraw();
     });
   }
@@ -125,7 +136,7 @@ export class Page {
         'div',
         { class: 'columns' },
         map,
-        element('div', { class: 'side' }, this.selection.root, this.profile.root),
+        element('div', { class: 'side' }, this.selection.root, this.profile.root, this.sweep.root),
       ),
       this.table.root,
     );
@@ -136,10 +147,28 @@ export class Page {
     );
   }
 
-  private async exportPicture(): Promise<void> {
-    const { name } = this.state.document!.adapter;
-    const png = await this.heatmap.picture(`${name}: ${findingText(this.state, this.strings)}`);
-    await this.call('exportPicture', png).catch(() => undefined);
+  private get pictureTitle(): string {
+    return `${this.state.document!.adapter.name}: ${findingText(this.state, this.strings)}`;
+  }
+
+  private async exportPicture(format: 'png' | 'svg'): Promise<void> {
+    const picture =
+      format === 'png'
+        ? await this.heatmap.picture(this.pictureTitle)
+        : new TextEncoder().encode(this.heatmap.svg(this.pictureTitle));
+    await this.call('exportPicture', format, picture).catch(() => undefined);
+  }
+
+  /** Where the clipboard takes no picture, it is saved as a file. */
+  private async copyPicture(): Promise<void> {
+    const png = await this.heatmap.picture(this.pictureTitle);
+    try {
+      const type = 'image/png';
+      await navigator.clipboard.write([new ClipboardItem({ [type]: new Blob([png.slice()], { type }) })]);
+      setText(this.live, this.strings.announce.copied);
+    } catch {
+      await this.call('exportPicture', 'png', png).catch(() => undefined);
+    }
   }
 
   private documentChanged(): void {
@@ -176,6 +205,7 @@ export class Page {
     this.heatmap.rebuild();
     this.table.rebuild();
     this.profile.update();
+    this.sweep.update();
     this.selection.redraw();
     this.selectionChanged();
     this.models.update();
@@ -189,6 +219,7 @@ export class Page {
     this.details.update();
     this.table.update();
     this.profile.update();
+    this.sweep.update();
     this.selection.redraw();
     this.drawHeadline();
     this.actions.update();
@@ -213,6 +244,7 @@ export class Page {
     this.details.update();
     this.selection.update();
     this.profile.moveThreshold();
+    this.sweep.moveThreshold();
     this.table.remark();
     this.drawHeadline();
     this.actions.update();
@@ -257,7 +289,7 @@ export class Page {
   }
 
   private remember(): void {
-    const { document: shown, draft, measure, colours, filter } = this.state;
-    if (shown) this.keep({ path: shown.adapter.path, draft, measure, colours, filter });
+    const { document: shown, draft, measure, colours, filter, layers } = this.state;
+    if (shown) this.keep({ path: shown.adapter.path, draft, measure, colours, filter, layers });
   }
 }

@@ -19,6 +19,7 @@ export interface Kept {
   measure: MeasureId;
   colours: Colouring;
   filter: string;
+  layers: string;
 }
 
 export class PageState {
@@ -33,7 +34,9 @@ export class PageState {
   showsAfter = false;
   /** The cosine over all modules together after the projection; null before it is measured. */
   directionAfter: number | null = null;
+  /** Of the table, by name and by layer. */
   filter = '';
+  layers = '';
   /** Indices of the modules that the draft selects. */
   selected: ReadonlySet<number> = new Set();
 
@@ -126,13 +129,23 @@ export class PageState {
 
   /** Adds or removes a module by hand, on top of what the rule says. */
   toggle(module: number): void {
-    const { name, selectable } = this.document!.modules[module]!;
-    if (!selectable || Number.isNaN(this.value(module, 'similarity'))) return;
-    const without = (names: string[]): string[] => names.filter((other) => other !== name);
+    this.choose([module], !this.selected.has(module));
+  }
+
+  /** Adds or removes modules by hand; those that cannot be selected stay out. */
+  choose(modules: readonly number[], wanted: boolean): void {
+    const possible = modules.filter(
+      (module) => this.document!.modules[module]!.selectable && !Number.isNaN(this.value(module, 'similarity')),
+    );
+    if (possible.length === 0) return;
+    const names = new Set(possible.map((module) => this.document!.modules[module]!.name));
+    const without = (listed: string[]): string[] => listed.filter((name) => !names.has(name));
     const overrides = { added: without(this.draft.overrides.added), removed: without(this.draft.overrides.removed) };
-    const wanted = !this.selected.has(module);
-    const ruled = this.selectedBy({ ...this.draft, overrides }).has(module);
-    if (wanted !== ruled) overrides[wanted ? 'added' : 'removed'].push(name);
+    const ruled = this.selectedBy({ ...this.draft, overrides });
+    for (const module of possible) {
+      if (wanted !== ruled.has(module))
+        overrides[wanted ? 'added' : 'removed'].push(this.document!.modules[module]!.name);
+    }
     this.setDraft({ ...this.draft, overrides });
   }
 

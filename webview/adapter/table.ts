@@ -1,11 +1,13 @@
 // Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
 import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type MeasureName } from '../../src/core/measure-names';
+import { type ModuleView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { magnitude } from '../shared/measures';
 import { type PageState } from './state';
 import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting';
-import { checkbox, element, setText, show, textField } from '../shared/ui';
+import { layerFilter, nameFilter } from './filter';
+import { type Button, button, checkbox, element, setText, show, type TextField, textField } from '../shared/ui';
 
 /** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
 const SELECTED = 0;
@@ -20,12 +22,20 @@ interface Column {
   numeric?: boolean;
 }
 
+export interface TablePorts {
+  /** A row has the focus. */
+  point: (modules: readonly number[]) => void;
+  announce: (text: string) => void;
+  copy: (text: string) => void;
+}
+
 export class ModuleTable {
   readonly root: HTMLElement;
   private readonly head = element('tr', { role: 'row' });
   private readonly body = element('tbody', { role: 'rowgroup' });
   private readonly empty = element('p', { class: 'empty', hidden: true });
   private readonly filterField;
+  private readonly layersField;
   private readonly only;
   private columns: Column[] = [];
   private rows: HTMLTableRowElement[] = [];
@@ -37,18 +47,15 @@ export class ModuleTable {
   constructor(
     private readonly state: PageState,
     private readonly strings: PageStrings,
-    private readonly point: (modules: readonly number[]) => void,
-    private readonly announce: (text: string) => void,
+    private readonly ports: TablePorts,
   ) {
-    this.filterField = textField(
-      strings.filter,
-      (text) => {
-        this.state.filter = text;
-        this.arrange();
-        this.state.emit('view');
-      },
-      { placeholder: strings.filter, size: 30 },
-    );
+    this.filterField = this.filterBy('filter', strings.filter, 30);
+    this.layersField = this.filterBy('layers', strings.filterLayers, 16);
+    const choose = (label: string, wanted: boolean): Button =>
+      button(label, () => {
+        this.state.choose(this.order, wanted);
+      });
+    const bulk = [choose(strings.selectShown, true), choose(strings.deselectShown, false)];
     this.only = checkbox(strings.selectedOnly, (checked) => {
       this.selectedOnly = checked;
       this.arrange();
@@ -63,11 +70,20 @@ export class ModuleTable {
     this.root = element(
       'section',
       { class: 'modules', 'aria-label': strings.modules },
-      element('div', { class: 'modules-head' }, element('h2', {}, strings.modules), this.filterField, this.only),
+      element(
+        'div',
+        { class: 'modules-head' },
+        element('h2', {}, strings.modules),
+        this.filterField,
+        this.layersField,
+        this.only,
+        ...bulk,
+      ),
       element('div', { class: 'table-box' }, table, this.empty),
     );
     this.body.addEventListener('keydown', (event) => {
-      if (this.key(event.key)) event.preventDefault();
+      const copies = (event.ctrlKey || event.metaKey) && event.key === 'c' && String(getSelection()) === '';
+      if (copies ? this.copyRow() : this.key(event.key)) event.preventDefault();
     });
   }
 
@@ -75,6 +91,7 @@ export class ModuleTable {
   rebuild(): void {
     const modules = this.state.document?.modules ?? [];
     this.filterField.value = this.state.filter;
+    this.layersField.value = this.state.layers;
     this.columns = this.makeColumns();
     this.head.replaceChildren(...this.columns.map((column) => this.headCell(column)));
     this.rows = modules.map((_, module) => this.makeRow(module));
@@ -225,9 +242,13 @@ export class ModuleTable {
     const focusedRow = this.rows.findIndex((row) => row === document.activeElement);
     const focused = focusedRow < 0 ? null : focusedRow;
     const modules = this.state.document?.modules ?? [];
-    const wanted = this.state.filter.trim().toLowerCase();
-    const shown = modules.flatMap(({ name }, module) =>
-      name.toLowerCase().includes(wanted) && (!this.selectedOnly || this.state.selected.has(module)) ? [module] : [],
+    const byName = nameFilter(this.state.filter);
+    const byLayer = layerFilter(this.state.layers);
+    this.filterField.setAttribute('aria-invalid', String(byName === null));
+    this.layersField.setAttribute('aria-invalid', String(byLayer === null));
+    const matches = (module: ModuleView): boolean => (byName?.(module) ?? false) && (byLayer?.(module) ?? false);
+    const shown = modules.flatMap((view, module) =>
+      matches(view) && (!this.selectedOnly || this.state.selected.has(module)) ? [module] : [],
     );
     const column = this.columns.find(({ id }) => id === this.sort?.column);
     if (column) shown.sort((a, b) => compareKeys(column.key(a), column.key(b), this.sort!.descending) || a - b);
@@ -253,7 +274,9 @@ export class ModuleTable {
     if (module < 0) return;
     if (!this.order.includes(module)) {
       this.state.filter = '';
+      this.state.layers = '';
       this.filterField.value = '';
+      this.layersField.value = '';
       this.selectedOnly = false;
       this.only.checked = false;
       this.arrange();
@@ -276,7 +299,7 @@ export class ModuleTable {
     this.rove(at);
     const module = this.order[at]!;
     const row = this.rows[module]!;
-    this.point([module]);
+    this.ports.point([module]);
     row.focus();
     row.scrollIntoView({ block: 'nearest' });
   }
@@ -298,10 +321,40 @@ export class ModuleTable {
     return true;
   }
 
+  private filterBy(kept: 'filter' | 'layers', label: string, size: number): TextField {
+    return textField(
+      label,
+      (text) => {
+        this.state[kept] = text;
+        this.arrange();
+        this.state.emit('view');
+      },
+      { placeholder: label, size },
+    );
+  }
+
+  /** The row that has the focus, with its name and the titles of its columns, as cells of a spreadsheet. */
+  private copyRow(): boolean {
+    const module = this.order[this.current];
+    if (module === undefined) return false;
+    const titles = this.columns.map(({ title }) => title);
+    const texts = this.columns.map((column) => column.text(module));
+    const { name } = this.state.document!.modules[module]!;
+    this.ports.copy(
+      [
+        [this.strings.moduleColumn, ...titles],
+        [name, ...texts],
+      ]
+        .map((cells) => cells.join('\t'))
+        .join('\n'),
+    );
+    return true;
+  }
+
   private toggle(module: number): void {
     this.state.toggle(module);
     const { announce } = this.strings;
     const text = this.state.selected.has(module) ? announce.selected : announce.deselected;
-    this.announce(text.replace('{0}', this.state.document!.modules[module]!.name));
+    this.ports.announce(text.replace('{0}', this.state.document!.modules[module]!.name));
   }
 }

@@ -8,6 +8,7 @@ import { type Block, blocksOf, type OpenLayer } from './layout';
 import { keysLegend, scaleLegend } from './legend';
 import { pictureOf } from './picture';
 import { type HeatmapSource } from './source';
+import { svgOf } from './svg';
 
 export class Heatmap {
   readonly root = element('div', { class: 'heatmap' });
@@ -81,6 +82,12 @@ export class Heatmap {
   /** The picture of all blocks with their names and scale, for a file. */
   picture(title: string): Promise<Uint8Array> {
     return pictureOf(title, this.drawn, this.look, this.strings);
+  }
+
+  /** The same as SVG, at a size of its own. */
+  svg(title: string): string {
+    const blocks = this.drawn.map(({ block }) => block);
+    return svgOf(title, blocks, this.source, this.look.theme, this.strings);
   }
 
   private readLook(): void {

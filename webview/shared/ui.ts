@@ -28,7 +28,7 @@ provideVSCodeDesignSystem().register(
   vsCodeTextField(),
 );
 
-export type { Button };
+export type { Button, TextField };
 export { format } from '../../src/core/text';
 
 /** The longest sentence of ours, with a path and some names, is shorter. */

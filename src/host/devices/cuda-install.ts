@@ -160,7 +160,7 @@ export class CudaInstall extends Disposable {
     if (state.state === 'ready') {
       void showInformation(
         vscode.l10n.t(
-          'The CUDA provider is installed, and the {0} libraries that it needs are there.',
+          'The CUDA provider is installed, and the {0} libraries that it needs are installed.',
           state.libraries.length,
         ),
       );

@@ -54,11 +54,12 @@ export function choiceOf({ draft, firstSelection, isOutdated, measuring }: Adapt
 function moduleViews(adapter: Adapter): ModuleView[] {
   const where = positions(adapter.modules.map((module) => module.name));
   return adapter.modules
-    .map(({ name, a, b, rank, alreadyProjected }): ModuleView => ({
+    .map(({ name, a, b, rank, scale, alreadyProjected }): ModuleView => ({
       name,
       ...where.get(name)!,
       shape: [b.shape[0]!, a.shape[1]!],
       rank,
+      scale,
       selectable: !alreadyProjected,
     }))
     .sort(comparePositions);

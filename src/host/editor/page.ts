@@ -37,11 +37,12 @@ export class AdapterPage extends Disposable {
     reload: () => this.actions.reload(this.document),
     discard: () => this.actions.discard(),
     exportReport: (format, selection) => exportReport(this.adapter, format, selection),
-    exportPicture: (png) => exportFile(this.adapter, 'png', vscode.l10n.t('Picture'), png),
+    exportPicture: (format, content) => exportFile(this.adapter, format, vscode.l10n.t('Picture'), content),
     copyMarkdown: async (selection) => {
       await vscode.env.clipboard.writeText(reportMarkdown(this.adapter.measuring.report(selection)));
       showBriefly(vscode.l10n.t('Copied as Markdown'));
     },
+    copyText: (text) => vscode.env.clipboard.writeText(text),
     manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
     showLog: () => this.log.show(),
   };
