@@ -143,13 +143,14 @@ export function pageStrings(l10n: Translation) {
       cancelled: l10n.t('Cancelled with {0} of {1} modules measured. Resume measures the rest.'),
       cancelledEarly: l10n.t('Cancelled before a module was measured.'),
       failed: l10n.t('{0} of {1} modules measured.'),
-      changedOnDisk: l10n.t(
-        'The file changed on disk after it was opened; what is shown describes the file as it was.',
-      ),
-      changedDirty: l10n.t('Reload discards what is applied and not saved.'),
-      untrusted: l10n.t('This workspace is not trusted: adapters can be measured, but nothing is applied or saved.'),
+      onDisk: {
+        changed: l10n.t('The file changed on disk after it was opened. This page shows its earlier content.'),
+        deleted: l10n.t('The file was deleted on disk. Restore it, then reload; this page shows its earlier content.'),
+      },
+      changedDirty: l10n.t('Reload discards the unsaved projection.'),
+      untrusted: l10n.t('This workspace is not trusted: adapters can be measured, but not projected or saved.'),
       alreadyProjected: l10n.t(
-        '{0} projected in this file, without its originals: they are not selected, and their numbers describe the projection.',
+        '{0} projected in this file, and the original weights are gone. They cannot be selected; their numbers describe the projection.',
       ),
       presentProjection: l10n.t('The selection follows the numbers of the original weights.'),
       readOnly: {
@@ -166,6 +167,13 @@ export function pageStrings(l10n: Translation) {
           'Read-only: this is not a file on disk, but a revision or a remote file. Save As writes the projected adapter to a folder.',
         ),
       },
+    },
+    tensors: {
+      title: l10n.t('Tensors in the file'),
+      name: l10n.t('name'),
+      dtype: l10n.t('dtype'),
+      shape: l10n.t('shape'),
+      more: l10n.t('and {0} more'),
     },
     measured: l10n.t('Measured'),
     facts: {

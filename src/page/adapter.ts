@@ -23,6 +23,9 @@ export interface ModelView {
 /** Why the adapter's own file cannot be written: `not-on-disk` for any file system but the disk's. */
 export type ReadOnlyReason = WriteObstacle | 'not-on-disk';
 
+/** Of the adapter's files since they were opened: `deleted` where the weights are gone. */
+export type DiskChange = 'changed' | 'deleted' | null;
+
 /** What is shown of the adapter before anything is measured. */
 export interface DocumentView {
   adapter: {
@@ -36,11 +39,18 @@ export interface DocumentView {
   modules: ModuleView[];
   readOnly: ReadOnlyReason | null;
   trusted: boolean;
-  changedOnDisk: boolean;
+  diskChange: DiskChange;
   /** The selection with which the page begins: the file's own, or the threshold of the settings. */
   selection: Selection;
   /** What was being chosen when the page was last shown, or was applied since; null where the page may keep its own. */
   draft: Selection | null;
+}
+
+/** A tensor of the adapter's file. */
+export interface TensorView {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
 }
 
 /** A document that could not be read. */
@@ -99,6 +109,8 @@ export type ToPage =
   | { type: 'after'; indices: Uint32Array; values: Float64Array; direction: number | null }
   /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
+  /** In the order of the file. */
+  | { type: 'tensors'; tensors: readonly TensorView[] }
   /** Brings a module before the user. */
   | { type: 'reveal'; module: string }
   | { type: 'reply'; id: number; ok: true }
@@ -123,6 +135,8 @@ export interface PageCalls {
   exportPicture: [format: 'png' | 'svg', content: Uint8Array];
   copyMarkdown: [selection: Selection];
   copyText: [text: string];
+  /** Answered by `tensors`. */
+  listTensors: [];
   manageTrust: [];
   showLog: [];
 }

@@ -411,7 +411,7 @@ describe('what goes beyond one file', () => {
     cpSync(session.outside('by-command-line'), session.path('adapters', 'by-cli'), { recursive: true });
     const tab = await session.projectAdapter('by-cli');
     await tab.measured();
-    await tab.banner(/projected in this file, without its originals/).waitFor();
+    await tab.banner(/projected in this file, and the original weights are gone/).waitFor();
     const gone = provenanceOf(session.modelFile('by-cli')).modules;
     assert.ok(gone.length > 0);
     for (const { name, selected } of await tab.table()) if (gone.includes(name)) assert.ok(!selected, name);

@@ -362,7 +362,7 @@ describe('the token', () => {
     hub.hubTurns = [{ kind: 'status', status: 400 }];
     outputs.push(await inspect(env));
     outputs.push(await inspect({ ...env, HF_TOKEN: `${TOKEN}\n with more` }));
-    assert.match(outputs[4]!.stderr, /^safe-lora: HF_TOKEN: holds no token, but something with spaces/);
+    assert.match(outputs[4]!.stderr, /^safe-lora: HF_TOKEN: does not contain a valid token/);
     assert.deepEqual(
       outputs.slice(1).map(({ status }) => status),
       [1, 1, 1, 1],

@@ -139,7 +139,7 @@ describe('a pair on the hub', () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /^safe-lora: hf:\/\/toy\/aligned: model-0000\d-of-00002\.safetensors: model\.\S+ is not in the cache, and offline [^\n]*\n$/,
+      /^safe-lora: hf:\/\/toy\/aligned: model-0000\d-of-00002\.safetensors: model\.\S+ is not cached, and offline [^\n]*\n$/,
     );
     assert.deepEqual(hub.asked, []);
   });

@@ -205,7 +205,7 @@ describe('saving in place', () => {
     const retrained = readFileSync(join(path, FILE));
     await assert.rejects(
       save(path, [names[0]], 1),
-      refusal('originals-foreign', /of another adapter or of an earlier training; move it away/),
+      refusal('originals-foreign', /of another adapter or of an earlier training run; move it away/),
     );
     assert.deepEqual(readFileSync(join(path, FILE)), retrained);
   });

@@ -666,7 +666,7 @@ describe('settings of PEFT', () => {
     assert.match((await refusal(adapter({ lora_alpha: 0 }))).message, /lora_alpha is 0, so the adapter does nothing/);
     assert.match((await refusal(adapter({ peft_type: undefined }))).message, /has no peft_type/);
     const order = openAdapter(adapterWith({ 'mlp.0': [6, 4] }, { alpha_pattern: { 'mlp.0': 16, 0: 32 } }));
-    assert.match((await refusal(order)).message, /a whole number for a pattern, which fits the same module/);
+    assert.match((await refusal(order)).message, /a whole number as a pattern, which matches the same module/);
     const { modules } = await openAdapter(adapterWith({ 'mlp.0': [6, 4] }, { alpha_pattern: { 'mlp.1': 16, 0: 32 } }));
     assert.equal(modules[0]!.scale, 16);
   }); // prettier-ignore
@@ -733,7 +733,7 @@ describe('other formats and locations', () => {
     const adapter = inFolder({ 'adapter_config.json': config, 'adapter_model.safetensors': safetensors({}) });
     assert.match(
       (await refusal(openAdapter(adapter))).message,
-      /no tensor at all, as DeepSpeed ZeRO-3 and FSDP.*stage3_gather/,
+      /contains no tensor, as DeepSpeed ZeRO-3 and FSDP.*stage3_gather/,
     );
   });
 
@@ -805,7 +805,7 @@ describe('other formats and locations', () => {
     for (const path of ['some-org/some-adapter', 'hf://some-org/some-adapter'])
       assert.match(
         (await refusal(openAdapter(path))).message,
-        /does not exist; check the path, or .*: hf download some-org\/some-adapter --local-dir DIR\.$/,
+        /does not exist; check the path, or, if it is on the hub, download it: hf download some-org\/some-adapter --local-dir DIR\.$/,
       );
     for (const path of ['test/no-adapter', '/some-org/some-adapter', './some-org/some-adapter', 'adapter'])
       assert.match((await refusal(openAdapter(path))).message, /does not exist; check the path\.$/, path);

@@ -51,15 +51,15 @@ export class ActionButtons {
     const usable = shown !== undefined && !failure && run !== undefined;
     const running = usable && run.state === 'running';
     const done = usable && run.state === 'done';
-    show(start, usable && !running && !done && run.state !== 'failed' && !shown.changedOnDisk);
+    show(start, usable && !running && !done && run.state !== 'failed' && shown.diskChange === null);
     setText(start, run?.state === 'cancelled' && run.modulesDone > 0 ? actions.resume : actions.run);
     show(cancel, running);
-    const writable = usable && shown.trusted && shown.readOnly === null && !shown.changedOnDisk;
+    const writable = usable && shown.trusted && shown.readOnly === null && shown.diskChange === null;
     const takesBack = selected.size === 0 && (applied?.canRestore ?? false);
     setText(apply, takesBack ? applyNone : projectText(selected.size, actions));
     apply.disabled = !(writable && done) || this.state.isApplied;
     save.disabled = !(writable && applied?.dirty);
-    saveAs.disabled = !(usable && shown.trusted && !shown.changedOnDisk);
+    saveAs.disabled = !(usable && shown.trusted && shown.diskChange === null);
     restore.disabled = !(writable && applied?.canRestore);
     for (const part of [save, saveAs, restore, this.ofResults]) show(part, usable);
     for (const control of this.ofResults.querySelectorAll<Button>('vscode-button')) control.disabled = !done;

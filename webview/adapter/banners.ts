@@ -52,10 +52,11 @@ export class Banners {
     ]);
   }
 
-  private changedBanner({ changedOnDisk }: NonNullable<PageState['document']>): HTMLElement | null {
-    if (!changedOnDisk) return null;
+  private changedBanner({ diskChange }: NonNullable<PageState['document']>): HTMLElement | null {
+    if (diskChange === null) return null;
     const { states, actions } = this.strings;
-    const text = this.state.applied?.dirty ? `${states.changedOnDisk} ${states.changedDirty}` : states.changedOnDisk;
+    const what = states.onDisk[diskChange];
+    const text = this.state.applied?.dirty ? `${what} ${states.changedDirty}` : what;
     return banner('warning', text, [[actions.reload, this.asking('reload')]]);
   }
 

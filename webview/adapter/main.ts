@@ -97,6 +97,9 @@ function receive(message: ToPage): void {
       state.setApplied(message.applied);
       if (message.followSelection && message.applied.selection) state.setDraft(message.applied.selection);
       break;
+    case 'tensors':
+      page?.showTensors(message.tensors);
+      break;
     case 'reveal':
       page?.revealModule(message.module);
       break;

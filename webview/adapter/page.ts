@@ -1,5 +1,5 @@
 // The page as a whole: its parts, and which of them a change concerns.
-import { type Call } from '../../src/page/adapter';
+import { type Call, type TensorView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { ActionButtons } from './action-buttons';
 import { Banners } from './banners';
@@ -16,6 +16,7 @@ import { Sweep } from './sweep';
 import { findingText, SelectionPanel } from './selection';
 import { type Colouring, colourings, type Kept, type PageState } from './state';
 import { ModuleTable } from './table';
+import { TensorList } from './tensors';
 import { onThemeChange } from '../shared/theme';
 import { dropdown, element, format, radioGroup, setText, setTitle, show } from '../shared/ui';
 
@@ -40,6 +41,7 @@ export class Page {
   private readonly profile: Profile;
   private readonly sweep: Sweep;
   private readonly table: ModuleTable;
+  private readonly tensors: TensorList;
   private readonly details: ModuleDetails;
   private wasRunning = false;
 
@@ -66,6 +68,7 @@ export class Page {
     this.profile = new Profile(state, strings);
     this.sweep = new Sweep(state, strings);
     this.table = new ModuleTable(state, strings, { point: (modules) => this.details.show(modules), announce, copy });
+    this.tensors = new TensorList(strings, call);
     this.models = new ModelList(state, strings, call);
     this.banners = new Banners(state, strings, call);
     this.progress = new ProgressBar(state, strings);
@@ -111,6 +114,10 @@ export class Page {
     });
   }
 
+  showTensors(tensors: readonly TensorView[]): void {
+    this.tensors.show(tensors);
+  }
+
   revealModule(name: string): void {
     this.table.reveal(name);
   }
@@ -130,19 +137,20 @@ export class Page {
       element('div', { class: 'map-head' }, this.measure, this.colours, this.side, this.sideNote),
       this.heatmap.root,
       this.details.root,
+      this.sweep.root,
     );
     this.content.append(
       element(
         'div',
         { class: 'columns' },
         map,
-        element('div', { class: 'side' }, this.selection.root, this.profile.root, this.sweep.root),
+        element('div', { class: 'side' }, this.selection.root, this.profile.root),
       ),
       this.table.root,
     );
     this.root.append(
       head,
-      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content),
+      element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.tensors.root),
       this.live,
     );
   }
@@ -174,6 +182,7 @@ export class Page {
   private documentChanged(): void {
     const { document: shown, failure } = this.state;
     const broken = failure !== undefined;
+    this.tensors.clear();
     for (const part of [this.content, this.models.root]) show(part, !broken && shown !== undefined);
     if (broken) {
       setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));

@@ -119,12 +119,15 @@ export class Sweep {
 
   private colour({ foreground, grid, highContrast }: Theme): void {
     const { sweep } = this.strings;
-    const titles = { x: this.strings.threshold, count: sweep.count, kept: sweep.kept };
+    const titles = { x: this.strings.byThreshold, count: sweep.count, kept: null };
     for (const [axis, text] of Object.entries(titles)) {
       const scale = this.chart!.options.scales![axis] as ScaleOptionsByType<'linear'>;
       Object.assign(scale.ticks, { color: foreground });
       if (axis !== 'kept') Object.assign(scale, { grid: { color: grid, display: !highContrast } });
-      Object.assign(scale, { border: { color: grid }, title: { display: true, text, color: foreground } });
+      Object.assign(scale, {
+        border: { color: grid },
+        title: { display: text !== null, text: text ?? '', color: foreground },
+      });
     }
     this.chart!.options.plugins!.legend!.labels!.color = foreground;
   }

@@ -1,14 +1,15 @@
 // Whether the adapter's files on disk are still those that were opened.
 import * as vscode from 'vscode';
 import { ADAPTER_FILES } from '../../core/adapter';
-import { areAsStamped, type FileStamp } from '../../core/files';
+import { areAsStamped, type FileStamp, kindOf } from '../../core/files';
+import { type DiskChange } from '../../page/adapter';
 import { Disposable } from '../common/dispose';
 
 export class DiskWatch extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
   /** They are others, or again those that were opened. */
   readonly onDidChange = this.changed.event;
-  private outdated = false;
+  private found: DiskChange = null;
 
   /**
    * @param stamps of the files as they were opened last
@@ -21,13 +22,14 @@ export class DiskWatch extends Disposable {
     super();
   }
 
-  get isOutdated(): boolean {
-    return this.outdated;
+  /** What has become of the files since they were opened. */
+  get change(): DiskChange {
+    return this.found;
   }
 
   /** The files were read or written just now. */
   reset(): void {
-    this.outdated = false;
+    this.found = null;
   }
 
   watch(folder: string): void {
@@ -42,9 +44,16 @@ export class DiskWatch extends Disposable {
   }
 
   private async check(): Promise<void> {
-    const outdated = !(await areAsStamped(this.stamps()));
-    if (outdated === this.outdated || this.isDisposed) return;
-    this.outdated = outdated;
+    const found = await this.look();
+    if (found === this.found || this.isDisposed) return;
+    this.found = found;
     this.changed.fire();
+  }
+
+  private async look(): Promise<DiskChange> {
+    const stamps = this.stamps();
+    if (await areAsStamped(stamps)) return null;
+    const [weights] = stamps;
+    return (await kindOf(weights!.path)) === null ? 'deleted' : 'changed';
   }
 }

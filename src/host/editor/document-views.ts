@@ -16,7 +16,7 @@ export function documentView(document: AdapterDocument): DocumentView {
     modules: moduleViews(document.adapter),
     readOnly: document.readOnlyReason,
     trusted: vscode.workspace.isTrusted,
-    changedOnDisk: document.isOutdated,
+    diskChange: document.diskChange,
     selection: document.firstSelection,
     draft: document.draft,
   };

@@ -28,7 +28,7 @@ import { nothingApplied, nothingToRestore, notOnThisMachine, readOnly } from './
 import { EditHistory } from './edit-history';
 import { MeasuringRun } from './measuring-run';
 import { ProjectionNumbers } from './projection-numbers';
-import { type ReadOnlyReason } from '../../page/adapter';
+import { type DiskChange, type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
 
@@ -144,7 +144,11 @@ export class AdapterDocument extends Disposable {
 
   /** The file on disk is no longer the one that was opened. */
   get isOutdated(): boolean {
-    return this.disk.isOutdated;
+    return this.disk.change !== null;
+  }
+
+  get diskChange(): DiskChange {
+    return this.disk.change;
   }
 
   get isReadOnly(): boolean {

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
 import { type Selection } from '../../core/rules';
+import { openSafetensors } from '../../core/safetensors';
 import { type EditorActions } from './actions';
 import { Disposable } from '../common/dispose';
 import { Cancelled, errorView, showingFailure } from '../common/errors';
@@ -43,6 +44,7 @@ export class AdapterPage extends Disposable {
       showBriefly(vscode.l10n.t('Copied as Markdown'));
     },
     copyText: (text) => vscode.env.clipboard.writeText(text),
+    listTensors: () => this.listTensors(),
     manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
     showLog: () => this.log.show(),
   };
@@ -175,6 +177,14 @@ export class AdapterPage extends Disposable {
       values: numberRows(modules.map(({ measurement }) => measurement)),
       direction,
     });
+  }
+
+  /** Of a refused adapter, too: only its file has to be one of safetensors. */
+  private async listTensors(): Promise<void> {
+    const { failure, uri } = this.document;
+    const { tensors } = failure === undefined ? this.document.adapter.adapter.file : await openSafetensors(uri.fsPath);
+    const inOrder = [...tensors.values()].sort((a, b) => a.offset - b.offset);
+    this.send({ type: 'tensors', tensors: inOrder.map(({ name, dtype, shape }) => ({ name, dtype, shape })) });
   }
 
   private send(message: ToPage): void {
