@@ -194,7 +194,10 @@ describe('the table', () => {
   it('is plain when piped, coloured where colour is forced, and never where it is not wanted', async () => {
     const plain = await cli(['inspect', harmful, ...models], { env: { CI: 'true' } });
     assert.ok(!plain.stdout.includes('\x1b'));
-    assert.match(plain.stdout, /^layer {2}target module {2}similarity {2}chance level {2}agreement {2}update kept {2}selected$/m);
+    assert.match(
+      plain.stdout,
+      /^layer {2}target module {2}similarity {2}chance level {2}agreement {2}update kept {2}selected$/m,
+    );
     assert.match(plain.stdout, /^ {4}1 {2}q_proj {14}0\.231 {2}\d\.\d{3} ±\d\.\d{3} {5}−0\.038 {8}\d\.\d % {2}yes$/m);
     assert.match(plain.stdout, /^3 of 12 modules at or below τ = 0\.35 \(the default\), in layers 1, 2, 4$/m);
     assert.match(plain.stdout, /^agreement of all modules −0\.077$/m);
