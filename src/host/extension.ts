@@ -69,7 +69,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ConfigHints(statuses),
     new ConfigHover(statuses),
     new ConfigDiagnostics(statuses, originals, dismissals, explanations, log),
-    new QuickFixes(),
+    new QuickFixes(statuses),
     new ReportLenses(statuses),
     new Decorations(adapters, statuses),
     new AdaptersTree(adapters, statuses, context.workspaceState),

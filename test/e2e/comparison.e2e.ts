@@ -96,7 +96,7 @@ describe('two adapters side by side', () => {
   });
   after(() => session.stop());
 
-  it('come from the palette, are inspected first, and show the numbers of their reports and B − A exactly', async () => {
+  it('come from the palette, are measured first, and show the numbers of their reports and B − A exactly', async () => {
     const tab = await compare(session, 'benign', 'harmful');
     const [a, b] = [await reportOf(session.workspace, 'benign'), await reportOf(session.workspace, 'harmful')];
     const charts = await tab.charts();

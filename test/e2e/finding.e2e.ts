@@ -61,7 +61,7 @@ describe('an adapter whose models lie in the cache', () => {
 
   it('is told of the cache where the question was dismissed: the log names what was found, and nothing is taken', async () => {
     const { workbench } = session;
-    await workbench.command('Safe LoRA: Inspect All Adapters');
+    await workbench.command('Safe LoRA: Measure All Adapters');
     for (const name of Object.keys(trainedOn).sort()) {
       await workbench.asked(`Base model of ${name}`);
       await workbench.press('Escape');

@@ -39,9 +39,9 @@ describe('the view of the adapters', () => {
       `the rows ${expected.join(', ')}`,
     );
 
-  it('lists every adapter, not inspected, with its modules by layer', async () => {
+  it('lists every adapter, not measured, with its modules by layer', async () => {
     await session.workbench.command('View: Show Safe LoRA');
-    await shows(adapters.map((name) => new RegExp(`^${name} ?not inspected`)));
+    await shows(adapters.map((name) => new RegExp(`^${name} ?not measured`)));
     await session.workbench.treeRow('harmful').click();
     await until(async () => (await rows(session)).includes('layer 5'), 'the layers');
     await session.workbench.treeRow('layer 0').click();
@@ -49,17 +49,17 @@ describe('the view of the adapters', () => {
     await session.workbench.treeRow('harmful').click();
   });
 
-  it('inspects all of them at once, each as the command line does', async () => {
-    await session.workbench.command('Safe LoRA: Inspect All Adapters');
-    await session.workbench.notification('4 adapters inspected.').waitFor();
+  it('measures all of them at once, each as the command line does', async () => {
+    await session.workbench.command('Safe LoRA: Measure All Adapters');
+    await session.workbench.notification('4 adapters measured.').waitFor();
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
         return new RegExp(`^${name} ?${selected}/${modules} · [−+]?${Math.abs(direction!).toFixed(2)}`);
       }),
     );
-    await session.workbench.command('Safe LoRA: Inspect All Adapters');
-    await session.workbench.notification('All adapters are inspected.').waitFor();
+    await session.workbench.command('Safe LoRA: Measure All Adapters');
+    await session.workbench.notification('All adapters are measured.').waitFor();
   });
 
   it('sorts them by direction or by lowest similarity', async () => {
@@ -97,14 +97,14 @@ describe('the view of the adapters', () => {
     await workbench.command('View: Close All Editors');
   });
 
-  it('has letters in the explorer for an inspected, a projected and a changed adapter, and a kept original', async () => {
+  it('has letters in the explorer for a measured, a projected and a changed adapter, and a kept original', async () => {
     const { workbench } = session;
     await workbench.command('View: Show Explorer');
     const says = async (path: string, text: string): Promise<void> => {
       const row = await workbench.explorerRow(path);
       await row.locator(`[aria-label*="Safe LoRA: ${text}"], [aria-label*="${text}"]`).first().waitFor();
     };
-    await says('adapters/mixed', 'inspected · 6 of 12 modules at or below τ = 0.35');
+    await says('adapters/mixed', 'measured · 6 of 12 modules at or below τ = 0.35');
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
     await tab.button(/^Apply/).click();
@@ -116,7 +116,7 @@ describe('the view of the adapters', () => {
     const bytes = readFileSync(file);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(file, bytes);
-    await says('adapters/benign', 'The adapter has changed since it was inspected');
+    await says('adapters/benign', 'The adapter has changed since it was measured');
     for (const theme of themes) {
       await workbench.setTheme(theme);
       await workbench.screenshot(`explorer ${theme}`);
@@ -142,11 +142,11 @@ describe('the view of the adapters', () => {
     await session.workbench.command('View: Close All Editors');
     await session.workbench.command('View: Show Explorer');
     await until(() => session.engineChildren().length === 0, 'the engine to rest');
-    await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
+    await session.workbench.explorerContextMenu('adapters/copy', 'Measure Adapter');
     await (
       await session.workbench.explorerRow('adapters/copy')
     )
-      .locator('[aria-label*="inspected · 6 of 12"]')
+      .locator('[aria-label*="measured · 6 of 12"]')
       .waitFor();
     assert.equal(session.engineChildren().length, 0);
   });

@@ -305,7 +305,7 @@ describe('tasks', () => {
     await until(() => existsSync(session.path('projected', MODEL_FILE)), 'the projected adapter');
     await workbench.command('Tasks: Run Task');
     await workbench.pick('safe-lora');
-    await until(async () => (await workbench.quickInputText()).includes('inspect adapters/harmful'), 'the offer');
+    await until(async () => (await workbench.quickInputText()).includes('measure adapters/harmful'), 'the offer');
     await workbench.press('Escape');
   });
 });

@@ -44,7 +44,7 @@ export class AdapterTools extends Disposable {
     this._register(
       registerTool<InspectInput>(tools.inspectAdapter, {
         announce: async ({ adapter }) => ({
-          message: vscode.l10n.t('Inspecting {0}', nameOf(await adapterFolder(adapter))),
+          message: vscode.l10n.t('Measuring {0}', nameOf(await adapterFolder(adapter))),
         }),
         answer: (input, token) => orCancelled(this.inspect(input, token)),
       }),

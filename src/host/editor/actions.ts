@@ -148,10 +148,10 @@ export class EditorActions {
     const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');
     const key = `toldAboutAutoSave ${adapter.adapter.realPath}`;
     if (autoSave === 'off' || this.memory.workspace.get(key)) return true;
-    const write = vscode.l10n.t('Apply and Write');
+    const write = vscode.l10n.t('Write to Disk');
     const copy = vscode.l10n.t('Save a Copy…');
     const chosen = await showWarning(
-      vscode.l10n.t('Auto Save is on: applying writes {0} to disk.', adapter.adapter.name),
+      vscode.l10n.t('Auto Save is on, so this edit is written to {0} at once.', adapter.adapter.name),
       { modal: true, lines: [vscode.l10n.t('The original weights are kept, and Restore brings them back.')] },
       ...(selection ? [write, copy] : [write]),
     );

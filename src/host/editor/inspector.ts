@@ -60,10 +60,10 @@ export class Inspector {
     const due: vscode.Uri[] = [];
     for (const folder of folders) if ((await this.statuses.of(folder)).state !== 'inspected') due.push(folder);
     if (due.length === 0) {
-      void showInformation(vscode.l10n.t('All adapters are inspected.'));
+      void showInformation(vscode.l10n.t('All adapters are measured.'));
       return;
     }
-    const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
+    const title = vscode.l10n.t('Safe LoRA: measuring {0} adapters', due.length);
     const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectAll> => {
       const withDocument = this.withDocument.bind(this);
       const all = new InspectAll(this.services, this.editor, this.actions, withDocument, due, progress, token);
@@ -80,11 +80,11 @@ export class Inspector {
 
   private async tell(done: number, failed: number): Promise<void> {
     if (failed === 0) {
-      if (done > 0) void showInformation(vscode.l10n.t('{0} adapters inspected.', done));
+      if (done > 0) void showInformation(vscode.l10n.t('{0} adapters measured.', done));
       return;
     }
     const showLog = vscode.l10n.t('Show Log');
-    const text = vscode.l10n.t('{0} adapters inspected; {1} could not be: the log says why.', done, failed);
+    const text = vscode.l10n.t('{0} adapters measured, {1} failed. See the log.', done, failed);
     if ((await showWarning(text, showLog)) === showLog) this.services.log.show();
   }
 }

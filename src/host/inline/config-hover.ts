@@ -77,7 +77,7 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
       `![${vscode.l10n.t('Similarity by layer')}](${sparkline({ modules, selected, threshold, dark })})`,
       legend,
       [row(titles), row(['---:', '---:', '---:', '---:', ':---:']), ...rows].join('\n'),
-      ...(left > 0 ? [vscode.l10n.t('{0} more, of higher similarity, stand in the report.', left)] : []),
+      ...(left > 0 ? [vscode.l10n.t('The heatmap shows {0} more, of higher similarity.', left)] : []),
     ].join('\n\n'),
   );
 }

@@ -4,7 +4,7 @@ import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
-import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/finding-texts';
+import { findingText, isProjectedAsSelected, projectedText, projectText, staleText } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ConfigLenses extends Disposable implements LensProvider {
@@ -26,7 +26,7 @@ export class ConfigLenses extends Disposable implements LensProvider {
 
 function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
   const { report, selection, selected, projected, restorable, state } = status;
-  const open = { title: vscode.l10n.t('Open Report'), command: commands.openReport };
+  const open = { title: vscode.l10n.t('Open Heatmap'), command: commands.openReport };
   const restore = restorable ? [{ title: vscode.l10n.t('Restore'), command: commands.restoreOriginals }] : [];
   const isProjected = projected.length > 0 ? [{ title: projectedText(status) }] : [];
   switch (state) {
@@ -36,16 +36,18 @@ function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
       return [
         ...isProjected,
         {
-          title: vscode.l10n.t('Inspect'),
+          title: vscode.l10n.t('Measure'),
           command: commands.inspectAdapter,
-          tooltip: vscode.l10n.t('Safe LoRA: measure how closely each module follows the alignment of its model'),
+          tooltip: vscode.l10n.t(
+            'Measures how closely each module follows the alignment of its model; changes nothing',
+          ),
         },
         ...restore,
       ];
     case 'stale':
       return [
         { icon: 'warning', title: staleText(status) },
-        { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
+        { title: vscode.l10n.t('Measure Again'), command: commands.inspectAdapter },
         ...(status.changed === 'models'
           ? [{ title: vscode.l10n.t('Choose Models…'), command: commands.chooseModels }]
           : []),
@@ -55,9 +57,9 @@ function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
       ];
     case 'inspected': {
       const project = {
-        title: vscode.l10n.t('Project'),
+        title: projectText(selected.size),
         command: commands.projectSelected,
-        tooltip: vscode.l10n.t('Project the {0} selected modules as an unsaved edit, one step of Undo', selected.size),
+        tooltip: vscode.l10n.t('Makes an unsaved edit; nothing is written before Save.'),
       };
       return [
         { title: findingText(report!, selection, selected.size), command: commands.openReport },

@@ -145,7 +145,7 @@ function diagnosticOf(
 function problemsOfStatus(status: AdapterStatus): Problem[] {
   const { state, report, selection, selected } = status;
   if (state === 'stale') {
-    const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(status));
+    const message = vscode.l10n.t('{0}. Measure it again to see its numbers.', staleText(status));
     // A warning would replace the explorer's letters.
     return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Information, keys: [] }];
   }

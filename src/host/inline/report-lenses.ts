@@ -28,7 +28,7 @@ export class ReportLenses extends Disposable implements LensProvider {
     const folder = folderOf(document.uri);
     const open = (range: vscode.Range, module?: string): Lens => ({
       range,
-      title: vscode.l10n.t('Open in Report'),
+      title: vscode.l10n.t('Open in Heatmap'),
       command: commands.openReport,
       arguments: [folder, module],
     });

@@ -1,4 +1,4 @@
-// The status of each adapter: not inspected, inspected, or changed since; what every surface but the editor shows.
+// The status of each adapter: not measured, measured, or changed since; what every surface but the editor shows.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';

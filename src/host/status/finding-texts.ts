@@ -61,8 +61,13 @@ export function projectedText({ projected }: AdapterStatus): string {
 /** What is to be said of an adapter whose result no longer holds. */
 export function staleText({ changed }: AdapterStatus): string {
   return changed === 'models'
-    ? l10n.t('The models are not those that it was inspected with')
-    : l10n.t('The adapter has changed since it was inspected');
+    ? l10n.t('The models have changed since the adapter was measured')
+    : l10n.t('The adapter has changed since it was measured');
+}
+
+/** "Project 3 Modules" */
+export function projectText(modules: number): string {
+  return modules === 1 ? l10n.t('Project 1 Module') : l10n.t('Project {0} Modules', modules);
 }
 
 /** Every selected module is projected in the file, and no other. */

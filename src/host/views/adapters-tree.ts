@@ -36,7 +36,7 @@ interface ModuleNode {
   folder: vscode.Uri;
   name: string;
   position: Position;
-  /** Null before the adapter is inspected. */
+  /** Null before the adapter is measured. */
   report: ModuleReport | null;
   selected: boolean;
   projected: boolean;
@@ -131,7 +131,7 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
     // Infinity − Infinity is no number: those without a result stay in their order.
     this.nodes = nodes.sort((a, b) => sortKey(a.status) - sortKey(b.status) || 0);
     const inspected = found.filter(({ state }) => state === 'inspected').length;
-    this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} inspected', inspected, nodes.length);
+    this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} measured', inspected, nodes.length);
     return this.nodes;
   }
 
@@ -188,9 +188,9 @@ function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
   const isProjected = projected.length > 0 ? [projectedText(status)] : [];
   const finding = report ? findingText(report, selection, selected.size) : '';
   const says = {
-    uninspected: vscode.l10n.t('not inspected'),
+    uninspected: vscode.l10n.t('not measured'),
     unreadable: vscode.l10n.t('cannot be read'),
-    stale: vscode.l10n.t('changed since it was inspected'),
+    stale: vscode.l10n.t('changed since it was measured'),
     inspected: report ? `${selected.size}/${report.modules.length} · ${signed(report.totals.direction, DIGITS)}` : '',
   }[state];
   // The explorer's own decoration of the folder comes with its address.
@@ -239,6 +239,6 @@ function moduleItem({ folder, name, position, report, selected, projected }: Mod
   item.description = [...short, ...marks].join(' · ');
   item.tooltip = plainLines([name, ...numbers, ...marks]);
   item.iconPath = new vscode.ThemeIcon(projected ? 'circle-large-filled' : selected ? 'circle-filled' : 'circle-small');
-  item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder, name] };
+  item.command = { command: commands.openReport, title: vscode.l10n.t('Open Heatmap'), arguments: [folder, name] };
   return item;
 }
