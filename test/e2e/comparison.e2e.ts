@@ -193,8 +193,8 @@ describe('two adapters side by side', () => {
 
   it('are two: the explorer offers it for a selection of several, and another number is refused', async () => {
     const { workbench } = session;
-    assert.ok(!(await workbench.explorerMenu('adapters/benign')).includes('Compare Adapters'));
-    await workbench.press('Escape');
+    assert.ok(!(await workbench.adapterMenu('adapters/benign')).includes('Compare Adapters'));
+    await workbench.closeMenu();
     await (await workbench.explorerRow('adapters/benign')).click();
     await (await workbench.explorerRow('adapters/harmful')).click({ modifiers: ['Control'] });
     await workbench.explorerContextMenu('adapters/harmful', 'Compare Adapters');
