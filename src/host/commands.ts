@@ -74,7 +74,15 @@ export class Commands extends Disposable {
   private async inspect(resource: vscode.Uri | undefined): Promise<void> {
     const title = vscode.l10n.t('Measure which adapter?');
     const file = resource ?? inlineFile() ?? this.editor.active?.uri ?? (await this.pick(title));
-    await this.inspector.inspect(folderOf(file));
+    const folder = folderOf(file);
+    await this.inspector.inspect(folder);
+    const { name, report, selected } = await this.statuses.of(folder);
+    if (!report) return;
+    const open = vscode.l10n.t('Open Heatmap');
+    const text = vscode.l10n.t('{0} of {1} modules selected in {2}', selected.size, report.modules.length, name);
+    void showInformation(text, open).then((chosen) => {
+      if (chosen === open) void vscode.commands.executeCommand(commands.openReport, folder);
+    });
   }
 
   /** Opens the adapter and projects what its selection takes, as an unsaved edit. */

@@ -7,11 +7,18 @@ import type { Report } from '../../src/core/report';
 import { sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
 import { reportOf } from './command-line';
+import { copyAdapter } from './many-adapters';
 import { until } from './patience';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
 import { themes } from './workbench';
 
 const adapters = ['benign', 'harmful', 'mixed', 'mixed-all'];
+
+/** Makes the last numbers of an adapter NaN. */
+function spoil(file: string): void {
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0xff, bytes.length - 64));
+}
 
 /** The rows of the view of adapters as label and description. */
 async function rows(session: Session): Promise<string[]> {
@@ -55,7 +62,9 @@ describe('the view of the adapters', () => {
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
-        return new RegExp(`^${name} ?${selected}/${modules} · [−+]?${Math.abs(direction!).toFixed(2)}`);
+        return new RegExp(
+          `^${name} ?${selected} of ${modules} selected · direction [−+]?${Math.abs(direction!).toFixed(2)}`,
+        );
       }),
     );
     await session.workbench.command('Safe LoRA: Measure All Adapters');
@@ -84,7 +93,7 @@ describe('the view of the adapters', () => {
     await workbench.treeRow('harmful').click();
     await workbench.treeRow(/^layer 1/).click();
     const module = reports.get('harmful')!.modules.find(({ layer, kind }) => layer === 1 && kind === 'v_proj')!;
-    const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · `;
+    const text = `v_proj similarity ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · `;
     await until(
       async () =>
         (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)),
@@ -143,12 +152,58 @@ describe('the view of the adapters', () => {
     await session.workbench.command('View: Show Explorer');
     await until(() => session.engineChildren().length === 0, 'the engine to rest');
     await session.workbench.explorerContextMenu('adapters/copy', 'Measure Adapter');
+    await session.workbench.notification('6 of 12 modules selected in copy').waitFor();
     await (
       await session.workbench.explorerRow('adapters/copy')
     )
       .locator('[aria-label*="measured · 6 of 12"]')
       .waitFor();
     assert.equal(session.engineChildren().length, 0);
+    await session.workbench.clickNotification('Open Heatmap');
+    await new AdapterTab(session.workbench).title.filter({ hasText: 'copy' }).waitFor();
+  });
+});
+
+describe('adapters of which some cannot be measured yet', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: (workspace) => {
+        copySampleWithPair(workspace);
+        for (const name of ['mixed', 'mixed-all']) rmSync(join(workspace, 'adapters', name), { recursive: true });
+        copyAdapter('mixed', join(workspace, 'adapters', 'a-stranger'), 'org/unheard-of');
+        spoil(join(workspace, 'adapters', 'benign', MODEL_FILE));
+      },
+    });
+  });
+  after(() => session.stop());
+
+  const row = (text: RegExp): Promise<void> =>
+    until(async () => (await rows(session)).some((shown) => text.test(shown)), String(text));
+
+  it('do not stop the others: the view says why one failed, and models are asked for once, afterwards', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Show Safe LoRA');
+    await workbench.command('Safe LoRA: Measure All Adapters');
+    await workbench.notification(/1 adapter measured\. 1 failed: benign \(.* holds NaN or infinity\)\./).waitFor();
+    await workbench.notification('a-stranger needs its models before it can be measured.').waitFor();
+    await row(/^harmful ?3 of 12 selected/);
+    await row(/^a-stranger ?not measured/);
+    await row(/^benign ?failed: \S+ holds NaN or infinity · adapters$/);
+    await workbench.treeRow('benign').click();
+    await row(/^layer 0/);
+    await workbench.screenshot('adapters view failed');
+    await workbench.clickNotification('Choose Models…');
+    await workbench.asked('Base model of a-stranger');
+    await workbench.pick('base');
+    await workbench.asked('Aligned model of a-stranger');
+    await workbench.pick('aligned');
+    await row(/^a-stranger ?6 of 12 selected/);
+  });
+
+  it('lose what failed when the adapter changes', async () => {
+    cpSync(join(sample, 'adapters', 'benign', MODEL_FILE), session.modelFile('benign'));
+    await row(/^benign ?not measured/);
   });
 });
 

@@ -7,6 +7,8 @@ import { type AdapterDocument } from './document';
 import { type OpenedDocument } from './opened-document';
 import { type ModelRole } from '../../page/adapter';
 import { Cancelled, modelsUnknown, requireTrust } from '../common/errors';
+import { folderOf } from '../common/files';
+import { type MeasuringFailures } from '../status/failures';
 import { type ModelPairs } from '../models/models';
 import { type Proposals } from '../../models/propose';
 import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
@@ -17,20 +19,31 @@ const NOTIFY_AFTER_MS = 800;
 export class EditorActions {
   constructor(
     private readonly models: ModelPairs,
+    private readonly failures: MeasuringFailures,
     private readonly memory: { workspace: vscode.Memento; global: vscode.Memento },
   ) {}
 
   /** Measures the adapter, after asking for the models that are not known. */
   async measure(adapter: AdapterDocument): Promise<void> {
     await this.askForModels(adapter);
-    await runVisibly(adapter);
+    await this.run(adapter);
   }
 
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     await this.askFor(adapter, roles);
     const { base, aligned } = adapter.measuring.models;
-    if (base && aligned) await runVisibly(adapter);
+    if (base && aligned) await this.run(adapter);
+  }
+
+  /** What keeps the adapter from being measured is shown by its tab, and kept for the other surfaces. */
+  private async run(adapter: AdapterDocument): Promise<void> {
+    await runVisibly(adapter);
+    try {
+      adapter.measuring.requireDone();
+    } catch (failure) {
+      await this.failures.keep(folderOf(adapter.uri), failure);
+    }
   }
 
   /** Asks for the models that are not known. */
