@@ -135,6 +135,10 @@ describe('the configuration of an adapter', () => {
     await openConfig(session, 'mixed-all');
     await session.workbench.clickLens('Project 27 Modules', session.workbench.dirtyTab(MODEL_FILE));
     await new AdapterTab(session.workbench).banner('27 modules projected, not saved').waitFor();
+    await openConfig(session, 'mixed-all');
+    await untilLens(session, 'unsaved edit');
+    assert.equal((await session.workbench.lenses())[0]![0], 'unsaved edit');
+    await session.openAdapter('mixed-all');
     await session.workbench.command('File: Save');
     await session.workbench.untilDirty(MODEL_FILE, false);
     const out = session.outside('projected');
@@ -156,7 +160,11 @@ describe('the configuration of an adapter', () => {
     const { workbench } = session;
     await openConfig(session, 'mixed-all');
     await untilLens(session, '27 modules projected');
-    assert.deepEqual((await workbench.lenses())[0]!.slice(1), ['Open Heatmap', 'Restore', '27 modules projected']);
+    const lenses = (await workbench.lenses())[0]!;
+    assert.deepEqual(lenses.slice(0, -1), ['27 modules projected', 'Open Heatmap', 'Restore']);
+    assert.match(lenses.at(-1)!, /^before projection: 27 of 42 modules/);
+    await workbench.line('"k_proj"').filter({ hasText: 'before: similarity' }).waitFor();
+    await workbench.screenshot('inline projected');
     assert.ok(!(await workbench.problems()).some((problem) => problem.includes('Safe LoRA')));
     const row = await workbench.explorerRow('adapters/mixed-all');
     await row.locator('[aria-label*="Safe LoRA: 27 modules projected"]').waitFor();

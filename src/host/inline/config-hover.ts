@@ -8,7 +8,7 @@ import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-stat
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { sparkline } from './sparkline';
-import { DIGITS, ruleText } from '../status/finding-texts';
+import { DIGITS, ofOriginals, ruleText } from '../status/finding-texts';
 import { markdown } from '../common/surface';
 
 /** A hover is read at a glance; the editor has the rest. */
@@ -36,7 +36,7 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
 }
 
 function content(target: string, modules: readonly ModuleReport[], status: AdapterStatus): vscode.MarkdownString {
-  const { selection, selected } = status;
+  const { selection, selected, projected } = status;
   const threshold = levelOf(selection);
   const { kind } = vscode.window.activeColorTheme;
   const dark = kind === vscode.ColorThemeKind.Dark || kind === vscode.ColorThemeKind.HighContrast;
@@ -76,6 +76,7 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
       `**${cellText(target)}** · ${cellText(ruleText(selection, count, modules.length))}`,
       `![${vscode.l10n.t('Similarity by layer')}](${sparkline({ modules, selected, threshold, dark })})`,
       legend,
+      ...(projected.length > 0 ? [ofOriginals()] : []),
       [row(titles), row(['---:', '---:', '---:', '---:', ':---:']), ...rows].join('\n'),
       ...(left > 0 ? [vscode.l10n.t('The heatmap shows {0} more, of higher similarity.', left)] : []),
     ].join('\n\n'),

@@ -28,6 +28,13 @@ export function findingText(
   ].join(' · ');
 }
 
+/** The finding of a measured adapter, which describes the original weights whatever is projected. */
+export function statusFinding({ report, selection, selected, projected }: AdapterStatus): string {
+  if (!report) return '';
+  const finding = findingText(report, selection, selected.size);
+  return projected.length > 0 ? l10n.t('before projection: {0}', finding) : finding;
+}
+
 /** "0.12, null 0.44" */
 export function similarityText({ similarity, nullSimilarity }: ModuleReport): string {
   return l10n.t('{0}, null {1}', decimal(similarity, DIGITS), decimal(nullSimilarity, DIGITS));
@@ -56,6 +63,11 @@ export function lowestOf(modules: readonly ModuleReport[]): ModuleReport | undef
 
 export function projectedText({ projected }: AdapterStatus): string {
   return projected.length === 1 ? l10n.t('1 module projected') : l10n.t('{0} modules projected', projected.length);
+}
+
+/** What is to be said beside numbers of a projected adapter. */
+export function ofOriginals(): string {
+  return l10n.t('These numbers describe the original weights, before projection.');
 }
 
 /** What is to be said of an adapter whose result no longer holds. */

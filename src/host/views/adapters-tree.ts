@@ -8,7 +8,7 @@ import { decimal, signed } from '../../core/text';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, VIEW } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
+import { DIGITS, statusFinding, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { reasonOf } from '../status/reason';
 import { createTreeView, plainLines, showQuickPick } from '../common/surface';
@@ -182,18 +182,17 @@ function layersOf(folder: vscode.Uri, modules: readonly ModuleNode[]): LayerNode
 }
 
 function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
-  const { state, failure, report, selection, selected, projected } = status;
+  const { state, projected } = status;
   const item = new vscode.TreeItem(status.name, vscode.TreeItemCollapsibleState.Collapsed);
   const path = vscode.workspace.asRelativePath(folder);
   const parent = dirname(path) === '.' ? '' : dirname(path);
   const isProjected = projected.length > 0 ? [projectedText(status)] : [];
-  const finding = report ? findingText(report, selection, selected.size) : '';
   const says = summaryOf(status);
   // The explorer's own decoration of the folder comes with its address.
   item.resourceUri = folder;
   item.id = folder.toString();
   item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
-  const details = failure ?? status.problem ?? finding;
+  const details = status.failure ?? status.problem ?? statusFinding(status);
   item.tooltip = plainLines([
     folder.fsPath,
     ...(state === 'stale' ? [staleText(status)] : []),
