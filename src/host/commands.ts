@@ -168,6 +168,6 @@ function adapterFile(resource: vscode.Uri): vscode.Uri {
 function notAPatchName(path: string): SafeLoraError {
   return new SafeLoraError(
     'patch-format',
-    vscode.l10n.t('{0}: the name of a patch ends in {1}; choose such a name.', path, PATCH_ENDING),
+    vscode.l10n.t('{0}: the name of a patch must end in {1}; choose another name.', path, PATCH_ENDING),
   );
 }

@@ -201,7 +201,7 @@ describe('two adapters side by side', () => {
     await new ComparisonTab(session).shows('benign', 'harmful');
     await (await workbench.explorerRow('adapters/mixed')).click({ modifiers: ['Control'] });
     await workbench.explorerContextMenu('adapters/mixed', 'Compare Adapters');
-    await workbench.notification('3 selected: a comparison is of exactly two adapters; select two.').waitFor();
+    await workbench.notification('3 adapters selected; select exactly two to compare them.').waitFor();
     await workbench.command('Notifications: Clear All Notifications');
   });
 

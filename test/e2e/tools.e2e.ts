@@ -316,10 +316,10 @@ describe('wrong settings', () => {
     await untilProblem(session, /base is already the base; the aligned model is the one after alignment\. at line 6 /);
     await untilProblem(session, /gone: the model folder does not exist; check the path\. at line 9 /);
     await untilProblem(session, /adapters: holds neither model\.safetensors nor .* at line 10 /);
-    await untilProblem(session, /is not a pair of model folders, "base" and "aligned"; it is left out\. at line 12 /);
+    await untilProblem(session, /is not a pair of model folders, "base" and "aligned", so it is ignored\. at line 12 /);
     await untilProblem(
       session,
-      /"models" is not the absolute path of a folder, or one from ~; it is left .* at line 18 /,
+      /"models" is not the absolute path of a folder, or one from ~, so it is ignored\. at line 18 /,
     );
     await untilProblem(session, /\/nonexistent\/models is not a folder on this machine\. at line 19 /);
     await workbench.screenshot('settings problems');

@@ -105,7 +105,7 @@ export class EditorActions {
     const change = vscode.l10n.t('Change Setting');
     void showInformation(
       vscode.l10n.t(
-        'The original weights are kept beside the adapter in safe_lora_original.safetensors. A folder that is pushed to a hub takes them along.',
+        'The original weights are kept beside the adapter in safe_lora_original.safetensors. Uploading the folder to a hub uploads them too.',
       ),
       change,
     ).then((chosen) => {
@@ -183,7 +183,7 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
   if (gone.length === 0) return;
   const goOn = vscode.l10n.t('Project Further Modules');
   const chosen = await showWarning(
-    vscode.l10n.t('{0} modules were projected before, and their originals are not there.', gone.length),
+    vscode.l10n.t('{0} modules are already projected, and their originals are missing.', gone.length),
     { modal: true, lines: [vscode.l10n.t('They stay as they are; only further modules are projected.')] },
     goOn,
   );

@@ -34,7 +34,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
   const scale = Number(loraScale(alpha.value, rank.value, rslora).toPrecision(4));
   const label = rslora ? vscode.l10n.t('scale α/√r = {0} (rsLoRA)', scale) : vscode.l10n.t('scale α/r = {0}', scale);
   const tooltip = hasPatterns
-    ? vscode.l10n.t('The update B·A is multiplied by this, but for modules with a rank or an alpha of their own.')
+    ? vscode.l10n.t('The update B·A is multiplied by this, except in modules with their own rank or alpha.')
     : vscode.l10n.t('The update B·A is multiplied by this in the running model.');
   return [rank, alpha].map((entry) => hint(document, entry, label, tooltip));
 }
@@ -60,7 +60,7 @@ function targetHints(
       vscode.l10n.t('direction {0}', signed(meanOf(modules, 'direction'), DIGITS)),
     ];
     const tooltip = vscode.l10n.t(
-      'Mean similarity and mean direction of {0} modules; {1} of them selected. The name shows each layer.',
+      'Mean similarity and mean direction of {0} modules; {1} of them are selected. Hover over the name to see each layer.',
       modules.length,
       count,
     );
