@@ -30,21 +30,30 @@ export class Commands extends Disposable {
     private readonly log: Log,
   ) {
     super();
-    this.add(commands.projectAdapter, (resource) => this.project(resource));
+    this.add(commands.projectAdapter, async (resource) => {
+      const title = vscode.l10n.t('Project which adapter?');
+      const file = resource ? adapterFile(resource) : await this.pick(title, this.editor.active?.uri);
+      await this.measureOpen(await this.editor.reveal(file));
+    });
     this.add(commands.inspectAdapter, (resource) => this.inspect(resource));
     this.add(commands.inspectAll, async () => this.inspector.inspectAll(await this.adapters.list()));
     this.add(commands.openReport, async (resource, module) => {
-      const document = await this.target(resource);
+      const document = await this.target(resource, vscode.l10n.t('Open the heatmap of which adapter?'));
       if (typeof module === 'string') document.reveal(module);
+      else await this.measureOpen(document);
     });
     this.add(commands.projectSelected, (resource) => this.projectSelected(resource));
     this.add(commands.chooseModels, async (resource) => {
       const ask = (adapter: AdapterDocument): Promise<void> => this.actions.chooseModels(adapter, ['base', 'aligned']);
+      const title = vscode.l10n.t('Choose the models of which adapter?');
       // Where it was asked for beside a file, its user stays there.
-      await (resource ? this.inspector.withMeasured(folderOf(resource), ask) : ask((await this.target()).adapter));
+      await (resource
+        ? this.inspector.withMeasured(folderOf(resource), ask)
+        : ask((await this.target(undefined, title)).adapter));
     });
     this.add(commands.restoreOriginals, async (resource) => {
-      await this.actions.restore((await this.target(resource)).adapter);
+      const title = vscode.l10n.t('Restore the original weights of which adapter?');
+      await this.actions.restore((await this.target(resource, title)).adapter);
     });
     this.add(commands.savePatch, (resource) => this.savePatch(resource));
     this.add(commands.applyPatch, (resource) => this.applyPatch(resource));
@@ -63,15 +72,22 @@ export class Commands extends Disposable {
   }
 
   private async inspect(resource: vscode.Uri | undefined): Promise<void> {
-    const title = vscode.l10n.t('Safe LoRA: Inspect Adapter');
+    const title = vscode.l10n.t('Measure which adapter?');
     const file = resource ?? inlineFile() ?? this.editor.active?.uri ?? (await this.pick(title));
-    if (!file) throw new Cancelled();
-    await this.inspector.inspect(folderOf(file));
+    const folder = folderOf(file);
+    await this.inspector.inspect(folder);
+    const { name, report, selected } = await this.statuses.of(folder);
+    if (!report) return;
+    const open = vscode.l10n.t('Open Heatmap');
+    const text = vscode.l10n.t('{0} of {1} modules selected in {2}', selected.size, report.modules.length, name);
+    void showInformation(text, open).then((chosen) => {
+      if (chosen === open) void vscode.commands.executeCommand(commands.openReport, folder);
+    });
   }
 
   /** Opens the adapter and projects what its selection takes, as an unsaved edit. */
   private async projectSelected(resource: vscode.Uri | undefined): Promise<void> {
-    const { adapter } = await this.target(resource);
+    const { adapter } = await this.target(resource, vscode.l10n.t('Project which adapter?'));
     await this.actions.measure(adapter);
     adapter.measuring.requireDone();
     // What the lens and the report have promised, whatever is chosen in the tab.
@@ -79,21 +95,21 @@ export class Commands extends Disposable {
     await this.actions.apply(adapter, selection);
   }
 
-  private async project(resource: vscode.Uri | undefined): Promise<void> {
-    const title = vscode.l10n.t('Safe LoRA: Project Adapter');
-    const file = resource ? adapterFile(resource) : await this.pick(title, this.editor.active?.uri);
-    if (!file) throw new Cancelled();
-    const document = await this.editor.reveal(file);
-    // What keeps it from being read stands in its tab.
+  /** What keeps an adapter from being read is in its tab. */
+  private async measureOpen(document: OpenedDocument): Promise<void> {
     if (document.failure === undefined) await this.actions.measure(document.adapter);
   }
 
-  private pick(title: string, preferred?: vscode.Uri): Promise<vscode.Uri | undefined> {
-    return this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose an adapter'), preferred });
+  /** @returns the adapter's file */
+  private async pick(title: string, preferred?: vscode.Uri): Promise<vscode.Uri> {
+    const placeHolder = vscode.l10n.t('Type to filter by name or path');
+    const file = await this.adapters.pick({ title, placeHolder, preferred });
+    if (!file) throw new Cancelled();
+    return file;
   }
 
   private async savePatch(resource: vscode.Uri | undefined): Promise<void> {
-    const { adapter } = await this.target(resource);
+    const { adapter } = await this.target(resource, vscode.l10n.t('Save a patch of which adapter?'));
     adapter.requireProjection();
     const { name, path } = adapter.adapter;
     const target = await showSaveDialog({
@@ -108,7 +124,7 @@ export class Commands extends Disposable {
   }
 
   private async applyPatch(resource: vscode.Uri | undefined): Promise<void> {
-    const { adapter } = await this.target(resource);
+    const { adapter } = await this.target(resource, vscode.l10n.t('Apply a patch to which adapter?'));
     const files = await showOpenDialog({
       title: vscode.l10n.t('Patch for {0}', adapter.adapter.name),
       openLabel: vscode.l10n.t('Apply Patch'),
@@ -120,12 +136,10 @@ export class Commands extends Disposable {
   }
 
   /** The adapter that a command is for: the one it was called on, the one in the active tab, or one that is picked. */
-  private async target(resource: vscode.Uri | undefined = inlineFile()): Promise<OpenedDocument> {
+  private async target(resource: vscode.Uri | undefined = inlineFile(), title: string): Promise<OpenedDocument> {
     const { active } = this.editor;
     if (!resource && active) return active;
-    const file = resource ? adapterFile(resource) : await this.pick(vscode.l10n.t('Safe LoRA: choose an adapter'));
-    if (!file) throw new Cancelled();
-    return this.editor.reveal(file);
+    return this.editor.reveal(resource ? adapterFile(resource) : await this.pick(title));
   }
 }
 
@@ -154,6 +168,6 @@ function adapterFile(resource: vscode.Uri): vscode.Uri {
 function notAPatchName(path: string): SafeLoraError {
   return new SafeLoraError(
     'patch-format',
-    vscode.l10n.t('{0}: the name of a patch ends in {1}; choose such a name.', path, PATCH_ENDING),
+    vscode.l10n.t('{0}: the name of a patch must end in {1}; choose another name.', path, PATCH_ENDING),
   );
 }

@@ -17,6 +17,7 @@ import { Explanations } from './inline/explanations';
 import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
 import { AdapterStatuses } from './status/adapter-status';
+import { MeasuringFailures } from './status/failures';
 import { InspectionStore } from './status/store';
 import { Inspector } from './editor/inspector';
 import { ModelPairs } from './models/models';
@@ -47,11 +48,15 @@ export function activate(context: vscode.ExtensionContext): void {
   const inspections = new InspectionStore(storage);
   const work = { version: SAFE_LORA_VERSION, models: hub, engine };
   const services = { work, engine, hub, models, originals, inspections, log };
-  const actions = new EditorActions(models, { workspace: context.workspaceState, global: context.globalState });
+  const failures = new MeasuringFailures(models, originals);
+  const actions = new EditorActions(models, failures, {
+    workspace: context.workspaceState,
+    global: context.globalState,
+  });
   const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);
-  const statuses = new AdapterStatuses(adapters, inspections, models, originals, log);
-  const inspector = new Inspector(services, editor, actions, statuses);
+  const statuses = new AdapterStatuses(adapters, inspections, models, originals, failures, log);
+  const inspector = new Inspector(services, editor, actions, statuses, failures);
   const dismissals = new Dismissals(context.workspaceState);
   const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'docs', 'codes.md'));
   context.subscriptions.push(
@@ -59,6 +64,7 @@ export function activate(context: vscode.ExtensionContext): void {
     engine,
     hub,
     inspections,
+    failures,
     editor,
     adapters,
     statuses,
@@ -68,7 +74,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ConfigHints(statuses),
     new ConfigHover(statuses),
     new ConfigDiagnostics(statuses, originals, dismissals, explanations, log),
-    new QuickFixes(),
+    new QuickFixes(statuses),
     new ReportLenses(statuses),
     new Decorations(adapters, statuses),
     new AdaptersTree(adapters, statuses, context.workspaceState),

@@ -47,7 +47,7 @@ export class Sample extends Disposable {
     const folder = this.context.globalState.get<string>(OPENED);
     if (folder === undefined || vscode.workspace.workspaceFolders?.[0]?.uri.fsPath !== folder) return;
     await this.context.globalState.update(OPENED, undefined);
-    void showInformation(vscode.l10n.t('This is a copy of your own, in {0}: change whatever you like.', folder));
+    void showInformation(vscode.l10n.t('You can change anything in this copy of the sample: {0}', folder));
     const { id } = this.context.extension;
     const step = { category: `${id}#start`, step: `${id}#start#heatmap` };
     await vscode.commands.executeCommand('workbench.action.openWalkthrough', step, false);

@@ -39,7 +39,7 @@ describe('the first adapter of a workspace', () => {
   it('opens from the palette, proposes the pair that lies there, and shows the reference values', async () => {
     const { workbench } = session;
     await workbench.command('Safe LoRA: Project Adapter');
-    await workbench.asked('Safe LoRA: Project Adapter');
+    await workbench.asked('Project which adapter?');
     await workbench.pick('harmful');
     await workbench.asked('Base model of harmful');
     // The pair that lies there is the first entry, and chosen already.
@@ -84,11 +84,18 @@ describe('the first adapter of a workspace', () => {
   it('stands in the context menu of a folder, of its weights and of its configuration, and nowhere else', async () => {
     const { workbench } = session;
     for (const path of ['adapters/benign', `adapters/benign/${MODEL_FILE}`, 'adapters/benign/adapter_config.json']) {
-      assert.ok((await workbench.explorerMenu(path)).includes('Project Adapter'), path);
-      await workbench.press('Escape');
+      const entries = [
+        'Open Heatmap',
+        'Measure Adapter',
+        'Project Adapter',
+        'Choose Models…',
+        'Restore Original Weights',
+      ];
+      assert.deepEqual(await workbench.adapterMenu(path), entries, path);
+      await workbench.closeMenu();
     }
     for (const path of ['adapters', 'base', 'base/config.json']) {
-      assert.ok(!(await workbench.explorerMenu(path)).includes('Project Adapter'), path);
+      assert.ok(!(await workbench.explorerMenu(path)).includes('Safe LoRA'), path);
       await workbench.press('Escape');
     }
   });
@@ -114,8 +121,8 @@ for (const autoSave of [false, true]) {
       await tab.findingIs('5 of 12 modules at or below τ = 0.52');
       await tab.button('Project 5 Modules').click();
       if (autoSave) {
-        assert.match(await workbench.dialog(), /Auto Save is on: applying writes harmful to disk/);
-        await workbench.clickDialog('Apply and Write');
+        assert.match(await workbench.dialog(), /Auto Save is on, so this edit is written to harmful at once/);
+        await workbench.clickDialog('Write to Disk');
       } else {
         await until(() => workbench.isDirty(MODEL_FILE), 'the dirty mark');
         assert.deepEqual(onDisk(), original('harmful'), 'nothing is written before Save');
@@ -372,7 +379,7 @@ describe('what goes beyond one file', () => {
     const { workbench } = session;
     await workbench.command('View: Close All Editors');
     await workbench.command('Safe LoRA: Project Adapter');
-    await workbench.asked('Safe LoRA: Project Adapter');
+    await workbench.asked('Project which adapter?');
     await workbench.pick('linked');
     const tab = new AdapterTab(workbench);
     await tab.banner('Read-only: the adapter is a symbolic link').waitFor();

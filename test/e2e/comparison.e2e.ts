@@ -96,7 +96,7 @@ describe('two adapters side by side', () => {
   });
   after(() => session.stop());
 
-  it('come from the palette, are inspected first, and show the numbers of their reports and B − A exactly', async () => {
+  it('come from the palette, are measured first, and show the numbers of their reports and B − A exactly', async () => {
     const tab = await compare(session, 'benign', 'harmful');
     const [a, b] = [await reportOf(session.workspace, 'benign'), await reportOf(session.workspace, 'harmful')];
     const charts = await tab.charts();
@@ -193,15 +193,15 @@ describe('two adapters side by side', () => {
 
   it('are two: the explorer offers it for a selection of several, and another number is refused', async () => {
     const { workbench } = session;
-    assert.ok(!(await workbench.explorerMenu('adapters/benign')).includes('Compare Adapters'));
-    await workbench.press('Escape');
+    assert.ok(!(await workbench.adapterMenu('adapters/benign')).includes('Compare Adapters'));
+    await workbench.closeMenu();
     await (await workbench.explorerRow('adapters/benign')).click();
     await (await workbench.explorerRow('adapters/harmful')).click({ modifiers: ['Control'] });
     await workbench.explorerContextMenu('adapters/harmful', 'Compare Adapters');
     await new ComparisonTab(session).shows('benign', 'harmful');
     await (await workbench.explorerRow('adapters/mixed')).click({ modifiers: ['Control'] });
     await workbench.explorerContextMenu('adapters/mixed', 'Compare Adapters');
-    await workbench.notification('3 selected: a comparison is of exactly two adapters; select two.').waitFor();
+    await workbench.notification('3 adapters selected; select exactly two to compare them.').waitFor();
     await workbench.command('Notifications: Clear All Notifications');
   });
 

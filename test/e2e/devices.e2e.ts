@@ -12,12 +12,12 @@ function statusBar({ workbench }: Session, text: string): Locator {
   return workbench.window.locator('.statusbar-item').filter({ hasText: text });
 }
 
-/** Sets the device, and waits until the editor has read its settings; an adapter that is not inspected is open. */
+/** Sets the device, and waits until the editor has read its settings; an adapter that is not measured is open. */
 async function setDevice(session: Session, device: string): Promise<void> {
   const file = session.path('.vscode', 'settings.json');
   const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
   writeFileSync(file, JSON.stringify({ ...settings, 'safeLora.device': device }));
-  await statusBar(session, `${device} · τ 0.35 · not inspected`).waitFor();
+  await statusBar(session, `${device} · τ 0.35 · not measured`).waitFor();
 }
 
 describe('the compute devices', () => {

@@ -9,6 +9,7 @@ import { AdapterTab } from './adapter-tab';
 import { copyAdapter } from './many-adapters';
 import { until } from './patience';
 import { Session } from './session';
+import { inspect } from './tool-calls';
 
 const CHAT = 'meta-llama/Llama-2-7b-chat-hf';
 const BASE = 'meta-llama/Llama-2-7b-hf';
@@ -59,20 +60,18 @@ describe('an adapter whose models lie in the cache', () => {
     return (await session.workbench.quickInputText()).replace(/\s*\n\s*/g, '\n');
   }
 
-  it('is told of the cache where the question was dismissed: the log names what was found, and nothing is taken', async () => {
+  it('is asked for once, after all others, and nothing that was found is taken without an answer', async () => {
     const { workbench } = session;
-    await workbench.command('Safe LoRA: Inspect All Adapters');
-    for (const name of Object.keys(trainedOn).sort()) {
-      await workbench.asked(`Base model of ${name}`);
-      await workbench.press('Escape');
-    }
-    const log = (): string => session.editor.log(/Safe LoRA/);
-    await until(() => log().includes('adapters/mixed-all: neither'), 'the last adapter in the log');
-    assert.ok(
-      log().includes(
-        `found: base ${base} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${MAIN}), aligned ${aligned} (named by the adapter, ${MAIN})`,
-      ),
-    );
+    await workbench.command('Safe LoRA: Measure All Adapters');
+    const names = Object.keys(trainedOn).sort();
+    const text = `4 adapters need their models before they can be measured: ${names.slice(0, 3).join(', ')} and 1 more.`;
+    await workbench.notification(text).waitFor();
+    await workbench.clickNotification('Choose Models…');
+    await workbench.asked(`Base model of ${names[0]!}`);
+    await workbench.press('Escape');
+    const { error } = await inspect(session, { adapter: 'adapters/harmful' });
+    const found = `found: base ${base} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${MAIN}), aligned ${aligned} (named by the adapter, ${MAIN})`;
+    assert.ok(error!.includes(found), error);
   });
 
   it('is asked with the pair first, both reasons beside it, and measured once it is chosen', async () => {

@@ -38,21 +38,18 @@ describe('a German editor', () => {
 
   it('says the finding above the configuration, hints beside the targets, and a table over them', async () => {
     const { workbench } = session;
-    await workbench.clickLens('Vermessen', workbench.lens('Bericht öffnen'));
+    await workbench.clickLens('Messen', workbench.lens('Heatmap öffnen'));
     const [[said = '', ...actions] = []] = await workbench.lenses();
     assert.ok(said.startsWith(`${finding} · niedrigste: Schicht `), said);
-    assert.match(said, /, Nullniveau \d\.\d\d · Richtung /);
-    assert.deepEqual(actions, ['Projizieren', 'Bericht öffnen']);
+    assert.match(said, /, Zufall \d\.\d\d · Einklang /);
+    assert.deepEqual(actions, ['27 Module projizieren', 'Heatmap öffnen']);
     await workbench.line('"lora_alpha"').filter({ hasText: 'Skalierung α/r = 2' }).waitFor();
     await workbench
       .line('"q_proj"')
-      .filter({ hasText: /Ähnlichkeit\s0\.\d\d\s·\sRichtung\s[−+]?0\.\d\d\s·\s\d\/6/ })
+      .filter({ hasText: /Ähnlichkeit\s0\.\d\d\s·\sEinklang\s[−+]?0\.\d\d\s·\s\d\/6/ })
       .waitFor();
     const hover = await workbench.hover('"down_proj"');
-    assert.match(
-      await hover.first().innerText(),
-      /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Übereinstimmung\s+ausgewählt/,
-    );
+    assert.match(await hover.first().innerText(), /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Einklang\s+ausgewählt/);
     await workbench.screenshot('german configuration');
     await workbench.press('Escape');
     await workbench.window.locator('.statusbar-item').filter({ hasText: 'cpu · τ 0.35 · 27 ausgewählt' }).waitFor();
@@ -84,8 +81,8 @@ describe('a German editor', () => {
   it('lists the adapters, and compares two', async () => {
     const { workbench } = session;
     await workbench.command('View: Show Safe LoRA');
-    await workbench.command('Safe LoRA: Alle Adapter vermessen');
-    await workbench.notification('Adapter vermessen.').waitFor();
+    await workbench.command('Safe LoRA: Alle Adapter messen');
+    await workbench.notification('Adapter gemessen.').waitFor();
     await workbench.treeRow('harmful').click();
     await workbench.treeRow('Schicht 0').click();
     await workbench.screenshot('german adapters');

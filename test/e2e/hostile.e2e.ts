@@ -86,7 +86,7 @@ describe('names that are more than names', () => {
   it('are text in problems, and none is endless', async () => {
     const { workbench } = session;
     await workbench.openFile('adapters/plain/adapter_config.json');
-    await workbench.lens('Inspect').first().waitFor();
+    await workbench.lens('Measure').first().waitFor();
     await until(async () => (await workbench.problems()).some((text) => text.includes('setting-unknown')), 'problems');
     const problems = (await workbench.problems()).filter((text) => text.includes('Safe LoRA'));
     for (const text of problems) {
@@ -103,7 +103,7 @@ describe('names that are more than names', () => {
   it('are text in lenses, hints and hovers', async () => {
     const { workbench } = session;
     await workbench.openFile('adapters/plain/adapter_config.json');
-    await workbench.clickLens('Inspect', workbench.lens('Open Report'));
+    await workbench.clickLens('Measure', workbench.lens('Open Heatmap'));
     const [lenses] = await workbench.lenses();
     assert.match(lenses![0]!, /^\d of 10 modules/);
     for (const lens of lenses!) {

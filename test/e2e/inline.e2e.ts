@@ -37,22 +37,22 @@ describe('the configuration of an adapter', () => {
   it('says before any run only what its own text says', async () => {
     const { workbench } = session;
     await openConfig(session, 'mixed-all');
-    await untilLens(session, 'Inspect');
-    assert.deepEqual(await workbench.lenses(), [['Inspect']]);
+    await untilLens(session, 'Measure');
+    assert.deepEqual(await workbench.lenses(), [['Measure']]);
     for (const key of ['"lora_alpha"', '"r"']) await workbench.line(key).filter({ hasText: 'scale α/r = 2' }).waitFor();
     assert.equal(session.engineChildren().length, 0);
   });
 
-  it('shows the finding once it is inspected, with the numbers of the command line', async () => {
+  it('shows the finding once it is measured, with the numbers of the command line', async () => {
     const { workbench } = session;
-    await workbench.clickLens('Inspect', workbench.lens('Open Report'));
+    await workbench.clickLens('Measure', workbench.lens('Open Heatmap'));
     const lowest = report.modules.reduce((low, module) => (module.similarity! < low.similarity! ? module : low));
     const finding = [
       `${report.totals.selected} of 42 modules at or below τ = 0.35`,
-      `lowest: layer ${lowest.layer} ${lowest.kind} ${two(lowest.similarity!)}, null ${two(lowest.nullSimilarity!)}`,
-      `direction ${signed(report.totals.direction!)}`,
+      `lowest: layer ${lowest.layer} ${lowest.kind} ${two(lowest.similarity!)}, chance ${two(lowest.nullSimilarity!)}`,
+      `agreement ${signed(report.totals.direction!)}`,
     ].join(' · ');
-    assert.deepEqual(await workbench.lenses(), [[finding, 'Project', 'Open Report']]);
+    assert.deepEqual(await workbench.lenses(), [[finding, 'Project 27 Modules', 'Open Heatmap']]);
   });
 
   it('shows beside each target its means and how many are selected', async () => {
@@ -60,7 +60,7 @@ describe('the configuration of an adapter', () => {
       const modules = report.modules.filter((module) => module.kind === kind);
       const hint = [
         `similarity ${two(mean(modules.map(({ similarity }) => similarity!)))}`,
-        `direction ${signed(mean(modules.map(({ direction }) => direction!)))}`,
+        `agreement ${signed(mean(modules.map(({ direction }) => direction!)))}`,
         `${modules.filter(({ selected }) => selected).length}/6`,
       ].join(' · ');
       await session.workbench.line(`"${kind}"`).filter({ hasText: hint }).waitFor();
@@ -113,7 +113,7 @@ describe('the configuration of an adapter', () => {
     await untilLens(session, /27 of 42 modules at or below τ = 0.35/);
     assert.equal(session.engineChildren().length, 0);
     const tab = new AdapterTab(session.workbench);
-    await session.workbench.clickLens('Open Report', tab.title);
+    await session.workbench.clickLens('Open Heatmap', tab.title);
     await tab.measured();
     await tab.findingIs('27 of 42 modules at or below τ = 0.35');
     assert.equal(session.engineChildren().length, 0);
@@ -133,8 +133,12 @@ describe('the configuration of an adapter', () => {
 
   it('projects what is selected as an unsaved edit; what was kept is only numbers, so that the engine runs again', async () => {
     await openConfig(session, 'mixed-all');
-    await session.workbench.clickLens(/^Project$/, session.workbench.dirtyTab(MODEL_FILE));
+    await session.workbench.clickLens('Project 27 Modules', session.workbench.dirtyTab(MODEL_FILE));
     await new AdapterTab(session.workbench).banner('27 modules projected, not saved').waitFor();
+    await openConfig(session, 'mixed-all');
+    await untilLens(session, 'unsaved edit');
+    assert.equal((await session.workbench.lenses())[0]![0], 'unsaved edit');
+    await session.openAdapter('mixed-all');
     await session.workbench.command('File: Save');
     await session.workbench.untilDirty(MODEL_FILE, false);
     const out = session.outside('projected');
@@ -156,7 +160,11 @@ describe('the configuration of an adapter', () => {
     const { workbench } = session;
     await openConfig(session, 'mixed-all');
     await untilLens(session, '27 modules projected');
-    assert.deepEqual((await workbench.lenses())[0]!.slice(1), ['Open Report', 'Restore', '27 modules projected']);
+    const lenses = (await workbench.lenses())[0]!;
+    assert.deepEqual(lenses.slice(0, -1), ['27 modules projected', 'Open Heatmap', 'Restore']);
+    assert.match(lenses.at(-1)!, /^before projection: 27 of 42 modules/);
+    await workbench.line('"k_proj"').filter({ hasText: 'before: similarity' }).waitFor();
+    await workbench.screenshot('inline projected');
     assert.ok(!(await workbench.problems()).some((problem) => problem.includes('Safe LoRA')));
     const row = await workbench.explorerRow('adapters/mixed-all');
     await row.locator('[aria-label*="Safe LoRA: 27 modules projected"]').waitFor();
@@ -175,22 +183,22 @@ describe('the configuration of an adapter', () => {
     const changed = Buffer.from(original);
     changed[changed.length - 1]! ^= 1;
     writeFileSync(file, changed);
-    await untilLens(session, 'The adapter has changed since it was inspected');
+    await untilLens(session, 'The adapter has changed since it was measured');
     await workbench.lens(/27 of 42/).waitFor({ state: 'detached' });
     await workbench.line('"k_proj"').filter({ hasText: 'similarity' }).waitFor({ state: 'detached' });
-    assert.ok((await workbench.problems()).some((problem) => /Inspect it again.*adapter-modified/.test(problem)));
+    assert.ok((await workbench.problems()).some((problem) => /Measure it again.*adapter-modified/.test(problem)));
     // The same bytes are the same adapter, whenever they were written.
     writeFileSync(file, original);
     await untilLens(session, /27 of 42 modules/);
     // The configuration says what the weights mean; a tab that has the adapter open takes it up.
     const config = session.path('adapters', 'mixed-all', 'adapter_config.json');
     appendFileSync(config, '\n');
-    await untilLens(session, 'The adapter has changed since it was inspected');
-    await workbench.clickLens('Inspect Again', workbench.lens(/27 of 42 modules/));
+    await untilLens(session, 'The adapter has changed since it was measured');
+    await workbench.clickLens('Measure Again', workbench.lens(/27 of 42 modules/));
     const later = new Date(Date.now() + 5000);
     utimesSync(session.path('base', 'model.safetensors'), later, later);
-    await untilLens(session, 'The models are not those that it was inspected with');
-    await workbench.clickLens('Inspect Again', workbench.lens(/27 of 42 modules/));
+    await untilLens(session, 'The models have changed since the adapter was measured');
+    await workbench.clickLens('Measure Again', workbench.lens(/27 of 42 modules/));
   });
 
   it('projects with no model but the one that was measured', async () => {
@@ -228,7 +236,7 @@ describe('the configuration of an adapter', () => {
     await again(async (timeout) => {
       await workbench.line('"target_modules"').click({ position: { x: 60, y: 8 }, timeout });
       await workbench.press('Control+.');
-      await entry('Project the selected modules').waitFor({ timeout });
+      await entry('Project 27 Modules (unsaved edit)').waitFor({ timeout });
     });
     await entry('Dismiss “modules-selected” for this workspace').click();
     await until(async () => !(await workbench.problems()).some((row) => row.includes('modules-selected')), 'it to go');
@@ -315,7 +323,7 @@ describe('configurations with something to know', () => {
 
   it('says that it was trained on the base itself', async () => {
     await openConfig(session, 'based');
-    await session.workbench.clickLens('Inspect', session.workbench.lens('Open Report'));
+    await session.workbench.clickLens('Measure', session.workbench.lens('Open Heatmap'));
     assert.match(await problemsOf('based'), /trained on base, which is the base given here.*trained-on-base/);
   });
 });
@@ -348,7 +356,7 @@ describe('a saved report', () => {
       readFileSync(session.path('adapters', 'projected', 'safe_lora_report.json'), 'utf8'),
     ) as Report;
     const [first] = report.modules;
-    const text = `similarity ${two(first!.similarity!)}, null ${two(first!.nullSimilarity!)} · direction ${signed(first!.direction!)}`;
+    const text = `similarity ${two(first!.similarity!)}, chance ${two(first!.nullSimilarity!)} · agreement ${signed(first!.direction!)}`;
     const search = workbench.window.locator('.find-widget.visible');
     await again(async (timeout) => {
       await workbench.text('safe_lora_report.json').locator('.view-line').first().click({ timeout });
@@ -367,7 +375,7 @@ describe('a saved report', () => {
     const tab = new AdapterTab(workbench);
     // A click on a lens that is just being drawn anew is lost.
     await again(async (timeout) => {
-      if (await row.isVisible()) await row.getByText('Open in Report').click({ timeout });
+      if (await row.isVisible()) await row.getByText('Open in Heatmap').click({ timeout });
       await tab.row(first!.name).waitFor({ timeout });
     });
     await until(

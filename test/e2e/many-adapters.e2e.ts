@@ -35,7 +35,7 @@ describe('a workspace of 200 adapters', () => {
     const { workbench } = session;
     const offered = async (name: string): Promise<boolean> => {
       await workbench.command('Safe LoRA: Project Adapter');
-      await workbench.asked('Safe LoRA: Project Adapter');
+      await workbench.asked('Project which adapter?');
       const found = await workbench.lists(name);
       await workbench.press('Escape');
       return found;
@@ -69,7 +69,7 @@ describe('a workspace of 200 adapters', () => {
     await until(() => session.engineChildren().length === 0, 'the engine to stop');
   });
 
-  it('inspects all of them, shows how each stands, and gives the engine back', async (test) => {
+  it('measures all of them, shows how each stands, and gives the engine back', async (test) => {
     const { workbench } = session;
     copyAdapter('mixed', session.path('runs', 'broken'));
     const file = session.path('runs', 'broken', 'adapter_model.safetensors');
@@ -78,27 +78,27 @@ describe('a workspace of 200 adapters', () => {
     await until(() => log().includes(`Adapter found: ${session.path('runs', 'broken')}`), 'the broken adapter');
     await workbench.command('View: Show Safe LoRA');
     const started = performance.now();
-    await workbench.command('Safe LoRA: Inspect All Adapters');
-    // One is inspected already, and one cannot be, which costs the others of its pass nothing.
-    const told = `${COUNT - 1} adapters inspected; 1 could not be: the log says why.`;
+    await workbench.command('Safe LoRA: Measure All Adapters');
+    // One is measured already, and one cannot be, which costs the others of its pass nothing.
+    const told = `${COUNT - 1} adapters measured. 1 failed: broken (`;
     await workbench.notification(told).waitFor();
-    test.diagnostic(`inspect all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    test.diagnostic(`measure all: ${((performance.now() - started) / 1000).toFixed(0)} s`);
     assert.match(log(), /broken.adapter_model\.safetensors: .* contains NaN or infinity/);
     // The first sixteen on the same q and v: every weight of both models once.
     assert.match(log(), /Adapters in this pass: 16, weights read: 589\.8 kB/);
     await workbench.command('Safe LoRA: Sort Adapters…');
-    await workbench.pick('By direction');
+    await workbench.pick('By agreement');
     const rows = workbench.window.locator('.tree-explorer-viewlet-tree-view .monaco-list-row');
     const directions = async (): Promise<number[]> =>
       (await rows.allInnerTexts()).map((row) =>
-        Number(/ · ([−+]?\d\.\d\d)/.exec(row)?.[1]?.replace('−', '-') ?? 'NaN'),
+        Number(/ agreement ([−+]?\d\.\d\d)/.exec(row)?.[1]?.replace('−', '-') ?? 'NaN'),
       );
     await until(async () => {
       const shown = await directions();
       return shown.length > 20 && shown.every((value, i) => i === 0 || value >= shown[i - 1]!);
     }, 'the rows in the order of their directions');
     await workbench.command('View: Show Explorer');
-    await (await workbench.explorerRow('adapters/benign-0')).locator('[aria-label*="Safe LoRA: inspected"]').waitFor();
+    await (await workbench.explorerRow('adapters/benign-0')).locator('[aria-label*="Safe LoRA: measured"]').waitFor();
     await until(() => session.engineChildren().length === 0, 'the engine to stop');
   });
 

@@ -237,7 +237,7 @@ describe('the page', () => {
     await workbench.command('Notifications: Clear All Notifications');
     for (const adapter of ['mixed-all', 'harmful']) {
       await workbench.command('Safe LoRA: Project Adapter');
-      await workbench.asked('Safe LoRA: Project Adapter');
+      await workbench.asked('Project which adapter?');
       await workbench.pick(adapter);
       const tab = new AdapterTab(workbench);
       await tab.title.filter({ hasText: adapter }).waitFor();

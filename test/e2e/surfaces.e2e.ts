@@ -7,11 +7,18 @@ import type { Report } from '../../src/core/report';
 import { sample } from '../fixtures/make';
 import { AdapterTab } from './adapter-tab';
 import { reportOf } from './command-line';
+import { copyAdapter } from './many-adapters';
 import { until } from './patience';
 import { copySampleWithPair, MODEL_FILE, Session } from './session';
 import { themes } from './workbench';
 
 const adapters = ['benign', 'harmful', 'mixed', 'mixed-all'];
+
+/** Makes the last numbers of an adapter NaN. */
+function spoil(file: string): void {
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0xff, bytes.length - 64));
+}
 
 /** The rows of the view of adapters as label and description. */
 async function rows(session: Session): Promise<string[]> {
@@ -39,9 +46,9 @@ describe('the view of the adapters', () => {
       `the rows ${expected.join(', ')}`,
     );
 
-  it('lists every adapter, not inspected, with its modules by layer', async () => {
+  it('lists every adapter, not measured, with its modules by layer', async () => {
     await session.workbench.command('View: Show Safe LoRA');
-    await shows(adapters.map((name) => new RegExp(`^${name} ?not inspected`)));
+    await shows(adapters.map((name) => new RegExp(`^${name} ?not measured`)));
     await session.workbench.treeRow('harmful').click();
     await until(async () => (await rows(session)).includes('layer 5'), 'the layers');
     await session.workbench.treeRow('layer 0').click();
@@ -49,17 +56,19 @@ describe('the view of the adapters', () => {
     await session.workbench.treeRow('harmful').click();
   });
 
-  it('inspects all of them at once, each as the command line does', async () => {
-    await session.workbench.command('Safe LoRA: Inspect All Adapters');
-    await session.workbench.notification('4 adapters inspected.').waitFor();
+  it('measures all of them at once, each as the command line does', async () => {
+    await session.workbench.command('Safe LoRA: Measure All Adapters');
+    await session.workbench.notification('4 adapters measured.').waitFor();
     await shows(
       adapters.map((name) => {
         const { selected, modules, direction } = reports.get(name)!.totals;
-        return new RegExp(`^${name} ?${selected}/${modules} · [−+]?${Math.abs(direction!).toFixed(2)}`);
+        return new RegExp(
+          `^${name} ?${selected} of ${modules} selected · agreement [−+]?${Math.abs(direction!).toFixed(2)}`,
+        );
       }),
     );
-    await session.workbench.command('Safe LoRA: Inspect All Adapters');
-    await session.workbench.notification('All adapters are inspected.').waitFor();
+    await session.workbench.command('Safe LoRA: Measure All Adapters');
+    await session.workbench.notification('All adapters are measured.').waitFor();
   });
 
   it('sorts them by direction or by lowest similarity', async () => {
@@ -71,7 +80,7 @@ describe('the view of the adapters', () => {
       await session.workbench.command('Safe LoRA: Sort Adapters…');
       await session.workbench.pick(label);
     };
-    await sort('By direction');
+    await sort('By agreement');
     await shows(by(({ totals }) => totals.direction!));
     await sort('By lowest similarity');
     await shows(by(({ modules }) => Math.min(...modules.map(({ similarity }) => similarity!))));
@@ -84,7 +93,7 @@ describe('the view of the adapters', () => {
     await workbench.treeRow('harmful').click();
     await workbench.treeRow(/^layer 1/).click();
     const module = reports.get('harmful')!.modules.find(({ layer, kind }) => layer === 1 && kind === 'v_proj')!;
-    const text = `v_proj ${module.similarity!.toFixed(2)}, null ${module.nullSimilarity!.toFixed(2)} · `;
+    const text = `v_proj similarity ${module.similarity!.toFixed(2)}, chance ${module.nullSimilarity!.toFixed(2)} · `;
     await until(
       async () =>
         (await rows(session)).some((row) => row.replace('v_proj', 'v_proj ').replace(/ +/g, ' ').startsWith(text)),
@@ -97,14 +106,14 @@ describe('the view of the adapters', () => {
     await workbench.command('View: Close All Editors');
   });
 
-  it('has letters in the explorer for an inspected, a projected and a changed adapter, and a kept original', async () => {
+  it('has letters in the explorer for a measured, a projected and a changed adapter, and a kept original', async () => {
     const { workbench } = session;
     await workbench.command('View: Show Explorer');
     const says = async (path: string, text: string): Promise<void> => {
       const row = await workbench.explorerRow(path);
       await row.locator(`[aria-label*="Safe LoRA: ${text}"], [aria-label*="${text}"]`).first().waitFor();
     };
-    await says('adapters/mixed', 'inspected · 6 of 12 modules at or below τ = 0.35');
+    await says('adapters/mixed', 'measured · 6 of 12 modules at or below τ = 0.35');
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
     await tab.button(/^Project \d/).click();
@@ -116,7 +125,7 @@ describe('the view of the adapters', () => {
     const bytes = readFileSync(file);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(file, bytes);
-    await says('adapters/benign', 'The adapter has changed since it was inspected');
+    await says('adapters/benign', 'The adapter has changed since it was measured');
     for (const theme of themes) {
       await workbench.setTheme(theme);
       await workbench.screenshot(`explorer ${theme}`);
@@ -142,13 +151,59 @@ describe('the view of the adapters', () => {
     await session.workbench.command('View: Close All Editors');
     await session.workbench.command('View: Show Explorer');
     await until(() => session.engineChildren().length === 0, 'the engine to rest');
-    await session.workbench.explorerContextMenu('adapters/copy', 'Inspect Adapter');
+    await session.workbench.explorerContextMenu('adapters/copy', 'Measure Adapter');
+    await session.workbench.notification('6 of 12 modules selected in copy').waitFor();
     await (
       await session.workbench.explorerRow('adapters/copy')
     )
-      .locator('[aria-label*="inspected · 6 of 12"]')
+      .locator('[aria-label*="measured · 6 of 12"]')
       .waitFor();
     assert.equal(session.engineChildren().length, 0);
+    await session.workbench.clickNotification('Open Heatmap');
+    await new AdapterTab(session.workbench).title.filter({ hasText: 'copy' }).waitFor();
+  });
+});
+
+describe('adapters of which some cannot be measured yet', () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start({
+      fill: (workspace) => {
+        copySampleWithPair(workspace);
+        for (const name of ['mixed', 'mixed-all']) rmSync(join(workspace, 'adapters', name), { recursive: true });
+        copyAdapter('mixed', join(workspace, 'adapters', 'a-stranger'), 'org/unheard-of');
+        spoil(join(workspace, 'adapters', 'benign', MODEL_FILE));
+      },
+    });
+  });
+  after(() => session.stop());
+
+  const row = (text: RegExp): Promise<void> =>
+    until(async () => (await rows(session)).some((shown) => text.test(shown)), String(text));
+
+  it('do not stop the others: the view says why one failed, and models are asked for once, afterwards', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Show Safe LoRA');
+    await workbench.command('Safe LoRA: Measure All Adapters');
+    await workbench.notification(/1 adapter measured\. 1 failed: benign \(.* holds NaN or infinity\)\./).waitFor();
+    await workbench.notification('a-stranger needs its models before it can be measured.').waitFor();
+    await row(/^harmful ?3 of 12 selected/);
+    await row(/^a-stranger ?not measured/);
+    await row(/^benign ?failed: \S+ holds NaN or infinity · adapters$/);
+    await workbench.treeRow('benign').click();
+    await row(/^layer 0/);
+    await workbench.screenshot('adapters view failed');
+    await workbench.clickNotification('Choose Models…');
+    await workbench.asked('Base model of a-stranger');
+    await workbench.pick('base');
+    await workbench.asked('Aligned model of a-stranger');
+    await workbench.pick('aligned');
+    await row(/^a-stranger ?6 of 12 selected/);
+  });
+
+  it('lose what failed when the adapter changes', async () => {
+    cpSync(join(sample, 'adapters', 'benign', MODEL_FILE), session.modelFile('benign'));
+    await row(/^benign ?not measured/);
   });
 });
 

@@ -1,19 +1,13 @@
 // What others do with the extension: a language model through its tools, tasks.json through its task type; and wrong settings as problems.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { randomTensor, sample, writeAdapter } from '../fixtures/make';
 import { projectedWeights } from './command-line';
 import { until } from './patience';
 import { copySample, copySampleWithPair, MODEL_FILE, Session } from './session';
-
-interface Answer {
-  /** What the model is told of the tool. */
-  description: string;
-  text?: string;
-  error?: string;
-}
+import { answer, type Answer, call, INSPECT, inspect } from './tool-calls';
 
 interface Compact {
   adapter: string;
@@ -31,32 +25,12 @@ interface Written {
   undo: string;
 }
 
-const INSPECT = 'safeLora_inspectAdapter';
 const PROJECT = 'safeLora_projectAdapter';
 const original = (adapter: string): Buffer => readFileSync(join(sample, 'adapters', adapter, MODEL_FILE));
 const references = JSON.parse(readFileSync(join(sample, 'reference.json'), 'utf8')) as Record<
   string,
   { similarity: Record<string, number>; selected: string[] }
 >;
-
-/** Calls a tool as another extension does. */
-async function call(session: Session, name: string, input: object): Promise<void> {
-  rmSync(answerFile(session), { force: true });
-  writeFileSync(join(session.editor.temporaryDir, 'tool-call.json'), JSON.stringify({ name, input }));
-  await session.workbench.command('Probe: Invoke Tool');
-}
-
-async function answer(session: Session): Promise<Answer> {
-  await until(() => existsSync(answerFile(session)), 'the answer of the tool');
-  return JSON.parse(readFileSync(answerFile(session), 'utf8')) as Answer;
-}
-
-const answerFile = (session: Session): string => join(session.editor.temporaryDir, 'tool-answer.json');
-
-async function inspect(session: Session, input: object): Promise<Answer> {
-  await call(session, INSPECT, input);
-  return answer(session);
-}
 
 /** Calls the writing tool and says yes; answers with what the dialog said. */
 async function project(session: Session, input: object): Promise<{ asked: string; answered: Answer }> {
@@ -305,7 +279,7 @@ describe('tasks', () => {
     await until(() => existsSync(session.path('projected', MODEL_FILE)), 'the projected adapter');
     await workbench.command('Tasks: Run Task');
     await workbench.pick('safe-lora');
-    await until(async () => (await workbench.quickInputText()).includes('inspect adapters/harmful'), 'the offer');
+    await until(async () => (await workbench.quickInputText()).includes('measure adapters/harmful'), 'the offer');
     await workbench.press('Escape');
   });
 });
@@ -342,10 +316,10 @@ describe('wrong settings', () => {
     await untilProblem(session, /base is already the base; the aligned model is the one after alignment\. at line 6 /);
     await untilProblem(session, /gone: the model folder does not exist; check the path\. at line 9 /);
     await untilProblem(session, /adapters: contains neither model\.safetensors nor .* at line 10 /);
-    await untilProblem(session, /is not a pair of model folders, "base" and "aligned"; it is left out\. at line 12 /);
+    await untilProblem(session, /is not a pair of model folders, "base" and "aligned", so it is ignored\. at line 12 /);
     await untilProblem(
       session,
-      /"models" is not the absolute path of a folder, or one from ~; it is left .* at line 18 /,
+      /"models" is not the absolute path of a folder, or one from ~, so it is ignored\. at line 18 /,
     );
     await untilProblem(session, /\/nonexistent\/models is not a folder on this machine\. at line 19 /);
     await workbench.screenshot('settings problems');

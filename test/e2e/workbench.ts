@@ -158,14 +158,30 @@ export class Workbench {
     return this.menu.locator('.action-label:not(.separator)').allInnerTexts();
   }
 
-  async explorerContextMenu(path: string, item: string): Promise<void> {
-    const entry = this.menu.getByText(item, { exact: true });
-    // An extension that has just started adds its entries late.
+  /** The entries of Safe LoRA in the context menu of a file or folder in the explorer, which stay open. */
+  async adapterMenu(path: string): Promise<string[]> {
+    // An extension that has just started adds its menu late.
+    await again(async (timeout) => {
+      await this.closeMenu();
+      await this.explorerMenu(path);
+      await this.menu.getByText('Safe LoRA', { exact: true }).click({ timeout });
+      await this.submenu.waitFor({ timeout });
+    });
+    return this.submenu.locator('.action-label:not(.separator)').allInnerTexts();
+  }
+
+  /** A submenu closes before its menu. */
+  async closeMenu(): Promise<void> {
     await again(async (timeout) => {
       if (await this.menu.isVisible()) await this.press('Escape');
-      await this.explorerMenu(path);
-      await entry.waitFor({ timeout });
+      await this.menu.waitFor({ state: 'hidden', timeout });
     });
+  }
+
+  /** Chooses an entry of Safe LoRA in the context menu of a file or folder in the explorer. */
+  async explorerContextMenu(path: string, item: string): Promise<void> {
+    await this.adapterMenu(path);
+    const entry = this.submenu.getByText(item, { exact: true });
     // A menu hears no click in its first tenth of a second.
     await again(async (timeout) => {
       if (await this.menu.isVisible()) await entry.click({ timeout });
@@ -332,7 +348,11 @@ export class Workbench {
   }
 
   private get menu(): Locator {
-    return this.window.locator('.monaco-menu');
+    return this.window.locator('.monaco-menu').first();
+  }
+
+  private get submenu(): Locator {
+    return this.menu.locator('.monaco-submenu');
   }
 
   dirtyTab(file: string): Locator {

@@ -23,7 +23,8 @@ interface Manifest {
   contributes: {
     commands: { command: string; title: string }[];
     customEditors: { viewType: string }[];
-    menus: Record<string, { command: string; when?: string }[]>;
+    submenus: { id: string }[];
+    menus: Record<string, { command?: string; submenu?: string; when?: string }[]>;
     languageModelTools: { name: string }[];
     taskDefinitions: { type: string }[];
     problemMatchers: { name: string; owner: string }[];
@@ -51,9 +52,12 @@ describe('the manifest', () => {
     for (const name of restricted) assert.ok(settings.includes(name));
     // What names folders to read is not taken from a workspace that nobody trusts.
     for (const name of ['pairs', 'modelFolders']) assert.ok(restricted.includes(`${SECTION}.${name}`));
-    for (const { command } of Object.values(contributes.menus).flat()) {
-      assert.ok(Object.values<string>(commands).includes(command));
+    const submenus = contributes.submenus.map(({ id }) => id);
+    for (const { command, submenu } of Object.values(contributes.menus).flat()) {
+      const known = submenu === undefined ? Object.values<string>(commands) : submenus;
+      assert.ok(known.includes((command ?? submenu)!));
     }
+    for (const id of submenus) assert.ok(id in contributes.menus, id);
     const conditions = Object.values(contributes.menus)
       .flat()
       .map(({ when }) => when ?? '')
@@ -94,7 +98,10 @@ describe('the manifest', () => {
   it('leads through steps with commands and settings that exist, and pictures that follow the theme', () => {
     const steps = manifest.contributes.walkthroughs.flatMap((walkthrough) => walkthrough.steps);
     for (const { description, media, completionEvents } of steps) {
-      const buttons = [...nls[description.slice(1, -1)]!.matchAll(/\]\(command:([^)]*)\)/g)].map(([, id]) => id!);
+      const words = nls[description.slice(1, -1)]!;
+      // A walkthrough renders no code.
+      assert.doesNotMatch(words, /`/);
+      const buttons = [...words.matchAll(/\]\(command:([^)]*)\)/g)].map(([, id]) => id!);
       assert.ok(buttons.length > 0, description);
       for (const id of buttons) assert.ok(Object.values<string>(commands).includes(id), id);
       for (const event of completionEvents) {

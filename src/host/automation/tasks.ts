@@ -1,4 +1,4 @@
-// The command line as tasks: one to inspect each adapter whose models are known, and those that tasks.json defines.
+// The command line as tasks: one to measure each adapter whose models are known, and those that tasks.json defines.
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
 import { CONFIG_FILE, readTrainedOn } from '../../core/adapter-config';
@@ -55,7 +55,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     if (!isWhole(pair)) return undefined;
     const adapter = vscode.workspace.asRelativePath(folder, false);
     const definition: TaskDefinition = { type: TASK_TYPE, command: 'inspect', adapter };
-    const name = plain(vscode.l10n.t('inspect {0}', adapter));
+    const name = plain(vscode.l10n.t('measure {0}', adapter));
     return this.task(definition, scope, name, this.process(definition, path, pair, scope));
   }
 

@@ -44,7 +44,7 @@ export class AdapterTools extends Disposable {
     this._register(
       registerTool<InspectInput>(tools.inspectAdapter, {
         announce: async ({ adapter }) => ({
-          message: vscode.l10n.t('Inspecting {0}', nameOf(await adapterFolder(adapter))),
+          message: vscode.l10n.t('Measuring {0}', nameOf(await adapterFolder(adapter))),
         }),
         answer: (input, token) => orCancelled(this.inspect(input, token)),
       }),
@@ -284,7 +284,7 @@ function irrecoverable(path: string, count: number): SafeLoraError {
   return new SafeLoraError(
     'already-projected',
     vscode.l10n.t(
-      '{0}: {1} modules were projected before and their originals are not there; use the adapter as it was before.',
+      '{0}: {1} modules are already projected and their originals are missing; use the adapter as it was before.',
       path,
       count,
     ),

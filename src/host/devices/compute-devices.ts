@@ -55,27 +55,27 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
 
 function pageOf({ tool, onnxruntime, node, platform, gpus, cudaLibraries, providers, auto }: DoctorChecks): string {
   const because =
-    auto.fallbackReason === null ? '' : ` ${markdownText(l10n.t('No faster one: {0}.', auto.fallbackReason))}`;
+    auto.fallbackReason === null ? '' : ` ${markdownText(l10n.t('No faster device: {0}.', auto.fallbackReason))}`;
   return [
     `# ${l10n.t('Compute devices')}`,
-    `${l10n.t('The setting safeLora.device at auto takes **{0}**.', auto.provider)}${because}`,
+    `${l10n.t('With the setting safeLora.device at auto, Safe LoRA uses **{0}**.', auto.provider)}${because}`,
     table(
       [
         l10n.t('Device'),
         l10n.t('State'),
-        l10n.t('Similarity within'),
+        l10n.t('Error of similarity'),
         l10n.t('A {0} × {0} module', TIMED),
         l10n.t('First result after'),
       ],
       providers.map((check) => [check.provider, ...providerRow(check)]),
     ),
     l10n.t(
-      'Each device was tried with the graphs that compute adapters, every node on the device: small modules against the definition in double precision (usable up to {0}), and a larger one for its time.',
+      'Each device computed small modules, compared with a double-precision reference (usable up to an error of {0}), and a larger module to take its time.',
       LARGEST_ERROR,
     ),
     `## ${l10n.t('Graphics processors')}`,
     gpus.length === 0
-      ? l10n.t('The system names none.')
+      ? l10n.t('No graphics processor found.')
       : table(
           [l10n.t('Name'), l10n.t('Memory'), l10n.t('Driver')],
           gpus.map(({ name, memoryMiB, driver }) => [

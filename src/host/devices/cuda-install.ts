@@ -107,7 +107,7 @@ export class CudaInstall extends Disposable {
         modal: true,
         lines: [
           vscode.l10n.t(
-            'From {0}, into {1}. A download that is cancelled goes on from there the next time.',
+            'From {0} to {1}. A cancelled download resumes the next time.',
             new URL(offer.url).host,
             providerFolder(storage, version),
           ),
@@ -160,7 +160,7 @@ export class CudaInstall extends Disposable {
     if (state.state === 'ready') {
       void showInformation(
         vscode.l10n.t(
-          'The CUDA provider is installed, and the {0} libraries that it needs are installed.',
+          'The CUDA provider is installed, and the {0} libraries that it needs were found.',
           state.libraries.length,
         ),
       );
@@ -188,7 +188,7 @@ function adviceFor(storage: string, { missing, command }: Extract<CudaState, { s
     ...missing.map(({ name, advice }) => `${name}  ${advice}`),
     ...(command === null ? [] : ['', vscode.l10n.t('All that pip brings:'), '', command]),
     '',
-    vscode.l10n.t('Libraries that you have elsewhere are found in {0}', librariesFolder(storage)),
+    vscode.l10n.t('Libraries from other places can be put into {0}', librariesFolder(storage)),
     '',
   ].join('\n');
 }

@@ -7,6 +7,8 @@ import { type AdapterDocument } from './document';
 import { type OpenedDocument } from './opened-document';
 import { type ModelRole } from '../../page/adapter';
 import { Cancelled, modelsUnknown, requireTrust } from '../common/errors';
+import { folderOf } from '../common/files';
+import { type MeasuringFailures } from '../status/failures';
 import { type ModelPairs } from '../models/models';
 import { type Proposals } from '../../models/propose';
 import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
@@ -17,20 +19,31 @@ const NOTIFY_AFTER_MS = 800;
 export class EditorActions {
   constructor(
     private readonly models: ModelPairs,
+    private readonly failures: MeasuringFailures,
     private readonly memory: { workspace: vscode.Memento; global: vscode.Memento },
   ) {}
 
   /** Measures the adapter, after asking for the models that are not known. */
   async measure(adapter: AdapterDocument): Promise<void> {
     await this.askForModels(adapter);
-    await runVisibly(adapter);
+    await this.run(adapter);
   }
 
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     await this.askFor(adapter, roles);
     const { base, aligned } = adapter.measuring.models;
-    if (base && aligned) await runVisibly(adapter);
+    if (base && aligned) await this.run(adapter);
+  }
+
+  /** What keeps the adapter from being measured is shown by its tab, and kept for the other surfaces. */
+  private async run(adapter: AdapterDocument): Promise<void> {
+    await runVisibly(adapter);
+    try {
+      adapter.measuring.requireDone();
+    } catch (failure) {
+      await this.failures.keep(folderOf(adapter.uri), failure);
+    }
   }
 
   /** Asks for the models that are not known. */
@@ -92,7 +105,7 @@ export class EditorActions {
     const change = vscode.l10n.t('Change Setting');
     void showInformation(
       vscode.l10n.t(
-        'The original weights are kept beside the adapter in safe_lora_original.safetensors. A folder that is pushed to a hub takes them along.',
+        'The original weights are kept beside the adapter in safe_lora_original.safetensors. Uploading the folder to a hub uploads them too.',
       ),
       change,
     ).then((chosen) => {
@@ -148,10 +161,10 @@ export class EditorActions {
     const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');
     const key = `toldAboutAutoSave ${adapter.adapter.realPath}`;
     if (autoSave === 'off' || this.memory.workspace.get(key)) return true;
-    const write = vscode.l10n.t('Apply and Write');
+    const write = vscode.l10n.t('Write to Disk');
     const copy = vscode.l10n.t('Save a Copy…');
     const chosen = await showWarning(
-      vscode.l10n.t('Auto Save is on: applying writes {0} to disk.', adapter.adapter.name),
+      vscode.l10n.t('Auto Save is on, so this edit is written to {0} at once.', adapter.adapter.name),
       { modal: true, lines: [vscode.l10n.t('The original weights are kept, and Restore brings them back.')] },
       ...(selection ? [write, copy] : [write]),
     );
@@ -170,7 +183,7 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
   if (gone.length === 0) return;
   const goOn = vscode.l10n.t('Project Further Modules');
   const chosen = await showWarning(
-    vscode.l10n.t('{0} modules were projected before, and their originals are not there.', gone.length),
+    vscode.l10n.t('{0} modules are already projected, and their originals are missing.', gone.length),
     { modal: true, lines: [vscode.l10n.t('They stay as they are; only further modules are projected.')] },
     goOn,
   );

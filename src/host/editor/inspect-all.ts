@@ -1,4 +1,4 @@
-// Many adapters inspected without a tab: what is asked once for all of them, how far it is, and what became of each.
+// Many adapters measured without a tab: first those that need no answer, then what is asked once for all; how far it is, and what became of each.
 import * as vscode from 'vscode';
 import { bytesText } from '../../core/bytes';
 import { refuseOutdated } from '../../core/identity';
@@ -6,11 +6,11 @@ import { buildReport, type Measured } from '../../core/report';
 import { measuredOf, type Outcome } from '../../engine/run';
 import { type Due, measureTogether, pairKey, passesOf } from '../../work/measure';
 import { type Agree } from '../../work/services';
-import { type EditorActions } from './actions';
 import { Disposable } from '../common/dispose';
 import { type AdapterDocument, type DocumentServices } from './document';
 import { type AdapterEditorProvider } from './provider';
 import { Cancelled, errorView } from '../common/errors';
+import { type MeasuringFailures } from '../status/failures';
 import { notFetched } from '../models/hub-service';
 import { selectionSetting } from '../settings/settings';
 import { type Progress } from '../common/surface';
@@ -25,11 +25,19 @@ interface Planned extends Due {
 
 type WithDocument = <T>(folder: vscode.Uri, action: (document: AdapterDocument) => Promise<T>) => Promise<T>;
 
+export interface FailedAdapter {
+  folder: vscode.Uri;
+  message: string;
+}
+
 export class InspectAll extends Disposable {
-  done = 0;
-  failed = 0;
-  /** Models that nobody named when asked: not asked for again for the next adapter on them. */
-  private readonly dismissed = new Set<string | null>();
+  measured = 0;
+  readonly failed: FailedAdapter[] = [];
+  /** Adapters whose models are not known. */
+  readonly withoutModels: vscode.Uri[] = [];
+  /** Adapters whose models are on the hub, and whose user has to agree before they travel. */
+  private readonly toFetch: vscode.Uri[] = [];
+  private mayAsk = false;
   /** Models on the hub whose weights are not to be fetched. */
   private readonly declined = new Set<string>();
   private readonly abort = new AbortController();
@@ -37,7 +45,7 @@ export class InspectAll extends Disposable {
   constructor(
     private readonly services: DocumentServices,
     private readonly editor: AdapterEditorProvider,
-    private readonly actions: EditorActions,
+    private readonly failures: MeasuringFailures,
     private readonly withDocument: WithDocument,
     private readonly folders: readonly vscode.Uri[],
     private readonly progress: Progress,
@@ -51,12 +59,14 @@ export class InspectAll extends Disposable {
     );
   }
 
-  /** What keeps one from being inspected is in the log, and keeps no other from it. */
+  /** What keeps one from being measured keeps no other from it. */
   async run(): Promise<void> {
     // The engine stays for all of them.
     const held = this.services.engine.hold();
     try {
-      for await (const pass of passesOf(this.plan(), PASS_SIZE)) await this.inspect(pass);
+      await this.measureEach(this.folders);
+      this.mayAsk = true;
+      await this.measureEach(this.toFetch);
     } finally {
       held.dispose();
     }
@@ -66,37 +76,40 @@ export class InspectAll extends Disposable {
     return this.abort.signal;
   }
 
-  private async *plan(): AsyncGenerator<Planned> {
-    for (const scope of this.folders) {
+  private async measureEach(folders: readonly vscode.Uri[]): Promise<void> {
+    for await (const pass of passesOf(this.plan(folders), PASS_SIZE)) await this.measurePass(pass);
+  }
+
+  private async *plan(folders: readonly vscode.Uri[]): AsyncGenerator<Planned> {
+    for (const scope of folders) {
       if (this.signal.aborted) return;
       this.progress.report({ message: vscode.workspace.asRelativePath(scope) });
-      const due = await this.settled(() => this.planOne(scope));
-      if (due) yield { scope, ...due };
+      const planned = await this.settled(scope, () => this.planOne(scope));
+      if (planned) yield { scope, ...planned };
     }
   }
 
-  /** @returns null where there is nothing left to measure: it was done before, or in the adapter's own tab */
-  private planOne(folder: vscode.Uri): Promise<Due | null> {
-    return this.withDocument(folder, async (document) => {
-      const { measuring, adapter } = document;
-      const isKnown = measuring.models.base && measuring.models.aligned;
-      if (!isKnown && this.dismissed.has(adapter.trainedOn)) throw await this.actions.unknownModels(document);
-      await this.actions.askForModels(document).catch(async (error: unknown) => {
-        this.dismissed.add(adapter.trainedOn);
-        throw error instanceof Cancelled ? await this.actions.unknownModels(document) : error;
-      });
-      if (!this.editor.find(document.uri)) return measuring.toMeasure(this.signal, this.agree);
+  /** What is still to be measured of an adapter; in its own tab it is measured there. */
+  private planOne(folder: vscode.Uri): Promise<Due | 'measured' | 'set aside'> {
+    return this.withDocument(folder, async ({ measuring, uri }) => {
+      const { base, aligned } = measuring.models;
+      if (!base || !aligned) {
+        this.withoutModels.push(folder);
+        return 'set aside';
+      }
+      if (!this.editor.find(uri)) return (await measuring.toMeasure(this.signal, this.agree)) ?? 'measured';
       const stop = (): void => void measuring.stop();
       this.signal.addEventListener('abort', stop);
       await measuring.run(this.agree);
       this.signal.removeEventListener('abort', stop);
       measuring.requireDone();
-      return null;
+      return 'measured';
     });
   }
 
   /** Asks once for each pair of models. */
   private readonly agree: Agree = async (plans, signal) => {
+    if (!this.mayAsk) return this.services.hub.refuse(plans, signal);
     for (const plan of plans) {
       const models = pairKey(plan);
       if (this.declined.has(models)) return this.services.hub.refuse([plan], signal);
@@ -110,14 +123,15 @@ export class InspectAll extends Disposable {
     }
   };
 
-  private async inspect(pass: readonly Planned[]): Promise<void> {
+  private async measurePass(pass: readonly Planned[]): Promise<void> {
     if (this.signal.aborted) return;
     const outcomes = await this.measure(pass).catch((failure: unknown) => pass.map((): Outcome => ({ failure })));
     // One after the other: two of the same content have one entry in the store.
     for (const [i, outcome] of outcomes.entries()) {
-      await this.settled(async () => {
-        await this.keep(pass[i]!, measuredOf(outcome));
-        return null;
+      const planned = pass[i]!;
+      await this.settled(planned.scope, async () => {
+        await this.keep(planned, measuredOf(outcome));
+        return 'measured';
       });
     }
   }
@@ -154,18 +168,31 @@ export class InspectAll extends Disposable {
     await this.services.inspections.keep(plan, report, measured.modules);
   }
 
-  /** Counts an adapter as done where the action answers null, and as failed where it throws. */
-  private async settled<T>(action: () => Promise<T | null>): Promise<T | null> {
+  /** Counts an adapter as measured or failed. @returns what is left to do for it */
+  private async settled<T>(
+    folder: vscode.Uri,
+    action: () => Promise<T | 'measured' | 'set aside'>,
+  ): Promise<T | undefined> {
     try {
       const further = await action();
-      if (further !== null) return further;
-      this.done++;
+      if (further === 'measured') this.measured++;
+      else if (further !== 'set aside') return further;
     } catch (error) {
-      if (this.signal.aborted) return null;
-      this.failed++;
-      this.services.log.error(errorView(error).message);
+      if (this.signal.aborted) return undefined;
+      if (!this.mayAsk && errorView(error).code === 'hub-declined') {
+        this.toFetch.push(folder);
+        return undefined;
+      }
+      await this.fail(folder, error);
     }
     this.progress.report({ increment: 100 / this.folders.length });
-    return null;
+    return undefined;
+  }
+
+  private async fail(folder: vscode.Uri, error: unknown): Promise<void> {
+    const { message } = errorView(error);
+    this.services.log.error(message);
+    this.failed.push({ folder, message });
+    await this.failures.keep(folder, error);
   }
 }

@@ -1,12 +1,19 @@
-// Inspecting and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
+// Measuring and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
+import { folderName } from '../../core/model-names';
 import { type EditorActions } from './actions';
 import { AdapterDocument, type DocumentServices } from './document';
 import { type AdapterEditorProvider } from './provider';
-import { InspectAll } from './inspect-all';
+import { type FailedAdapter, InspectAll } from './inspect-all';
 import { type AdapterStatuses } from '../status/adapter-status';
+import { type MeasuringFailures } from '../status/failures';
+import { reasonOf } from '../status/reason';
+import { Cancelled, showingFailure } from '../common/errors';
 import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
+
+/** So many adapters are named in a notification. */
+const MOST_NAMED = 3;
 
 export class Inspector {
   private batch: Promise<void> | undefined;
@@ -16,6 +23,7 @@ export class Inspector {
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
     private readonly statuses: AdapterStatuses,
+    private readonly failures: MeasuringFailures,
   ) {}
 
   /** @throws SafeLoraError where the adapter cannot be read */
@@ -42,31 +50,36 @@ export class Inspector {
 
   /** What keeps an adapter from being measured is thrown, since there may be no tab that shows it. */
   async withMeasured(folder: vscode.Uri, measure: (document: AdapterDocument) => Promise<void>): Promise<void> {
-    await this.withDocument(folder, async (document) => {
-      await measure(document);
-      document.measuring.requireDone();
-    });
+    try {
+      await this.withDocument(folder, async (document) => {
+        await measure(document);
+        document.measuring.requireDone();
+      });
+    } catch (failure) {
+      await this.failures.keep(folder, failure);
+      throw failure;
+    }
   }
 
-  /** Measures every adapter whose result is not there or stale; one that fails does not keep the others from it. */
+  /** Measures every adapter whose result is not there or stale, and offers afterwards to choose the models of those that lack them. */
   inspectAll(folders: readonly vscode.Uri[]): Promise<void> {
-    this.batch ??= this.inspectDue(folders).finally(() => {
+    this.batch ??= this.measureDue(folders).finally(() => {
       this.batch = undefined;
     });
     return this.batch;
   }
 
-  private async inspectDue(folders: readonly vscode.Uri[]): Promise<void> {
+  private async measureDue(folders: readonly vscode.Uri[]): Promise<void> {
     const due: vscode.Uri[] = [];
     for (const folder of folders) if ((await this.statuses.of(folder)).state !== 'inspected') due.push(folder);
     if (due.length === 0) {
-      void showInformation(vscode.l10n.t('All adapters are inspected.'));
+      void showInformation(vscode.l10n.t('All adapters are measured.'));
       return;
     }
-    const title = vscode.l10n.t('Safe LoRA: inspecting {0} adapters', due.length);
+    const title = vscode.l10n.t('Safe LoRA: measuring {0} adapters', due.length);
     const work = async (progress: Progress, token: vscode.CancellationToken): Promise<InspectAll> => {
       const withDocument = this.withDocument.bind(this);
-      const all = new InspectAll(this.services, this.editor, this.actions, withDocument, due, progress, token);
+      const all = new InspectAll(this.services, this.editor, this.failures, withDocument, due, progress, token);
       try {
         await all.run();
       } finally {
@@ -74,17 +87,54 @@ export class Inspector {
       }
       return all;
     };
-    const { done, failed } = await withProgress(title, work, true);
-    await this.tell(done, failed);
+    const { measured, failed, withoutModels } = await withProgress(title, work, true);
+    void this.tell(measured, failed);
+    if (withoutModels.length > 0) void showingFailure(this.services.log, () => this.offerModels(withoutModels));
   }
 
-  private async tell(done: number, failed: number): Promise<void> {
-    if (failed === 0) {
-      if (done > 0) void showInformation(vscode.l10n.t('{0} adapters inspected.', done));
+  private async tell(measured: number, failed: readonly FailedAdapter[]): Promise<void> {
+    if (failed.length === 0) {
+      if (measured > 0) void showInformation(measuredText(measured));
       return;
     }
+    const reasons = failed.map(({ folder, message }) => `${folderName(folder.fsPath)} (${reasonOf(message)})`);
+    const text = vscode.l10n.t('{0} {1} failed: {2}.', measuredText(measured), failed.length, someOf(reasons));
     const showLog = vscode.l10n.t('Show Log');
-    const text = vscode.l10n.t('{0} adapters inspected; {1} could not be: the log says why.', done, failed);
     if ((await showWarning(text, showLog)) === showLog) this.services.log.show();
   }
+
+  /** Asks for the models of each, where an answer before has not named them, and measures those whose models are known then. */
+  private async offerModels(folders: readonly vscode.Uri[]): Promise<void> {
+    const names = folders.map((folder) => folderName(folder.fsPath));
+    const text =
+      names.length === 1
+        ? vscode.l10n.t('{0} needs its models before it can be measured.', names[0]!)
+        : vscode.l10n.t(
+            '{0} adapters need their models before they can be measured: {1}.',
+            names.length,
+            someOf(names),
+          );
+    const choose = vscode.l10n.t('Choose Models…');
+    if ((await showInformation(text, choose)) !== choose) return;
+    const known: vscode.Uri[] = [];
+    try {
+      for (const folder of folders) {
+        await this.withDocument(folder, (document) => this.actions.askForModels(document));
+        known.push(folder);
+      }
+    } catch (error) {
+      // The answers before hold.
+      if (!(error instanceof Cancelled)) throw error;
+    }
+    if (known.length > 0) await this.inspectAll(known);
+  }
+}
+
+function measuredText(measured: number): string {
+  return measured === 1 ? vscode.l10n.t('1 adapter measured.') : vscode.l10n.t('{0} adapters measured.', measured);
+}
+
+function someOf(names: readonly string[]): string {
+  const few = names.slice(0, MOST_NAMED).join(', ');
+  return names.length > MOST_NAMED ? vscode.l10n.t('{0} and {1} more', few, names.length - MOST_NAMED) : few;
 }

@@ -7,7 +7,7 @@ import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type ConfigText, type Located, readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
-import { DIGITS } from '../status/finding-texts';
+import { DIGITS, ofOriginals } from '../status/finding-texts';
 
 export class ConfigHints extends Disposable implements vscode.InlayHintsProvider {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
@@ -34,7 +34,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
   const scale = Number(loraScale(alpha.value, rank.value, rslora).toPrecision(4));
   const label = rslora ? vscode.l10n.t('scale α/√r = {0} (rsLoRA)', scale) : vscode.l10n.t('scale α/r = {0}', scale);
   const tooltip = hasPatterns
-    ? vscode.l10n.t('The update B·A is multiplied by this, but for modules with a rank or an alpha of their own.')
+    ? vscode.l10n.t('The update B·A is multiplied by this, except in modules with their own rank or alpha.')
     : vscode.l10n.t('The update B·A is multiplied by this in the running model.');
   return [rank, alpha].map((entry) => hint(document, entry, label, tooltip));
 }
@@ -43,7 +43,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
 function targetHints(
   document: vscode.TextDocument,
   { targets, targetsAreList }: ConfigText,
-  { report, selected }: AdapterStatus,
+  { report, selected, projected }: AdapterStatus,
 ): vscode.InlayHint[] {
   if (!report) return [];
   const byTarget = modulesByTarget(
@@ -55,17 +55,18 @@ function targetHints(
     const modules = byTarget.get(target.value);
     if (!modules) return [];
     const count = modules.filter(({ name }) => selected.has(name)).length;
-    const label = [
+    const means = [
       vscode.l10n.t('similarity {0}', decimal(meanOf(modules, 'similarity'), DIGITS)),
-      vscode.l10n.t('direction {0}', signed(meanOf(modules, 'direction'), DIGITS)),
-      `${count}/${modules.length}`,
-    ].join(' · ');
+      vscode.l10n.t('agreement {0}', signed(meanOf(modules, 'direction'), DIGITS)),
+    ];
     const tooltip = vscode.l10n.t(
-      'Mean similarity and mean direction of {0} modules; {1} of them selected. The name shows each layer.',
+      'Mean similarity and mean agreement of {0} modules; {1} of them are selected. Hover over the name to see each layer.',
       modules.length,
       count,
     );
-    return hint(document, target, label, tooltip);
+    return projected.length > 0
+      ? hint(document, target, vscode.l10n.t('before: {0}', means.join(' · ')), `${ofOriginals()} ${tooltip}`)
+      : hint(document, target, [...means, `${count}/${modules.length}`].join(' · '), tooltip);
   });
 }
 

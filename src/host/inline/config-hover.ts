@@ -8,7 +8,7 @@ import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-stat
 import { readConfigText } from './config-text';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { sparkline } from './sparkline';
-import { DIGITS, ruleText } from '../status/finding-texts';
+import { DIGITS, ofOriginals, ruleText } from '../status/finding-texts';
 import { markdown } from '../common/surface';
 
 /** A hover is read at a glance; the editor has the rest. */
@@ -36,7 +36,7 @@ export class ConfigHover extends Disposable implements vscode.HoverProvider {
 }
 
 function content(target: string, modules: readonly ModuleReport[], status: AdapterStatus): vscode.MarkdownString {
-  const { selection, selected } = status;
+  const { selection, selected, projected } = status;
   const threshold = levelOf(selection);
   const { kind } = vscode.window.activeColorTheme;
   const dark = kind === vscode.ColorThemeKind.Dark || kind === vscode.ColorThemeKind.HighContrast;
@@ -47,7 +47,7 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
       : new Set(modules);
   const legend = [
     vscode.l10n.t('bars: similarity by layer, selected ones in colour'),
-    vscode.l10n.t('lines across: null level'),
+    vscode.l10n.t('lines across: chance level'),
     ...(threshold === null ? [] : [vscode.l10n.t('dashed: τ = {0}', Number(threshold.toFixed(6)))]),
   ].join(' · ');
   const titles = [
@@ -76,8 +76,9 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
       `**${cellText(target)}** · ${cellText(ruleText(selection, count, modules.length))}`,
       `![${vscode.l10n.t('Similarity by layer')}](${sparkline({ modules, selected, threshold, dark })})`,
       legend,
+      ...(projected.length > 0 ? [ofOriginals()] : []),
       [row(titles), row(['---:', '---:', '---:', '---:', ':---:']), ...rows].join('\n'),
-      ...(left > 0 ? [vscode.l10n.t('{0} more, of higher similarity, stand in the report.', left)] : []),
+      ...(left > 0 ? [vscode.l10n.t('The heatmap shows {0} more, of higher similarity.', left)] : []),
     ].join('\n\n'),
   );
 }

@@ -4,7 +4,8 @@ import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
-import { findingText, isProjectedAsSelected, projectedText, staleText } from '../status/finding-texts';
+import { fileOf, hasUnsavedEdit } from '../common/tabs';
+import { isProjectedAsSelected, projectedText, projectText, staleText, statusFinding } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ConfigLenses extends Disposable implements LensProvider {
@@ -14,58 +15,69 @@ export class ConfigLenses extends Disposable implements LensProvider {
   constructor(private readonly statuses: AdapterStatuses) {
     super();
     this._register(statuses.onDidChange(() => this.changed.fire()));
+    this._register(
+      vscode.window.tabGroups.onDidChangeTabs(({ opened, closed, changed }) => {
+        if ([...opened, ...closed, ...changed].some((tab) => fileOf(tab))) this.changed.fire();
+      }),
+    );
     this._register(registerLenses(CONFIG_SELECTOR, this));
   }
 
   async lenses(document: vscode.TextDocument): Promise<Lens[]> {
     const folder = folderOf(document.uri);
     const range = new vscode.Range(0, 0, 0, 0);
-    return lensesOf(await this.statuses.of(folder)).map((lens) => ({ ...lens, range, arguments: [folder] }));
+    const status = await this.statuses.of(folder);
+    return [...stateLenses(status), ...lensesOf(status)].map((lens) => ({ ...lens, range, arguments: [folder] }));
   }
 }
 
+/** What the file holds and its tab would write, before what was measured. */
+function stateLenses(status: AdapterStatus): Omit<Lens, 'range'>[] {
+  const unsaved = { icon: 'circle-filled', title: vscode.l10n.t('unsaved edit'), command: commands.openReport };
+  return [
+    ...(hasUnsavedEdit(status.folder) ? [unsaved] : []),
+    ...(status.projected.length > 0 ? [{ title: projectedText(status) }] : []),
+  ];
+}
+
 function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
-  const { report, selection, selected, projected, restorable, state } = status;
-  const open = { title: vscode.l10n.t('Open Report'), command: commands.openReport };
+  const { selected, restorable, state } = status;
+  const open = { title: vscode.l10n.t('Open Heatmap'), command: commands.openReport };
   const restore = restorable ? [{ title: vscode.l10n.t('Restore'), command: commands.restoreOriginals }] : [];
-  const isProjected = projected.length > 0 ? [{ title: projectedText(status) }] : [];
   switch (state) {
     case 'unreadable':
       return [{ icon: 'warning', title: status.problem!, command: commands.openReport }];
     case 'uninspected':
       return [
-        ...isProjected,
         {
-          title: vscode.l10n.t('Inspect'),
+          title: vscode.l10n.t('Measure'),
           command: commands.inspectAdapter,
-          tooltip: vscode.l10n.t('Safe LoRA: measure how closely each module follows the alignment of its model'),
+          tooltip: vscode.l10n.t(
+            'Measures how closely each module follows the alignment of its model; changes nothing',
+          ),
         },
         ...restore,
       ];
     case 'stale':
       return [
         { icon: 'warning', title: staleText(status) },
-        { title: vscode.l10n.t('Inspect Again'), command: commands.inspectAdapter },
+        { title: vscode.l10n.t('Measure Again'), command: commands.inspectAdapter },
         ...(status.changed === 'models'
           ? [{ title: vscode.l10n.t('Choose Models…'), command: commands.chooseModels }]
           : []),
         open,
         ...restore,
-        ...isProjected,
       ];
     case 'inspected': {
       const project = {
-        title: vscode.l10n.t('Project'),
+        title: projectText(selected.size),
         command: commands.projectSelected,
-        tooltip: vscode.l10n.t('Project the {0} selected modules as an unsaved edit, one step of Undo', selected.size),
+        tooltip: vscode.l10n.t('Makes an unsaved edit; nothing is written before Save.'),
       };
-      return [
-        { title: findingText(report!, selection, selected.size), command: commands.openReport },
-        ...(selected.size > 0 && !isProjectedAsSelected(status) ? [project] : []),
-        open,
-        ...restore,
-        ...isProjected,
-      ];
+      const finding = { title: statusFinding(status), command: commands.openReport };
+      const actions = [...(selected.size > 0 && !isProjectedAsSelected(status) ? [project] : []), open, ...restore];
+      // After the state there is no room for both, and Restore is what is left to do.
+      return status.projected.length > 0 ? [...actions, finding] : [finding, ...actions];
     }
   }
 }

@@ -15,7 +15,7 @@ import { type ConfigText, readConfigText } from './config-text';
 import { type Dismissals } from './dismissals';
 import { type Explanations } from './explanations';
 import { folderOf, isConfig } from '../common/files';
-import { findingText, isProjectedAsSelected, staleText } from '../status/finding-texts';
+import { isProjectedAsSelected, staleText, statusFinding } from '../status/finding-texts';
 import { type Log, problem } from '../common/surface';
 
 export const SOURCE = 'Safe LoRA';
@@ -143,14 +143,14 @@ function diagnosticOf(
 }
 
 function problemsOfStatus(status: AdapterStatus): Problem[] {
-  const { state, report, selection, selected } = status;
+  const { state, report, selected } = status;
   if (state === 'stale') {
-    const message = vscode.l10n.t('{0}: its numbers are not shown. Inspect it again.', staleText(status));
+    const message = vscode.l10n.t('{0}. Measure it again to see its numbers.', staleText(status));
     // A warning would replace the explorer's letters.
     return [{ code: 'adapter-modified', message, severity: vscode.DiagnosticSeverity.Information, keys: [] }];
   }
   if (!report || selected.size === 0 || isProjectedAsSelected(status)) return [];
-  const message = findingText(report, selection, selected.size);
+  const message = statusFinding(status);
   const severity = vscode.DiagnosticSeverity.Information;
   return [{ code: 'modules-selected', message, severity, keys: ['target_modules'] }];
 }

@@ -4,47 +4,51 @@ import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type ProblemCode, SOURCE } from './diagnostics';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
+import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
+import { projectText } from '../status/finding-texts';
 
 const KIND = vscode.CodeActionKind.QuickFix;
 
 export class QuickFixes extends Disposable implements vscode.CodeActionProvider {
-  constructor() {
+  constructor(private readonly statuses: AdapterStatuses) {
     super();
     const metadata = { providedCodeActionKinds: [KIND] };
     this._register(vscode.languages.registerCodeActionsProvider(CONFIG_SELECTOR, this, metadata));
   }
 
-  provideCodeActions(
+  async provideCodeActions(
     document: vscode.TextDocument,
     _range: vscode.Range,
     { diagnostics }: vscode.CodeActionContext,
-  ): vscode.CodeAction[] {
-    const folder = folderOf(document.uri);
+  ): Promise<vscode.CodeAction[]> {
+    const status = await this.statuses.of(folderOf(document.uri));
     return diagnostics
       .filter(({ source }) => source === SOURCE)
       .flatMap((diagnostic) => {
         const code = codeOf(diagnostic);
         return [
-          ...remedies(code, folder),
+          ...remedies(code, status),
           action(vscode.l10n.t('Dismiss “{0}” for this workspace', code), commands.dismissProblem, code),
         ].map((fix) => Object.assign(fix, { diagnostics: [diagnostic] }));
       });
   }
 }
 
-function remedies(code: ProblemCode, folder: vscode.Uri): vscode.CodeAction[] {
+function remedies(code: ProblemCode, { folder, selected }: AdapterStatus): vscode.CodeAction[] {
   switch (code) {
     case 'modules-selected':
-      return [action(vscode.l10n.t('Project the selected modules'), commands.projectSelected, folder)];
+      return [
+        action(vscode.l10n.t('{0} (unsaved edit)', projectText(selected.size)), commands.projectSelected, folder),
+      ];
     case 'adapter-modified':
       return [
-        action(vscode.l10n.t('Inspect again'), commands.inspectAdapter, folder),
-        action(vscode.l10n.t('Choose models…'), commands.chooseModels, folder),
+        action(vscode.l10n.t('Measure Again'), commands.inspectAdapter, folder),
+        action(vscode.l10n.t('Choose Models…'), commands.chooseModels, folder),
       ];
     case 'aligned-mismatch':
     case 'trained-on-base':
     case 'trained-on-quantised':
-      return [action(vscode.l10n.t('Choose models…'), commands.chooseModels, folder)];
+      return [action(vscode.l10n.t('Choose Models…'), commands.chooseModels, folder)];
     default:
       return [];
   }

@@ -28,7 +28,7 @@ export class ReportLenses extends Disposable implements LensProvider {
     const folder = folderOf(document.uri);
     const open = (range: vscode.Range, module?: string): Lens => ({
       range,
-      title: vscode.l10n.t('Open in Report'),
+      title: vscode.l10n.t('Open in Heatmap'),
       command: commands.openReport,
       arguments: [folder, module],
     });
@@ -52,7 +52,7 @@ export class ReportLenses extends Disposable implements LensProvider {
 function moduleText(module: ModuleReport): string {
   return [
     vscode.l10n.t('similarity {0}', similarityText(module)),
-    vscode.l10n.t('direction {0}', signed(module.direction, DIGITS)),
+    vscode.l10n.t('agreement {0}', signed(module.direction, DIGITS)),
     ...(module.selected ? [vscode.l10n.t('selected')] : []),
   ].join(' · ');
 }

@@ -155,7 +155,7 @@ function wrongValues(valueOf: SettingsFile['valueOf']): Problem[] {
 function messageOf({ value, wanted, instead }: WrongValue): string {
   const given = JSON.stringify(value);
   return instead === undefined
-    ? vscode.l10n.t('{0} is not {1}; it is left out.', given, wantedText(wanted))
+    ? vscode.l10n.t('{0} is not {1}, so it is ignored.', given, wantedText(wanted))
     : vscode.l10n.t('{0} is not {1}; {2} is used instead.', given, wantedText(wanted), JSON.stringify(instead));
 }
 

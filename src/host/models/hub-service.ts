@@ -100,7 +100,7 @@ export class HubService extends Disposable {
       plan.adapter.name,
       new URL(endpointOf(process.env)).host,
     );
-    const kept = vscode.l10n.t('What was fetched stays in a cache; nothing is sent but what is asked for.');
+    const kept = vscode.l10n.t('Fetched weights are cached. Only the download requests are sent.');
     const answer = await orAborted(showInformation(message, { modal: true, lines: [...lines, kept] }, fetch), signal);
     if (answer !== fetch) throw new Cancelled();
     for (const path of paths) this.agreed.add(path);
@@ -137,7 +137,7 @@ export class HubService extends Disposable {
   private async setToken(): Promise<void> {
     const title = vscode.l10n.t('Safe LoRA: Set Hugging Face Token');
     const prompt = vscode.l10n.t(
-      'For gated and private models. It is kept in the editor’s secret storage; empty removes it.',
+      'For gated and private models. The editor’s secret storage keeps it; leave the field empty to remove it.',
     );
     const given = await showInputBox({ title, prompt, password: true });
     if (given === undefined) throw new Cancelled();
@@ -153,7 +153,7 @@ export function notFetched({ adapter }: Plan): SafeLoraError {
   return new SafeLoraError(
     'hub-declined',
     vscode.l10n.t(
-      '{0}: the weights of its models on the hub were not fetched; open the adapter, measure it there and agree to it.',
+      '{0}: the weights of its models were not fetched from the hub; measure the adapter and agree to fetch them.',
       adapter.path,
     ),
   );

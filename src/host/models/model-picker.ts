@@ -120,8 +120,8 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
   const other = role === 'base' ? pair.aligned : pair.base;
   const isOther =
     pair[role] === undefined
-      ? vscode.l10n.t('chosen as the other of the two')
-      : vscode.l10n.t('now the other of the two: choosing it swaps them');
+      ? vscode.l10n.t('already chosen as the other model')
+      : vscode.l10n.t('already chosen as the other model; choosing it swaps the two');
   const shown = new Set(proposed.map(({ folder }) => folder));
   const workspace = (await workspaceModels())
     .filter((folder) => !shown.has(folder))
@@ -185,7 +185,7 @@ function proposalItem(proposal: Proposal, isOther: string | null): ModelItem {
 
 function cardItem({ trainedOn }: Adapter): ModelItem {
   const label = vscode.l10n.t('Ask the hub for the base of {0}', trainedOn!);
-  return { icon: 'cloud', label, detail: vscode.l10n.t('reads its model card, nothing else'), asksCard: true };
+  return { icon: 'cloud', label, detail: vscode.l10n.t('reads only its model card'), asksCard: true };
 }
 
 function explanationItem(explained: string, { trainedOnBase }: Proposals, adapter: Adapter): ModelItem {
@@ -208,7 +208,7 @@ async function explain(explained: string, { trainedOnBase }: Proposals): Promise
 async function askForReference(title: string): Promise<string | undefined> {
   const given = await showInputBox({
     title,
-    prompt: vscode.l10n.t('Only the weights that the adapter touches are fetched, after another question.'),
+    prompt: vscode.l10n.t('Fetches only the weights that the adapter changes, and asks first.'),
     placeHolder: 'org/name, hf://org/name@revision',
     validateInput: (text) =>
       hubReference(text) === null ? vscode.l10n.t('Write org/name, or hf://org/name@revision.') : null,
@@ -226,7 +226,7 @@ async function offerDownload(proposal: Proposal): Promise<Choice | 'again' | und
     command === null
       ? vscode.l10n.t('Copy or download it again, then choose it.')
       : vscode.l10n.t(
-          'Read from the hub what the adapter touches, a small part as a rule. Or download all of it in a terminal, then choose it here:',
+          'Read from the hub only the weights that the adapter changes, usually a small part of the model. Or download the whole model in a terminal, then choose it here:',
         );
   const lines = command === null ? [detail] : [detail, '', command];
   const message = `${name}: ${stateText(proposal, proposalTexts())}.`;

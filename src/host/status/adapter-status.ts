@@ -1,4 +1,4 @@
-// The status of each adapter: not inspected, inspected, or changed since; what every surface but the editor shows.
+// The status of each adapter: not measured, measured, or changed since; what every surface but the editor shows.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
@@ -14,6 +14,7 @@ import { SECTION } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { errorView } from '../common/errors';
 import { type ModelPairs } from '../models/models';
+import { type MeasuringFailures } from './failures';
 import { type OriginalsLocation } from './originals-location';
 import { selectionSetting } from '../settings/settings';
 import { isOnHub } from '../models/hub-service';
@@ -29,6 +30,8 @@ export interface AdapterStatus {
   readonly changed: 'adapter' | 'models' | null;
   /** Why it cannot be read. */
   readonly problem: string | null;
+  /** Why it could last not be measured, of one that has no result. */
+  readonly failure: string | null;
   /** Only of an inspected one: a stale result is not shown. */
   readonly report: Report | null;
   /** The file's own, or that of the settings. */
@@ -58,7 +61,7 @@ export class AdapterStatuses extends Disposable {
   readonly onDidChange = this.changed.event;
   private readonly known = new Map<string, Promise<Known>>();
   private readonly settling = new Map<string, NodeJS.Timeout>();
-  /** Watchers of the folders in which the models of kept results lie. */
+  /** Watchers of the folders of models with which adapters were measured, or could not be. */
   private readonly models = new Map<string, vscode.Disposable>();
   /** Adapters are read whole one after the other, however many have been touched. */
   private reading: Promise<unknown> = Promise.resolve();
@@ -68,6 +71,7 @@ export class AdapterStatuses extends Disposable {
     private readonly inspections: InspectionStore,
     private readonly pairs: ModelPairs,
     private readonly originals: OriginalsLocation,
+    private readonly failures: MeasuringFailures,
     private readonly log: Log,
   ) {
     super();
@@ -79,6 +83,7 @@ export class AdapterStatuses extends Disposable {
     this._register(adapters.onDidChange(() => this.settle(undefined)));
     this._register(pairs.onDidChange(() => this.settle(undefined)));
     this._register(inspections.onDidKeep((folder) => this.forget(vscode.Uri.file(folder))));
+    this._register(failures.onDidFail((folder) => this.forget(folder)));
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (SETTINGS.some((name) => change.affectsConfiguration(`${SECTION}.${name}`))) this.forget(undefined);
@@ -140,6 +145,7 @@ export class AdapterStatuses extends Disposable {
       name: folderName(path),
       changed: null,
       problem: null,
+      failure: null,
       report: null,
       selection: selectionSetting(folder),
       selected: new Set<string>(),
@@ -155,15 +161,22 @@ export class AdapterStatuses extends Disposable {
       const facts = { ...nothing, selection, projected, restorable };
       const entry = await this.inspections.entry(path);
       const inspection = entry && (await this.inspections.load(entry.key));
-      if (!entry || !inspection) return { ...facts, state: 'uninspected' };
-      this.watchModels(entry);
+      if (!entry || !inspection) return { ...facts, state: 'uninspected', failure: await this.failureOf(folder) };
+      this.watch(modelFoldersOf(entry));
       const changed = await this.whatChanged(path, entry);
-      if (changed) return { ...facts, state: 'stale', changed };
+      if (changed) return { ...facts, state: 'stale', changed, failure: await this.failureOf(folder) };
+      this.failures.forget(folder);
       const { report } = inspection;
       return { ...facts, state: 'inspected', report, selected: selectedIn(report, selection) };
     } catch (error) {
       return { ...nothing, state: 'unreadable', problem: errorView(error).message };
     }
+  }
+
+  private async failureOf(folder: vscode.Uri): Promise<string | null> {
+    const failure = await this.failures.of(folder);
+    this.watch(failure?.modelFolders ?? []);
+    return failure?.message ?? null;
   }
 
   private async whatChanged(path: string, entry: Entry): Promise<AdapterStatus['changed']> {
@@ -190,10 +203,10 @@ export class AdapterStatuses extends Disposable {
     return look;
   }
 
-  private watchModels({ modelFiles }: Entry): void {
-    for (const folder of new Set(modelFiles.filter(({ path }) => !isOnHub(path)).map(({ path }) => dirname(path)))) {
+  private watch(modelFolders: Iterable<string>): void {
+    for (const folder of modelFolders) {
       if (this.models.has(folder) || this.isDisposed) continue;
-      const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*.safetensors');
+      const pattern = new vscode.RelativePattern(vscode.Uri.file(folder), '*');
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
       const changed = (): void => this.settle(undefined);
       this.models.set(
@@ -207,4 +220,8 @@ export class AdapterStatuses extends Disposable {
       );
     }
   }
+}
+
+function modelFoldersOf({ modelFiles }: Entry): Set<string> {
+  return new Set(modelFiles.filter(({ path }) => !isOnHub(path)).map(({ path }) => dirname(path)));
 }

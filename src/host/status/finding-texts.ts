@@ -13,14 +13,14 @@ export function ruleText(selection: Selection, selected: number, modules: number
   return findingSum(selection, selected, modules, findingTexts(l10n));
 }
 
-/** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, null 0.44 · direction −0.08" */
+/** "3 of 12 modules at or below τ = 0.35 · lowest: layer 3 q_proj 0.12, chance 0.44 · agreement −0.08" */
 export function findingText(
   report: Pick<Report, 'modules'> & { totals: Pick<Report['totals'], 'direction'> },
   selection: Selection,
   selected: number,
 ): string {
   const lowest = lowestOf(report.modules);
-  const direction = l10n.t('direction {0}', signed(report.totals.direction, DIGITS));
+  const direction = l10n.t('agreement {0}', signed(report.totals.direction, DIGITS));
   return [
     ruleText(selection, selected, report.modules.length),
     ...(lowest ? [l10n.t('lowest: {0} {1}', positionText(lowest), similarityText(lowest))] : []),
@@ -28,9 +28,16 @@ export function findingText(
   ].join(' · ');
 }
 
-/** "0.12, null 0.44" */
+/** The finding of a measured adapter, which describes the original weights whatever is projected. */
+export function statusFinding({ report, selection, selected, projected }: AdapterStatus): string {
+  if (!report) return '';
+  const finding = findingText(report, selection, selected.size);
+  return projected.length > 0 ? l10n.t('before projection: {0}', finding) : finding;
+}
+
+/** "0.12, chance 0.44" */
 export function similarityText({ similarity, nullSimilarity }: ModuleReport): string {
-  return l10n.t('{0}, null {1}', decimal(similarity, DIGITS), decimal(nullSimilarity, DIGITS));
+  return l10n.t('{0}, chance {1}', decimal(similarity, DIGITS), decimal(nullSimilarity, DIGITS));
 }
 
 /** "layer 3 q_proj" */
@@ -58,11 +65,21 @@ export function projectedText({ projected }: AdapterStatus): string {
   return projected.length === 1 ? l10n.t('1 module projected') : l10n.t('{0} modules projected', projected.length);
 }
 
+/** What is to be said beside numbers of a projected adapter. */
+export function ofOriginals(): string {
+  return l10n.t('These numbers describe the original weights, before projection.');
+}
+
 /** What is to be said of an adapter whose result no longer holds. */
 export function staleText({ changed }: AdapterStatus): string {
   return changed === 'models'
-    ? l10n.t('The models are not those that it was inspected with')
-    : l10n.t('The adapter has changed since it was inspected');
+    ? l10n.t('The models have changed since the adapter was measured')
+    : l10n.t('The adapter has changed since it was measured');
+}
+
+/** "Project 3 Modules" */
+export function projectText(modules: number): string {
+  return modules === 1 ? l10n.t('Project 1 Module') : l10n.t('Project {0} Modules', modules);
 }
 
 /** Every selected module is projected in the file, and no other. */

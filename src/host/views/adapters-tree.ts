@@ -8,8 +8,9 @@ import { decimal, signed } from '../../core/text';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, VIEW } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { DIGITS, findingText, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
+import { DIGITS, statusFinding, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
+import { reasonOf } from '../status/reason';
 import { createTreeView, plainLines, showQuickPick } from '../common/surface';
 
 const orders = ['name', 'direction', 'similarity'] as const;
@@ -36,7 +37,7 @@ interface ModuleNode {
   folder: vscode.Uri;
   name: string;
   position: Position;
-  /** Null before the adapter is inspected. */
+  /** Null before the adapter is measured. */
   report: ModuleReport | null;
   selected: boolean;
   projected: boolean;
@@ -73,7 +74,7 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
       { order: 'name', label: vscode.l10n.t('By path') },
       {
         order: 'direction',
-        label: vscode.l10n.t('By direction'),
+        label: vscode.l10n.t('By agreement'),
         description: vscode.l10n.t('of all modules together, the lowest first'),
       },
       {
@@ -131,7 +132,7 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
     // Infinity − Infinity is no number: those without a result stay in their order.
     this.nodes = nodes.sort((a, b) => sortKey(a.status) - sortKey(b.status) || 0);
     const inspected = found.filter(({ state }) => state === 'inspected').length;
-    this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} inspected', inspected, nodes.length);
+    this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} measured', inspected, nodes.length);
     return this.nodes;
   }
 
@@ -181,36 +182,48 @@ function layersOf(folder: vscode.Uri, modules: readonly ModuleNode[]): LayerNode
 }
 
 function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
-  const { state, report, selection, selected, projected } = status;
+  const { state, projected } = status;
   const item = new vscode.TreeItem(status.name, vscode.TreeItemCollapsibleState.Collapsed);
   const path = vscode.workspace.asRelativePath(folder);
   const parent = dirname(path) === '.' ? '' : dirname(path);
   const isProjected = projected.length > 0 ? [projectedText(status)] : [];
-  const finding = report ? findingText(report, selection, selected.size) : '';
-  const says = {
-    uninspected: vscode.l10n.t('not inspected'),
-    unreadable: vscode.l10n.t('cannot be read'),
-    stale: vscode.l10n.t('changed since it was inspected'),
-    inspected: report ? `${selected.size}/${report.modules.length} · ${signed(report.totals.direction, DIGITS)}` : '',
-  }[state];
+  const says = summaryOf(status);
   // The explorer's own decoration of the folder comes with its address.
   item.resourceUri = folder;
   item.id = folder.toString();
   item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
+  const details = status.failure ?? status.problem ?? statusFinding(status);
   item.tooltip = plainLines([
     folder.fsPath,
-    state === 'stale' ? staleText(status) : (status.problem ?? finding) || says,
+    ...(state === 'stale' ? [staleText(status)] : []),
+    ...(details === '' ? [] : [details]),
     ...isProjected,
   ]);
-  item.iconPath = {
-    uninspected: new vscode.ThemeIcon('circle-outline'),
-    unreadable: new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground')),
-    stale: new vscode.ThemeIcon('history', new vscode.ThemeColor('list.warningForeground')),
-    inspected: new vscode.ThemeIcon('circle-filled', new vscode.ThemeColor('charts.blue')),
-  }[state];
+  item.iconPath = iconOf(status);
   item.contextValue = status.restorable ? 'adapter restorable' : 'adapter';
   if (state === 'unreadable') item.collapsibleState = vscode.TreeItemCollapsibleState.None;
   return item;
+}
+
+/** "3 of 12 selected · direction −0.08", or why there are no numbers */
+function summaryOf({ state, failure, report, selected }: AdapterStatus): string {
+  if (failure !== null) return vscode.l10n.t('failed: {0}', reasonOf(failure));
+  if (report) {
+    return [
+      vscode.l10n.t('{0} of {1} selected', selected.size, report.modules.length),
+      vscode.l10n.t('agreement {0}', signed(report.totals.direction, DIGITS)),
+    ].join(' · ');
+  }
+  if (state === 'unreadable') return vscode.l10n.t('cannot be read');
+  return state === 'stale' ? vscode.l10n.t('changed since it was measured') : vscode.l10n.t('not measured');
+}
+
+function iconOf({ state, failure, report }: AdapterStatus): vscode.ThemeIcon {
+  const warning = new vscode.ThemeColor('list.warningForeground');
+  if (failure !== null || state === 'unreadable') return new vscode.ThemeIcon('warning', warning);
+  if (state === 'stale') return new vscode.ThemeIcon('history', warning);
+  if (report) return new vscode.ThemeIcon('circle-filled', new vscode.ThemeColor('charts.blue'));
+  return new vscode.ThemeIcon('circle-outline');
 }
 
 function layerItem({ folder, label, modules }: LayerNode): vscode.TreeItem {
@@ -219,7 +232,10 @@ function layerItem({ folder, label, modules }: LayerNode): vscode.TreeItem {
   const selected = modules.filter((module) => module.selected).length;
   item.id = `${folder.toString()} ${label}`;
   item.description = lowest
-    ? `${selected}/${modules.length} · ${vscode.l10n.t('lowest {0}', decimal(lowest.similarity, DIGITS))}`
+    ? [
+        vscode.l10n.t('{0} of {1} selected', selected, modules.length),
+        vscode.l10n.t('lowest similarity {0}', decimal(lowest.similarity, DIGITS)),
+      ].join(' · ')
     : '';
   return item;
 }
@@ -230,15 +246,14 @@ function moduleItem({ folder, name, position, report, selected, projected }: Mod
   const numbers = report
     ? [
         vscode.l10n.t('similarity {0}', similarityText(report)),
-        vscode.l10n.t('direction {0}', signed(report.direction, DIGITS)),
+        vscode.l10n.t('agreement {0}', signed(report.direction, DIGITS)),
       ]
     : [];
   const marks = [...(selected ? [vscode.l10n.t('selected')] : []), ...(projected ? [vscode.l10n.t('projected')] : [])];
   item.id = `${folder.toString()} ${name}`;
-  const short = report ? [similarityText(report), signed(report.direction, DIGITS)] : [];
-  item.description = [...short, ...marks].join(' · ');
+  item.description = [...numbers, ...marks].join(' · ');
   item.tooltip = plainLines([name, ...numbers, ...marks]);
   item.iconPath = new vscode.ThemeIcon(projected ? 'circle-large-filled' : selected ? 'circle-filled' : 'circle-small');
-  item.command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder, name] };
+  item.command = { command: commands.openReport, title: vscode.l10n.t('Open Heatmap'), arguments: [folder, name] };
   return item;
 }

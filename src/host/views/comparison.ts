@@ -194,13 +194,13 @@ function onlyTwo(folders: readonly vscode.Uri[]): Folders {
 function notOnDisk(folder: vscode.Uri): SafeLoraError {
   return new SafeLoraError(
     'file-access',
-    vscode.l10n.t('{0}: only adapters on disk are compared; copy it there first.', folder.toString(true)),
+    vscode.l10n.t('{0}: only adapters on disk can be compared; copy it to disk first.', folder.toString(true)),
   );
 }
 
 function notTwo(selected: number): SafeLoraError {
   return new SafeLoraError(
     'two-adapters',
-    vscode.l10n.t('{0} selected: a comparison is of exactly two adapters; select two.', selected),
+    vscode.l10n.t('{0} adapters selected; select exactly two to compare them.', selected),
   );
 }

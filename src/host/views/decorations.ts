@@ -39,6 +39,6 @@ function decorationOf(status: AdapterStatus): vscode.FileDecoration | undefined 
     decoration(badge, `Safe LoRA: ${parts.join(' · ')}`, color);
   if (state === 'stale') return say('ST', 'list.warningForeground', staleText(status), ...isProjected);
   if (projected.length > 0) return say('PR', 'charts.purple', ...isProjected, ...finding);
-  if (state === 'inspected') return say('IN', 'charts.blue', vscode.l10n.t('inspected'), ...finding);
+  if (state === 'inspected') return say('ME', 'charts.blue', vscode.l10n.t('measured'), ...finding);
   return undefined;
 }

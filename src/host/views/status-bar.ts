@@ -61,16 +61,16 @@ export class StatusBar extends Disposable {
     }
     const { folder, device, selection, selected, modules } = shown;
     const where = device?.provider ?? setting('device', folder);
-    const count = selected === null ? vscode.l10n.t('not inspected') : vscode.l10n.t('{0} selected', selected);
+    const count = selected === null ? vscode.l10n.t('not measured') : vscode.l10n.t('{0} selected', selected);
     const tooltip = [
       device === null
         ? vscode.l10n.t('Safe LoRA: not measured yet; device setting {0}', where)
         : vscode.l10n.t('Safe LoRA: measured on {0}', where),
       ...(device?.fallbackReason ? [vscode.l10n.t('No faster device: {0}', device.fallbackReason)] : []),
       ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
-      vscode.l10n.t('Click to open the report.'),
+      vscode.l10n.t('Click to open the heatmap.'),
     ];
-    const command = { command: commands.openReport, title: vscode.l10n.t('Open Report'), arguments: [folder] };
+    const command = { command: commands.openReport, title: vscode.l10n.t('Open Heatmap'), arguments: [folder] };
     this.item.show({ icon: 'layers', text: `${where} · ${shortRuleText(selection)} · ${count}`, tooltip, command });
   }
 
