@@ -263,11 +263,11 @@ void describe('safe-lora evaluate on the sample', () => {
       [[...pair, '--prompts', at('fields.jsonl', '{"text": "x"}')], /line 1 has no prompt.*messages/],
       [[...pair, '--prompts', at('broken.jsonl', '{"goal": "x"}\n{"goal"')], /line 2 is not valid JSON/],
       [[...pair, '--prompts', at('qa.jsonl', '{"prompt": "x", "answer": "y"}')], /utility:METRIC/],
-      [[...pair, '--prompts', at('prompts.docx', 'x')], /is not a kind of file/],
+      [[...pair, '--prompts', at('prompts.docx', 'x')], /is not a supported prompt file/],
       [[...pair, '--prompts', at('long.jsonl', `{"goal": "${'a '.repeat(80)}"}`)], /85 tokens.*64.*--max-tokens/],
       [
         [...pair, '--prompts', `harmful:likelihood:${at('l.jsonl', '{"prompt": "x", "answer": "y"}')}`],
-        /no refusal can be seen/,
+        /refusals cannot be counted/,
       ],
       [
         [
@@ -296,7 +296,7 @@ void describe('safe-lora evaluate on the sample', () => {
       [on(negative), /gives prompt \d+ of harmful the token -1.*has 135/],
       [on(model), /no chat template.*--template FILE/],
       [on(untokenized), /holds no tokenizer\.json/],
-      [on(strange), /tokenizer\.json: the tokenizer cannot be used here.*Telepathy/],
+      [on(strange), /tokenizer\.json: the tokenizer cannot be used: .*Telepathy/],
       [on(mamba), /model_type "mamba".*llama, mistral/],
     ];
     for (const [args, message] of cases) {

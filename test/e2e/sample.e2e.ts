@@ -95,7 +95,7 @@ describe('the walkthrough', () => {
     await steps.first().waitFor();
     assert.equal(await steps.count(), 4);
     const titles = await steps.locator('.step-title').allInnerTexts();
-    assert.deepEqual(titles, ['Open the sample', 'Say which two models', 'Read the heatmap', 'Apply, save, go back']);
+    assert.deepEqual(titles, ['Open the sample', 'Choose the two models', 'Read the heatmap', 'Project, save, restore']);
     for (const theme of themes) {
       await workbench.setTheme(theme);
       for (const [i, title] of titles.entries()) {
@@ -116,6 +116,6 @@ describe('the walkthrough', () => {
     await workbench.tab('Welcome').click();
     const ticked = workbench.window.locator('.getting-started-step:has(.codicon.complete) .step-title');
     await ticked.nth(1).waitFor();
-    assert.deepEqual(await ticked.allInnerTexts(), ['Read the heatmap', 'Apply, save, go back']);
+    assert.deepEqual(await ticked.allInnerTexts(), ['Read the heatmap', 'Project, save, restore']);
   });
 });
