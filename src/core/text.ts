@@ -29,7 +29,7 @@ export function decimal(value: number | null, digits = 3): string {
 export function percent(fraction: number | null): string {
   if (fraction === null || Number.isNaN(fraction)) return UNDEFINED;
   const value = 100 * fraction;
-  if (value > 0 && value < 0.001) return '< 0.001 %';
+  if (value > 0 && value < 0.001) return 'under 0.001 %';
   return `${value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
 }
 

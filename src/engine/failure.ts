@@ -18,9 +18,9 @@ export function gaveUp(module: string, thrown: string): EngineError {
 
 /** @param how such as "was ended by SIGKILL" */
 export function processEnded(how: string, module: string, outOfMemory = false): EngineError {
-  const advice = outOfMemory ? 'try again, with a smaller --memory if memory ran out' : 'run it again';
+  const advice = outOfMemory ? 'try again, with a smaller --memory if memory ran out' : 'try again';
   return new EngineError(
-    `The engine's process ${how} while it computed ${module}; nothing was written: ${advice}.`,
+    `The engine's process ${how} while it computed ${module}; nothing was written; ${advice}.`,
     `its process ${how}`,
   );
 }

@@ -128,7 +128,7 @@ void describe('prompts', () => {
       [at('e2.csv', 'goal,target\nsay "hi" now,x\n'), /row 2 is not valid CSV/],
       [`harmful:${utf16}`, /contains bytes that are not UTF-8 text/],
       [at('f.yaml', '{'), /not valid YAML/],
-      [at('g.json', '{"chosen": ["x"]}'), /the list "chosen" does not show whether/],
+      [at('g.json', '{"chosen": ["x"]}'), /the list "chosen" does not say whether/],
       [at('h.json', '3'), /contains no prompts/],
       [`utility:exact:${at('i.jsonl', '{"prompt": "x"}')}`, /line 1 has no reference/],
     ];

@@ -296,7 +296,7 @@ describe('a model is refused', () => {
     );
     assert.match(
       (await open({ token: () => Promise.resolve('hf_other') })).message,
-      /private model that the token may not read/,
+      /private model that the token cannot access/,
     );
     assert.equal((await hubOf(withToken).open(`hf://${BASE}`)).name, BASE);
   });

@@ -97,7 +97,7 @@ describe('the German translation', () => {
   it('fits beside a target of adapter_config.json, where the editor cuts at 43 letters', () => {
     const means = [
       hostGerman['similarity {0}']!.replace('{0}', '0.12'),
-      hostGerman['direction {0}']!.replace('{0}', '−0.08'),
+      hostGerman['agreement {0}']!.replace('{0}', '−0.08'),
     ];
     assert.ok([...means, '128/128'].join(' · ').length <= 43);
     assert.ok(hostGerman['before: {0}']!.replace('{0}', means.join(' · ')).length <= 43);
