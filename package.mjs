@@ -58,7 +58,7 @@ function expectedEntries(target) {
     'changelog.md',
     'docs/codes.md',
     'LICENSE.txt',
-    ...names('media', /^(?!icon\.svg$)/).map((name) => `media/${name}`),
+    ...names('media', /^icon\.png$|^(?!icon\.).*\.svg$/).map((name) => `media/${name}`),
     ...sampleFiles(),
     'dist/THIRD_PARTY_NOTICES.txt',
     ...[

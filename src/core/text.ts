@@ -11,6 +11,29 @@ export function format(text: string, ...values: (string | number)[]): string {
   return text.replace(/\{(\d+)\}/g, (_, index: string) => String(values[Number(index)]));
 }
 
+let decimalSign = '.';
+
+/** How figures are written from now on: whatever speaks another language than English says so once, when it begins. */
+export function writeFiguresIn(language: string): void {
+  decimalSign = new Intl.NumberFormat(language).formatToParts(0.5).find(({ type }) => type === 'decimal')!.value;
+}
+
+/** The figures of a text that is English whatever the editor speaks. */
+export function inEnglish<T>(text: () => T): T {
+  const own = decimalSign;
+  decimalSign = '.';
+  try {
+    return text();
+  } finally {
+    decimalSign = own;
+  }
+}
+
+/** A number, or what `toFixed` and its like made of it, as it is written here. */
+export function figure(number: number | string): string {
+  return String(number).replace('.', decimalSign);
+}
+
 /** In place of a number that is not defined. */
 export const UNDEFINED = '–';
 
@@ -18,19 +41,19 @@ export const UNDEFINED = '–';
 export function signed(value: number | null, digits = 3): string {
   if (value === null || Number.isNaN(value)) return UNDEFINED;
   const size = Math.abs(value).toFixed(digits);
-  return Number(size) === 0 ? size : `${value < 0 ? '−' : '+'}${size}`;
+  return figure(Number(size) === 0 ? size : `${value < 0 ? '−' : '+'}${size}`);
 }
 
 export function decimal(value: number | null, digits = 3): string {
-  return value === null || Number.isNaN(value) ? UNDEFINED : value.toFixed(digits);
+  return value === null || Number.isNaN(value) ? UNDEFINED : figure(value.toFixed(digits));
 }
 
 /** A fraction in percent, with two significant digits below 10 %. */
 export function percent(fraction: number | null): string {
   if (fraction === null || Number.isNaN(fraction)) return UNDEFINED;
   const value = 100 * fraction;
-  if (value > 0 && value < 0.001) return 'under 0.001 %';
-  return `${value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2)} %`;
+  if (value > 0 && value < 0.001) return `under ${figure(0.001)} %`;
+  return `${figure(value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2))} %`;
 }
 
 /**

@@ -31,11 +31,14 @@ import { Comparisons } from './views/comparison';
 import { ComputeDevices } from './devices/compute-devices';
 import { Decorations } from './views/decorations';
 import { StatusBar } from './views/status-bar';
+import { writeFiguresIn } from '../core/text';
+import { textLanguage } from './common/language';
 import { createLog } from './common/surface';
 
 declare const SAFE_LORA_VERSION: string;
 
 export function activate(context: vscode.ExtensionContext): void {
+  writeFiguresIn(textLanguage());
   const log = createLog('Safe LoRA');
   announceWaits((text) => {
     log.info(text);

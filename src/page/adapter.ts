@@ -99,7 +99,8 @@ export interface AppliedView {
 }
 
 export type ToPage =
-  | { type: 'strings'; strings: PageStrings }
+  /** `language`: that of the strings, in which figures are written, too. */
+  | { type: 'strings'; strings: PageStrings; language: string }
   | { type: 'document'; document: DocumentView }
   | { type: 'failure'; failure: FailureView }
   | { type: 'run'; run: RunView }

@@ -46,7 +46,9 @@ export interface ComparisonView {
 }
 
 export type ToComparison =
-  { type: 'strings'; strings: ComparisonStrings } | { type: 'comparison'; comparison: ComparisonView };
+  /** `language`: as for the page of an adapter. */
+  | { type: 'strings'; strings: ComparisonStrings; language: string }
+  | { type: 'comparison'; comparison: ComparisonView };
 
 export type FromComparison =
   | { type: 'ready' }

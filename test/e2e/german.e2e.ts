@@ -8,7 +8,7 @@ import { AdapterTab } from './adapter-tab';
 import { copySampleWithPair, Session } from './session';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.nls.de.json'), 'utf8')) as Record<string, string>;
-const finding = '27 von 42 Modulen ≤ τ = 0.35';
+const finding = '27 von 42 Modulen ≤ τ = 0,35';
 
 /** Whether a page must be scrolled sideways. */
 function overflows(tab: AdapterTab): Promise<boolean> {
@@ -41,18 +41,18 @@ describe('a German editor', () => {
     await workbench.clickLens('Messen', workbench.lens('Heatmap öffnen'));
     const [[said = '', ...actions] = []] = await workbench.lenses();
     assert.ok(said.startsWith(`${finding} · niedrigste: Schicht `), said);
-    assert.match(said, /, Zufall \d\.\d\d · Einklang /);
+    assert.match(said, /, Zufall \d,\d\d · Einklang /);
     assert.deepEqual(actions, ['27 Module projizieren', 'Heatmap öffnen']);
     await workbench.line('"lora_alpha"').filter({ hasText: 'Skalierung α/r = 2' }).waitFor();
     await workbench
       .line('"q_proj"')
-      .filter({ hasText: /Ähnlichkeit\s0\.\d\d\s·\sEinklang\s[−+]?0\.\d\d\s·\s\d\/6/ })
+      .filter({ hasText: /Ähnlichkeit\s0,\d\d\s·\sEinklang\s[−+]?0,\d\d\s·\s\d\/6/ })
       .waitFor();
     const hover = await workbench.hover('"down_proj"');
     assert.match(await hover.first().innerText(), /Schicht\s+Ähnlichkeit\s+Zufallsniveau\s+Einklang\s+ausgewählt/);
     await workbench.screenshot('german configuration');
     await workbench.press('Escape');
-    await workbench.window.locator('.statusbar-item').filter({ hasText: 'cpu · τ 0.35 · 27 ausgewählt' }).waitFor();
+    await workbench.window.locator('.statusbar-item').filter({ hasText: 'cpu · τ 0,35 · 27 ausgewählt' }).waitFor();
   });
 
   it('shows the adapter, wide and narrow, saves it and restores it', async () => {

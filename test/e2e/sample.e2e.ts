@@ -95,7 +95,12 @@ describe('the walkthrough', () => {
     await steps.first().waitFor();
     assert.equal(await steps.count(), 4);
     const titles = await steps.locator('.step-title').allInnerTexts();
-    assert.deepEqual(titles, ['Open the sample', 'Choose the two models', 'Read the heatmap', 'Project, save, restore']);
+    assert.deepEqual(titles, [
+      'Open the sample',
+      'Choose the two models',
+      'Read the heatmap',
+      'Project, save, restore',
+    ]);
     for (const theme of themes) {
       await workbench.setTheme(theme);
       for (const [i, title] of titles.entries()) {

@@ -1,7 +1,40 @@
 // Text from files as it may be shown: nothing in it steers, hides or breaks out.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { elided, markdownCode, markdownText, visible, visibleJson, visibleLines } from '../../src/core/text';
+import { bytesText } from '../../src/core/bytes';
+import {
+  decimal,
+  elided,
+  inEnglish,
+  markdownCode,
+  markdownText,
+  percent,
+  signed,
+  visible,
+  visibleJson,
+  visibleLines,
+  writeFiguresIn,
+} from '../../src/core/text';
+
+describe('Figures', () => {
+  it('have the decimal sign of the language, save in English texts', () => {
+    writeFiguresIn('de');
+    try {
+      assert.deepEqual(
+        [decimal(0.5), signed(-0.25, 2), percent(0.042), bytesText(4_300_000)],
+        ['0,500', '−0,25', '4,2 %', '4,3 MB'],
+      );
+      assert.deepEqual(
+        inEnglish(() => [decimal(0.5), percent(0.0000001)]),
+        ['0.500', 'under 0.001 %'],
+      );
+      assert.equal(decimal(1), '1,000');
+    } finally {
+      writeFiguresIn('en');
+    }
+    assert.deepEqual([signed(0.25), percent(0.5), percent(0), decimal(null)], ['+0.250', '50 %', '0 %', '–']);
+  });
+});
 
 describe('Visible text', () => {
   it('shows as an escape what a terminal or an editor would act on or not draw', () => {

@@ -13,6 +13,7 @@ import {
   Tooltip,
 } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { writeFiguresIn } from '../../src/core/text';
 import { type Call, type FromPage, type ToPage } from '../../src/page/adapter';
 import { Page } from './page';
 import { type Kept, PageState } from './state';
@@ -63,6 +64,8 @@ function receive(message: ToPage): void {
       state.onChange((change) => {
         if (change === 'selection' || change === 'document') send({ type: 'selection', selection: state.draft });
       });
+      writeFiguresIn(message.language);
+      Chart.defaults.locale = message.language;
       page = new Page(state, message.strings, call, (kept) => host.setState(kept));
       window.safeLoraPage = page;
       document.body.replaceChildren(page.root);

@@ -1,6 +1,7 @@
 // The page of a comparison: takes what the host sends and shows it.
 import '../shared/page.css';
 import './comparison.css';
+import { writeFiguresIn } from '../../src/core/text';
 import { CategoryScale, Chart } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
 import { type FromComparison, type ToComparison } from '../../src/page/comparison';
@@ -29,6 +30,7 @@ function send(message: FromComparison): void {
 addEventListener('message', ({ data: message }: MessageEvent<ToComparison>) => {
   switch (message.type) {
     case 'strings':
+      writeFiguresIn(message.language);
       page = new ComparisonPage(state, message.strings, send, (measure) => host.setState({ measure }));
       window.safeLoraComparison = page;
       document.body.replaceChildren(page.root);

@@ -1,7 +1,7 @@
 // What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
 import { englishFindingTexts, findingSum, selectionBy } from '../../core/rules';
-import { decimal, markdownCode, markdownText, percent, signed } from '../../core/text';
+import { decimal, inEnglish, markdownCode, markdownText, percent, signed } from '../../core/text';
 
 const COLUMNS = [
   'name', 'stack', 'layer', 'kind', 'expert', 'rank', 'similarity', 'nullSimilarity', 'nullSpread', 'direction', 'gain',
@@ -27,7 +27,11 @@ function csvCell(value: string | number | boolean | null): string {
   return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export function reportMarkdown({ adapter, base, aligned, selection, modules, totals, notices }: Report): string {
+export function reportMarkdown(report: Report): string {
+  return inEnglish(() => markdownOf(report));
+}
+
+function markdownOf({ adapter, base, aligned, selection, modules, totals, notices }: Report): string {
   const { added, removed } = selection.overrides;
   const byHand =
     added.length + removed.length > 0 ? ` (by hand: ${added.length} added, ${removed.length} removed)` : '';

@@ -6,6 +6,7 @@ import { openSafetensors } from '../../core/safetensors';
 import { type EditorActions } from './actions';
 import { Disposable } from '../common/dispose';
 import { Cancelled, errorView, showingFailure } from '../common/errors';
+import { textLanguage } from '../common/language';
 import { servePage } from '../common/webview';
 import { type AdapterDocument, type Move } from './document';
 import { appliedView, documentView } from './document-views';
@@ -78,7 +79,7 @@ export class AdapterPage extends Disposable {
   private async receive(message: FromPage): Promise<void> {
     if (message.type === 'ready') {
       this.ready = true;
-      this.send({ type: 'strings', strings: pageStrings(vscode.l10n) });
+      this.send({ type: 'strings', strings: pageStrings(vscode.l10n), language: textLanguage() });
       this.show();
       if (this.wanted !== undefined) this.reveal(this.wanted);
       this.wanted = undefined;

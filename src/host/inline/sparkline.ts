@@ -1,4 +1,5 @@
 // Similarity by layer as a small picture: one bar a layer, the null level across it, τ over all of them.
+import { figure } from '../../core/text';
 import { type ModuleReport } from '../../core/report';
 
 export interface SparklineOptions {
@@ -69,5 +70,5 @@ function lowestOfLayers(modules: readonly ModuleReport[]): ModuleReport[] {
 }
 
 function n(value: number): string {
-  return String(Number(value.toFixed(2)));
+  return figure(Number(value.toFixed(2)));
 }

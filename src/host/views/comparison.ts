@@ -11,6 +11,7 @@ import { numberRows } from '../../page/numbers';
 import { Cancelled, showingFailure } from '../common/errors';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type Inspector } from '../editor/inspector';
+import { textLanguage } from '../common/language';
 import { servePage } from '../common/webview';
 import {
   type ComparedAdapterView,
@@ -120,7 +121,7 @@ class ComparisonPanel extends Disposable {
     switch (message.type) {
       case 'ready':
         this.ready = true;
-        this.send({ type: 'strings', strings: comparisonStrings(vscode.l10n) });
+        this.send({ type: 'strings', strings: comparisonStrings(vscode.l10n), language: textLanguage() });
         return this.update();
       case 'open': {
         const file = vscode.Uri.joinPath(this.folders[message.side], ADAPTER_FILE);
