@@ -98,7 +98,7 @@ export function pageStrings(l10n: Translation) {
     },
     advice: {
       select: l10n.t(
-        'A selection is not a verdict. Compare the answers of the model with the original adapter and as projected.',
+        'A selection is not a verdict. Compare the model’s answers with the original and with the projected adapter.',
       ),
       save: l10n.t(
         'Next: Save writes this to the adapter’s file. The original weights are kept, and Restore Originals brings them back.',

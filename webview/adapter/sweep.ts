@@ -48,7 +48,7 @@ export class Sweep {
             type: 'linear',
             position: 'right',
             min: 0,
-            max: 1,
+            suggestedMax: 1,
             grid: { display: false },
             ticks: { callback: (value) => percent(Number(value)) },
           },

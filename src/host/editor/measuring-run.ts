@@ -128,7 +128,7 @@ export class MeasuringRun extends Disposable {
 
   /**
    * Does something to the adapter's file while no run goes on, which would read its tensors where they no longer are.
-   * @param action answers with the original adapter then, and whether its original weights are the same, so that all numbers hold
+   * @param action answers with the adapter as it is then, and whether its original weights are the same, so that all numbers hold
    */
   async paused(action: () => Promise<{ adapter: Adapter; same: boolean }>): Promise<void> {
     const resume = this.isRunning;
