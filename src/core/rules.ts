@@ -2,7 +2,7 @@
 // works on numbers that are there. Each is defined once, here; package.json and its texts say it to users.
 import { type Measures } from './measure-names';
 import { isObject } from './objects';
-import { figure, format, type Translation } from './text';
+import { localised, format, type Translation } from './text';
 
 export type SelectionRule = { mode: 'threshold'; threshold: number } | { mode: 'count'; count: number };
 export type RuleMode = SelectionRule['mode'];
@@ -155,7 +155,7 @@ export type RuleTexts = Readonly<Record<RuleMode, string>>;
 
 /** @param texts with the rule's number as {0} */
 export function ruleText(rule: SelectionRule, texts: RuleTexts): string {
-  return format(texts[rule.mode], figure(shownNumber(rule)));
+  return format(texts[rule.mode], localised(shownNumber(rule)));
 }
 
 /** Without the last digits of a sum of decimals, such as 0.1 + 0.2. */
@@ -189,5 +189,5 @@ export function findingSum(selection: Selection, selected: number, modules: numb
   const { added, removed } = selection.overrides;
   if (added.length + removed.length > 0) return format(texts.byHand, selected, modules);
   const text = excess(selection, selected) === null ? texts[selection.mode] : texts.all;
-  return format(text, selected, modules, figure(shownNumber(selection)));
+  return format(text, selected, modules, localised(shownNumber(selection)));
 }

@@ -30,7 +30,7 @@ export function inEnglish<T>(text: () => T): T {
 }
 
 /** A number, or what `toFixed` and its like made of it, as it is written here. */
-export function figure(number: number | string): string {
+export function localised(number: number | string): string {
   return String(number).replace('.', decimalSign);
 }
 
@@ -41,19 +41,19 @@ export const UNDEFINED = '–';
 export function signed(value: number | null, digits = 3): string {
   if (value === null || Number.isNaN(value)) return UNDEFINED;
   const size = Math.abs(value).toFixed(digits);
-  return figure(Number(size) === 0 ? size : `${value < 0 ? '−' : '+'}${size}`);
+  return localised(Number(size) === 0 ? size : `${value < 0 ? '−' : '+'}${size}`);
 }
 
 export function decimal(value: number | null, digits = 3): string {
-  return value === null || Number.isNaN(value) ? UNDEFINED : figure(value.toFixed(digits));
+  return value === null || Number.isNaN(value) ? UNDEFINED : localised(value.toFixed(digits));
 }
 
 /** A fraction in percent, with two significant digits below 10 %. */
 export function percent(fraction: number | null): string {
   if (fraction === null || Number.isNaN(fraction)) return UNDEFINED;
   const value = 100 * fraction;
-  if (value > 0 && value < 0.001) return `under ${figure(0.001)} %`;
-  return `${figure(value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2))} %`;
+  if (value > 0 && value < 0.001) return `< ${localised(0.001)} %`;
+  return `${localised(value === 0 || value >= 9.95 ? value.toFixed(0) : value.toPrecision(2))} %`;
 }
 
 /**

@@ -33,7 +33,9 @@ export class Commands extends Disposable {
     this.add(commands.projectAdapter, async (resource) => {
       const title = vscode.l10n.t('Project which adapter?');
       const file = resource ? adapterFile(resource) : await this.pick(title, this.editor.active?.uri);
-      await this.measureOpen(await this.editor.reveal(file));
+      const document = await this.editor.reveal(file);
+      await this.measureOpen(document);
+      document.offer();
     });
     this.add(commands.inspectAdapter, (resource) => this.inspect(resource));
     this.add(commands.inspectAll, async () => this.inspector.inspectAll(await this.adapters.list()));

@@ -70,7 +70,7 @@ function drawn({ modules }: Cell, x: number, y: number, width: number, isNumbere
   const [first] = modules as [ModuleReport];
   const title =
     modules.length === 1
-      ? `${first.name}: similarity ${decimal(first.similarity)}, direction ${signed(first.direction)}${first.selected ? ', selected' : ''}`
+      ? `${first.name}: similarity ${decimal(first.similarity)}, agreement ${signed(first.direction)}${first.selected ? ', selected' : ''}`
       : `${modules.length} experts of layer ${first.layer ?? '–'}, ${first.kind}: similarity ${decimal(mean)} on average, ${selected} selected`;
   const frame = selected === 0 ? null : html`<rect class="selected" x="${x + 1.5}" y="${y + 1.5}" width="${width - 3}" height="${CELL.height - 3}" />`; // prettier-ignore
   const number = isNumbered ? html`<text x="${x + width / 2}" y="${y + 16}" text-anchor="middle" fill="${mean === null ? 'currentColor' : ink}">${mean === null ? '–' : decimal(mean, 2)}</text>` : null; // prettier-ignore

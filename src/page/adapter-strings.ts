@@ -94,7 +94,6 @@ export function pageStrings(l10n: Translation) {
     headline: {
       selected: l10n.t('{0} of {1} selected'),
       nearNull: l10n.t('{0} no more than chance'),
-      noneNearNull: l10n.t('all more than chance'),
     },
     advice: {
       select: l10n.t(

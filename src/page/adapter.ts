@@ -106,12 +106,17 @@ export type ToPage =
   | { type: 'run'; run: RunView }
   /** Rows of `measureNames.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
   | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
-  /** The same of projected modules as they are now, and the cosine over all modules together; no module before it is measured. */
-  | { type: 'after'; indices: Uint32Array; values: Float64Array; direction: number | null }
+  /**
+   * The same of projected modules as they are now, and the cosine over all modules together; no module before it is measured.
+   * `measuring`: they are on their way.
+   */
+  | { type: 'after'; measuring: boolean; indices: Uint32Array; values: Float64Array; direction: number | null }
   /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
   /** In the order of the file. */
   | { type: 'tensors'; tensors: readonly TensorView[] }
+  /** Brings the button that projects the selection before the user, who asked for that. */
+  | { type: 'offer' }
   /** Brings a module before the user. */
   | { type: 'reveal'; module: string }
   | { type: 'reply'; id: number; ok: true }

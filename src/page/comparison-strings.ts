@@ -29,7 +29,7 @@ export function comparisonStrings(l10n: Translation) {
     missing: l10n.t('not there'),
     missingIn: { a: l10n.t('A does not have this module'), b: l10n.t('B does not have this module') },
     expertsCell: l10n.t(
-      '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click to open.',
+      '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click or press Enter to open them.',
     ),
     nearNullNote: l10n.t('no more than chance'),
     states: {

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { refuseOutdated } from '../core/identity';
 import { type Plan } from '../core/plan';
 import { type MeasuredModule, totalDirection } from '../core/report';
 import { openSafetensors } from '../core/safetensors';
@@ -52,6 +53,8 @@ async function projectedPlan(plan: Plan, tensors: ReadonlyMap<string, Uint8Array
     { name: `${i}.b`, dtype: b.dtype, shape: b.shape, from: tensors.get(name)! },
   ]);
   await writeSafetensors(path, sources, new Map());
+  // A file that was replaced meanwhile holds its tensors elsewhere.
+  await refuseOutdated(plan.adapter);
   const file = await openSafetensors(path);
   const stored = (name: string) => file.tensors.get(name)!;
   return {

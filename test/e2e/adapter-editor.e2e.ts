@@ -129,6 +129,10 @@ for (const autoSave of [false, true]) {
         await workbench.press('Control+s');
       }
       await until(() => onDisk().equals(wanted), 'the bytes of safe-lora project');
+      await tab
+        .within('.headline')
+        .filter({ hasText: /agreement of all modules \S+ → \S+/ })
+        .waitFor();
       await until(async () => !(await workbench.isDirty(MODEL_FILE)), 'no dirty mark');
       await workbench.notification('safe_lora_original.safetensors').waitFor();
       await tab.banner('5 modules projected in the file').waitFor();
@@ -226,11 +230,22 @@ describe('an open adapter', () => {
       sorted,
       sorted.toSorted((a, b) => a - b),
     );
-    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('layers.3');
+    const filter = tab.within('vscode-text-field[aria-label^="Filter by name"] input');
+    const layers = tab.within('vscode-text-field[aria-label^="Layers"] input');
+    await filter.fill('layers.3');
     assert.equal(await tab.rows.count(), 2);
-    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('nothing like it');
+    await filter.fill('nothing like it');
     await tab.within('.empty').filter({ hasText: 'No module matches the filter.' }).waitFor();
-    await tab.within('vscode-text-field[aria-label="Filter by name"] input').fill('');
+    await filter.fill('/[qv]_proj$/');
+    await layers.fill('0, 3-4');
+    assert.equal(await tab.rows.count(), 6);
+    await tab.button('Select Shown').click();
+    await tab.within('.by-hand').filter({ hasText: '5 added, 0 removed' }).waitFor();
+    await tab.button('Deselect Shown').click();
+    await tab.within('.by-hand').filter({ hasText: '0 added, 1 removed' }).waitFor();
+    await tab.within('.by-hand button').click();
+    await filter.fill('');
+    await layers.fill('');
   });
 
   it('exports the report of the command line, CSV, PNG and Markdown', async () => {

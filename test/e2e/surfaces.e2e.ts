@@ -185,11 +185,11 @@ describe('adapters of which some cannot be measured yet', () => {
     const { workbench } = session;
     await workbench.command('View: Show Safe LoRA');
     await workbench.command('Safe LoRA: Measure All Adapters');
-    await workbench.notification(/1 adapter measured\. 1 failed: benign \(.* holds NaN or infinity\)\./).waitFor();
+    await workbench.notification(/1 adapter measured\. 1 failed: benign \(.* contains NaN or infinity\)\./).waitFor();
     await workbench.notification('a-stranger needs its models before it can be measured.').waitFor();
     await row(/^harmful ?3 of 12 selected/);
     await row(/^a-stranger ?not measured/);
-    await row(/^benign ?failed: \S+ holds NaN or infinity · adapters$/);
+    await row(/^benign ?failed: \S+ contains NaN or infinity · adapters$/);
     await workbench.treeRow('benign').click();
     await row(/^layer 0/);
     await workbench.screenshot('adapters view failed');

@@ -26,7 +26,7 @@ describe('Figures', () => {
       );
       assert.deepEqual(
         inEnglish(() => [decimal(0.5), percent(0.0000001)]),
-        ['0.500', 'under 0.001 %'],
+        ['0.500', '< 0.001 %'],
       );
       assert.equal(decimal(1), '1,000');
     } finally {

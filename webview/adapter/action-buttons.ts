@@ -19,10 +19,11 @@ export interface ActionPorts {
 export class ActionButtons {
   /** At the head of the page. */
   readonly toolbar: HTMLElement;
-  /** Beside the selection: Apply, what is applied, and what comes next. */
+  /** Beside the selection: Project, what is projected, and what comes next. */
   readonly apply: HTMLElement;
   private readonly buttons: Record<ActionName, Button>;
   private readonly ofResults: HTMLElement;
+  private isOffered = false;
   private readonly appliedText = element('span', { class: 'applied' });
   private readonly advice = element('p', { class: 'advice', 'aria-live': 'polite' });
 
@@ -42,6 +43,12 @@ export class ActionButtons {
       element('div', { class: 'group' }, save, saveAs, restore),
       this.ofResults,
     );
+  }
+
+  /** Brings Project into view and gives it the focus, once everything is measured. */
+  offer(): void {
+    this.isOffered = true;
+    this.update();
   }
 
   update(): void {
@@ -65,6 +72,10 @@ export class ActionButtons {
     for (const control of this.ofResults.querySelectorAll<Button>('vscode-button')) control.disabled = !done;
     setText(this.appliedText, appliedText(applied ?? { modules: [], dirty: false }, this.strings));
     setText(this.advice, adviceText(this.state, this.strings));
+    if (!this.isOffered || !done) return;
+    this.isOffered = false;
+    apply.scrollIntoView({ block: 'nearest' });
+    if (!apply.disabled) apply.focus();
   }
 
   private makeButtons(call: Call): Record<ActionName, Button> {

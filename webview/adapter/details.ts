@@ -16,6 +16,7 @@ const FIGURES = [
   ['alignmentNorm', magnitude],
   ['participationRatio', (value: number) => (Number.isNaN(value) ? UNDEFINED : `≈ ${magnitude(value)}`)],
 ] as const satisfies [MeasureName, (value: number) => string][];
+type Figure = (typeof FIGURES)[number];
 
 export class ModuleDetails {
   readonly root = element('section', { class: 'details' });
@@ -53,15 +54,21 @@ export class ModuleDetails {
     this.update();
   }
 
-  /** Other numbers, another selection, or another adapter. */
+  /** Other numbers, another selection, or another adapter; what is the same stays, with the focus and what is marked in it. */
   update(): void {
     const all = this.state.document?.modules.length ?? 0;
     if (this.modules.some((module) => module >= all)) this.modules = [];
+    const next = element('div', { class: 'details-shown' }, ...this.parts());
+    if (next.isEqualNode(this.shown)) return;
+    const hadFocus = this.shown.contains(document.activeElement);
+    this.shown.replaceChildren(...next.childNodes);
+    if (hadFocus) this.shown.querySelector('button')?.focus();
+  }
+
+  private parts(): HTMLElement[] {
     const [module] = this.modules;
-    if (module === undefined)
-      this.shown.replaceChildren(element('p', { class: 'definition' }, this.strings.details.none));
-    else if (this.modules.length > 1) this.shown.replaceChildren(...this.ofExperts(this.modules));
-    else this.shown.replaceChildren(...this.ofModule(module));
+    if (module === undefined) return [element('p', { class: 'definition' }, this.strings.details.none)];
+    return this.modules.length > 1 ? this.ofExperts(this.modules) : this.ofModule(module);
   }
 
   private ofExperts(modules: readonly number[]): HTMLElement[] {
@@ -79,7 +86,7 @@ export class ModuleDetails {
     return [
       element('div', { class: 'details-head' }, element('strong', {}, name), this.copyButton(module)),
       element('div', { class: 'definition' }, facts.join(' · ')),
-      element('dl', { class: 'figures' }, ...FIGURES.map(([column, text]) => this.figure(module, column, text))),
+      element('dl', { class: 'figures' }, ...FIGURES.map((figure) => this.figure(module, figure))),
       element('p', {}, this.meaning(module)),
     ];
   }
@@ -90,7 +97,7 @@ export class ModuleDetails {
       actions.copy,
       () => {
         const { name } = this.state.document!.modules[module]!;
-        const figures = FIGURES.map(([column, text]) => `${names[column]}\t${text(this.state.value(module, column))}`);
+        const figures = FIGURES.map((figure) => `${names[figure[0]]}\t${this.texts(module, figure).join(' → ')}`);
         this.copy([name, ...figures].join('\n'));
       },
       details.copy,
@@ -106,25 +113,25 @@ export class ModuleDetails {
     ];
   }
 
-  /** A number, and what the projection has made of it. */
-  private figure(module: number, column: (typeof FIGURES)[number][0], text: (value: number) => string): HTMLElement {
+  private figure(module: number, figure: Figure): HTMLElement {
+    const [column] = figure;
+    const [before, after] = this.texts(module, figure);
+    return element(
+      'div',
+      { 'data-figure': column },
+      element('dt', { class: 'definition', title: this.strings.definitions[column] }, this.strings.names[column]),
+      element('dd', { class: 'number' }, before, after ? element('span', { class: 'after' }, ` → ${after}`) : null),
+    );
+  }
+
+  /** A number, and what the projection has made of it where that is another. */
+  private texts(module: number, [column, text]: Figure): string[] {
     const value = this.state.value(module, column);
     const spread = this.state.value(module, 'nullSpread');
     const before =
       column === 'nullSimilarity' && !Number.isNaN(value) ? `${text(value)} ± ${text(spread)}` : text(value);
     const after = this.state.valueAfter(module, column);
-    const changes = after !== null && text(after) !== text(value);
-    return element(
-      'div',
-      { 'data-figure': column },
-      element('dt', { class: 'definition', title: this.strings.definitions[column] }, this.strings.names[column]),
-      element(
-        'dd',
-        { class: 'number' },
-        before,
-        changes ? element('span', { class: 'after' }, ` → ${text(after)}`) : null,
-      ),
-    );
+    return after !== null && text(after) !== text(value) ? [before, text(after)] : [before];
   }
 
   /** In a sentence each: against chance, for or against the alignment, and what a projection leaves. */

@@ -14,7 +14,7 @@ export function headlineText(state: PageState, { headline, totalDirection }: Pag
   return [
     format(headline.selected, state.selected.size, modules.length),
     direction === null ? '' : format(totalDirection, signed(direction)) + afterText(state.directionAfter),
-    near === 0 ? headline.noneNearNull : format(headline.nearNull, near),
+    state.run?.state === 'done' ? format(headline.nearNull, near) : '',
   ]
     .filter(Boolean)
     .join(' · ');

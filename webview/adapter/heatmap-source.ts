@@ -56,9 +56,14 @@ export class AdapterHeatmapSource implements HeatmapSource {
 
   say(modules: readonly number[]): string {
     const { name } = this.modules[modules[0]!]!;
-    const selected = modules.some((module) => this.state.selected.has(module));
-    const value = `${this.strings.measures[this.state.measure]} ${this.measure.text(this.value(modules))}`;
-    return `${name}: ${value}${selected ? `, ${this.strings.legend.selected}` : ''}`;
+    const { legend } = this.strings;
+    const marks = modules.map((module) => this.marks(module));
+    return [
+      `${name}: ${this.strings.measures[this.state.measure]} ${this.measure.text(this.value(modules))}`,
+      ...(marks.some(({ selected }) => selected) ? [legend.selected] : []),
+      ...(marks.some(({ projected }) => projected) ? [legend.projected] : []),
+      ...(marks.length === 1 && marks[0]!.nearNull ? [legend.nearNull] : []),
+    ].join(', ');
   }
 
   point(modules: readonly number[]): void {
@@ -83,12 +88,22 @@ export class AdapterHeatmapSource implements HeatmapSource {
   private colours(): { scale: Shown['scale']; range: Range } {
     const { measure, colours } = this.state;
     const { scale, range } = measures[measure];
-    const values = this.modules.map((_, module) => this.value([module])).filter((value) => !Number.isNaN(value));
+    const values = this.bothSides();
     const level = levelOf(this.state.draft);
-    if (measure !== 'similarity' || colours === 'fit') return { scale, range: range(values) };
-    if (colours === 'whole' || level === null) return { scale, range: [0, 1] };
+    if (measure === 'similarity' && colours === 'whole') return { scale, range: [0, 1] };
+    if (measure !== 'similarity' || colours === 'fit' || level === null) return { scale, range: range(values) };
     const reach = Math.max(...values.map((value) => Math.abs(value - level)), 0.05);
     return { scale: 'diverging', range: [level - reach, level + reach] };
+  }
+
+  /** The values before and after a projection, so that a colour means the same on both sides. */
+  private bothSides(): number[] {
+    return this.modules
+      .flatMap((_, module) => [
+        this.measure.value(this.state, module),
+        this.measure.value(this.state.shownAfter, module),
+      ])
+      .filter((value) => !Number.isNaN(value));
   }
 
   private levels(): Level[] {

@@ -34,7 +34,7 @@ Chart.register(
 
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
-const host = acquireVsCodeApi<Kept>();
+const host = acquireVsCodeApi<Partial<Kept>>();
 const state = new PageState();
 const pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
 let page: Page | undefined;
@@ -74,10 +74,7 @@ function receive(message: ToPage): void {
       const kept = host.getState();
       const mine = kept?.path === message.document.adapter.path ? kept : undefined;
       if (!state.document && mine) {
-        state.measure = mine.measure;
-        state.colours = mine.colours;
-        state.filter = mine.filter;
-        state.layers = mine.layers;
+        state.takeUp(mine);
       }
       state.setDocument(message.document, message.document.draft ?? mine?.draft);
       break;
@@ -94,7 +91,7 @@ function receive(message: ToPage): void {
       state.setMeasured(message.fresh, message.indices, message.values);
       break;
     case 'after':
-      state.setAfter(message.indices, message.values, message.direction);
+      state.setAfter(message);
       break;
     case 'applied':
       state.setApplied(message.applied);
@@ -102,6 +99,9 @@ function receive(message: ToPage): void {
       break;
     case 'tensors':
       page?.showTensors(message.tensors);
+      break;
+    case 'offer':
+      page?.offerProjection();
       break;
     case 'reveal':
       page?.revealModule(message.module);

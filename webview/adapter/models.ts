@@ -1,7 +1,7 @@
 // Which two models the adapter is measured against, how they are chosen, and what the measuring took.
 import { bytesText } from '../../src/core/bytes';
 import { type Call, type ModelRole, type RunView } from '../../src/page/adapter';
-import { figure } from '../../src/core/text';
+import { localised } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { element, format, linkButton, setTitle } from '../shared/ui';
 import { asking } from './asking';
@@ -59,7 +59,7 @@ export class ModelList {
     const parts = [
       recalled ? facts.recalled : '',
       format(facts.provider, device.provider),
-      format(facts.read, bytesText(totals.bytesRead), figure(totals.seconds.toFixed(1))),
+      format(facts.read, bytesText(totals.bytesRead), localised(totals.seconds.toFixed(1))),
     ];
     return parts.filter(Boolean).join(' · ');
   }

@@ -114,6 +114,10 @@ export class Page {
     });
   }
 
+  offerProjection(): void {
+    this.actions.offer();
+  }
+
   showTensors(tensors: readonly TensorView[]): void {
     this.tensors.show(tensors);
   }
@@ -242,13 +246,14 @@ export class Page {
     this.models.update();
     this.banners.update();
     this.progress.update();
+    this.drawSides();
     this.drawHeadline();
     this.notices.update();
     this.actions.update();
   }
 
   private selectionChanged(): void {
-    if (this.state.measure === 'similarity') this.heatmap.recolour();
+    if (this.state.measure === 'similarity' && this.state.colours === 'threshold') this.heatmap.recolour();
     else this.heatmap.remark();
     this.details.update();
     this.selection.update();
@@ -288,7 +293,7 @@ export class Page {
 
   private drawSides(): void {
     show(this.colours, this.state.measure === 'similarity');
-    show(this.side, this.state.hasNumbers && (this.state.applied?.canRestore ?? false));
+    show(this.side, this.state.run?.state === 'done' && (this.state.applied?.canRestore ?? false));
     this.side.value = this.state.showsAfter ? 'after' : 'before';
     setText(this.sideNote, this.state.showsAfter && !this.state.hasAfter ? this.strings.sides.pending : '');
   }

@@ -1,4 +1,4 @@
-// The chosen measure by depth: one line per kind, with the null level and the threshold where they mean something.
+// The chosen measure by depth: one line per kind, with the chance level and the threshold where they mean something.
 import { Chart, type ChartDataset } from 'chart.js';
 import { levelOf } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';

@@ -1,7 +1,7 @@
 // Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
 import { Chart } from 'chart.js';
 import { findingSum, fitsRule, levelOf, ruleNumber, ruleOf, type SelectionRule } from '../../src/core/rules';
-import { figure } from '../../src/core/text';
+import { localised } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type PageState } from './state';
 import { readTheme } from '../shared/theme';
@@ -85,7 +85,7 @@ export class SelectionPanel {
     show(this.thresholdPart, draft.mode === 'threshold');
     show(this.countPart, draft.mode === 'count');
     this.slider.value = String(this.threshold);
-    setUnlessTyping(this.thresholdField, figure(Number(this.threshold.toFixed(6))), this.threshold);
+    setUnlessTyping(this.thresholdField, localised(Number(this.threshold.toFixed(6))), this.threshold);
     setUnlessTyping(this.countField, String(this.count), this.count);
     setText(this.finding, findingText(this.state, this.strings));
     show(this.finding, this.state.hasNumbers);
@@ -105,7 +105,7 @@ export class SelectionPanel {
     this.chart ??= new Chart(this.canvas, {
       type: 'bar',
       data: {
-        labels: counts.map((_, bin) => figure((bin / BINS).toFixed(2))),
+        labels: counts.map((_, bin) => localised((bin / BINS).toFixed(2))),
         datasets: [{ data: [], barPercentage: 0.9, categoryPercentage: 1 }],
       },
       options: {

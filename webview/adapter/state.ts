@@ -1,7 +1,13 @@
 // What the page knows and what the user is choosing; everything on screen follows from it.
 import { type MeasureName, type Measures, unmeasured } from '../../src/core/measure-names';
 import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../../src/core/rules';
-import { type AppliedView, type DocumentView, type FailureView, type RunView } from '../../src/page/adapter';
+import {
+  type AppliedView,
+  type DocumentView,
+  type FailureView,
+  type RunView,
+  type ToPage,
+} from '../../src/page/adapter';
 import { type MeasureId, type Numbers } from '../shared/measures';
 import { measuresIn } from '../../src/page/numbers';
 
@@ -40,6 +46,9 @@ export class PageState {
   /** Indices of the modules that the draft selects. */
   selected: ReadonlySet<number> = new Set();
 
+  /** Names of the modules that were added or removed by hand. */
+  byHand: ReadonlySet<string> = new Set();
+
   /** As a rule sees them. */
   private modules: Selectable[] = [];
   /** Of projected modules, as they are now. */
@@ -47,6 +56,14 @@ export class PageState {
   private projected: ReadonlySet<string> = new Set();
   private indexOf = new Map<string, number>();
   private readonly listeners: ((change: Change) => void)[] = [];
+
+  /** What an earlier page kept, perhaps that of an earlier version. */
+  takeUp({ measure, colours, filter, layers }: Partial<Kept>): void {
+    this.measure = measure ?? this.measure;
+    this.colours = colours ?? this.colours;
+    this.filter = filter ?? '';
+    this.layers = layers ?? '';
+  }
 
   onChange(listener: (change: Change) => void): void {
     this.listeners.push(listener);
@@ -83,10 +100,11 @@ export class PageState {
     this.emit('measured');
   }
 
-  /** @param rows of `measureNames.length` numbers for the modules at these indices */
-  setAfter(indices: Uint32Array, rows: Float64Array, direction: number | null): void {
-    this.after = new Map([...indices].map((module, i) => [module, measuresIn(rows, i)]));
+  /** Where there are none, and none are on their way, the numbers before are shown. */
+  setAfter({ measuring, indices, values, direction }: Extract<ToPage, { type: 'after' }>): void {
+    this.after = new Map([...indices].map((module, i) => [module, measuresIn(values, i)]));
     this.directionAfter = direction;
+    if (!measuring && indices.length === 0) this.showsAfter = false;
     this.emit('measured');
   }
 
@@ -120,7 +138,12 @@ export class PageState {
 
   /** What the heatmap, the profile and the table show; what is selected follows the original numbers. */
   readonly shown: Numbers = {
-    value: (module, column) => (this.showsAfter ? this.valueAfter(module, column) : null) ?? this.value(module, column),
+    value: (module, column) => (this.showsAfter ? this.shownAfter : this).value(module, column),
+  };
+
+  /** The numbers after the projection, where a module is projected. */
+  readonly shownAfter: Numbers = {
+    value: (module, column) => this.valueAfter(module, column) ?? this.value(module, column),
   };
 
   get hasNumbers(): boolean {
@@ -153,7 +176,7 @@ export class PageState {
     return this.draft.overrides.added.length + this.draft.overrides.removed.length;
   }
 
-  /** True where Apply would change nothing. */
+  /** True where projecting the selection would change nothing. */
   get isApplied(): boolean {
     const names = new Set(
       this.applied?.modules.filter((name) => this.document!.modules[this.indexOf.get(name)!]?.selectable),
@@ -168,6 +191,8 @@ export class PageState {
   }
 
   private selectAgain(): void {
+    const { added, removed } = this.draft.overrides;
+    this.byHand = new Set([...added, ...removed]);
     this.selected = this.selectedBy(this.draft);
   }
 

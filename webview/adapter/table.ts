@@ -197,11 +197,9 @@ export class ModuleTable {
 
   private selectedText(module: number): string {
     const { name, selectable } = this.state.document!.modules[module]!;
-    const { added, removed } = this.state.draft.overrides;
-    const byHand = added.includes(name) || removed.includes(name);
     return [
       this.state.selected.has(module) ? `✓ ${this.strings.yes}` : '',
-      byHand ? this.strings.byHandMark : '',
+      this.state.byHand.has(name) ? this.strings.byHandMark : '',
       selectable ? (this.state.isProjected(module) ? this.strings.projectedMark : '') : this.strings.originalGone,
     ]
       .filter(Boolean)
@@ -280,6 +278,7 @@ export class ModuleTable {
       this.selectedOnly = false;
       this.only.checked = false;
       this.arrange();
+      this.state.emit('view');
     }
     this.focus(this.order.indexOf(module));
     this.rows[module]!.scrollIntoView({ block: 'center' });

@@ -1,17 +1,27 @@
 // The tooltip beside a cell of a comparison: both adapters' numbers of one module, and the differences.
 import { sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
-import { Tooltip, MARGIN, type Size } from '../shared/tooltip';
 import { type ComparisonState } from './state';
 import { measureIds, measures } from '../shared/measures';
-import { element } from '../shared/ui';
+import { element, show } from '../shared/ui';
 
-export class ComparisonTooltip extends Tooltip {
+/** Of the window's edges, and of what is pointed at. */
+const MARGIN = 8;
+
+export class ComparisonTooltip {
+  readonly root = element('div', { class: 'tooltip', role: 'tooltip', hidden: true });
+
   constructor(
     private readonly state: ComparisonState,
     private readonly strings: ComparisonStrings,
-  ) {
-    super();
+  ) {}
+
+  showText(title: string, text: string, anchor: DOMRect): void {
+    this.showAt(anchor, [element('strong', {}, title), element('div', { class: 'definition' }, text)]);
+  }
+
+  hide(): void {
+    show(this.root, false);
   }
 
   showModule(module: number, anchor: DOMRect): void {
@@ -32,7 +42,7 @@ export class ComparisonTooltip extends Tooltip {
     const missing = sides
       .filter((side) => state.comparison!.adapters[side].finding && !state.has(side, module))
       .map((side) => element('div', { class: 'definition' }, strings.missingIn[side]));
-    this.showBeside(anchor, [
+    this.showAt(anchor, [
       element('strong', {}, state.modules[module]!.name),
       ...missing,
       element('table', {}, element('tr', {}, element('td'), ...head), ...rows),
@@ -40,9 +50,14 @@ export class ComparisonTooltip extends Tooltip {
     ]);
   }
 
-  /** Below the cell or above it: beside it, it would hide the other heatmaps. */
-  protected override corner(anchor: DOMRect, { height }: Size): { left: number; top: number } {
+  /** Below the cell or above it: beside it, it would hide the other heatmaps. Always within the window. */
+  private showAt(anchor: DOMRect, content: Node[]): void {
+    this.root.replaceChildren(...content);
+    show(this.root, true);
+    const { offsetWidth: width, offsetHeight: height } = this.root;
     const below = anchor.bottom + MARGIN;
-    return { left: anchor.left, top: below + height <= innerHeight ? below : anchor.top - height - MARGIN };
+    const top = below + height <= innerHeight ? below : anchor.top - height - MARGIN;
+    this.root.style.left = `${Math.max(MARGIN, Math.min(anchor.left, innerWidth - width - MARGIN))}px`;
+    this.root.style.top = `${Math.max(MARGIN, Math.min(top, innerHeight - height - MARGIN))}px`;
   }
 }

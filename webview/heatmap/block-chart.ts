@@ -1,9 +1,9 @@
 // One block of a heatmap on its canvas: how large it is, its axes, colours and marks, and where each of its cells lies.
 import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
 import { type MatrixDataPoint } from 'chartjs-chart-matrix';
-import { fractionOf } from '../shared/measures';
-import { inkOn, scaleColor, type Theme } from '../shared/theme';
+import { type Theme } from '../shared/theme';
 import { chartLabel } from '../shared/ui';
+import { colorOf, lookOf } from './cell-look';
 import { type Box, frame, markNearNull, markOpens, markProjected, markSelected, outline } from './cell-marks';
 import { type Block, type Cell } from './layout';
 import { type HeatmapSource, type Shown } from './source';
@@ -105,7 +105,7 @@ export class BlockChart {
         datasets: [
           {
             data: this.points(),
-            backgroundColor: ({ raw }) => this.colorOf((raw as Point | undefined)?.cell) ?? 'transparent',
+            backgroundColor: ({ raw }) => this.colorOf(raw as Point | undefined) ?? 'transparent',
             borderWidth: 0,
             width: ({ chart }) => cellSize(chart, 'width', columns.length),
             height: ({ chart }) => cellSize(chart, 'height', rows.length),
@@ -154,12 +154,6 @@ export class BlockChart {
     }));
   }
 
-  private colorOf(cell: Cell | undefined): string | null {
-    const value = cell ? this.source.value(cell.modules) : NaN;
-    const { scale, range } = this.look.shown;
-    return Number.isNaN(value) ? null : scaleColor(scale, fractionOf(range, value), this.look.theme);
-  }
-
   /** @param chart this one, which begins to draw before its constructor ends */
   private drawMarks(chart: MatrixChart): void {
     const { cells } = this.block;
@@ -177,20 +171,22 @@ export class BlockChart {
     paint.restore();
   }
 
+  /** There is no point before the first layout. */
+  private colorOf(point: Point | undefined): string | null {
+    return point ? colorOf(point.cell, this.source, this.look.shown, this.look.theme) : null;
+  }
+
   private drawMarksOf(cell: Cell, box: Box, paint: CanvasRenderingContext2D): void {
-    const { theme } = this.look;
-    const color = this.colorOf(cell);
-    const marks = cell.modules.map((module) => this.source.marks(module));
-    if (marks.some(({ projected }) => projected)) markProjected(paint, box, theme);
+    const { theme, shown } = this.look;
+    const { color, ink, projected, nearNull, opens, selected } = lookOf(cell, this.source, shown, theme);
+    if (projected) markProjected(paint, box, theme);
     if (color === null) {
       outline(paint, box, theme);
       return;
     }
-    const ink = inkOn(color);
-    const selected = marks.filter((mark) => mark.selected).length;
-    if (marks.length > 1) markOpens(paint, box, ink);
-    else if (marks[0]!.nearNull) markNearNull(paint, box, ink);
-    if (selected > 0) markSelected(paint, box, ink, selected / marks.length);
+    if (opens) markOpens(paint, box, ink);
+    if (nearNull) markNearNull(paint, box, ink);
+    if (selected > 0) markSelected(paint, box, ink, selected);
     if (theme.highContrast) outline(paint, box, theme);
   }
 }

@@ -26,10 +26,13 @@ export function frame(paint: CanvasRenderingContext2D, { x, y, width, height }: 
   paint.strokeRect(x - 2, y - 2, width + 4, height + 4);
 }
 
-/** The sign "about equal" at the left: the value is where chance would put it. */
+/** The sign "about equal" at the left, in a small cell a dash: the value is no more than chance. */
 export function markNearNull(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
-  if (width < SIGN_ROOM.width || height < SIGN_ROOM.height) return;
   paint.fillStyle = ink;
+  if (width < SIGN_ROOM.width || height < SIGN_ROOM.height) {
+    paint.fillRect(x + 2, y + height / 2 - 1, Math.min(5, width / 4), 2);
+    return;
+  }
   paint.font = `${Math.min(13, height)}px sans-serif`;
   paint.textAlign = 'left';
   paint.textBaseline = 'middle';

@@ -61,9 +61,11 @@ export class Heatmap {
     this.drawLegend();
   }
 
-  /** Another selection: only the marks change. */
+  /** Another selection: only the marks change, and the threshold on the scale. */
   remark(): void {
     for (const { chart } of this.drawn) chart.draw();
+    this.look.shown = this.source.shown;
+    this.drawLegend();
   }
 
   /** Shows one layer's experts, or all layers. */
@@ -76,7 +78,7 @@ export class Heatmap {
   highlight(modules: readonly number[]): void {
     if (modules === this.look.highlighted) return;
     this.look.highlighted = modules;
-    this.remark();
+    for (const { chart } of this.drawn) chart.draw();
   }
 
   /** The picture of all blocks with their names and scale, for a file. */
@@ -87,7 +89,7 @@ export class Heatmap {
   /** The same as SVG, at a size of its own. */
   svg(title: string): string {
     const blocks = this.drawn.map(({ block }) => block);
-    return svgOf(title, blocks, this.source, this.look.theme, this.strings);
+    return svgOf(title, blocks, this.source, this.look, this.strings);
   }
 
   private readLook(): void {

@@ -52,3 +52,8 @@ export function keysLegend(keys: readonly Key[], { legend }: SharedStrings): HTM
   );
   return element('div', { class: 'keys' }, ...parts);
 }
+
+/** The same in a line, for a file. */
+export function marksLine({ legend }: SharedStrings): string {
+  return `● ${legend.selected}   ◥ ${legend.projected}   ≈ ${legend.nearNull}`;
+}

@@ -3,6 +3,7 @@ import { type SharedStrings } from '../../src/page/strings';
 import { scaleColor, type Theme } from '../shared/theme';
 import { element, paintText } from '../shared/ui';
 import { type BlockChart, type Look } from './block-chart';
+import { marksLine } from './legend';
 import { type Shown } from './source';
 
 /** Pixels of the picture for one of the page. */
@@ -15,7 +16,7 @@ export async function pictureOf(
   title: string,
   drawn: readonly BlockChart[],
   { shown, theme }: Look,
-  { legend }: SharedStrings,
+  strings: SharedStrings,
 ): Promise<Uint8Array> {
   for (const block of drawn) block.sharpen(RATIO);
   const boxes = drawn.map(({ canvas }) => ({ canvas, width: canvas.clientWidth, height: canvas.clientHeight }));
@@ -37,9 +38,9 @@ export async function pictureOf(
     left += box.width + MARGIN;
   }
   for (const block of drawn) block.sharpen(undefined);
-  paintScale(paint, shown, theme, MARGIN, height - 44, 260);
+  paintScale(paint, shown, theme, MARGIN, height - 44, 380);
   paint.textAlign = 'left';
-  paintText(paint, `● ${legend.selected}   ◥ ${legend.projected}   ≈ ${legend.nearNull}`, MARGIN, height - 52);
+  paintText(paint, marksLine(strings), MARGIN, height - 52);
   const blob = await new Promise<Blob | null>((resolve) => {
     target.toBlob(resolve, 'image/png');
   });
@@ -48,7 +49,7 @@ export async function pictureOf(
 
 function paintScale(
   paint: CanvasRenderingContext2D,
-  { scale, range, text }: Shown,
+  { scale, range, ends, text }: Shown,
   theme: Theme,
   x: number,
   y: number,
@@ -60,7 +61,7 @@ function paintScale(
   }
   paint.fillStyle = theme.foreground;
   const [low, high] = range;
-  paintText(paint, text(low), x, y + 26);
+  paintText(paint, `${text(low)} ${ends[0]}`, x, y + 26);
   paint.textAlign = 'right';
-  paintText(paint, text(high), x + width, y + 26);
+  paintText(paint, `${ends[1]} ${text(high)}`, x + width, y + 26);
 }

@@ -1,10 +1,12 @@
 // A heatmap as SVG, for a document or a slide: the same cells, colours and marks as on the page, with each value as a title.
 import { type SharedStrings } from '../../src/page/strings';
 import { visible } from '../../src/core/text';
-import { fractionOf } from '../shared/measures';
-import { inkOn, scaleColor, type Theme } from '../shared/theme';
+import { scaleColor, type Theme } from '../shared/theme';
 import { chartLabel } from '../shared/ui';
+import { type Look } from './block-chart';
+import { lookOf } from './cell-look';
 import { type Block, type Cell } from './layout';
+import { marksLine } from './legend';
 import { type HeatmapSource, type Shown } from './source';
 
 const CELL = { width: 72, height: 22, gap: 2 };
@@ -18,10 +20,10 @@ export function svgOf(
   title: string,
   blocks: readonly Block[],
   source: HeatmapSource,
-  theme: Theme,
+  look: Look,
   strings: SharedStrings,
 ): string {
-  const { shown } = source;
+  const { shown, theme } = look;
   const widths = blocks.map(({ columns }) => LABELS.left + columns.length * CELL.width + MARGIN);
   const width = Math.max(
     420,
@@ -29,7 +31,7 @@ export function svgOf(
   );
   const bodies = blocks.map((block, i) => {
     const left = MARGIN + widths.slice(0, i).reduce((sum, one) => sum + one, 0);
-    return `<g transform="translate(${left} ${TOP})">${blockText(block, blocks.length > 1, source, theme, strings)}</g>`;
+    return `<g transform="translate(${left} ${TOP})">${blockText(block, blocks.length > 1, source, look, strings)}</g>`;
   });
   const body = Math.max(...blocks.map(({ rows }) => LABELS.top + rows.length * CELL.height));
   const height = TOP + body + BOTTOM;
@@ -40,7 +42,7 @@ export function svgOf(
     `<text x="${MARGIN}" y="44">${escaped(shown.name)}</text>`,
     ...bodies,
     scaleText(shown, theme, TOP + body + 16),
-    `<text x="${MARGIN}" y="${height - 10}">${escaped(`● ${strings.legend.selected}   ◥ ${strings.legend.projected}   ≈ ${strings.legend.nearNull}`)}</text>`,
+    `<text x="${MARGIN}" y="${height - 10}">${escaped(marksLine(strings))}</text>`,
     '</svg>\n',
   ].join('\n');
 }
@@ -49,7 +51,7 @@ function blockText(
   { stack, rows, columns, cells }: Block,
   named: boolean,
   source: HeatmapSource,
-  theme: Theme,
+  look: Look,
   strings: SharedStrings,
 ): string {
   const middle = (index: number, size: number): number => (index + 0.5) * size;
@@ -63,34 +65,32 @@ function blockText(
       (row, i) =>
         `<text x="${LABELS.left - 8}" y="${LABELS.top + middle(i, CELL.height) + 4}" text-anchor="end">${escaped(row)}</text>`,
     ),
-    ...cells.map((cell) => cellText(cell, source, theme)),
+    ...cells.map((cell) => cellText(cell, source, look)),
   ].join('\n');
 }
 
-function cellText({ row, column, modules }: Cell, source: HeatmapSource, theme: Theme): string {
-  const { shown } = source;
-  const value = source.value(modules);
-  const color = Number.isNaN(value) ? null : scaleColor(shown.scale, fractionOf(shown.range, value), theme);
-  const [x, y] = [LABELS.left + column * CELL.width, LABELS.top + row * CELL.height];
+function cellText(cell: Cell, source: HeatmapSource, { shown, theme }: Look): string {
+  const { color, ink, projected, nearNull, opens, selected } = lookOf(cell, source, shown, theme);
+  const [x, y] = [LABELS.left + cell.column * CELL.width, LABELS.top + cell.row * CELL.height];
   const [width, height] = [CELL.width - CELL.gap, CELL.height - CELL.gap];
-  const marks = modules.map((module) => source.marks(module));
-  const ink = color === null ? theme.foreground : inkOn(color);
-  const selected = marks.filter((mark) => mark.selected).length;
-  const signs = [
-    ...(marks.some(({ projected }) => projected)
-      ? [`<path d="M${x + width - 9} ${y}h9v9z" fill="${theme.mark}"/>`]
-      : []),
-    ...(marks.length === 1 && marks[0]!.nearNull
-      ? [`<text x="${x + 5}" y="${y + height / 2 + 4}" fill="${ink}">≈</text>`]
-      : []),
-    ...(selected > 0
-      ? [
-          `<circle cx="${x + width / 2}" cy="${y + height / 2}" r="4" fill="${selected === marks.length ? ink : 'none'}" stroke="${ink}"/>`,
-        ]
-      : []),
-  ];
+  const [middle, baseline] = [y + height / 2, y + height / 2 + 4];
   const fill = color === null ? `fill="none" stroke="${theme.grid}"` : `fill="${color}"`;
-  return `<g><title>${escaped(source.say(modules))}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" ${fill}/>${signs.join('')}</g>`;
+  const signs = [
+    projected ? `<path d="M${x + width - 9} ${y}h9v9z" fill="${theme.mark}"/>` : '',
+    nearNull ? `<text x="${x + 5}" y="${baseline}" fill="${ink}">≈</text>` : '',
+    opens ? `<text x="${x + width - 10}" y="${baseline}" fill="${ink}">›</text>` : '',
+    selected > 0 ? dot(x + width / 2, middle, selected, ink) : '',
+  ];
+  return `<g><title>${escaped(source.say(cell.modules))}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" ${fill}/>${signs.join('')}</g>`;
+}
+
+/** @param share how much of it is filled, above 0 */
+function dot(x: number, y: number, share: number, ink: string): string {
+  if (share === 1) return `<circle cx="${x}" cy="${y}" r="4" fill="${ink}"/>`;
+  const angle = 2 * Math.PI * share;
+  const end = `${(x + 4 * Math.sin(angle)).toFixed(2)} ${(y - 4 * Math.cos(angle)).toFixed(2)}`;
+  const part = `M${x} ${y}V${y - 4}A4 4 0 ${share > 0.5 ? 1 : 0} 1 ${end}Z`;
+  return `<circle cx="${x}" cy="${y}" r="4" fill="none" stroke="${ink}"/><path d="${part}" fill="${ink}"/>`;
 }
 
 function scaleText({ scale, range, ends, text }: Shown, theme: Theme, y: number): string {

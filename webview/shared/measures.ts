@@ -1,6 +1,6 @@
 // The measures that can be shown, each with its scale, its text and its definition.
 import { type MeasureName } from '../../src/core/measure-names';
-import { decimal, figure, percent, signed, UNDEFINED } from '../../src/core/text';
+import { decimal, localised, percent, signed, UNDEFINED } from '../../src/core/text';
 
 /** One adapter's numbers by module; NaN where one is not measured or not defined. */
 export interface Numbers {
@@ -27,8 +27,8 @@ export interface Measure {
 export function magnitude(value: number): string {
   if (Number.isNaN(value)) return UNDEFINED;
   return value === 0 || (value >= 0.001 && value < 1000)
-    ? figure(value.toPrecision(3))
-    : figure(value.toExponential(2));
+    ? localised(value.toPrecision(3))
+    : localised(value.toExponential(2));
 }
 
 function withSign(value: number, text: (value: number) => string): string {

@@ -284,7 +284,7 @@ function irrecoverable(path: string, count: number): SafeLoraError {
   return new SafeLoraError(
     'already-projected',
     vscode.l10n.t(
-      '{0}: {1} modules are already projected and their originals are missing; use the adapter as it was before.',
+      '{0}: {1} modules are already projected and their originals are missing; use the original adapter.',
       path,
       count,
     ),

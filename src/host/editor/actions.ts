@@ -39,11 +39,8 @@ export class EditorActions {
   /** What keeps the adapter from being measured is shown by its tab, and kept for the other surfaces. */
   private async run(adapter: AdapterDocument): Promise<void> {
     await runVisibly(adapter);
-    try {
-      adapter.measuring.requireDone();
-    } catch (failure) {
-      await this.failures.keep(folderOf(adapter.uri), failure);
-    }
+    const { failure } = adapter.measuring;
+    if (failure !== undefined) await this.failures.keep(folderOf(adapter.uri), failure);
   }
 
   /** Asks for the models that are not known. */

@@ -54,6 +54,7 @@ export class DiskWatch extends Disposable {
     const stamps = this.stamps();
     if (await areAsStamped(stamps)) return null;
     const [weights] = stamps;
-    return (await kindOf(weights!.path)) === null ? 'deleted' : 'changed';
+    const kind = await kindOf(weights!.path).catch(() => 'other');
+    return kind === null ? 'deleted' : 'changed';
   }
 }

@@ -6,16 +6,14 @@ import { SafeLoraError } from '../../core/errors';
 export function nothingApplied(): SafeLoraError {
   return new SafeLoraError(
     'nothing-applied',
-    vscode.l10n.t(
-      'There is nothing to save as a patch: no projection is applied. Choose modules and apply them first.',
-    ),
+    vscode.l10n.t('There is nothing to save as a patch. Select modules and project them first.'),
   );
 }
 
 export function nothingToRestore({ file: { path }, notices, modules }: Adapter): SafeLoraError {
   const reason = notices.some((notice) => notice.code === 'originals-foreign')
     ? vscode.l10n.t(
-        "{0}: the adapter's tensors are no longer those that were saved, so the kept originals do not fit them; use the adapter as it was before.",
+        "{0}: the adapter's tensors are no longer those that were saved, so the kept originals do not fit them; use the original adapter.",
         path,
       )
     : modules.some((module) => module.alreadyProjected)

@@ -270,6 +270,7 @@ export class AdapterDocument extends Disposable {
       await this.measuring.keep();
       this.disk.reset();
       this.moved.fire('saved');
+      if (this.projectionNumbers.of(state.projection) === null) this.projectionNumbers.follow(state.projection);
     });
   }
 
@@ -285,7 +286,7 @@ export class AdapterDocument extends Disposable {
       const count = projection?.tensors.size ?? 0;
       void showInformation(
         count === 0
-          ? vscode.l10n.t('Saved as it is, nothing projected: {0}', target.fsPath)
+          ? vscode.l10n.t('Saved unchanged, nothing projected: {0}', target.fsPath)
           : vscode.l10n.t('Saved with {0} modules projected: {1}', count, target.fsPath),
       );
       const { linked } = await companions(this.opened);

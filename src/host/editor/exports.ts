@@ -38,7 +38,7 @@ function markdownOf({ adapter, base, aligned, selection, modules, totals, notice
   const finding = findingSum(selectionBy(selection), totals.selected, totals.modules, englishFindingTexts);
   const rows = modules.map(
     (module) =>
-      `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${percent(module.gain)} | ${module.selected ? 'yes' : ''} |`,
+      `| ${markdownCode(module.name)} | ${decimal(module.similarity)} | ${decimal(module.nullSimilarity)} ± ${decimal(module.nullSpread)} | ${signed(module.direction)} | ${markdownText(percent(module.gain))} | ${module.selected ? 'yes' : ''} |`,
   );
   return [
     `**${markdownText(adapter.name)}** (rank ${adapter.rank}, alpha ${adapter.alpha}), measured against ${markdownText(aligned.name)} and its base ${markdownText(base.name)}:`,

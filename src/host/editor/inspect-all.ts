@@ -72,6 +72,10 @@ export class InspectAll extends Disposable {
     }
   }
 
+  get isCancelled(): boolean {
+    return this.signal.aborted;
+  }
+
   private get signal(): AbortSignal {
     return this.abort.signal;
   }

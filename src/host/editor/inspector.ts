@@ -87,9 +87,10 @@ export class Inspector {
       }
       return all;
     };
-    const { measured, failed, withoutModels } = await withProgress(title, work, true);
+    const { measured, failed, withoutModels, isCancelled } = await withProgress(title, work, true);
     void this.tell(measured, failed);
-    if (withoutModels.length > 0) void showingFailure(this.services.log, () => this.offerModels(withoutModels));
+    if (withoutModels.length > 0 && !isCancelled)
+      void showingFailure(this.services.log, () => this.offerModels(withoutModels));
   }
 
   private async tell(measured: number, failed: readonly FailedAdapter[]): Promise<void> {
@@ -123,10 +124,12 @@ export class Inspector {
         known.push(folder);
       }
     } catch (error) {
-      // The answers before hold.
+      // What was answered before holds.
       if (!(error instanceof Cancelled)) throw error;
+    } finally {
+      await this.batch;
+      if (known.length > 0) await this.inspectAll(known);
     }
-    if (known.length > 0) await this.inspectAll(known);
   }
 }
 

@@ -105,6 +105,11 @@ export class MeasuringRun extends Disposable {
     return { modules: this.measuredModules(plan), device: device! };
   }
 
+  /** Why the last run failed; undefined where it did not. */
+  get failure(): unknown {
+    return this.phase.state === 'failed' ? this.phase.failure : undefined;
+  }
+
   /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */
   requireDone(): void {
     const { phase } = this;
@@ -436,7 +441,7 @@ function modelView(folder: string | undefined, opened: { name: string } | undefi
 }
 
 function notMeasured(): SafeLoraError {
-  return new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; run it first.'));
+  return new SafeLoraError('not-measured', vscode.l10n.t('The adapter is not measured yet; measure it first.'));
 }
 
 function modelsChanged(adapter: string): SafeLoraError {

@@ -10,6 +10,9 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private readonly askedFor = this._register(new vscode.EventEmitter<string>());
   /** A module is to be brought before the user. */
   readonly onDidAskFor = this.askedFor.event;
+  private readonly offered = this._register(new vscode.EventEmitter<void>());
+  /** The projection of the selection is to be brought before the user. */
+  readonly onDidOffer = this.offered.event;
   private loading: Promise<void> | undefined;
   private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
 
@@ -47,6 +50,11 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   /** Brings a module before the user, in every tab. */
   reveal(module: string): void {
     this.askedFor.fire(module);
+  }
+
+  /** Brings the projection of the selection before the user, in every tab; nothing is projected. */
+  offer(): void {
+    this.offered.fire();
   }
 
   /** Reads the file again where it could not be read, or was changed. */

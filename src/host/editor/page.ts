@@ -61,6 +61,7 @@ export class AdapterPage extends Disposable {
     const { webview } = panel;
     this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
     this._register(document.onDidAskFor((module) => this.reveal(module)));
+    this._register(document.onDidOffer(() => this.send({ type: 'offer' })));
     this._register(document.onDidLoad(() => this.show()));
     this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => this.sendDocument()));
     this._register(
@@ -174,6 +175,7 @@ export class AdapterPage extends Disposable {
     const { modules, direction } = projectionNumbers.of(projection) ?? { modules: [], direction: null };
     this.send({
       type: 'after',
+      measuring: projectionNumbers.isMeasuring(projection),
       indices: Uint32Array.from(modules, ({ name }) => this.indexOf.get(name)!),
       values: numberRows(modules.map(({ measurement }) => measurement)),
       direction,
@@ -183,6 +185,8 @@ export class AdapterPage extends Disposable {
   /** Of a refused adapter, too: only its file has to be one of safetensors. */
   private async listTensors(): Promise<void> {
     const { failure, uri } = this.document;
+    // Of another file system there is no copy where it was refused.
+    if (failure !== undefined && uri.scheme !== 'file') throw failure as Error;
     const { tensors } = failure === undefined ? this.document.adapter.adapter.file : await openSafetensors(uri.fsPath);
     const inOrder = [...tensors.values()].sort((a, b) => a.offset - b.offset);
     this.send({ type: 'tensors', tensors: inOrder.map(({ name, dtype, shape }) => ({ name, dtype, shape })) });

@@ -9,12 +9,18 @@ import { type Log } from '../common/surface';
 import { setting } from '../settings/settings';
 import { type MeasuringRun } from './measuring-run';
 
+interface Running {
+  projection: Projection;
+  abort: AbortController;
+  done: Promise<void>;
+}
+
 export class ProjectionNumbers extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** There are numbers now, or none any more. */
+  /** There are numbers now, or none any more, or they are being measured. */
   readonly onDidChange = this.changed.event;
-  private readonly known = new WeakMap<Projection, Numbers>();
-  private running: { projection: Projection; abort: AbortController; done: Promise<void> } | null = null;
+  private known = new WeakMap<Projection, Numbers>();
+  private running: Running | null = null;
 
   constructor(
     private readonly measuring: MeasuringRun,
@@ -25,6 +31,8 @@ export class ProjectionNumbers extends Disposable {
     private readonly log: Log,
   ) {
     super();
+    // Other models, or other weights, make other numbers.
+    this._register(measuring.onDidReplace(() => this.forget()));
   }
 
   /** Null where they were not measured. */
@@ -32,31 +40,43 @@ export class ProjectionNumbers extends Disposable {
     return projection && (this.known.get(projection) ?? null);
   }
 
+  isMeasuring(projection: Projection | null): boolean {
+    return projection !== null && this.running?.projection === projection;
+  }
+
   /** Another projection is applied. Where its numbers cannot be had without asking, they wait until somebody asks. */
   follow(projection: Projection | null): void {
-    if (this.running?.projection !== projection) this.running?.abort.abort(new Cancelled());
+    if (!this.isMeasuring(projection)) this.stop();
     this.changed.fire();
     if (projection === null || !this.measuring.measured || this.of(projection)) return;
-    this.measure(projection, this.refuse).catch((error: unknown) => {
+    this.start(projection, this.refuse).catch((error: unknown) => {
       if (!(error instanceof Cancelled)) this.log.debug(`The projection is not measured: ${(error as Error).message}`);
     });
   }
 
   /** @throws SafeLoraError; Cancelled where another projection was applied meanwhile */
-  measure(projection: Projection, agree: Agree): Promise<void> {
-    if (this.of(projection)) return Promise.resolve();
-    if (this.running?.projection === projection) return this.running.done;
-    const abort = new AbortController();
-    const done = this.run(projection, agree, abort.signal).finally(() => {
-      if (this.running?.abort === abort) this.running = null;
-    });
-    this.running = { projection, abort, done };
-    return done;
+  async measure(projection: Projection, agree: Agree): Promise<void> {
+    // A run that may ask nobody may fail where this one does not.
+    if (this.isMeasuring(projection)) await this.running!.done.catch(() => undefined);
+    if (!this.of(projection)) await this.start(projection, agree);
   }
 
   override dispose(): void {
-    this.running?.abort.abort(new Cancelled());
+    this.stop();
     super.dispose();
+  }
+
+  private start(projection: Projection, agree: Agree): Promise<void> {
+    if (this.isMeasuring(projection)) return this.running!.done;
+    this.stop();
+    const abort = new AbortController();
+    const done = this.run(projection, agree, abort.signal).finally(() => {
+      if (this.running?.abort === abort) this.running = null;
+      if (!this.isDisposed) this.changed.fire();
+    });
+    this.running = { projection, abort, done };
+    this.changed.fire();
+    return done;
   }
 
   private async run(projection: Projection, agree: Agree, signal: AbortSignal): Promise<void> {
@@ -66,6 +86,16 @@ export class ProjectionNumbers extends Disposable {
     const numbers = await measureProjection(plan, modules, projection.tensors, device, this.services, ports);
     signal.throwIfAborted();
     this.known.set(projection, numbers);
+  }
+
+  private forget(): void {
+    this.stop();
+    this.known = new WeakMap();
     this.changed.fire();
+  }
+
+  private stop(): void {
+    this.running?.abort.abort(new Cancelled());
+    this.running = null;
   }
 }

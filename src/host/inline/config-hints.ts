@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { loraScale } from '../../core/applied-config';
 import { meanOf, modulesByTarget } from '../../core/report';
-import { decimal, figure, signed } from '../../core/text';
+import { decimal, localised, signed } from '../../core/text';
 import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { type ConfigText, type Located, readConfigText } from './config-text';
@@ -31,7 +31,7 @@ export class ConfigHints extends Disposable implements vscode.InlayHintsProvider
 function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.InlayHint[] {
   const { rank, alpha, rslora, hasPatterns } = text;
   if (!rank || !alpha) return [];
-  const scale = figure(Number(loraScale(alpha.value, rank.value, rslora).toPrecision(4)));
+  const scale = localised(Number(loraScale(alpha.value, rank.value, rslora).toPrecision(4)));
   const label = rslora ? vscode.l10n.t('scale α/√r = {0} (rsLoRA)', scale) : vscode.l10n.t('scale α/r = {0}', scale);
   const tooltip = hasPatterns
     ? vscode.l10n.t('The update B·A is multiplied by this, except in modules with their own rank or alpha.')

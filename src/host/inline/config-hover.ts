@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { modulesByTarget, type ModuleReport } from '../../core/report';
 import { levelOf } from '../../core/rules';
-import { decimal, elided, figure, markdownText, signed } from '../../core/text';
+import { decimal, elided, localised, markdownText, signed } from '../../core/text';
 import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { readConfigText } from './config-text';
@@ -48,7 +48,7 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
   const legend = [
     vscode.l10n.t('bars: similarity by layer, selected ones in colour'),
     vscode.l10n.t('lines across: chance level'),
-    ...(threshold === null ? [] : [vscode.l10n.t('dashed: τ = {0}', figure(Number(threshold.toFixed(6))))]),
+    ...(threshold === null ? [] : [vscode.l10n.t('dashed: τ = {0}', localised(Number(threshold.toFixed(6))))]),
   ].join(' · ');
   const titles = [
     vscode.l10n.t('layer'),

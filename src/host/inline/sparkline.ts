@@ -1,5 +1,5 @@
-// Similarity by layer as a small picture: one bar a layer, the null level across it, τ over all of them.
-import { figure } from '../../core/text';
+// Similarity by layer as a small picture: one bar a layer, the chance level across it, τ over all of them.
+import { localised } from '../../core/text';
 import { type ModuleReport } from '../../core/report';
 
 export interface SparklineOptions {
@@ -43,7 +43,7 @@ export function sparkline({ modules: all, selected, threshold, dark }: Sparkline
     return bar + (nullSimilarity === null ? '' : line(left, right, nullSimilarity, colors.level, ''));
   });
   const label = (value: number): string =>
-    `<text x="${PAD.left - 5}" y="${n(y(value) + 4)}" text-anchor="end" fill="${colors.text}">${value}</text>`;
+    `<text x="${PAD.left - 5}" y="${n(y(value) + 4)}" text-anchor="end" fill="${colors.text}">${localised(value)}</text>`;
   const tau =
     threshold === null
       ? ''
@@ -70,5 +70,5 @@ function lowestOfLayers(modules: readonly ModuleReport[]): ModuleReport[] {
 }
 
 function n(value: number): string {
-  return figure(Number(value.toFixed(2)));
+  return String(Number(value.toFixed(2)));
 }

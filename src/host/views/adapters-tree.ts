@@ -205,7 +205,7 @@ function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
   return item;
 }
 
-/** "3 of 12 selected · direction −0.08", or why there are no numbers */
+/** "3 of 12 selected · agreement −0.08", or why there are no numbers */
 function summaryOf({ state, failure, report, selected }: AdapterStatus): string {
   if (failure !== null) return vscode.l10n.t('failed: {0}', reasonOf(failure));
   if (report) {
