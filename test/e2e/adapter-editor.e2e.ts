@@ -239,7 +239,7 @@ describe('an open adapter', () => {
     await filter.fill('/[qv]_proj$/');
     await layers.fill('0, 3-4');
     assert.equal(await tab.rows.count(), 6);
-    await tab.button('Select Shown').click();
+    await tab.button(/^\s*Select Shown/).click();
     await tab.within('.by-hand').filter({ hasText: '5 added, 0 removed' }).waitFor();
     await tab.button('Deselect Shown').click();
     await tab.within('.by-hand').filter({ hasText: '0 added, 1 removed' }).waitFor();
