@@ -2,12 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
-import gifenc from 'gifenc';
+import { applyPalette, GIFEncoder, quantize } from 'gifenc';
 import { PNG } from 'pngjs';
 import { root } from '../fixtures/make';
 import { copySampleWithPair, Session } from './session';
-
-const { applyPalette, GIFEncoder, quantize } = gifenc;
 
 /** Milliseconds that a picture stays. */
 const SHORT = 1200;

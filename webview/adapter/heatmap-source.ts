@@ -88,22 +88,12 @@ export class AdapterHeatmapSource implements HeatmapSource {
   private colours(): { scale: Shown['scale']; range: Range } {
     const { measure, colours } = this.state;
     const { scale, range } = measures[measure];
-    const values = this.bothSides();
+    const values = this.modules.map((_, module) => this.value([module])).filter((value) => !Number.isNaN(value));
     const level = levelOf(this.state.draft);
     if (measure === 'similarity' && colours === 'whole') return { scale, range: [0, 1] };
     if (measure !== 'similarity' || colours === 'fit' || level === null) return { scale, range: range(values) };
     const reach = Math.max(...values.map((value) => Math.abs(value - level)), 0.05);
     return { scale: 'diverging', range: [level - reach, level + reach] };
-  }
-
-  /** The values before and after a projection, so that a colour means the same on both sides. */
-  private bothSides(): number[] {
-    return this.modules
-      .flatMap((_, module) => [
-        this.measure.value(this.state, module),
-        this.measure.value(this.state.shownAfter, module),
-      ])
-      .filter((value) => !Number.isNaN(value));
   }
 
   private levels(): Level[] {

@@ -138,12 +138,7 @@ export class PageState {
 
   /** What the heatmap, the profile and the table show; what is selected follows the original numbers. */
   readonly shown: Numbers = {
-    value: (module, column) => (this.showsAfter ? this.shownAfter : this).value(module, column),
-  };
-
-  /** The numbers after the projection, where a module is projected. */
-  readonly shownAfter: Numbers = {
-    value: (module, column) => this.valueAfter(module, column) ?? this.value(module, column),
+    value: (module, column) => (this.showsAfter ? this.valueAfter(module, column) : null) ?? this.value(module, column),
   };
 
   get hasNumbers(): boolean {
