@@ -1,5 +1,5 @@
 // Measures the extension host from within: how late its event loop is, and how much memory it takes. Calls language model tools.
-const { readFileSync, writeFileSync } = require('node:fs');
+const { readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
@@ -41,7 +41,10 @@ exports.activate = (context) => {
         (error) => ({ error: `${error.name}: ${error.message}` }),
       );
       const { description } = vscode.lm.tools.find((tool) => tool.name === name);
-      writeFileSync(join(tmpdir(), 'tool-answer.json'), JSON.stringify({ description, ...answer }));
+      // Whoever waits for the answer sees it whole.
+      const file = join(tmpdir(), 'tool-answer.json');
+      writeFileSync(`${file}.part`, JSON.stringify({ description, ...answer }));
+      renameSync(`${file}.part`, file);
     }),
     vscode.commands.registerCommand('probe.cancelTool', () => cancellation.cancel()),
   );
