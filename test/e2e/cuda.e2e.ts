@@ -47,7 +47,7 @@ describe('the CUDA provider', () => {
     const text = await session.workbench.dialog();
     await session.workbench.screenshot('cuda download');
     assert.match(text, new RegExp(`onnxruntime ${version.replaceAll('.', '\\.')}, \\d+\\.\\d kB\\?`));
-    assert.ok(text.includes(`From ${new URL(feed.origin).host}, into ${join(cuda, version)}.`), text);
+    assert.ok(text.includes(`From ${new URL(feed.origin).host} to ${join(cuda, version)}.`), text);
     await session.workbench.clickDialog('Cancel');
     assert.equal(feed.downloads.length, 0);
     assert.ok(!existsSync(cuda));

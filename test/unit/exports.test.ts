@@ -114,7 +114,7 @@ describe('The report in Markdown', () => {
     assert.match(text, /^\*\*Llama-2-7b-chat-hf\*\* \(rank 2/);
     assert.match(
       text,
-      /\n\| `model\.layers\.0\.self_attn\.q_proj` \| 0\.250 \| 0\.500 ± 0\.010 \| −0\.125 \| under 0\.001 % \| yes \|\n/,
+      /\n\| `model\.layers\.0\.self_attn\.q_proj` \| 0\.250 \| 0\.500 ± 0\.010 \| −0\.125 \| \\< 0\.001 % \| yes \|\n/,
     );
   });
 
