@@ -180,7 +180,7 @@ describe('two adapters side by side', () => {
   it('take up what is measured anew, and say what is stale until then', async () => {
     const tab = new ComparisonTab(session);
     cpSync(join(sample, 'adapters', 'benign', 'adapter_model.safetensors'), session.modelFile('harmful'));
-    await tab.within('.banner').filter({ hasText: 'harmful has changed since it was inspected.' }).waitFor();
+    await tab.within('.banner').filter({ hasText: 'harmful has changed since it was measured.' }).waitFor();
     await tab.within('vscode-button').filter({ hasText: 'Measure A' }).click();
     await tab.within('.banner').waitFor({ state: 'detached' });
     const benign = await reportOf(session.workspace, 'benign');

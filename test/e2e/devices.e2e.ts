@@ -38,7 +38,7 @@ describe('the compute devices', () => {
     assert.match(await row('cuda').innerText(), /not usable: there is no NVIDIA driver/);
     for (const device of ['webgpu', 'cpu'])
       assert.match(await row(device).innerText(), /usable\s+\d\.\de-\d+\s+\d+ ms/);
-    await page.getByText('takes cpu').waitFor();
+    await page.getByText('uses cpu').waitFor();
     await page.getByText('webgpu: slower than the CPU here').waitFor();
     await workbench.command('View: Close All Editors');
   });

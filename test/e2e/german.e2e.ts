@@ -63,7 +63,7 @@ describe('a German editor', () => {
     assert.equal(await workbench.page().locator('html').getAttribute('lang'), 'de');
     await workbench.screenshot('german adapter');
     assert.ok(!(await overflows(tab)));
-    await tab.button(/projizieren$/).click();
+    await tab.button(/Module projizieren/).click();
     await tab.banner('27 Module projiziert, nicht gespeichert').waitFor();
     await workbench.window.setViewportSize({ width: 800, height: 1000 });
     await workbench.screenshot('german adapter narrow');
