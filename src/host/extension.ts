@@ -18,6 +18,7 @@ import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
 import { AdapterStatuses } from './status/adapter-status';
 import { MeasuringFailures } from './status/failures';
+import { History } from './status/history';
 import { InspectionStore } from './status/store';
 import { Inspector } from './editor/inspector';
 import { ModelPairs } from './models/models';
@@ -30,6 +31,7 @@ import { AdaptersTree } from './views/adapters-tree';
 import { Comparisons } from './views/comparison';
 import { ComputeDevices } from './devices/compute-devices';
 import { Decorations } from './views/decorations';
+import { HistoryTree } from './views/history-tree';
 import { StatusBar } from './views/status-bar';
 import { writeFiguresIn } from '../core/text';
 import { textLanguage } from './common/language';
@@ -50,7 +52,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const originals = new OriginalsLocation(storage);
   const inspections = new InspectionStore(storage);
   const work = { version: SAFE_LORA_VERSION, models: hub, engine };
-  const services = { work, engine, hub, models, originals, inspections, log };
+  const history = new History(context.workspaceState);
+  const services = { work, engine, hub, models, originals, inspections, history, log };
   const failures = new MeasuringFailures(models, originals);
   const actions = new EditorActions(models, failures, {
     workspace: context.workspaceState,
@@ -67,6 +70,7 @@ export function activate(context: vscode.ExtensionContext): void {
     engine,
     hub,
     inspections,
+    history,
     failures,
     editor,
     adapters,
@@ -81,6 +85,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new ReportLenses(statuses),
     new Decorations(adapters, statuses),
     new AdaptersTree(adapters, statuses, context.workspaceState),
+    new HistoryTree(history, log),
     new StatusBar(editor, statuses),
     new Comparisons(statuses, inspector, adapters, log, context.extensionUri),
     new SettingsCheck(log),

@@ -175,6 +175,7 @@ export function pageStrings(l10n: Translation) {
       more: l10n.t('and {0} more'),
     },
     measured: l10n.t('Measured'),
+    measureAgain: l10n.t('Measure again'),
     facts: {
       recalled: l10n.t('kept from an earlier run'),
       provider: l10n.t('on {0}'),

@@ -127,6 +127,8 @@ export type ModelRole = 'base' | 'aligned';
 /** What the page asks for. */
 export interface PageCalls {
   run: [];
+  /** Measures everything once more. */
+  repeat: [];
   /** Measures what is applied. */
   measureProjection: [];
   cancel: [];

@@ -162,6 +162,43 @@ describe('the view of the adapters', () => {
     await session.workbench.clickNotification('Open Heatmap');
     await new AdapterTab(session.workbench).title.filter({ hasText: 'copy' }).waitFor();
   });
+
+  it('measures again on request, and lists in the history what was measured and saved, the last first', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.openAdapter('copy');
+    await tab.within('dd.measured').filter({ hasText: 'kept from an earlier run' }).waitFor();
+    await tab.within('dd.measured').getByText('Measure again').click();
+    await tab.within('dd.measured').filter({ hasNotText: 'kept from an earlier run' }).waitFor();
+    await tab.measured();
+    const harmful = await session.openAdapter('harmful');
+    await harmful.button('Restore Originals').click();
+    await workbench.notification('Original weights restored: harmful').waitFor();
+    await workbench.command('View: Show Safe LoRA');
+    await workbench.window.locator('.pane-header[aria-label*="History"]').click();
+    const counts = (name: string): string => {
+      const { selected, modules } = reports.get(name)!.totals;
+      return `measured: ${selected} of ${modules} selected`;
+    };
+    const expected = [
+      ['harmful', 'original weights restored'],
+      ['copy', counts('mixed')],
+      ['harmful', 'saved: 3 of 12 projected'],
+      ...['mixed-all', 'mixed', 'harmful', 'benign'].map((name) => [name, counts(name)]),
+    ];
+    const history = workbench.window.locator('.pane', { has: workbench.window.locator('[aria-label*="History"]') });
+    await until(
+      async () => {
+        const found = await history.locator('.monaco-list-row').allInnerTexts();
+        return expected.every(([name, text], i) => found[i]?.startsWith(name!) && found[i].includes(text!));
+      },
+      `the rows ${expected.join('; ')}`,
+    );
+    await workbench.screenshot('history');
+    await workbench.command('Safe LoRA: Clear History');
+    await workbench.clickDialog('Clear History');
+    await history.getByText('Adapters that you measure or save appear here.').waitFor();
+  });
 });
 
 describe('adapters of which some cannot be measured yet', () => {

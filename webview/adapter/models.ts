@@ -3,7 +3,7 @@ import { bytesText } from '../../src/core/bytes';
 import { type Call, type ModelRole, type RunView } from '../../src/page/adapter';
 import { localised } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { element, format, linkButton, setTitle } from '../shared/ui';
+import { element, format, linkButton, setTitle, show } from '../shared/ui';
 import { asking } from './asking';
 import { type PageState } from './state';
 
@@ -48,9 +48,15 @@ export class ModelList {
 
   /** @param reason why it was not a faster device; the status bar's hover has it, too */
   private measured(text: string, reason: string | null): HTMLElement {
-    const line = element('dd', { class: 'measured' }, text);
-    if (reason !== null) setTitle(line, format(this.strings.facts.fallback, reason));
-    return line;
+    const facts = element('span', {}, text);
+    if (reason !== null) setTitle(facts, format(this.strings.facts.fallback, reason));
+    const again = linkButton(
+      this.strings.measureAgain,
+      asking(() => this.call('repeat')),
+      this.strings.measureAgain,
+    );
+    show(again, this.state.run?.state === 'done' && this.state.document?.diskChange === null);
+    return element('dd', { class: 'measured' }, facts, again);
   }
 
   private measuredText({ device, totals, recalled }: RunView): string {

@@ -232,7 +232,7 @@ export function banner(
   quiet = false,
 ): HTMLElement {
   const buttons = actions.map(([label, run]) => button(label, run));
-  const sign = { information: 'ℹ', warning: '⚠', error: '✕' }[severity];
+  const sign = { information: 'ℹ', warning: '⚠', error: '!' }[severity];
   const role = quiet ? undefined : severity === 'error' ? 'alert' : 'status';
   return element(
     'div',

@@ -4,6 +4,7 @@ import { type Device } from '../../engine/providers';
 
 export const EDITOR = 'safeLora.adapter';
 export const VIEW = 'safeLora.adapters';
+export const HISTORY_VIEW = 'safeLora.history';
 
 export const commands = {
   projectAdapter: 'safeLora.projectAdapter',
@@ -19,6 +20,7 @@ export const commands = {
   openReport: 'safeLora.openReport',
   projectSelected: 'safeLora.projectSelected',
   sortAdapters: 'safeLora.sortAdapters',
+  clearHistory: 'safeLora.clearHistory',
   dismissProblem: 'safeLora.dismissReport',
   showDismissedProblems: 'safeLora.showDismissedReports',
   setHubToken: 'safeLora.setHubToken',

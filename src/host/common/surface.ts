@@ -166,13 +166,17 @@ export function createLog(name: string): Log {
   };
 }
 
-export function createTreeView<T>(id: string, provider: vscode.TreeDataProvider<T>): vscode.TreeView<T> {
+export function createTreeView<T>(
+  id: string,
+  provider: vscode.TreeDataProvider<T>,
+  options = { canSelectMany: true, showCollapseAll: true },
+): vscode.TreeView<T> {
   const treeDataProvider: vscode.TreeDataProvider<T> = {
     ...(provider.onDidChangeTreeData ? { onDidChangeTreeData: provider.onDidChangeTreeData } : {}),
     getChildren: (node) => provider.getChildren(node),
     getTreeItem: async (node) => plainItem(await provider.getTreeItem(node)),
   };
-  return vscode.window.createTreeView(id, { treeDataProvider, canSelectMany: true, showCollapseAll: true });
+  return vscode.window.createTreeView(id, { treeDataProvider, ...options });
 }
 
 /** @param item whose tooltip is made with `plainLines` */

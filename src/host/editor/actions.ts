@@ -29,6 +29,11 @@ export class EditorActions {
     await this.run(adapter);
   }
 
+  /** Measures once more what is measured already. */
+  async measureAgain(adapter: AdapterDocument): Promise<void> {
+    await runVisibly(adapter, () => adapter.measuring.repeat());
+  }
+
   /** Asks for models and, once both are known, measures. */
   async chooseModels(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     await this.askFor(adapter, roles);
@@ -38,7 +43,7 @@ export class EditorActions {
 
   /** What keeps the adapter from being measured is shown by its tab, and kept for the other surfaces. */
   private async run(adapter: AdapterDocument): Promise<void> {
-    await runVisibly(adapter);
+    await runVisibly(adapter, () => adapter.measuring.run());
     const { failure } = adapter.measuring;
     if (failure !== undefined) await this.failures.keep(folderOf(adapter.uri), failure);
   }
@@ -111,10 +116,10 @@ export class EditorActions {
     });
   }
 
-  /** Saves what is applied; of a read-only adapter what is selected, since nothing can be applied to it. */
+  /** Saves what is applied; of a read-only adapter without edits what is selected, since nothing can be applied to it. */
   async saveAs(adapter: AdapterDocument, selection: Selection): Promise<void> {
     requireTrust();
-    if (adapter.isReadOnly) await this.saveCopy(adapter, selection);
+    if (adapter.isReadOnly && !adapter.isDirty) await this.saveCopy(adapter, selection);
     else await vscode.workspace.saveAs(adapter.uri);
   }
 
@@ -188,9 +193,9 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
 }
 
 /** Runs with a notification where it takes a while; its Cancel is the page's. */
-async function runVisibly(adapter: AdapterDocument): Promise<void> {
+async function runVisibly(adapter: AdapterDocument, measure: () => Promise<void>): Promise<void> {
   const { measuring } = adapter;
-  const run = measuring.run();
+  const run = measure();
   const quick = await Promise.race([
     run.then(() => true),
     new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false)),

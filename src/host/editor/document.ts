@@ -18,6 +18,7 @@ import { type EngineService } from '../devices/engine-service';
 import { type HubService } from '../models/hub-service';
 import { type Services } from '../../work/services';
 import { requireTrust } from '../common/errors';
+import { type History, type HistoryAction, measuredEntry } from '../status/history';
 import { type InspectionStore } from '../status/store';
 import { type ModelPairs } from '../models/models';
 import { type OriginalsLocation } from '../status/originals-location';
@@ -31,6 +32,7 @@ import { ProjectionNumbers } from './projection-numbers';
 import { type DiskChange, type ReadOnlyReason } from '../../page/adapter';
 import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
+import { folderOf } from '../common/files';
 
 /** Another state is applied, or the present one was saved. */
 export type Move = 'moved' | 'saved';
@@ -43,6 +45,7 @@ export interface DocumentServices {
   models: ModelPairs;
   originals: OriginalsLocation;
   inspections: InspectionStore;
+  history: History;
   log: Log;
 }
 
@@ -97,6 +100,7 @@ export class AdapterDocument extends Disposable {
       }),
     );
     this._register(this.measuring.onDidChange(() => this.viewChanged.fire()));
+    this._register(this.measuring.onDidFinish(() => this.recordMeasured()));
     this._register(
       this.history.onDidStep(() => {
         this.chosen = this.projection?.provenance.selection ?? this.chosen;
@@ -250,7 +254,9 @@ export class AdapterDocument extends Disposable {
 
   async savePatch(path: string): Promise<void> {
     requireTrust();
-    await this.writeState(path, this.requireProjection());
+    const projection = this.requireProjection();
+    await this.writeState(path, projection);
+    this.record('patch', projection, path);
   }
 
   /** Replaces the adapter's file; the replaced weights are kept first. */
@@ -262,16 +268,28 @@ export class AdapterDocument extends Disposable {
       const { path } = this.opened;
       await this.measuring.paused(async () => {
         const originals = await this.services.originals.of(path);
-        this.warn(await saveInPlace(this.opened, state.projection, originals, state.report));
+        this.warn(await this.tryToSave(() => saveInPlace(this.opened, state.projection, originals, state.report)));
         this.history.markSaved(state);
         this.opened = await openAdapter(path, originals);
         return { adapter: this.opened, same: true };
       });
       await this.measuring.keep();
+      this.record(state.projection ? 'saved' : 'restored', state.projection);
       this.disk.reset();
       this.moved.fire('saved');
       if (this.projectionNumbers.of(state.projection) === null) this.projectionNumbers.follow(state.projection);
     });
+  }
+
+  /** A file that turned out to be read-only is shown as such, so that Save As is offered. */
+  private async tryToSave<T>(save: () => Promise<T>): Promise<T> {
+    try {
+      return await save();
+    } catch (error) {
+      this.obstacle = await writeObstacle(this.opened).catch(() => null);
+      if (this.isReadOnly) this.reopened.fire();
+      throw error;
+    }
   }
 
   /** Writes what is applied to another folder. */
@@ -283,6 +301,7 @@ export class AdapterDocument extends Disposable {
       }
       const { projection, report } = this.copy ?? this.history.state;
       this.warn(await saveCopy(target.fsPath, this.opened, projection, report));
+      this.record('copied', projection, target.fsPath);
       const count = projection?.tensors.size ?? 0;
       void showInformation(
         count === 0
@@ -362,6 +381,29 @@ export class AdapterDocument extends Disposable {
     this.hashes = undefined;
     this.obstacle = this.uri.scheme === 'file' ? await writeObstacle(this.opened) : 'not-on-disk';
     this.disk.reset();
+  }
+
+  private recordMeasured(): void {
+    const { services, uri, measuring } = this;
+    services.history.add(measuredEntry(folderOf(uri), measuring.report(selectionSetting(uri)), measuring.models));
+  }
+
+  /** @param target what was written elsewhere; null where the adapter itself was saved */
+  private record(
+    action: Exclude<HistoryAction, 'measured'>,
+    projection: Projection | null,
+    target: string | null = null,
+  ): void {
+    this.services.history.add({
+      action,
+      folder: folderOf(this.uri).toString(),
+      count: projection?.tensors.size ?? 0,
+      modules: this.opened.modules.length,
+      selection: projection?.provenance.selection ?? null,
+      direction: null,
+      models: this.measuring.models,
+      target,
+    });
   }
 
   private warn(problem: SafeLoraError | null): void {

@@ -11,6 +11,7 @@ import { type AdapterDocument, type DocumentServices } from './document';
 import { type AdapterEditorProvider } from './provider';
 import { Cancelled, errorView } from '../common/errors';
 import { type MeasuringFailures } from '../status/failures';
+import { measuredEntry } from '../status/history';
 import { notFetched } from '../models/hub-service';
 import { selectionSetting } from '../settings/settings';
 import { type Progress } from '../common/surface';
@@ -33,6 +34,8 @@ export interface FailedAdapter {
 export class InspectAll extends Disposable {
   measured = 0;
   readonly failed: FailedAdapter[] = [];
+  /** Adapters whose models stay on the hub because the user said so. */
+  readonly notFetched: vscode.Uri[] = [];
   /** Adapters whose models are not known. */
   readonly withoutModels: vscode.Uri[] = [];
   /** Adapters whose models are on the hub, and whose user has to agree before they travel. */
@@ -170,6 +173,8 @@ export class InspectAll extends Disposable {
     const { version } = this.services.work;
     const report = buildReport(plan, measured, selectionSetting(scope), { version, device });
     await this.services.inspections.keep(plan, report, measured.modules);
+    const models = { base: plan.base.path, aligned: plan.aligned.path };
+    this.services.history.add(measuredEntry(scope, report, models));
   }
 
   /** Counts an adapter as measured or failed. @returns what is left to do for it */
@@ -183,11 +188,14 @@ export class InspectAll extends Disposable {
       else if (further !== 'set aside') return further;
     } catch (error) {
       if (this.signal.aborted) return undefined;
-      if (!this.mayAsk && errorView(error).code === 'hub-declined') {
+      if (errorView(error).code !== 'hub-declined') {
+        await this.fail(folder, error);
+      } else if (this.mayAsk) {
+        this.notFetched.push(folder);
+      } else {
         this.toFetch.push(folder);
         return undefined;
       }
-      await this.fail(folder, error);
     }
     this.progress.report({ increment: 100 / this.folders.length });
     return undefined;

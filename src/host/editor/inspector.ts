@@ -87,19 +87,21 @@ export class Inspector {
       }
       return all;
     };
-    const { measured, failed, withoutModels, isCancelled } = await withProgress(title, work, true);
-    void this.tell(measured, failed);
+    const { measured, failed, withoutModels, notFetched, isCancelled } = await withProgress(title, work, true);
+    void this.tell(measured, failed, notFetched.length);
     if (withoutModels.length > 0 && !isCancelled)
       void showingFailure(this.services.log, () => this.offerModels(withoutModels));
   }
 
-  private async tell(measured: number, failed: readonly FailedAdapter[]): Promise<void> {
+  /** @param notFetched adapters whose models the user left on the hub */
+  private async tell(measured: number, failed: readonly FailedAdapter[], notFetched: number): Promise<void> {
+    const done = notFetched === 0 ? measuredText(measured) : `${measuredText(measured)} ${notFetchedText(notFetched)}`;
     if (failed.length === 0) {
-      if (measured > 0) void showInformation(measuredText(measured));
+      if (measured + notFetched > 0) void showInformation(done);
       return;
     }
     const reasons = failed.map(({ folder, message }) => `${folderName(folder.fsPath)} (${reasonOf(message)})`);
-    const text = vscode.l10n.t('{0} {1} failed: {2}.', measuredText(measured), failed.length, someOf(reasons));
+    const text = vscode.l10n.t('{0} {1} failed: {2}.', done, failed.length, someOf(reasons));
     const showLog = vscode.l10n.t('Show Log');
     if ((await showWarning(text, showLog)) === showLog) this.services.log.show();
   }
@@ -135,6 +137,12 @@ export class Inspector {
 
 function measuredText(measured: number): string {
   return measured === 1 ? vscode.l10n.t('1 adapter measured.') : vscode.l10n.t('{0} adapters measured.', measured);
+}
+
+function notFetchedText(count: number): string {
+  return count === 1
+    ? vscode.l10n.t('1 was not measured, because its models were not downloaded.')
+    : vscode.l10n.t('{0} were not measured, because their models were not downloaded.', count);
 }
 
 function someOf(names: readonly string[]): string {

@@ -58,6 +58,9 @@ export class MeasuringRun extends Disposable {
   private readonly replaced = this._register(new vscode.EventEmitter<void>());
   /** All numbers are others: dropped, or those of an earlier run. */
   readonly onDidReplace = this.replaced.event;
+  private readonly finished = this._register(new vscode.EventEmitter<void>());
+  /** A run has measured the last module. */
+  readonly onDidFinish = this.finished.event;
 
   private readonly results = new Map<string, ModuleFinding>();
   private ground: Ground = { ...nothing };
@@ -201,6 +204,21 @@ export class MeasuringRun extends Disposable {
       if (missing.length === 0) return project(this.ground.plan!, this.all(modules), selection, this.context);
       await this.measureAgain(missing.map(({ name }) => name));
     }
+  }
+
+  /** Measures every module once more, as after a change of the device. What was known stays known where that fails. */
+  async repeat(): Promise<void> {
+    this.requireDone();
+    const before = this.ground;
+    this.ground = { ...before, bytesRead: 0, seconds: 0 };
+    try {
+      await this.measureAgain([...this.results.keys()]);
+    } catch (error) {
+      this.ground = before;
+      this.changed.fire();
+      throw error;
+    }
+    this.finished.fire();
   }
 
   /** Where it does not come to its end, what was known stays known. */
@@ -353,6 +371,7 @@ export class MeasuringRun extends Disposable {
       this.settle(started, running.progress);
       this.enter({ state: 'done' });
       await this.keep();
+      if (!this.again) this.finished.fire();
     } catch (failure) {
       this.settle(started, running.progress);
       const state = signal.aborted || failure instanceof Cancelled ? 'cancelled' : 'failed';

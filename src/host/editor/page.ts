@@ -29,6 +29,7 @@ export class AdapterPage extends Disposable {
   private wanted: string | undefined;
   private readonly answers: Answers = {
     run: () => this.actions.measure(this.adapter),
+    repeat: () => this.actions.measureAgain(this.adapter),
     measureProjection: () => this.adapter.measureProjection(),
     cancel: () => this.adapter.measuring.stop(),
     chooseModel: (role) => this.actions.chooseModels(this.adapter, [role]),

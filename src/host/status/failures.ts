@@ -1,4 +1,6 @@
 // Why each adapter could last not be measured: kept for this session, until the adapter or its models are others.
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { adapterStamps } from '../../core/adapter';
@@ -20,7 +22,7 @@ export interface Failure {
 interface Kept extends Failure {
   key: ModelKey;
   pair: Partial<ModelPair>;
-  /** Of the adapter's files and of the folders of its models. */
+  /** Of the adapter's files and of the models' folders with what lies in them. */
   stamps: FileStamp[];
 }
 
@@ -45,8 +47,8 @@ export class MeasuringFailures extends Disposable {
     const modelFolders = Object.values(pair).filter((model) => !isOnHub(model));
     const files = await this.stampsOf(path);
     if (!files) return;
-    const models = await Promise.all(modelFolders.map((model) => stampOf(model).catch(() => null)));
-    const stamps = [...files, ...models.filter((stamp) => stamp !== null)];
+    const models = await Promise.all(modelFolders.map(stampsIn));
+    const stamps = [...files, ...models.flat()];
     const { message } = errorView(failure);
     this.kept.set(folder.toString(), { message, modelFolders, key, pair, stamps });
     this.changed.fire(folder);
@@ -74,4 +76,13 @@ export class MeasuringFailures extends Disposable {
       return null;
     }
   }
+}
+
+/** Of a model's folder and its files, whose content may be replaced without a change of the folder. */
+async function stampsIn(folder: string): Promise<FileStamp[]> {
+  const names = await readdir(folder).catch(() => []);
+  const stamps = await Promise.all(
+    [folder, ...names.map((name) => join(folder, name))].map((path) => stampOf(path).catch(() => null)),
+  );
+  return stamps.filter((stamp) => stamp !== null);
 }

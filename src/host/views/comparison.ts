@@ -50,7 +50,7 @@ export class Comparisons extends Disposable {
   }
 
   private async compare(given: readonly vscode.Uri[]): Promise<void> {
-    const folders = given.length > 0 ? onlyTwo(given) : await this.ask();
+    const folders = given.length > 1 ? onlyTwo(given) : await this.ask(given[0]);
     for (const side of sides) await this.inspectIfDue(folders[side]);
     const key = `${folders.a.toString()} ${folders.b.toString()}`;
     const open = this.open.get(key);
@@ -63,10 +63,15 @@ export class Comparisons extends Disposable {
     panel.onDidClose(() => this.open.delete(key));
   }
 
-  /** The order in which they are chosen is the one of the difference. */
-  private async ask(): Promise<Folders> {
+  /**
+   * The order in which they are chosen is the one of the difference.
+   * @param first the folder of A where it is known
+   */
+  private async ask(first?: vscode.Uri): Promise<Folders> {
     const title = vscode.l10n.t('Safe LoRA: Compare Adapters');
-    const a = await this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose the first adapter, A') });
+    const a = first
+      ? vscode.Uri.joinPath(first, ADAPTER_FILE)
+      : await this.adapters.pick({ title, placeHolder: vscode.l10n.t('Choose the first adapter, A') });
     if (!a) throw new Cancelled();
     const placeHolder = vscode.l10n.t('Choose the second adapter, B: the difference is B − A');
     const b = await this.adapters.pick({ title, placeHolder, without: a });

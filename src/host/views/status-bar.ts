@@ -1,4 +1,5 @@
 // In the status bar, while an adapter is before the user: where it is computed, the rule, and how many modules that selects.
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
@@ -10,7 +11,7 @@ import { folderOf, isConfig, isReport } from '../common/files';
 import { ruleText } from '../status/finding-texts';
 import { type AdapterStatuses } from '../status/adapter-status';
 import { shortRuleText } from '../common/rule-texts';
-import { setting } from '../settings/settings';
+import { selectionSetting, setting } from '../settings/settings';
 import { StatusBarEntry } from '../common/surface';
 
 interface Shown {
@@ -20,6 +21,8 @@ interface Shown {
   selection: Selection;
   selected: number | null;
   modules: number;
+  /** The rule of the settings, by which the view and the lenses count; null where it is the one that is shown. */
+  elsewhere: Selection | null;
 }
 
 export class StatusBar extends Disposable {
@@ -59,7 +62,7 @@ export class StatusBar extends Disposable {
       this.item.hide();
       return;
     }
-    const { folder, device, selection, selected, modules } = shown;
+    const { folder, device, selection, selected, modules, elsewhere } = shown;
     const where = device?.provider ?? setting('device', folder);
     const count = selected === null ? vscode.l10n.t('not measured') : vscode.l10n.t('{0} selected', selected);
     const tooltip = [
@@ -68,6 +71,14 @@ export class StatusBar extends Disposable {
         : vscode.l10n.t('Safe LoRA: measured on {0}', where),
       ...(device?.fallbackReason ? [vscode.l10n.t('No faster device: {0}', device.fallbackReason)] : []),
       ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
+      ...(elsewhere === null
+        ? []
+        : [
+            vscode.l10n.t(
+              'This is the selection of this tab. The view and the lenses follow your settings: {0}.',
+              shortRuleText(elsewhere),
+            ),
+          ]),
       vscode.l10n.t('Click to open the heatmap.'),
     ];
     const command = { command: commands.openReport, title: vscode.l10n.t('Open Heatmap'), arguments: [folder] };
@@ -83,7 +94,10 @@ export class StatusBar extends Disposable {
       const { adapter } = active;
       this.listening = adapter.onDidChangeView(() => void this.update());
       const { selection, selected, device } = choiceOf(adapter);
-      return { folder: folderOf(active.uri), device, selection, selected, modules: adapter.adapter.modules.length };
+      const folder = folderOf(active.uri);
+      const ofSettings = selectionSetting(folder);
+      const elsewhere = isDeepStrictEqual(ofSettings, selection) ? null : ofSettings;
+      return { folder, device, selection, selected, modules: adapter.adapter.modules.length, elsewhere };
     }
     const document = vscode.window.activeTextEditor?.document;
     if (!document || !(isConfig(document) || isReport(document))) return null;
@@ -95,6 +109,7 @@ export class StatusBar extends Disposable {
       selection,
       selected: report ? selected.size : null,
       modules: report?.modules.length ?? 0,
+      elsewhere: null,
     };
   }
 }
