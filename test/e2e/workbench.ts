@@ -1,6 +1,6 @@
 // The editor's window as a person uses it: palette, explorer, tabs, dialogs, notifications, quick inputs, themes.
 import { mkdirSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { root } from '../fixtures/make';
 import { again, PATIENCE_MS } from './patience';
@@ -59,7 +59,11 @@ export class Workbench {
   async openFile(path: string): Promise<void> {
     const folder = dirname(path) === '.' ? '' : ` ${dirname(path)}`;
     // Until the search has come back, the list still shows what was opened before.
-    const found = this.quick.locator(`.monaco-list-row[aria-label^="${basename(path)}${folder},"]`).first();
+    const { name } = parse(path);
+    // A file whose tab has a label of its own is listed under that label.
+    const labels = [`${basename(path)}${folder}`, `${basename(dirname(path))} (${name}) ${path}`];
+    const rows = labels.map((label) => `.monaco-list-row[aria-label^="${label},"]`);
+    const found = this.quick.locator(rows.join(', ')).first();
     await this.choose('Control+P', path, found);
     await this.group.locator(`.tab.active[data-resource-name="${basename(path)}"]`).waitFor();
   }
