@@ -1,4 +1,4 @@
-// In the status bar, while an adapter is before the user: where it is computed, the rule, and how many modules that selects.
+// Status bar entries for the active adapter: the device, the rule, and the number of selected modules.
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
@@ -15,7 +15,7 @@ import { StatusBarEntry } from '../common/surface';
 
 interface Shown {
   folder: vscode.Uri;
-  /** Null before it was measured. */
+  /** Null before measuring. */
   device: Report['device'] | null;
   selection: Selection;
   selected: number | null;
