@@ -1,4 +1,4 @@
-// The command line's arguments: parsed strictly, so that a misspelt option never runs as something else.
+// The command line's arguments: parsed strictly, so that a misspelt option never runs as another.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -23,7 +23,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** A model was not given. What was given is kept, so that what this machine has can be named. */
+/** A model is missing. Keeps the given arguments, so that suggestions can be listed. */
 export class MissingModel extends UsageError {
   constructor(
     message: string,
@@ -41,15 +41,15 @@ export interface InspectArguments {
   base: string;
   aligned: string;
   selection: Selection;
-  /** Neither --threshold nor --count was given. */
+  /** True without --threshold and --count. */
   selectionIsDefault: boolean;
   device: Device;
-  /** Bytes for the engine. */
+  /** Maximum bytes of the engine. */
   memory: number;
   json: string | undefined;
   html: string | undefined;
   quiet: boolean;
-  /** Nothing is fetched. */
+  /** No requests. */
   offline: boolean;
 }
 
@@ -77,18 +77,18 @@ export interface EvaluateArguments extends Omit<
   template: string | null;
   system: string | null;
   precision: Precision | null;
-  /** Bytes for the model; null for half of what is free. */
+  /** Maximum bytes of the model; null for half of the free memory. */
   memory: number | null;
 }
 
 export interface CudaArguments {
-  /** A package that was downloaded elsewhere. */
+  /** A package downloaded by other means. */
   archive: string | undefined;
   removes: boolean;
 }
 
 export interface PairsArguments {
-  /** The id of the pair that is to go; without one all are listed. */
+  /** The id of the pair to remove; without one, all are listed. */
   remove: string | undefined;
   json: string | undefined;
 }
@@ -169,9 +169,9 @@ Exit status: 0 done, 1 bad input or environment, 2 wrong usage, 3 the engine fai
 `;
 
 const DEFAULT_MEMORY_MIB = 1024;
-/** Bytes for the engine where none are asked for. */
+/** Default bytes of the engine. */
 export const DEFAULT_MEMORY = DEFAULT_MEMORY_MIB * 2 ** 20;
-/** Below this not even onnxruntime and one row fit. */
+/** With less, onnxruntime and one row do not fit. */
 const MIN_MEMORY_MIB = 256;
 
 const common = {

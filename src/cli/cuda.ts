@@ -1,4 +1,4 @@
-// safe-lora install-cuda: brings the CUDA provider, or removes it, and says what else is missing.
+// safe-lora install-cuda: installs or removes the CUDA provider, and lists what else is missing.
 import { bytesText } from '../core/bytes';
 import { feedIndex } from '../cuda/feed';
 import { findOffer, installFromArchive, installFromFeed, remove } from '../cuda/install';
@@ -52,7 +52,7 @@ export async function installCuda({
   }
 }
 
-/** What is there and what is not, as the user reads it. */
+/** Describes what is installed and what is missing. */
 function stateLines(storage: string, state: CudaState): string[] {
   switch (state.state) {
     case 'unsupported':

@@ -1,4 +1,4 @@
-// safe-lora doctor: what this machine can compute on, for people.
+// safe-lora doctor: the devices of this machine, as text.
 import { type DoctorChecks, type ProviderCheck } from '../engine/doctor';
 import { TIMED } from '../engine/selftest';
 

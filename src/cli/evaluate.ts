@@ -1,4 +1,4 @@
-// safe-lora evaluate: what projecting does to the model's behaviour, with its files and its progress.
+// safe-lora evaluate: measures what projecting does to the model's behaviour; handles its files and progress.
 import { writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { StatusLine, type Terminal } from './terminal';
 
 const ANSWERS_SCHEMA = 'safe-lora/answers@1';
 
-/** Of the machine's free memory, for the model. */
+/** Share of the machine's free memory for the model. */
 const USUAL_SHARE = 0.5;
 
 export interface EvaluateCall {
@@ -24,7 +24,7 @@ export interface EvaluateCall {
   terminal: Terminal;
 }
 
-/** @throws SafeLoraError; the signal's reason, and what was found is kept */
+/** @throws SafeLoraError; the signal's reason; results so far are kept */
 export async function evaluateCommand({ args, services, ports, terminal }: EvaluateCall): Promise<void> {
   const { answers, json, html, quiet } = args;
   await checkJsonTarget(json);
@@ -82,7 +82,7 @@ class TimeLeft {
   }
 }
 
-/** A line an answer, by points, sets and prompts. */
+/** One line per answer, by points, sets and prompts. */
 async function writeAnswers(path: string | undefined, { report, key, sets, lines }: Evaluated): Promise<void> {
   if (path === undefined) return;
   const { adapter, judge } = report;
@@ -93,6 +93,6 @@ async function writeAnswers(path: string | undefined, { report, key, sets, lines
     return { count, set: name, role, messages, answer, reference, refused, degenerate, cutOff, utility };
   });
   const text = [head, ...records].map((record) => `${JSON.stringify(record)}\n`).join('');
-  // Hazardous text is for whoever asked for it.
+  // Readable only by the user: the text is hazardous.
   await replaceFile(path, (temporary) => writeFile(temporary, text, { mode: 0o600 }));
 }

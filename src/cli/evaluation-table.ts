@@ -1,4 +1,4 @@
-// An evaluation as a person reads it in a terminal: a line a point, the curve of the score, and what was chosen.
+// An evaluation as text for the terminal: one line per point, the curve of the score, and the choice.
 import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
 import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
 import { type Mean, measures, type Share } from '../evaluation/figures';
@@ -72,7 +72,7 @@ function figure(value: Share | Mean | null): string {
   return `${decimal(value.value)} [${decimal(value.low, 2)}, ${decimal(value.high, 2)}]`;
 }
 
-/** A bar for each number of modules, or for some of many. */
+/** A bar for each number of modules, or for a sample of many. */
 function curve(points: readonly EvaluatedPoint[]): Line[] {
   const scored = points.filter(({ count, refusalScore }) => count !== null && refusalScore !== null);
   if (scored.length < 2) return [];

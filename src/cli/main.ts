@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program safe-lora: one call, its exit status, and nothing after it.
+// The program safe-lora: runs one call and exits with its status.
 import { run } from './program';
 import { processTerminal } from './terminal';
 

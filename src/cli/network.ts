@@ -1,10 +1,10 @@
-// The line to the network that the environment's proxy settings make; undici is loaded for those who use it only.
+// Network access with the environment's proxy settings; loads undici only when used.
 import { SafeLoraError } from '../core/errors';
 import { type Fetch } from '../network/requests';
 
 export interface Line {
   fetch: Fetch;
-  /** Ends the connections that stay open. */
+  /** Closes idle connections. */
   close: () => Promise<void>;
 }
 
@@ -19,20 +19,20 @@ export function openLine(): Line {
 }
 
 async function open(): Promise<{ fetch: Fetch; destroy: () => Promise<void> }> {
-  // Node's own fetch minds no proxy settings.
+  // Node's own fetch ignores proxy settings.
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const agent = makeAgent(() => new EnvHttpProxyAgent());
   return { fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }), destroy: () => agent.destroy() };
 }
 
-/** Undici 6, the last that takes every Node 20, warns that this agent is experimental; undici 7 does so no longer. */
+/** Undici 6, the last that supports every Node 20, warns that this agent is experimental; undici 7 does not. */
 function makeAgent<T>(make: () => T): T {
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => undefined;
   try {
     return make();
   } catch (cause) {
-    // Without the value, which may hold a password.
+    // Omits the value, which may contain a password.
     throw unsupportedProxy(cause);
   } finally {
     process.emitWarning = emitWarning;

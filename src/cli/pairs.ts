@@ -1,4 +1,4 @@
-// safe-lora pairs: the pairs of models that were measured, what is kept of them, and its removal.
+// safe-lora pairs: lists the measured pairs of models and their cached data, and removes them.
 import { bytesText } from '../core/bytes';
 import { type ListedPair, PairRegistry } from '../hub/pairs';
 import { type PairsArguments } from './arguments';

@@ -1,4 +1,4 @@
-// safe-lora, from its arguments to its exit status: the same work as the editor's, from a command line.
+// safe-lora, from its arguments to its exit status: the editor's work on a command line.
 import { basename, join } from 'node:path';
 import { type Adapter } from '../core/adapter';
 import { announceWaits } from '../core/claims';
@@ -72,7 +72,7 @@ class Call {
   private readonly line: ProgressLine;
   private readonly devices: Devices;
   private services: RunServices | undefined;
-  /** Of work that tidies up before it ends. */
+  /** Work that cleans up before it ends. */
   private tidy: AbortController | undefined;
   private isQuiet = false;
 
@@ -117,7 +117,7 @@ class Call {
     }
   }
 
-  /** A signal ends the work in its own order, a second one, or one during any other work, at once. */
+  /** The first signal ends such work in order; a second one, or one during other work, ends it at once. */
   interrupt(status: number): void {
     if (this.tidy && !this.tidy.signal.aborted) {
       this.tidy.abort(new Interrupted(status));
@@ -148,7 +148,7 @@ class Call {
   private reports(args: InspectArguments | ProjectArguments, services: RunServices): Promise<Batch<Report>> {
     const show = (report: Report, ...more: string[]): void => {
       this.line.clear();
-      // With `--json -` standard output belongs to the report.
+      // With `--json -`, standard output contains only the report.
       if (!args.quiet && args.json !== '-')
         this.terminal.print([...reportLines(report, args.selectionIsDefault), ...more]);
     };
@@ -214,8 +214,8 @@ class Call {
 }
 
 /**
- * Where the adapters' copies go: the folder itself for the only one, a folder in it for each of several.
- * @throws UsageError where two would have one name
+ * Folders for the adapters' copies: the given one for a single adapter, a subfolder for each of several.
+ * @throws UsageError if two would have the same name
  */
 function destinationsIn({ out, adapters: paths }: ProjectArguments, adapters: readonly Adapter[]): string[] {
   if (paths.length === 1) return adapters.map(() => out);
@@ -229,7 +229,7 @@ function destinationsIn({ out, adapters: paths }: ProjectArguments, adapters: re
   return [...byDestination.keys()];
 }
 
-/** Says what could not be done, one line each, and writes what --json asks for: of one adapter its report. */
+/** Prints failures, one line each, and writes the output of --json: for one adapter its report. */
 async function finish(
   { values, failures }: Batch<Report>,
   { adapters, json, html }: InspectArguments | ProjectArguments,

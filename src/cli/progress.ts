@@ -1,4 +1,4 @@
-// How far a walk over weights is.
+// Shows the progress of a walk over weights.
 import { bytesText } from '../core/bytes';
 import { type Fetched } from '../engine/fetching';
 import { type Progress } from '../engine/run';
@@ -9,7 +9,7 @@ export class ProgressLine extends StatusLine {
   private modules = '';
   private left = '';
 
-  /** What is left is reckoned from now on. */
+  /** Restarts the estimate of the remaining time. */
   begin(): void {
     this.started = performance.now();
   }

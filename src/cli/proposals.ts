@@ -1,4 +1,4 @@
-// A call without its models: what this machine has for the adapter is named, and not taken.
+// A call without models: lists this machine's models for the adapter, and uses none.
 import { homedir } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { ADAPTER_FILE } from '../core/adapter-folder';
@@ -7,7 +7,7 @@ import { type ModelRole, propose, type Proposals } from '../models/propose';
 import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/proposal-texts';
 import { MissingModel, UsageError } from './arguments';
 
-/** The same error with what was found for the first adapter. */
+/** The same error with suggestions for the first adapter. */
 export async function withProposals({ message, adapters, given }: MissingModel): Promise<UsageError> {
   const roles = (['base', 'aligned'] as const).filter((role) => !given[role]);
   const proposals = await proposalsFor(adapters[0]!).catch(() => null);
@@ -41,7 +41,7 @@ function hintsFor(roles: readonly ModelRole[], proposals: Proposals): string[] {
   return [...(found.length > 0 ? [`found: ${found.join(', ')}`] : []), ...others];
 }
 
-/** For a shell, where the path needs it. */
+/** Quotes the path for a shell if needed. */
 function quoted(path: string): string {
   return /^[\w./:\\@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

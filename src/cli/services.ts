@@ -1,4 +1,4 @@
-// What the command line works with: the engine of one run, its devices, and models wherever they are.
+// The command line's services: the engine of one run, its devices, and models from folders or the hub.
 import { join } from 'node:path';
 import { bytesText } from '../core/bytes';
 import { type Travel } from '../core/checkpoint';
@@ -17,7 +17,7 @@ import { openLine } from './network';
 import { storageFolder } from './storage';
 import { type Terminal } from './terminal';
 
-/** The program as it was built, and where it speaks. */
+/** The built program and its output. */
 export interface Program {
   version: string;
   onnxruntimeVersion: string;
@@ -37,15 +37,15 @@ export function devicesOf(program: Program, onTry?: (provider: Provider) => void
 }
 
 export interface ServicesOptions {
-  /** Bytes for the engine. */
+  /** Maximum bytes of the engine. */
   memory: number;
   offline: boolean;
   quiet: boolean;
-  /** The engine begins. */
+  /** Called before the engine starts. */
   onStart: () => void;
 }
 
-/** Of one run; to be ended with it. */
+/** For one run; end it afterwards. */
 export class RunServices implements LanguageServices {
   readonly version: string;
   readonly onnxruntimeVersion: string;
@@ -56,7 +56,7 @@ export class RunServices implements LanguageServices {
   private chat: ChatProcess | undefined;
   private readonly stopped = new AbortController();
 
-  /** @throws SafeLoraError where the environment is wrong */
+  /** @throws SafeLoraError for an invalid environment */
   constructor(
     private readonly program: Program,
     private readonly devices: Devices,
@@ -97,7 +97,7 @@ export class RunServices implements LanguageServices {
       return this.chat;
     },
     start: async (task, { provider }, signal) => {
-      // What has been measured is done, and the model needs the memory.
+      // Measuring is finished, and the model needs the memory.
       await this.running?.end();
       const childPath = join(this.program.folder, 'model-child.js');
       const { environment } = await this.devices.process(provider);
@@ -107,7 +107,7 @@ export class RunServices implements LanguageServices {
     },
   };
 
-  /** At once, whatever is going on. */
+  /** Ends everything at once. */
   stop(): void {
     this.stopped.abort(new Error('stopped'));
     this.running?.dispose();
@@ -124,7 +124,7 @@ export class RunServices implements LanguageServices {
     return this.options.quiet ? {} : { onWait: this.program.terminal.notice };
   }
 
-  /** Also of what is only being started. */
+  /** Includes those still starting. */
   private orStopped(signal: AbortSignal | undefined): AbortSignal {
     return signal ? AbortSignal.any([signal, this.stopped.signal]) : this.stopped.signal;
   }
@@ -138,12 +138,12 @@ export class RunServices implements LanguageServices {
   }
 }
 
-/** @param name of the model, and what for if not to measure */
+/** @param name of the model, with its purpose unless it is measured */
 export function travelLine(name: string, { bytes, cached, modelBytes }: Travel): string {
   return `hf://${name}: ${bytesText(bytes)} of ${bytesText(modelBytes)} to fetch; ${bytesText(cached)} cached`;
 }
 
-/** One line for each model that is not here. */
+/** One line for each model with missing weights. */
 export async function travelLines(plans: readonly Plan[]): Promise<string[]> {
   const lines: string[] = [];
   for (const [model, tensors] of remoteTensors(plans)) {

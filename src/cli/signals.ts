@@ -1,8 +1,8 @@
-// What ends a program from outside, and the exit status that its shell then expects.
+// Signals that end a program, and the exit status that a shell expects for each.
 
 /**
- * @param end is to tidy up and to end the process with the status
- * @returns what ends the listening
+ * @param end must clean up and exit with the status
+ * @returns a function that stops listening
  */
 export function onEndingSignal(end: (status: number) => void): () => void {
   const listeners = (

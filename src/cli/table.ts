@@ -1,14 +1,14 @@
-// The report as a person reads it in a terminal.
+// The report as text for the terminal.
 import { bytesText } from '../core/bytes';
 import { type ModuleReport, type Report } from '../core/report';
 import { findingSum, englishFindingTexts } from '../core/rules';
 import { decimal, elided, percent, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
 
-/** A table cell: its text, and how to dress it once its width is known. */
+/** A table cell: its text, and its style once the width is known. */
 type TableCell = { text: string } & Partial<Styled>;
 
-/** A name far longer than any model's would push the numbers out of sight. */
+/** A longer name would push the numbers out of sight. */
 const MOST_LETTERS = 80;
 
 /** The whole report as lines of text. */
@@ -78,14 +78,14 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
   );
 }
 
-/** A column of a table: its title, and what it has in each row. */
+/** A table's column: its title, and its cell in each row. */
 export interface Column {
   title: string;
   left?: boolean;
   cell: (row: number) => TableCell;
 }
 
-/** A title line and so many rows. */
+/** A title line and that many rows. */
 export function table(columns: readonly Column[], count: number): Line[] {
   const rows = Array.from({ length: count }, (_, row) =>
     columns.map((column) => {

@@ -1,4 +1,4 @@
-// Where --json and --html go: a file that is checked before the work and never replaces anything but a report, or standard output.
+// Targets of --json and --html: standard output, or a file that is checked before the work; only a report may be replaced.
 import { constants } from 'node:fs';
 import { access, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -9,17 +9,17 @@ import { reportText } from '../core/report';
 import { htmlPage, PAGE_START, type PageContent } from '../html/page';
 import { type Terminal } from './terminal';
 
-/** @throws SafeLoraError where the file could not be written, or holds something else than a report of this tool */
+/** @throws SafeLoraError if the file is not writable, or has other content than a report of this tool */
 export async function checkJsonTarget(path: string | undefined): Promise<void> {
   if (path !== '-') await checkTarget(path, '--json', /^\s*\{\s*"schema":\s*"safe-lora\//);
 }
 
-/** @throws SafeLoraError where the file could not be written, or holds something else than a page of this tool */
+/** @throws SafeLoraError if the file is not writable, or has other content than a page of this tool */
 export async function checkHtmlTarget(path: string | undefined): Promise<void> {
   await checkTarget(path, '--html', new RegExp(`^${PAGE_START}`));
 }
 
-/** @param start what a file begins with that may be replaced */
+/** @param start pattern for the beginning of a replaceable file */
 export async function checkTarget(path: string | undefined, option: string, start: RegExp): Promise<void> {
   if (path === undefined) return;
   await access(dirname(path), constants.W_OK).catch((error: unknown) => {

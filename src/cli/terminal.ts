@@ -1,4 +1,4 @@
-// The only way to the terminal: everything that a person reads there is made visible here, whatever file it came from.
+// All output to the terminal: escapes invisible characters in everything that people read, whatever file it came from.
 import { createColors } from 'picocolors';
 import { type Writable } from 'node:stream';
 import { visible } from '../core/text';
@@ -13,7 +13,7 @@ export interface Styled {
 
 export type Line = string | readonly (string | Styled)[];
 
-/** To the line's start, which is then empty. */
+/** Moves to the line's start, and clears it. */
 const CLEAR = '\r\x1b[K';
 
 export type Output = Writable & { isTTY?: boolean };
@@ -34,7 +34,7 @@ export class Terminal {
     this.out.write(lines.map((line) => `${this.lineText(line)}\n`).join(''));
   }
 
-  /** For programs, as it is: JSON escapes control characters itself. */
+  /** For programs, unchanged: JSON already escapes control characters. */
   printExactly(text: string): void {
     this.out.write(text);
   }
@@ -44,26 +44,26 @@ export class Terminal {
     this.err.write(`${visible(line)}\n`);
   }
 
-  /** A line on standard error that stays, in place of one that is written over and over. */
+  /** A permanent line on standard error, replacing the progress line. */
   readonly notice = (text: string): void => {
     if (this.err.isTTY) this.err.write(CLEAR);
     this.complain(text);
   };
 
-  /** A failure on standard error, a line of its own that begins with the tool's name. */
+  /** A failure on its own line of standard error, beginning with the tool's name. */
   complain(message: string): void {
     this.tell(`safe-lora: ${message}`);
   }
 
-  /** A failure that nobody foresaw, with the stack of the code. */
+  /** An unexpected failure, with the stack trace. */
   complainUnexpected(error: unknown): void {
     const [first, ...rest] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split('\n');
     this.complain(`unexpected: ${first!}`);
-    // Indented, so that no line of a message passes for one of the tool's.
+    // Indented, so that no line of a message looks like one of the tool's.
     for (const line of rest) this.tell(`    ${line.trim()}`);
   }
 
-  /** In place of what is written over and over, where a person is watching. */
+  /** Replaces the progress line, on a terminal only. */
   writeOver(text: string): boolean {
     if (this.err.isTTY) this.err.write(CLEAR + visible(text));
     return this.err.isTTY === true;
@@ -83,7 +83,7 @@ export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
   const terminal = new Terminal(stdout, stderr, env);
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that closes early (`safe-lora inspect … | head`) wants no more, which is no failure.
+    // A reader that closes early (`safe-lora inspect … | head`) is not a failure.
     if (error.code === 'EPIPE') return;
     terminal.complain(`standard output: cannot write it: ${error.message}; make room, or send it elsewhere.`);
     process.exit(1);
@@ -91,7 +91,7 @@ export function processTerminal(): Terminal {
   return terminal;
 }
 
-/** A line on standard error that is written over and over, where a person is watching. */
+/** The progress line on standard error, on a terminal only. */
 export class StatusLine {
   private shown = false;
 

@@ -1,9 +1,9 @@
-// Waiting that can be given up, and that the user is told of.
+// Waits that can be cancelled, and are reported to the user.
 
-/** A wait that lasts longer is told to the user. */
+/** Longer waits are reported to the user. */
 export const TOLD_AFTER_MS = 2_000;
 
-/** Waits no longer than the signal lets; the work goes on for whoever waits for it, too. */
+/** Waits until the signal aborts; the work itself continues for other waiters. */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-// adapter_config.json as PEFT reads it: what scales B·A, and every setting by which the update would be more or less than B·A.
+// adapter_config.json as PEFT reads it: the scale of B·A, and every setting that makes the update differ from B·A.
 import { join } from 'node:path';
 import { type Notice, quoted, SafeLoraError, shown, someNames } from './errors';
 import { jsonCaps, jsonObjectOf, kindOf, readJsonBytes } from './files';
@@ -19,19 +19,19 @@ export interface AdapterConfig {
   useRslora: boolean;
   fanInFanOut: boolean;
   targetModules: string[];
-  /** True where `target_modules` is a list of name endings, which the tensors can be held against. */
+  /** True if `target_modules` is a list of name endings, which can be checked against the tensors. */
   targetsAreList: boolean;
-  /** Some of the targets are excluded again (`exclude_modules`). */
+  /** `exclude_modules` excludes some of the targets. */
   hasExclusions: boolean;
-  /** Layers that share their weight share their update, too (`ensure_weight_tying`). */
+  /** Layers with a tied weight share their update, too (`ensure_weight_tying`). */
   tiesWeights: boolean;
   /** Names of parameters, such as `mlp.experts.gate_up_proj`. */
   targetParameters: string[];
   modulesToSave: string[];
   trainedOn: string | null;
-  /** Branch, tag or commit of the model that it was trained on; null where the configuration does not say. */
+  /** Branch, tag or commit of the model that it was trained on; null if the configuration names none. */
   revision: string | null;
-  /** What the model is for, such as CAUSAL_LM; null where the configuration does not say. */
+  /** The task of the model, such as CAUSAL_LM; null if the configuration names none. */
   taskType: string | null;
   notices: Notice[];
 }
@@ -40,12 +40,12 @@ export interface AdapterConfig {
 export interface ModulePatterns {
   key: string;
   patterns: readonly (readonly [pattern: PythonPattern, value: number])[];
-  /** How many of the first are whole numbers, which JSON.parse puts before all others; PEFT keeps the order of the file. */
+  /** Number of leading integer keys, which JSON.parse moves before all others; PEFT keeps the order of the file. */
   moved: number;
 }
 
 /**
- * The model that an adapter's configuration names, or null; no tensor is looked at.
+ * The model that an adapter's configuration names, or null; reads no tensor.
  * @throws SafeLoraError where the folder has no configuration of a LoRA adapter
  */
 export async function readTrainedOn(folder: string): Promise<string | null> {
@@ -92,13 +92,13 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
 const isRank = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
 const isScale = (value: number): boolean => Number.isFinite(value) && value !== 0;
 
-/** Characters of a name or a path: Linux has none that is longer. */
+/** Maximum characters of a name or a path, as on Linux. */
 const MAX_TEXT = 4096;
 /** Names of modules in one setting; PEFT itself shortens a list of more than twenty to common ends. */
 const MAX_NAMES = 50_000;
 /** EVA writes one for each linear layer: 882 for a model of 405B, some 7,000 for one of experts. */
 const MAX_PATTERNS = 10_000;
-/** Characters of all patterns of one setting that are more than names; translating them takes some microseconds each. */
+/** Maximum characters of all patterns of one setting that are not plain names; translating each takes some microseconds. */
 const MAX_EXPRESSIONS = 20_000;
 
 /** Settings with their types checked. */
@@ -156,7 +156,7 @@ class SettingReader {
   }
 }
 
-/** A pattern of whole names, where it is neither a list nor the word for all linear layers. */
+/** Checks a pattern for whole names: neither a list nor the word for all linear layers. */
 function checkTargetPattern(path: string, target: unknown): void {
   if (typeof target === 'string' && target !== 'all-linear') translated(path, 'target_modules', target, wholePattern);
 }
@@ -178,14 +178,14 @@ function translated(
 // Initialisations that move part of the base weight into B·A (peft/tuners/lora/layer.py). PEFT's conversion on saving sets the
 // entry back to true.
 const CHANGED_BASE = /^(?:pissa|olora|corda|loftq|lora_ga)/i;
-/** Of the others B·A is 0 at the start, or the start is random; the base weight stays as it is. */
+/** The others start with B·A at 0 or at random, and leave the base weight unchanged. */
 const PLAIN_START = /^(?:gaussian|eva|orthogonal|mica)$/i;
 
-// PEFT's own save_as_lora does not serve here: of DoRA it drops the magnitudes without a word (PEFT 0.21, docs/interop.md).
+// PEFT's own save_as_lora cannot be used: it silently drops DoRA's magnitudes (PEFT 0.21, docs/interop.md).
 const EXTRACT =
   'merge it with model.merge_and_unload() and extract plain LoRA from the merged and the aligned model, for example with mergekit-extract-lora';
 
-/** Settings by which the update is not B·A on an unchanged weight: why, and what to do (LoraConfig of PEFT 0.21). */
+/** Settings that make the update differ from B·A on an unchanged weight: the reason and the remedy (LoraConfig of PEFT 0.21). */
 export const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: string]>> = {
   use_dora: ['use_dora makes the update another one than B·A (DoRA)', EXTRACT],
   use_qalora: ['the adapter uses QALoRA, whose A acts on pooled inputs', 'train it with use_qalora=False'],
@@ -202,7 +202,7 @@ export const UNSUPPORTED: Readonly<Record<string, readonly [what: string, next: 
   ],
 };
 
-/** The settings that are refused where they are set. */
+/** Settings that are refused when set. */
 export const UNSUPPORTED_SETTINGS: readonly string[] = Object.keys(UNSUPPORTED);
 
 function refuseUnsupported(path: string, raw: Readonly<Record<string, unknown>>): void {
@@ -233,12 +233,12 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }
 
-/** PEFT takes an empty layer_replication for none. */
+/** PEFT treats an empty layer_replication as none. */
 function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
 }
 
-/** Settings that leave the saved B·A the whole update: LoraConfig's of PEFT 0.4 to 0.21, and those that this tool reads. */
+/** Settings that keep B·A the whole update: LoraConfig's of PEFT 0.4 to 0.21, and those that this tool reads. */
 const KNOWN = new Set([
   'alora_invocation_tokens', 'alpha_pattern', 'auto_mapping', 'base_model_name_or_path', 'bias', 'corda_config', 'enable_lora',
   'ensure_weight_tying', 'eva_config', 'exclude_modules', 'fan_in_fan_out', 'inference_mode', 'init_lora_weights', 'layers_pattern',
@@ -248,7 +248,7 @@ const KNOWN = new Set([
   'trainable_token_indices', 'use_rslora', 'velora_config',
 ]); // prettier-ignore
 
-/** Settings under which B·A holds, with a reservation, and settings that are not known here: a newer PEFT may mean something by them. */
+/** Notices for settings that limit B·A, and for unknown settings, to which a newer PEFT may give a meaning. */
 function settingNotices(raw: Readonly<Record<string, unknown>>): Notice[] {
   const notices: Notice[] = [];
   if (isSet(raw.alora_invocation_tokens)) {

@@ -1,4 +1,4 @@
-// From a path that somebody gave to the folder of an adapter, or to an error that says what is there instead.
+// Resolves a user's path to an adapter folder, or to an error that says what was found instead.
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { asides } from './atomic';
@@ -30,14 +30,14 @@ async function absent(path: string): Promise<SafeLoraError> {
   );
 }
 
-/** The repository that a path may mean, as `org/name`; null where it is a path in a folder that is there. */
+/** The repository that a path may mean, as `org/name`; null for a path in an existing folder. */
 async function repositoryOf(path: string): Promise<string | null> {
   const [, scheme, id] = /^(hf:\/\/)?(\w[\w.-]*\/\w[\w.-]*)$/.exec(path) ?? [];
   if (id === undefined) return null;
   return scheme !== undefined || (await kindOf(dirname(path))) === null ? id : null;
 }
 
-/** What a folder without an adapter's weights is. */
+/** Describes a folder without an adapter's weights. */
 async function noAdapter(folder: string): Promise<SafeLoraError> {
   const pickle = join(folder, PICKLED_FILE);
   if ((await kindOf(pickle)) !== null) {
@@ -64,7 +64,7 @@ async function noAdapter(folder: string): Promise<SafeLoraError> {
  * deep (`global_step_100/actor/lora_adapter/`).
  */
 const MOST_LEVELS = 3;
-/** Of one folder: enough for the checkpoints of a training, and no walk through a whole disk. */
+/** Limit per folder: enough for a training's checkpoints, without walking a whole disk. */
 const MOST_FOLDERS = 200;
 
 async function adaptersInside(folder: string): Promise<string[]> {
@@ -88,7 +88,7 @@ async function adaptersInside(folder: string): Promise<string[]> {
   return found;
 }
 
-/** Also one in pickle format: what is to be done about it is said where it is given. */
+/** Also finds adapters in pickle format: opening one explains what to do. */
 async function holdsAdapter(folder: string): Promise<boolean> {
   const kinds = await Promise.all(
     [ADAPTER_FILE, PICKLED_FILE].map((name) => kindOf(join(folder, name)).catch(() => null)),

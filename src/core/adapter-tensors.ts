@@ -1,4 +1,4 @@
-// The tensors of an adapter's file: pairs of lora_A and lora_B, what lies beside them, and whether PEFT would find them by their names.
+// The tensors of an adapter's file: pairs of lora_A and lora_B, all other tensors, and whether PEFT would find them by name.
 import { type AdapterConfig, UNSUPPORTED } from './adapter-config';
 import { isFloatDtype } from './dtype';
 import { type Notice, shown, SafeLoraError, someNames } from './errors';
@@ -11,7 +11,7 @@ import { isOutputHead, withoutAdaptedLayer, withoutTrainingWrappers } from './we
 
 /** The two tensors of one adapted weight. */
 export interface LoraPair {
-  /** Without the `base_model.model.` in front. */
+  /** Without the leading `base_model.model.`. */
   name: string;
   /** [r, in] */
   a: TensorInfo;
@@ -19,15 +19,15 @@ export interface LoraPair {
   b: TensorInfo;
 }
 
-/** Tensors that training alone uses: MonteCLoRA's sampler, VeLoRA's compression. */
+/** Tensors used only in training: MonteCLoRA's sampler, VeLoRA's compression. */
 const TRAINING_ONLY = ['.lora_monteclora_sampler.', '.lora_velora_embed'];
 
-/** True for the name of a tensor that no running model has. */
+/** True for a tensor that no running model uses. */
 export function isTrainingOnly(key: string): boolean {
   return TRAINING_ONLY.some((part) => key.includes(part));
 }
 
-/** What PEFT puts before every name. */
+/** PEFT's prefix of every name. */
 const PREFIX = 'base_model.model.';
 
 export function withoutPrefix(name: string): string {
@@ -38,7 +38,7 @@ interface LoraKey {
   /** Of the module, without the prefix. */
   name: string;
   side: 'A' | 'B';
-  /** The adapter's own name, which PEFT takes out when it saves. */
+  /** The adapter's own name, which PEFT removes when it saves. */
   adapterName: string | null;
 }
 
@@ -66,10 +66,10 @@ function parseKey(key: string): LoraKey | null {
 
 /**
  * @returns the pairs in the order of the file, and notices about everything else in it
- * @throws SafeLoraError where the file is no adapter, or one whose update is more than B·A
+ * @throws SafeLoraError where the file is no adapter, or its update is more than B·A
  */
 export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pairs: LoraPair[]; notices: Notice[] } {
-  // PEFT makes both one on loading, or does not, by the way it loads: what a projection would come to is open.
+  // PEFT may tie both, depending on how it loads them; the effect of a projection is then unknown.
   const tiesHead = config.tiesWeights && [...file.tensors.keys()].some((key) => key.includes('.lora_embedding_'));
   const loras: LoraTensor[] = [];
   const uncovered: TensorInfo[] = [];
@@ -98,7 +98,7 @@ function malformed(file: SafetensorsFile, reason: string, next = 'save the adapt
   return new SafeLoraError('adapter-layout', `${file.path}: ${reason}; ${next}.`);
 }
 
-/** Tensors that make the update another one than B·A, whatever the configuration says, and the setting that makes them. */
+/** Tensors that make the update differ from B·A, whatever the configuration says, and the setting that creates them. */
 const VARIANTS: readonly (readonly [name: RegExp, setting: string])[] = [
   [/lora_magnitude_vector/, 'use_dora'],
   [/\.lora_diag/, 'kasa_config'],
@@ -120,7 +120,7 @@ function refuseVariants(file: SafetensorsFile): void {
   }
 }
 
-/** lora_A [experts, r, in] and lora_B [experts, out, r], of which one may be shared, [1, …]; a convolution has [r, in, k] and [out, r, 1]. */
+/** lora_A [experts, r, in] and lora_B [experts, out, r], either may be shared, [1, …]; a convolution has [r, in, k] and [out, r, 1]. */
 function isStackedExperts(file: SafetensorsFile, key: string): boolean {
   if (!key.includes('.lora_A.')) return false;
   const a = file.tensors.get(key);
@@ -150,7 +150,7 @@ function refuseUngathered(file: SafetensorsFile, found: ReadonlyMap<string, Side
   if (fault) throw malformed(file, fault.what, fault.next);
 }
 
-/** @throws SafeLoraError where the tensors have the names of another format or method */
+/** @throws SafeLoraError where the tensor names belong to another format or method */
 export function refuseForeignNames(file: SafetensorsFile): void {
   const format = formatOfTensors(file.tensors.keys());
   if (format) throw foreignNames(file.path, format);
@@ -188,7 +188,7 @@ function checkedPair(
   return { name, a, b };
 }
 
-/** What the file holds beside the LoRA pairs is part of the adapter's behaviour, and no projection reaches it. */
+/** All other tensors are part of the adapter's behaviour too, but no projection changes them. */
 function uncoveredNotices(tensors: readonly TensorInfo[], config: AdapterConfig): Notice[] {
   const groups = new Map<string, string[]>();
   const saved = new NameMatcher(config.modulesToSave);
@@ -238,9 +238,9 @@ function nameNotices(pairs: readonly LoraPair[], config: AdapterConfig): Notice[
 }
 
 /**
- * PEFT loads a tensor only where its name is that of the model's own, and passes over all others without an error
- * (`load_state_dict(strict=False)` in peft/utils/save_and_load.py).
- * @param example a tensor's name, and what it should be
+ * PEFT loads only tensors whose names match the model's and silently skips all others (`load_state_dict(strict=False)` in
+ * peft/utils/save_and_load.py).
+ * @param example a tensor's name, and the expected one
  */
 export function notLoaded(names: string[], total: number, example: readonly [string, string] | null): Notice[] {
   if (example === null) return [];
@@ -254,14 +254,14 @@ export function notLoaded(names: string[], total: number, example: readonly [str
   ];
 }
 
-/** The name under which PEFT looks for a module's lora_B. Only a target parameter's is on a layer that is wrapped already. */
+/** The name under which PEFT looks for a module's lora_B. Only target parameters are on an already wrapped layer. */
 function loadedName({ name, b }: LoraPair, { targetParameters }: AdapterConfig): string {
   const inside = b.name.startsWith(PREFIX) ? name : withoutOuter(name);
   const module = targetParameters.length > 0 ? inside : withoutAdaptedLayer(inside);
   return `${PREFIX}${withoutTrainingWrappers(module)}.lora_B.weight`;
 }
 
-/** Without the model of which the adapted one is a part, where that was saved; without what remains of the prefix. */
+/** Removes an outer model that was saved with the adapted one, and any rest of the prefix. */
 function withoutOuter(name: string): string {
   const at = name.indexOf(`.${PREFIX}`);
   return at < 0 ? name.replace(/^model\.(?=model\.)/, '') : name.slice(at + 1 + PREFIX.length);

@@ -1,4 +1,4 @@
-// A PEFT LoRA folder: its configuration, its A and B tensors, and everything in it that Safe LoRA does not cover.
+// A PEFT LoRA folder: its configuration, its A and B tensors, and everything else, which Safe LoRA does not cover.
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type AdapterConfig, CONFIG_FILE, readAdapterConfig } from './adapter-config';
@@ -12,23 +12,23 @@ import { belongTo, openOriginals, type Originals } from './originals';
 import { type Provenance, PROVENANCE_KEY, readProvenance } from './provenance';
 import { openSafetensors, type SafetensorsFile } from './safetensors';
 
-/** What in-place saving keeps of the weights it replaced. */
+/** The originals of weights that in-place saving replaced. */
 export const ORIGINALS_FILE = 'safe_lora_original.safetensors';
 
-/** The files that make an adapter what it is. */
+/** The files that define an adapter. */
 export const ADAPTER_FILES = [ADAPTER_FILE, CONFIG_FILE, ORIGINALS_FILE] as const;
 
-/** Of an adapter's weights, its configuration and its originals, in this order, also where they are not there. */
+/** An adapter's weights, configuration and originals, in this order, including missing ones. */
 export function adapterStamps(folder: string, originalsPath: string): Promise<FileStamp[]> {
   return Promise.all([join(folder, ADAPTER_FILE), join(folder, CONFIG_FILE), originalsPath].map(stampOf));
 }
 
 /** One adapted weight: the update is B·A, times `scale` in the running model. */
 export interface LoraModule extends LoraPair {
-  /** The original one also where the file holds a projected one and the original was kept. */
+  /** The original, even if the file has a projected one and the original was kept. */
   b: LoraPair['b'];
   rank: number;
-  /** alpha / r, or alpha / √r with rsLoRA; below 0 where the adapter is subtracted. */
+  /** alpha / r, or alpha / √r with rsLoRA; below 0 if the adapter is subtracted. */
   scale: number;
   /** The file's B is a projection and its original is gone. */
   alreadyProjected: boolean;
@@ -43,22 +43,22 @@ export interface Adapter {
   config: AdapterConfig;
   /** The model that its configuration names, or null where it names none. */
   trainedOn: string | null;
-  /** The configuration's, or the highest of a module where it says none. */
+  /** The configuration's rank, else the highest of any module. */
   rank: number;
   modules: LoraModule[];
-  /** The `safe_lora` metadata of an adapter that was projected before. */
+  /** The `safe_lora` metadata of an already projected adapter. */
   provenance: Provenance | null;
-  /** What was kept of the weights that saving in place replaced; null where nothing was, or where it is another adapter's. */
+  /** The originals kept by in-place saving; null if there are none or they belong to another adapter. */
   originals: Originals | null;
   notices: Notice[];
-  /** As it was opened, see `adapterStamps`. */
+  /** State when opened, see `adapterStamps`. */
   stamps: FileStamp[];
 }
 
 /**
  * @param path the adapter's folder or the adapter_model.safetensors in it
  * @param originalsPath where the replaced weights were kept, if not beside it
- * @throws SafeLoraError for a folder that is no LoRA adapter, or one whose update is more than B·A on an unchanged weight
+ * @throws SafeLoraError for a folder that is no LoRA adapter, or whose update is more than B·A on an unchanged weight
  */
 export async function openAdapter(path: string, originalsPath?: string): Promise<Adapter> {
   const folder = await adapterFolder(path);
@@ -68,7 +68,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   const kept = originalsPath ?? join(folder, ORIGINALS_FILE);
   const stamps = await adapterStamps(folder, kept);
   const file = await openSafetensors(join(folder, ADAPTER_FILE));
-  // What others than PEFT write has no configuration of PEFT either.
+  // Other formats have no PEFT configuration either.
   if ((await kindOf(join(folder, CONFIG_FILE))) === null) refuseForeignNames(file);
   const config = await readAdapterConfig(folder);
   const paired = pairTensors(file, config);
@@ -104,7 +104,7 @@ export async function openAdapter(path: string, originalsPath?: string): Promise
   };
 }
 
-/** @throws SafeLoraError where the file's provenance is not one that this tool writes */
+/** @throws SafeLoraError where the provenance was not written by this tool */
 export function provenanceOf(file: SafetensorsFile): Provenance | null {
   return readProvenance(file, () => unknownProjection(file));
 }

@@ -1,4 +1,4 @@
-// What an adapter's configuration means for the modules that its file holds: how each update is scaled, and what does not fit.
+// Applies an adapter's configuration to the modules in its file: the scale of each update, and mismatches.
 import { type AdapterConfig, CONFIG_FILE, type ModulePatterns } from './adapter-config';
 import { type LoraPair } from './adapter-tensors';
 import { type Notice, SafeLoraError, someNames } from './errors';
@@ -6,8 +6,8 @@ import { targeted } from './naming';
 import { firstFitting, MatchingTime } from './patterns';
 
 /**
- * @param others what was found before
- * @returns for each pair what the running model multiplies its B·A by, and what the configuration says that the file does not hold
+ * @param others earlier notices
+ * @returns the factor of each pair's B·A in the running model, and what the configuration names but the file lacks
  * @throws SafeLoraError where its patterns cannot be matched
  */
 export function applyConfig(
@@ -30,9 +30,9 @@ export function rankOf({ a }: Pick<LoraPair, 'a'>): number {
 }
 
 /**
- * What a pattern of the configuration gives each module, else null.
- * @param time that all patterns of the configuration may take together
- * @throws SafeLoraError where matching takes too long, or the order of the patterns matters and is lost
+ * The value that the configuration's patterns give each module, else null.
+ * @param time shared by all patterns of the configuration
+ * @throws SafeLoraError where matching takes too long, or the file's pattern order matters and is lost
  */
 function numbersOf(
   names: readonly string[],
@@ -57,12 +57,12 @@ function numbersOf(
   return numbers;
 }
 
-/** What B·A is multiplied by in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
+/** The factor of B·A in the running model; with rsLoRA as in https://arxiv.org/abs/2312.03732. */
 export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
-/** PEFT makes its matrices by the configuration's ranks, and then cannot load the file's. */
+/** PEFT creates its matrices with the configured ranks, and then cannot load the file's. */
 function rankNotices(usual: number | null, ranks: readonly (number | null)[], pairs: readonly LoraPair[]): Notice[] {
   const given = pairs.map((pair, i) => ranks[i] ?? usual ?? rankOf(pair));
   const wrong = pairs.filter((pair, i) => given[i] !== rankOf(pair));
@@ -77,7 +77,7 @@ function rankNotices(usual: number | null, ranks: readonly (number | null)[], pa
   ];
 }
 
-/** The tensors are the truth; a listed target without any tensor is worth a word, since its layers look adapted and are not. */
+/** The tensors decide; a listed target without tensors gets a notice, since its layers look adapted but are not. */
 function targetNotices(
   { targetModules, targetsAreList, hasExclusions }: AdapterConfig,
   names: readonly string[],

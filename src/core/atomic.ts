@@ -7,22 +7,22 @@ import { claimInTurn } from './claims';
 import { fileError, SafeLoraError } from './errors';
 import { kindOf } from './files';
 
-/** What lies beside a file or folder while it is written: no part of an adapter. */
+/** Temporary files beside a file or folder being written; not part of an adapter. */
 const ASIDE = /^\.(.+)\.safe-lora-(claim|old|new)((?:\.void)*(?:[.-][0-9a-f-]+)?)$/;
 
-/** True for the name of a file that is there only while another is written. */
+/** True for the name of such a temporary file. */
 export function isAside(name: string): boolean {
   return ASIDE.test(name);
 }
 
-/** Whether what is at a path is what was to take an older one's place. */
+/** Whether the content at a path is the intended replacement of the old one. */
 type IsSuccessor = (path: string) => Promise<boolean>;
 
 /**
- * Runs an action that nobody else runs for this file or folder meanwhile, in this process or another, and finishes or undoes
- * first what a killed one left. Its folder must exist.
+ * Runs an action with exclusive access to this file or folder, also across processes, after finishing or undoing what a killed process
+ * left. Its folder must exist.
  * @param isSuccessor see `recover`
- * @throws SafeLoraError; what the action throws
+ * @throws SafeLoraError; errors of the action
  */
 export async function alone<T>(path: string, action: () => Promise<T>, isSuccessor?: IsSuccessor): Promise<T> {
   const claim = join(dirname(path), `.${basename(path)}.safe-lora-claim`);
@@ -38,17 +38,17 @@ export async function alone<T>(path: string, action: () => Promise<T>, isSuccess
 }
 
 /**
- * Replaces or creates one file, alone.
- * @param write creates the file at the path that it is given
- * @throws SafeLoraError; what was there before is then untouched
+ * Replaces or creates one file, with exclusive access.
+ * @param write creates the file at the given path
+ * @throws SafeLoraError; the old file is then unchanged
  */
 export function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   return alone(path, () => replaceAlone(path, write));
 }
 
 /**
- * The same for one who is alone with this file already, or with all that it belongs to.
- * @param check the last look before the old file goes; may throw
+ * The same for callers that already have exclusive access to this file or its owner.
+ * @param check runs just before the old file is replaced; may throw
  */
 export async function replaceAlone(
   path: string,
@@ -68,7 +68,7 @@ export async function replaceAlone(
   }
 }
 
-/** Brings a file's or folder's content to the disk. */
+/** Flushes a file or folder to the disk. */
 export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -81,7 +81,7 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-/** Where something unfinished, or about to be replaced, lies meanwhile. */
+/** Temporary path for unfinished or replaced content. */
 export function asideName(path: string, age: 'new' | 'old'): string {
   return join(dirname(path), `.${basename(path)}.safe-lora-${age}-${randomBytes(4).toString('hex')}`);
 }
@@ -97,19 +97,19 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** What lies beside a file or folder from one who died while replacing it. */
+/** Leftovers of a process that died while replacing a file or folder. */
 export function asides(path: string): { path: string; isOld: boolean }[] {
   const folder = dirname(path);
   return namesIn(folder).flatMap((name) => {
     const [, of, kind, rest] = ASIDE.exec(name) ?? [];
-    // Without more it is the claim itself.
+    // Without a suffix it is the claim itself.
     return of === basename(path) && rest ? [{ path: join(folder, name), isOld: kind === 'old' }] : [];
   });
 }
 
 /**
- * Finishes or undoes what a killed run left beside the destination; for one who is alone with it.
- * @param isSuccessor where something else has come to the destination, what was there before stays beside it, under another name
+ * Finishes or undoes what a killed run left beside the destination; needs exclusive access.
+ * @param isSuccessor if false, the old content stays beside the destination under another name
  */
 export async function recover(path: string, isSuccessor: IsSuccessor = () => Promise.resolve(true)): Promise<void> {
   for (const aside of asides(path)) {
@@ -124,12 +124,12 @@ export async function recover(path: string, isSuccessor: IsSuccessor = () => Pro
   }
 }
 
-/** A name that no later run takes for a leftover. */
+/** A name that no later run treats as a leftover. */
 export function earlierName(path: string): string {
   return `${path}.earlier-${Date.now()}`;
 }
 
-/** Removes a folder whose place another has taken. It may be read-only, and what cannot be removed stays: its successor is in place. */
+/** Removes a replaced folder. It may be read-only; failures are ignored, since its successor is in place. */
 export function removeOld(folder: string): void {
   const remove = (): void => {
     rmSync(folder, { recursive: true, force: true });

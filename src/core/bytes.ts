@@ -1,6 +1,6 @@
 import { localised } from './text';
 
-/** A number of bytes in the unit that fits it, decimal as disks and hubs count. */
+/** Formats bytes in a fitting unit, decimal as disks and hubs count. */
 export function bytesText(count: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   const power = count < 1000 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1);

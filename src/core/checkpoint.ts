@@ -13,27 +13,27 @@ import { visible } from './text';
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 
-/** The names of a model's tensors and where each lies; no weight has been read. */
+/** The names and positions of a model's tensors; no weight has been read. */
 export interface Checkpoint {
   /** As the user gave it. */
   path: string;
   /** Repository id or folder name, see `folderName` in model-names.ts. */
   name: string;
   tensors: ReadonlyMap<string, TensorInfo>;
-  /** Shards by the names of tensors that the index places there and that they do not hold. */
+  /** Shards by the names of tensors that the index assigns to them but that they lack. */
   absent: ReadonlyMap<string, string>;
   config: Readonly<Record<string, unknown>>;
-  /** In the order of their names. */
+  /** Sorted by name. */
   files: readonly SafetensorsFile[];
   /** SHA-256 over the headers of all files, in that order. */
   headersHash: string;
-  /** The folder after resolving symbolic links; of a model on the hub `hf://org/name@commit`. */
+  /** The folder with symbolic links resolved; for a model on the hub `hf://org/name@commit`. */
   realPath: string;
-  /** Of a model whose tensors are not here until they are fetched. */
+  /** For a model whose tensors must be fetched. */
   remote?: RemoteWeights;
   /**
    * A further file of the model, such as its tokenizer.
-   * @param most bytes of it that are read
+   * @param most maximum bytes to read
    * @returns null where the model has none of that name
    * @throws SafeLoraError
    */
@@ -42,34 +42,34 @@ export interface Checkpoint {
   sourceOf(file: string): string;
 }
 
-/** What is known of the way of some tensors to this machine. */
+/** Download state of some tensors. */
 export interface Travel {
-  /** Bytes that still have to come. */
+  /** Bytes still to fetch. */
   bytes: number;
-  /** Bytes that are here. */
+  /** Bytes already local. */
   cached: number;
   /** Bytes of all the model's weights. */
   modelBytes: number;
 }
 
-/** Weights elsewhere: a tensor's `path` holds it once it was fetched, from its beginning. */
+/** Remote weights: once fetched, a tensor is at the start of the file at its `path`. */
 export interface RemoteWeights {
-  /** Looks, and fetches nothing. */
+  /** Checks only, fetches nothing. */
   needed(tensors: readonly TensorInfo[]): Promise<Travel>;
   /**
-   * Keeps the tensors from being evicted, by this process and any other, until what it returns is called.
+   * Protects the tensors from eviction by any process until the returned function is called.
    * @throws SafeLoraError where the cache cannot be written
    */
   hold(tensors: readonly TensorInfo[]): Promise<() => Promise<void>>;
   /**
-   * Sees to it that the tensor is here; what has come of it stays where this fails or is given up.
-   * @param onBytes bytes of it that are here, as they come
+   * Fetches the tensor if needed; partial data is kept on failure or abort.
+   * @param onBytes receives the local bytes of it as they arrive
    * @throws SafeLoraError, or the signal's reason
    */
   fetch(tensor: TensorInfo, signal: AbortSignal, onBytes?: (done: number) => void): Promise<void>;
 }
 
-/** Where a model's files are. */
+/** Access to a model's files. */
 export interface ModelFiles {
   /** The model as errors name it. */
   path: string;
@@ -78,16 +78,16 @@ export interface ModelFiles {
   /** A file as errors name it. */
   sourceOf(file: string): string;
   has(file: string): Promise<boolean>;
-  /** Names of files, and of folders where they are known. */
+  /** Names of files, and of folders if known. */
   list(): Promise<string[]>;
-  /** @param most bytes, see `jsonCaps` */
+  /** @param most maximum bytes, see `jsonCaps` */
   json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>>;
-  /** @param most bytes */
+  /** @param most maximum bytes */
   bytes(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Uint8Array>;
   open(file: string): Promise<SafetensorsFile>;
 }
 
-/** @throws SafeLoraError for everything that keeps the folder from being a safetensors model */
+/** @throws SafeLoraError where the folder is no valid safetensors model */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const kind = await kindOf(path);
   if (kind === null) throw noModelFolder(path);
@@ -118,7 +118,7 @@ function notAFolder(path: string): SafeLoraError {
   );
 }
 
-/** @throws SafeLoraError for everything that keeps the files from being a safetensors model */
+/** @throws SafeLoraError where the files are no valid safetensors model */
 export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint, 'realPath'>> {
   const { path, name } = model;
   const config = await readConfig(model);
@@ -126,7 +126,7 @@ export async function readCheckpoint(model: ModelFiles): Promise<Omit<Checkpoint
   const tensors = new Map<string, TensorInfo>();
   for (const file of files) {
     for (const [tensorName, tensor] of file.tensors) {
-      // Of two shards that hold it, the index's counts.
+      // If two shards contain it, the index decides.
       if ((indexed.get(tensorName) ?? file) !== file) continue;
       const other = tensors.get(tensorName);
       if (other) throw inTwoShards(tensor, other);
@@ -156,7 +156,7 @@ async function readConfig(model: ModelFiles): Promise<Record<string, unknown>> {
   );
 }
 
-/** The files with the model's tensors, and what the index places in them: what they hold, and what they do not. */
+/** The model's weight files, with the index's tensors that they contain or lack. */
 interface OpenedFiles {
   files: SafetensorsFile[];
   indexed: ReadonlyMap<string, SafetensorsFile>;
@@ -175,7 +175,7 @@ async function openFiles(model: ModelFiles): Promise<OpenedFiles> {
   throw noSafetensors(model.path, format);
 }
 
-/** Transformers takes what the shards hold; an index that promises more matters only where that is needed. */
+/** Transformers loads what the shards contain; a missing tensor matters only where it is needed. */
 async function openShards(model: ModelFiles): Promise<OpenedFiles> {
   const refuse = (reason: string): SafeLoraError =>
     new SafeLoraError('model-index', `${model.sourceOf(INDEX_FILE)}: ${reason}; download the model again.`);

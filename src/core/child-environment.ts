@@ -1,7 +1,7 @@
-// What the processes that this program starts see of its environment: what they run and compute with, and no secret. They load native
-// libraries and the system's tools, and write crash dumps; the hub's token and whatever else the user's shell holds is none of theirs.
+// The environment of child processes: what they need to run and compute, and no secrets. They load native libraries and system tools and
+// write crash dumps, so they must not get the hub's token or anything else from the user's shell.
 
-/** Upper case, since Windows does not tell cases apart. */
+/** Upper case, since Windows ignores case. */
 const NAMES = new Set([
   // Programs, folders, language and time.
   ...['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'TEMP', 'TMP', 'LANG', 'LANGUAGE', 'TZ'],
@@ -12,7 +12,7 @@ const NAMES = new Set([
   ...['COMMONPROGRAMW6432', 'NUMBER_OF_PROCESSORS'],
   // The editor's executable is Electron.
   'ELECTRON_RUN_AS_NODE',
-  // The GPU's driver, and which GPU it takes.
+  // The GPU's driver, and which GPU to use.
   ...['DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'DRI_PRIME', 'AMD_VULKAN_ICD', 'LP_NUM_THREADS'],
   'UV_THREADPOOL_SIZE',
 ]);
@@ -20,17 +20,17 @@ const NAMES = new Set([
 const PREFIXES = [
   // Libraries: the loader's, the C library's, Nix's.
   ...['LD_', 'DYLD_', 'NIX_LD', 'LC_', 'MALLOC_', 'GLIBC_', 'XDG_'],
-  // What computes, and on how many threads.
+  // Compute libraries and their thread counts.
   ...['CUDA_', 'CUBLAS_', 'CUDNN_', 'NVIDIA_', 'ORT_', 'OMP_', 'GOMP_', 'KMP_', 'MKL_', 'OPENBLAS_'],
-  // Vulkan, its drivers and layers, and what onnxruntime's WebGPU is made of.
+  // Vulkan, its drivers and layers, and the parts of onnxruntime's WebGPU.
   ...['VK_', 'MESA_', 'LIBGL_', 'GALLIUM_', 'RADV_', 'ANV_', 'EGL_', 'DAWN_', '__GL', '__EGL_', '__NV_', '__VK_'],
   'PROCESSOR_',
 ];
 
-/** NVIDIA_API_KEY is no setting of a driver. */
+/** NVIDIA_API_KEY is not a driver setting. */
 const SECRET = /KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTHORIZATION/;
 
-/** NODE_OPTIONS is not in it: an editor or a debugger sets it for its own processes. */
+/** Excludes NODE_OPTIONS: an editor or a debugger sets it for its own processes. */
 export function childEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => isNeeded(name.toUpperCase())));
 }

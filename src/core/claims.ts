@@ -1,4 +1,4 @@
-// What running processes have claimed, in files that the others see: a claim holds for as long as its process says so.
+// Claims of running processes, in files that other processes see: a claim is valid while its process renews it.
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
@@ -19,25 +19,25 @@ import { TOLD_AFTER_MS } from './aborting';
 import { fileError } from './errors';
 import { parseObject } from './objects';
 
-/** A process renews its claims that often. */
+/** Interval at which a process renews its claims. */
 const BEAT_MS = 5_000;
-/** One that was not renewed for so long is void: its process hangs, or its number was given to another. */
+/** A claim not renewed for this long is void: its process hangs, or its process id was reused. */
 const VOID_AFTER_MS = 60_000;
-/** No two machines' clocks differ by so much. */
+/** Maximum difference between two machines' clocks. */
 const ANY_CLOCK_MS = 3_600_000;
-/** A process that lives has renewed its claim within that time. */
+/** A live process renews its claim within this time. */
 const STILL_MS = 3 * BEAT_MS;
 const POLL_MS = 100;
 
-/** Gives a claim back. */
+/** Releases a claim. */
 export type Release = () => void;
 
-/** What gives back those of this process, by their paths. */
+/** Releases of this process's claims, by path. */
 const held = new Map<string, Release>();
 
 let tell: (text: string) => void = () => undefined;
 
-/** @param listener is told once of each wait for another process that takes more than two seconds */
+/** @param listener is called once per wait for another process that takes more than two seconds */
 export function announceWaits(listener: (text: string) => void): void {
   tell = listener;
 }
@@ -47,7 +47,7 @@ process.on('exit', () => {
 });
 
 /**
- * Where a process's number means something: containers may share the host's name without sharing its processes.
+ * Scope of a process id: containers may share the host's name without sharing its processes.
  */
 export const machine = ((): string => {
   try {
@@ -58,8 +58,8 @@ export const machine = ((): string => {
 })();
 
 /**
- * Synchronous, as is giving it back: a signal's handler ends the process with `process.exit`, and finds what is to be given back.
- * @throws the system's error, EEXIST where there is one
+ * Synchronous, like the release: a signal handler ends the process with `process.exit` and must find all releases.
+ * @throws the system's error, EEXIST if a claim exists
  */
 export function claim(path: string, content: object = {}): Release {
   const nonce = randomUUID();
@@ -77,14 +77,14 @@ export function claim(path: string, content: object = {}): Release {
   const release = (): void => {
     clearInterval(beat);
     held.delete(path);
-    // One that may pass for void may be another's before it is removed; it is left to become void.
+    // If it may already look void, another process may have replaced it: let it expire.
     if (performance.now() - renewed < VOID_AFTER_MS / 2 && isOurs()) rmSync(path, { force: true });
   };
   held.set(path, release);
   return release;
 }
 
-/** Whole from the first moment on: nobody could tell whose an empty one is. */
+/** Writes the claim atomically: an empty claim would have no known owner. */
 function createWhole(path: string, text: string): void {
   const aside = `${path}.${randomUUID()}`;
   try {
@@ -93,26 +93,26 @@ function createWhole(path: string, text: string): void {
   } catch (error) {
     const { code = '', syscall } = error as NodeJS.ErrnoException;
     if (syscall !== 'link' || code === 'EEXIST') throw error;
-    // One who holds the claim took it for what a killed process had left.
+    // The claim's owner removed it as the leftover of a killed process.
     if (code === 'ENOENT') createWhole(path, text);
-    // A file system without links.
+    // The file system has no hard links.
     else writeFileSync(path, text, { flag: 'wx' });
   } finally {
     rmSync(aside, { force: true });
   }
 }
 
-/** Those of running jobs name files; a claim far larger is none. */
+/** Claims of running jobs name files; a far larger file is no claim. */
 const MOST_BYTES = 2 ** 24;
 
-/** What is in a claim's file; null for anything else, which may stand there in a stranger's folder: a pipe would never end. */
+/** The content of a claim's file; null for anything else: reading a pipe in a stranger's folder would never end. */
 function stored(path: string): { content: Record<string, unknown>; modified: number } | null {
   let file: number | undefined;
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     const found = fstatSync(file);
     if (!found.isFile() || found.size > MOST_BYTES) return null;
-    // Where it says nothing, it is being written on a file system without links.
+    // An empty one is being written on a file system without links.
     return { content: parseObject(readFileSync(file, 'utf8')) ?? {}, modified: found.mtimeMs };
   } catch {
     return null;
@@ -121,7 +121,7 @@ function stored(path: string): { content: Record<string, unknown>; modified: num
   }
 }
 
-/** What the claim says, or null where it is void or gone. */
+/** The claim's content, or null if it is void or gone. */
 export function readClaim(path: string): Record<string, unknown> | null {
   const found = stored(path);
   if (!found || held.has(path)) return found?.content ?? null;
@@ -135,7 +135,7 @@ export function readClaim(path: string): Record<string, unknown> | null {
 /** Claims that looked void, and when this process first saw them so. */
 const suspects = new Map<string, { seen: string; since: number }>();
 
-/** The clocks of two machines may differ, and one that slept has not renewed yet: a claim that looks void must stay as it is for a while. */
+/** Clocks differ, and a machine that slept has not renewed yet: a claim that looks void must stay unchanged for a while. */
 function standsStill(path: string, { content, modified }: { content: object; modified: number }): boolean {
   const seen = `${modified} ${JSON.stringify(content)}`;
   const known = suspects.get(path);
@@ -145,7 +145,7 @@ function standsStill(path: string, { content, modified }: { content: object; mod
 }
 
 /**
- * @returns what gives the claim back, or what the claim of another says
+ * @returns the release, or the content of another's claim
  * @throws SafeLoraError where it cannot be written
  */
 export async function tryClaim(path: string): Promise<Release | Record<string, unknown>> {
@@ -165,11 +165,11 @@ function existsNow(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Of two that find a claim void at once, the later would remove the one that the earlier has made since: they take turns. */
+/** If two processes find a claim void at once, the later would remove the earlier's new claim: they take turns. */
 async function removeVoid(path: string): Promise<void> {
   const release = await claimInTurn(`${path}.void`);
   try {
-    // One that is gone is nobody's to remove: the next would be removed in its place.
+    // If it is already gone, do not remove it: that would remove the next claim.
     if (existsNow(path) && readClaim(path) === null) rmSync(path, { recursive: true, force: true });
   } catch (error) {
     throw fileError(path, error, 'write');
@@ -179,7 +179,7 @@ async function removeVoid(path: string): Promise<void> {
 }
 
 /**
- * Waits until nobody else has it.
+ * Waits until no other process has the claim.
  * @throws SafeLoraError where it cannot be written; the signal's reason
  */
 export async function claimInTurn(path: string, signal?: AbortSignal): Promise<Release> {
@@ -187,9 +187,9 @@ export async function claimInTurn(path: string, signal?: AbortSignal): Promise<R
 }
 
 /**
- * The same for what another may make meanwhile.
- * @param isWanted looks now and then, while another has it
- * @returns null where it is no longer wanted
+ * The same for work that another process may finish meanwhile.
+ * @param isWanted is checked periodically while another has it
+ * @returns null if it is no longer wanted
  */
 export async function claimWhile(
   path: string,
@@ -216,7 +216,7 @@ function holderText({ pid, host }: Record<string, unknown>): string {
   return host === machine || typeof host !== 'string' ? `process ${pid}` : `process ${pid} on ${host.split(' ')[0]!}`;
 }
 
-/** True for another process that lives. */
+/** True for another live process. */
 export function isRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {

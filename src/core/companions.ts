@@ -1,5 +1,5 @@
-// The adapter's other files: which go along into a new folder, and which stay behind. Adapters come from strangers, and people publish
-// results: a link to a file elsewhere on this machine must not arrive as a regular file in the output.
+// The adapter's other files: which are copied to a new folder and which are not. Adapters come from strangers, and people publish results:
+// a link to a file elsewhere on this machine must not become a regular file in the output.
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath, writeFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
@@ -9,12 +9,12 @@ import { CONFIG_FILE } from './adapter-config';
 import { fileError, type Notice, SafeLoraError, someNames } from './errors';
 import { isAside } from './atomic';
 
-/** A file that goes along. */
+/** A file to copy. */
 export interface Companion {
   name: string;
-  /** Where it is, links resolved. */
+  /** Its path, links resolved. */
   path: string;
-  /** What is written instead of the file's present content; undefined where that is copied. */
+  /** Replaces the file's present content; undefined to copy it. */
   content?: Uint8Array;
 }
 
@@ -29,7 +29,7 @@ const SNAPSHOT = /^(.*[\\/](?:models|datasets|spaces)--[^\\/]+)[\\/]snapshots[\\
 
 export interface Companions {
   copied: Companion[];
-  /** The names of links that lead elsewhere. */
+  /** Names of links that point outside. */
   linked: string[];
   /** Names what is not copied. */
   notices: Notice[];
@@ -43,7 +43,7 @@ export async function companions(adapter: Adapter): Promise<Companions> {
     if (name === ADAPTER_FILE || isAside(name)) continue;
     const path = LEFT_OUT.test(name) ? null : await regularFile(join(adapter.realPath, name));
     if (path === null) left.push(name);
-    // The configuration was read and checked when the adapter was opened: wherever it is, what was read there goes along.
+    // The configuration was read and checked when the adapter was opened: copy that content, wherever the file is now.
     else if (name === CONFIG_FILE) copied.push({ name, path, content: adapter.config.bytes });
     else if (belongs(path, adapter.realPath)) copied.push({ name, path });
     else linked.push(name);
@@ -59,7 +59,7 @@ export async function companions(adapter: Adapter): Promise<Companions> {
   return { copied, linked, notices };
 }
 
-/** The real path of a regular file, or null for anything else; nothing is opened. */
+/** The real path of a regular file, or null for anything else; opens nothing. */
 async function regularFile(path: string): Promise<string | null> {
   try {
     const real = await realpath(path);
@@ -69,7 +69,7 @@ async function regularFile(path: string): Promise<string | null> {
   }
 }
 
-/** True in the adapter's own folder, and among the blobs of its own repository in the hub's cache. */
+/** True inside the adapter's own folder, and among its repository's blobs in the hub's cache. */
 function belongs(file: string, folder: string): boolean {
   const repo = SNAPSHOT.exec(folder)?.[1];
   return isInside(file, folder) || (repo !== undefined && isInside(file, join(repo, 'blobs')));
@@ -82,8 +82,8 @@ export function isInside(inner: string, outer: string): boolean {
 }
 
 /**
- * Writes a companion, with its mode, to a path where nothing is.
- * @throws SafeLoraError where its place was taken by something else since `companions` saw it
+ * Writes a companion, with its mode, to an unused path.
+ * @throws SafeLoraError where something else has replaced it since `companions` saw it
  */
 export async function copyCompanion({ path, content }: Companion, target: string): Promise<void> {
   const source = await openUnmoved(path);
@@ -102,13 +102,13 @@ export async function copyCompanion({ path, content }: Companion, target: string
   }
 }
 
-/** Opens a file whose links were resolved before, unless a link or something that is no file has taken its place. */
+/** Opens a file whose links were resolved before, unless a link or a non-file has replaced it. */
 async function openUnmoved(path: string): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
     throw (error as NodeJS.ErrnoException).code === 'ELOOP' ? replaced(path) : fileError(path, error);
   });
-  // The flag is about the last part of the path; a folder above it may have become a link, too.
+  // The flag covers only the last part of the path; a folder above it may have become a link, too.
   if ((await handle.stat()).isFile() && (await realpath(path).catch(() => null)) === path) return handle;
   await handle.close();
   throw replaced(path);

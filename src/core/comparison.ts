@@ -5,7 +5,7 @@ import { type ModuleReport, type Report } from './report';
 /** A module that either adapter has. */
 export interface ComparedModule extends Position {
   name: string;
-  /** Null where the adapter does not have the module. */
+  /** Null if the adapter lacks the module. */
   a: ModuleReport | null;
   b: ModuleReport | null;
 }
@@ -13,7 +13,7 @@ export interface ComparedModule extends Position {
 /** The modules of both, paired by name, in the order of a model. */
 export function alignModules(a: readonly ModuleReport[], b: readonly ModuleReport[]): ComparedModule[] {
   const [ofA, ofB] = [a, b].map((modules) => new Map(modules.map((module) => [module.name, module])));
-  // How long a kind's name must be depends on all modules around it, and so may differ between the two reports.
+  // The length of a kind's name depends on all modules around it, so it may differ between the reports.
   return [...positions([...new Set([...ofA!.keys(), ...ofB!.keys()])])]
     .map(([name, position]) => ({ name, ...position, a: ofA!.get(name) ?? null, b: ofB!.get(name) ?? null }))
     .sort(comparePositions);

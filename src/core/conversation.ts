@@ -1,4 +1,4 @@
-// What is said to a chat model.
+// The messages of a chat.
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';

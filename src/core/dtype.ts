@@ -1,6 +1,6 @@
 // The floating-point dtypes of safetensors weights: exact decoding to double, and rounding to nearest even on the way back.
 
-/** Bits an element of every dtype that the format names (safetensors, `Dtype` in tensor.rs). */
+/** Bits per element of every dtype that the format names (safetensors, `Dtype` in tensor.rs). */
 export const dtypeBits: ReadonlyMap<string, number> = new Map([
   ['BOOL', 8], ['U8', 8], ['I8', 8],
   ['F8_E5M2', 8], ['F8_E4M3', 8], ['F8_E8M0', 8], ['F8_E4M3FNUZ', 8], ['F8_E5M2FNUZ', 8],
@@ -45,10 +45,10 @@ function f16ToNumber(half: number): number {
 
 /**
  * Decodes safetensors bytes exactly. They are little-endian, as is every platform of onnxruntime-node.
- * @returns one double an element, in storage order
+ * @returns one double per element, in storage order
  */
 export function decode(bytes: Uint8Array, dtype: FloatDtype): Float64Array {
-  // A copy of their own: a view of wider elements must start at a multiple of their size.
+  // Copied, since a view of wider elements must start at a multiple of their size.
   const { buffer } = new Uint8Array(bytes);
   switch (dtype) {
     case 'F64':

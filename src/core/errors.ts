@@ -1,7 +1,7 @@
-// Every error and notice that a user can meet: one code, one sentence with the file, the cause and the next step.
+// Every error and notice for users: one code, one sentence with the file, the cause and the next step.
 import { elided, visible, visibleJson } from './text';
 
-/** Why a job cannot be done as asked: bad input or environment (exit status 1) or a failed engine (exit status 3). */
+/** Why a job failed: bad input or environment (exit status 1) or a failed engine (exit status 3). */
 export const errorCodes = [
   'adapter-config',
   'adapter-empty',
@@ -61,7 +61,7 @@ export const errorCodes = [
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** What a report says beside its numbers: something not covered, left out, or to be read with care. */
+/** Remarks in a report: something not covered, left out, or to be read with care. */
 export const noticeCodes = [
   'adapter-not-covered',
   'aligned-mismatch',
@@ -110,19 +110,19 @@ export class SafeLoraError extends Error {
   }
 }
 
-/** A message is one line that fits a screen, whatever names from files it repeats. */
+/** A message is one line that fits a screen, even if it repeats names from files. */
 const MOST_MESSAGE = 2000;
 
-/** What a message makes of a text: one line, nothing in it invisible. */
+/** Turns a text into one line without invisible characters. */
 export function oneLine(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
   return visible(elided(lines.filter((line) => line !== '').join(' '), MOST_MESSAGE));
 }
 
-/** Characters of a name or a value that a message repeats: more than those of any published model's names. */
+/** Maximum characters of a name or a value in a message: more than any published model's names. */
 const MOST_SHOWN = 200;
 
-/** A name or a value from a file as a message repeats it, however long it is there. */
+/** A name or a value from a file, shortened for a message. */
 export function shown(text: string): string {
   return visible(elided(text, MOST_SHOWN));
 }
@@ -138,7 +138,7 @@ export function someNames(names: readonly string[]): string {
   return names.length > 5 ? `${few} and ${names.length - 5} more` : few;
 }
 
-/** A file is no longer the one that was opened. */
+/** The file has changed since it was opened. */
 export function changedOnDisk(path: string): SafeLoraError {
   return new SafeLoraError(
     'changed-on-disk',
@@ -146,7 +146,7 @@ export function changedOnDisk(path: string): SafeLoraError {
   );
 }
 
-/** The system's reason for a failed file operation, in words that say what to do. */
+/** Explains a failed file operation, and what to do. */
 export function fileError(path: string, cause: unknown, doing: 'read' | 'write' = 'read'): SafeLoraError {
   if (cause instanceof SafeLoraError) return cause;
   const code = (cause as NodeJS.ErrnoException).code ?? '';

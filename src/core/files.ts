@@ -13,7 +13,7 @@ export class ReadableFile {
     readonly size: number,
     /** Time of the last change, in milliseconds since 1970. */
     readonly modified: number,
-    /** Another where the content has changed or another file was put in its place, also one of the same size and time. */
+    /** Changes with the content and when another file replaces it, even one of the same size and time. */
     readonly identity: string,
     private readonly handle: FileHandle,
   ) {}
@@ -37,7 +37,7 @@ export class ReadableFile {
     }
   }
 
-  /** Opens, hands over, and closes whatever happens. */
+  /** Opens the file, passes it on, and always closes it. */
   static async with<T>(path: string, use: (file: ReadableFile) => Promise<T>): Promise<T> {
     const file = await ReadableFile.open(path);
     try {
@@ -51,7 +51,7 @@ export class ReadableFile {
     await this.handle.close();
   }
 
-  /** @throws SafeLoraError where fewer bytes are there than asked for */
+  /** @throws SafeLoraError where the file has fewer bytes than requested */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     let done = 0;
@@ -73,10 +73,10 @@ function refuseIrregular(path: string, found: { isDirectory(): boolean; isFile()
   throw found.isDirectory() ? folderAsFile(path) : specialFile(path);
 }
 
-/** A file as it was seen: enough to notice a change without reading it. */
+/** A file's state, to notice a change without reading it. */
 export interface FileStamp {
   path: string;
-  /** In bytes; -1 where there was no file. */
+  /** In bytes; -1 if the file does not exist. */
   size: number;
   /** Time of the last change, in milliseconds since 1970. */
   modified: number;
@@ -96,7 +96,7 @@ export async function stampOf(path: string): Promise<FileStamp> {
 /** A file of a commit on the hub, which never changes. */
 const COMMITTED = /^hf:\/\/[^@]+@[0-9a-f]{40}\//;
 
-/** True where every file is as it was stamped. */
+/** True if every file still matches its stamp. */
 export async function areAsStamped(stamps: readonly FileStamp[]): Promise<boolean> {
   const mutable = stamps.filter(({ path }) => !COMMITTED.test(path));
   const now = await Promise.all(mutable.map(({ path }) => stampOf(path).catch(() => null)));
@@ -111,23 +111,23 @@ export function truncated(path: string, needed: number, found: number): SafeLora
 }
 
 /**
- * Largest JSON texts read whole, in bytes. In memory a hostile one takes up to forty times as many, and parsing holds the process up.
+ * Largest JSON texts read whole, in bytes. A hostile one takes up to forty times its size in memory, and parsing blocks the process.
  */
 export const jsonCaps = {
-  /** Published configurations have up to some 100 kB: lists of layers that are not quantised, or of labels. */
+  /** Published configurations have up to about 100 kB: lists of layers that are not quantised, or of labels. */
   configuration: 1_000_000,
-  /** One line a tensor: the largest of a public model has some 20 MB. */
+  /** One line per tensor: the largest of a public model has about 20 MB. */
   index: 100_000_000,
 } as const;
 
-/** @throws what `refuse` makes where a JSON text of that size is not read */
+/** @throws the error of `refuse` where a JSON text of that size is too large */
 export function refuseLargeJson(size: number, most: number, refuse: (reason: string) => SafeLoraError): void {
   if (size > most) throw refuse(`has ${size} bytes, more than the ${most} that are read of such a file`);
 }
 
 /**
  * Reads a JSON file whose top must be an object.
- * @param most bytes of it, see `jsonCaps`
+ * @param most maximum bytes, see `jsonCaps`
  */
 export async function readJsonObject(
   path: string,
@@ -137,7 +137,7 @@ export async function readJsonObject(
   return jsonObjectOf(await readJsonBytes(path, most, refuse), refuse);
 }
 
-/** @param most bytes of it */
+/** @param most maximum bytes */
 export function readJsonBytes(
   path: string,
   most: number,
@@ -162,10 +162,10 @@ export function jsonObjectOf(bytes: Uint8Array, refuse: (reason: string) => Safe
   return value;
 }
 
-/** Of the small files in which this program and its kin keep something of their own. */
+/** Size limit for small files of this program and its relatives. */
 const MAX_OWN_BYTES = 10_000_000;
 
-/** A file of the program's own as text; null where there is none, and for anything else: a pipe would never end. */
+/** One of the program's own files as text; null if missing or no regular file: reading a pipe would never end. */
 export async function readOwnText(path: string): Promise<string | null> {
   const read = ReadableFile.with(path, async (file) =>
     file.size > MAX_OWN_BYTES ? null : Buffer.from(await file.read(0, file.size)).toString('utf8'),
@@ -173,7 +173,7 @@ export async function readOwnText(path: string): Promise<string | null> {
   return read.catch(() => null);
 }
 
-/** What is at the path, following symbolic links, or null where nothing is. */
+/** The type of the path's target, following symbolic links, or null if nothing exists. */
 export async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | null> {
   try {
     const found = await stat(path);

@@ -1,8 +1,8 @@
-// What a file or a folder is where it is not what was expected: known by its first bytes, its tensors' names or its files' names.
+// Identifies unexpected files and folders by their first bytes, tensor names or file names.
 
-/** Something else than a PEFT adapter or a model in safetensors format. */
+/** A format other than a PEFT adapter or a safetensors model. */
 export interface Format {
-  /** Goes on after "is" (a file) or "holds" (a folder). */
+  /** Follows "is" (a file) or "holds" (a folder) in the message. */
   what: string;
   /** What to do about it. */
   next: string;
@@ -34,7 +34,7 @@ const SIGNATURES: Table = [
 ];
 /* eslint-enable no-control-regex */
 
-/** Names that others than PEFT give to the tensors of an update. */
+/** Tensor names of an update in formats other than PEFT's. */
 const TENSOR_NAMES: Table = [
   [/\.lora_(?:down|up)\.weight$|^lora_(?:unet|te\d?)_/, 'the names of kohya (lora_down, lora_up, alpha)', TO_PEFT],
   [/[._]lora(?:_linear_layer)?\.(?:down|up)\.weight$/, 'the names of diffusers (lora.down, lora.up)', TO_PEFT],
@@ -132,19 +132,19 @@ const MODEL_FILES: Table = [
   [/^config\.json$/, '{} but no weights', 'download model.safetensors, or its index and shards, into the same folder'],
 ];
 
-/** What a file is by its first bytes, or null where they do not tell. */
+/** Identifies a file by its first bytes, or null. */
 export function formatOf(start: Uint8Array): Format | null {
   return firstIn(SIGNATURES, [textOf(start)]);
 }
 
-/** What text is that should be JSON, or null where it does not tell. */
+/** Identifies text that should be JSON, or null. */
 export function formatOfJson(start: Uint8Array): Format | null {
   const text = textOf(start);
   if (isLfsPointer(start)) return { what: 'a Git LFS pointer', next: 'run "git lfs pull" in its repository' };
   return WEB_PAGE.test(text) ? { what: 'a web page', next: THE_FILE_ITSELF } : null;
 }
 
-/** What git leaves in place of a file that Git LFS keeps elsewhere. */
+/** A Git LFS pointer file. */
 export function isLfsPointer(start: Uint8Array): boolean {
   return textOf(start).startsWith('version https://git-lfs');
 }
@@ -155,17 +155,17 @@ function textOf(start: Uint8Array): string {
     .replace(/^\xef\xbb\xbf/, '');
 }
 
-/** Whose names the tensors of a file have, or null where they do not tell. */
+/** The format of a file's tensor names, or null. */
 export function formatOfTensors(names: Iterable<string>): Format | null {
   return firstIn(TENSOR_NAMES, [...names]);
 }
 
-/** What a folder without adapter_model.safetensors holds, or null where the names of its files do not tell. */
+/** Identifies a folder without adapter_model.safetensors by its file names, or null. */
 export function formatOfAdapterFiles(names: readonly string[]): Format | null {
   return firstIn(ADAPTER_FILES, names);
 }
 
-/** What a folder with neither model.safetensors nor its index holds, or null where the names of its files do not tell. */
+/** Identifies a folder with neither model.safetensors nor its index by its file names, or null. */
 export function formatOfModelFiles(names: readonly string[]): Format | null {
   return firstIn(MODEL_FILES, names);
 }

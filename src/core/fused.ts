@@ -1,14 +1,14 @@
-// Weights that a checkpoint keeps fused where the adapter has their parts: a part is a run of rows, so that it can be read by itself.
+// Weights that are fused in the checkpoint but separate in the adapter: a part is a run of rows and can be read by itself.
 import { type TensorInfo } from './safetensors';
 
 interface Fusion {
   /** The last segment of the fused module's name. */
   fused: string;
-  /** In the order of their rows. */
+  /** In row order. */
   parts: readonly string[];
 }
 
-// Only where the order of the rows is known from the code of the model that uses the name.
+// Only names whose row order is known from the model's code.
 const FUSIONS: readonly Fusion[] = [
   // modeling_phi3.py of transformers, Phi3Attention.forward: query, key and value one after the other
   { fused: 'qkv_proj', parts: ['q_proj', 'k_proj', 'v_proj'] },
@@ -20,13 +20,13 @@ const FUSIONS: readonly Fusion[] = [
   { fused: 'W_pack', parts: ['q_proj', 'k_proj', 'v_proj'] },
 ];
 
-/** Fused in an order that depends on the model, head by head in some: such rows are no run. */
+/** Fused in a model-dependent order, head by head in some: the rows of a part are no run. */
 const INTERLEAVED = ['query_key_value', 'wqkv', 'c_attn', 'qkv', 'in_proj', 'in_proj_qkv'];
-/** Models that order the rows of a name above in another way: modeling_codegen.py, `mp_num = 4` and query, value, key. */
+/** Models that order the rows of a name above differently: modeling_codegen.py, `mp_num = 4` and query, value, key. */
 const OWN_ORDER = new Set<unknown>(['codegen']);
 
 /**
- * The rows of a fused weight that are a module's own weight.
+ * The rows of a fused weight that belong to a module.
  * @param find a tensor of the checkpoint by its name
  * @returns undefined where the checkpoint has no fused weight for the module, or the sizes do not add up
  */
@@ -48,7 +48,7 @@ export function fusedPart(
   return undefined;
 }
 
-/** The modules of which a module may be a part, also where the order of their rows is not known. */
+/** The modules that a module may be a part of, even if their row order is unknown. */
 export function fusedModules(name: string): string[] {
   const { owner, last } = split(name);
   const known = FUSIONS.filter(({ parts }) => parts.includes(last)).map(({ fused }) => fused);
@@ -59,7 +59,7 @@ export function fusedModules(name: string): string[] {
   return [...[...known, ...INTERLEAVED].map((fused) => owner + fused), `${internlm2}wqkv`];
 }
 
-/** The modules that a checkpoint may have in place of a fused one. */
+/** The modules that a checkpoint may have instead of a fused one. */
 export function partsOf(name: string): string[] {
   const { owner, last } = split(name);
   const parts =
@@ -67,7 +67,7 @@ export function partsOf(name: string): string[] {
   return parts.map((part) => owner + part);
 }
 
-/** Whether the rows of the module's parts follow each other in an order that is known. */
+/** Whether the rows of the module's parts follow each other in a known order. */
 export function hasKnownOrder(module: string, config: Readonly<Record<string, unknown>>): boolean {
   const { last } = split(module);
   return !OWN_ORDER.has(config.model_type) && FUSIONS.some(({ fused }) => fused === last);

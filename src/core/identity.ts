@@ -1,4 +1,4 @@
-// What a kept result belongs to: the adapter's bytes, and the very files of both models.
+// Identifies a cached result: the adapter's bytes, and the exact files of both models.
 import { createHash } from 'node:crypto';
 import { type Adapter } from './adapter';
 import { type Checkpoint } from './checkpoint';
@@ -9,11 +9,11 @@ import { hashRange } from './safetensors';
 export interface AdapterIdentity {
   /** SHA-256 of adapter_model.safetensors. */
   weights: string;
-  /** SHA-256 of adapter_config.json, which says how the weights are meant. */
+  /** SHA-256 of adapter_config.json, which defines how the weights apply. */
   config: string;
-  /** Kept originals stand in for projected tensors, so that the numbers are those of the originals. */
+  /** Kept originals replace the projected tensors, so the numbers are the originals'. */
   originals: boolean;
-  /** Of the files that this was taken from. */
+  /** State of the hashed files. */
   stamps: FileStamp[];
 }
 
@@ -23,7 +23,7 @@ export function checkpointStamps({ files }: Checkpoint): FileStamp[] {
 
 /**
  * Reads the adapter's files whole.
- * @throws SafeLoraError where they are no longer those that were opened
+ * @throws SafeLoraError where they have changed since they were opened
  */
 export async function adapterIdentity(adapter: Pick<Adapter, 'stamps' | 'originals'>): Promise<AdapterIdentity> {
   const { stamps, originals } = adapter;
@@ -34,7 +34,7 @@ export async function adapterIdentity(adapter: Pick<Adapter, 'stamps' | 'origina
   return { weights: weights!, config: config!, originals: originals !== null, stamps };
 }
 
-/** @throws SafeLoraError where a file of the adapter is no longer the one that was opened */
+/** @throws SafeLoraError where a file of the adapter has changed since it was opened */
 export async function refuseOutdated({ stamps }: Pick<Adapter, 'stamps'>): Promise<void> {
   for (const stamp of stamps) {
     if (!(await areAsStamped([stamp]))) throw changedOnDisk(stamp.path);
@@ -46,7 +46,7 @@ export function sameAdapter(one: AdapterIdentity, other: AdapterIdentity): boole
 }
 
 /**
- * Equal for equal adapters on the same files of the same models, measured by the same version; a name for a file.
+ * A file name, equal for equal adapters on the same files of the same models, measured by the same version.
  * @param version of the tool
  */
 export function inspectionKey(

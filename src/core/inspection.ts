@@ -1,4 +1,4 @@
-// A finished run in the form in which it outlives the window: its report, and the few numbers that a report does not say.
+// A finished run as it is cached: its report, and the few numbers not in the report.
 import { type Measurement } from './measure';
 import { measureNames } from './measure-names';
 import { isObject } from './objects';
@@ -10,13 +10,13 @@ const SCHEMA = 'safe-lora/inspection@1';
 export interface Inspection {
   schema: typeof SCHEMA;
   report: Report;
-  /** By module, of those that were measured. */
+  /** By name, measured modules only. */
   details: Record<string, InspectionDetails>;
 }
 
 export interface InspectionDetails {
   updateDotAlignment: number;
-  /** Of the projection, which is computed again when it is wanted; null where it is undefined. */
+  /** Of the projection, which is recomputed when needed; null if undefined. */
   rounding: { roundingLoss: number; overflow: boolean } | null;
 }
 
@@ -30,7 +30,7 @@ export function makeInspection(report: Report, modules: readonly MeasuredModule[
   return { schema: SCHEMA, report, details: Object.fromEntries(details) };
 }
 
-/** @returns null for a text that this version did not write */
+/** @returns null for text that this version did not write */
 export function parseInspection(text: string): Inspection | null {
   try {
     const value: unknown = JSON.parse(text);
@@ -43,7 +43,7 @@ export function parseInspection(text: string): Inspection | null {
   }
 }
 
-/** What was measured, by module, without the projections' bytes. */
+/** The measurements by module, without the projections' bytes. */
 export function resultsOf({ report, details }: Inspection): Map<string, ModuleFinding> {
   return new Map(
     report.modules
@@ -61,7 +61,7 @@ export function resultsOf({ report, details }: Inspection): Map<string, ModuleFi
   );
 }
 
-/** Both norms are there wherever a module was measured. */
+/** Every measured module has both norms. */
 function measurementOf(module: ModuleReport): Omit<Measurement, 'updateDotAlignment'> {
   const measures = Object.fromEntries(measureNames.map((name) => [name, module[name]]));
   return measures as unknown as Omit<Measurement, 'updateDotAlignment'>;

@@ -1,8 +1,8 @@
-// JSON as Python's json module writes and reads it: Infinity, -Infinity and NaN are numbers there, and published models hold them
+// JSON as Python's json module writes and reads it: with Infinity, -Infinity and NaN as numbers, which published models contain
 // (time_step_limit of Nemotron-H). No JSON library reads exactly that: JSON5 parsers also take comments and trailing commas, which
 // Python refuses.
 
-/** Stands for NaN while JSON.parse runs; no text of a configuration begins with a control character. */
+/** Replaces NaN while JSON.parse runs; no text of a configuration begins with a control character. */
 const NAN = '\u0000NaN';
 
 /**
@@ -27,17 +27,17 @@ function textOf(bytes: Uint8Array): string {
   const [first, second] = bytes;
   const encoding =
     first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
-  // A TextDecoder leaves the mark out.
+  // A TextDecoder drops the mark.
   return new TextDecoder(encoding).decode(bytes);
 }
 
-/** Writes Python's numbers as JSON has them, outside strings. */
+/** Rewrites Python's numbers outside strings as JSON. */
 function withoutPythonNumbers(text: string): string {
   const parts: string[] = [];
   for (let at = 0; at < text.length;) {
     const quote = text.indexOf('"', at);
     const outside = text.slice(at, quote < 0 ? text.length : quote);
-    // JSON.parse reads a number beyond the range of a double as an infinity.
+    // JSON.parse turns a number beyond the range of a double into an infinity.
     parts.push(outside.replace(/\bInfinity\b/g, '1e999').replace(/\bNaN\b/g, JSON.stringify(NAN)));
     if (quote < 0) break;
     const end = endOfString(text, quote);

@@ -7,7 +7,7 @@ export function dot(left: Float32Array | Float64Array, right: Float64Array): num
   return sum;
 }
 
-/** So many rows at a time, since a column's elements lie too far apart in memory for all rows to be at hand in the cache. */
+/** Rows per block: the elements of a column are too far apart in memory for all rows to stay in the cache. */
 const TRANSPOSED_ROWS = 32;
 
 /** From row-major [n, columns] to row-major [columns, n]. */

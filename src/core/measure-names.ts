@@ -1,4 +1,4 @@
-// The numbers of a module by name, in the order in which they are written and sent. `Measurement` says what each is.
+// The numbers of a module by name, in the order in which they are written and sent. `Measurement` defines each.
 export const measureNames = [
   'similarity',
   'nullSimilarity',
@@ -13,5 +13,5 @@ export type MeasureName = (typeof measureNames)[number];
 
 export type Measures = Readonly<Record<MeasureName, number | null>>;
 
-/** Of a module that was not measured. */
+/** For a module that was not measured. */
 export const unmeasured = Object.fromEntries(measureNames.map((name) => [name, null])) as unknown as Measures;

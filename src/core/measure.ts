@@ -5,12 +5,12 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { dot } from './matrix';
 
-/** Standard-normal columns that are sent through V beside B, to learn how a random update would lie. */
+/** Standard-normal columns sent through V beside B, to estimate the similarity of a random update. */
 export const PROBES = 8;
 
 /**
- * What the engine makes of one adapter's update on a module: Gram matrices in double, [r, r], of B' and A' with B'·A' = scale·B·A. A column
- * of B and its row of A may be scaled against each other, which changes none of the numbers.
+ * The engine's result for one adapter's update of a module: Gram matrices in double, [r, r], of B' and A' with B'·A' = scale·B·A. Scaling a
+ * column of B against its row of A changes none of the numbers.
  */
 export interface UpdateProducts {
   /** A·Aᵀ */
@@ -29,11 +29,11 @@ export interface UpdateProducts {
   scale: number;
 }
 
-/** What can be said of one module of one adapter; null where it is not defined. All but the norms are free of units. */
+/** The numbers of one module of one adapter; null if undefined. All but the norms are unitless. */
 export interface Measurement {
   /** cos(ΔW, C·ΔW), in [0, 1] */
   similarity: number | null;
-  /** The similarity that a random update of this module would have. */
+  /** The similarity of a random update of this module. */
   nullSimilarity: number | null;
   /** Standard error of `nullSimilarity` (jackknife over the probes). */
   nullSpread: number | null;
@@ -47,7 +47,7 @@ export interface Measurement {
   updateNorm: number;
   /** (ΣV²)² / Σ(VVᵀ)², an estimate of how many directions V has, in [1, min(out, in)] */
   participationRatio: number | null;
-  /** ⟨ΔW, V⟩ without the size of alpha / r, for the direction of several modules together */
+  /** ⟨ΔW, V⟩ without the size of alpha / r, for the direction over several modules */
   updateDotAlignment: number;
 }
 
@@ -57,7 +57,7 @@ export type NullLevel = Pick<Measurement, 'nullSimilarity' | 'nullSpread' | 'par
 /**
  * The probe columns of a module, each as a row: standard normal, by xoroshiro128+ seeded with the start of SHA-256 of its name,
  * through Box-Muller. The generator runs along the columns' first elements, then their second, and so on.
- * @param out how many elements a column has
+ * @param out elements of a column
  * @returns row-major [PROBES, out]
  */
 export function probeRows(name: string, out: number): Float32Array {

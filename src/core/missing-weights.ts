@@ -1,4 +1,4 @@
-// Why a checkpoint has no weight for modules of an adapter, seen from what it does hold.
+// Explains why a checkpoint lacks weights for an adapter's modules.
 import { type Checkpoint } from './checkpoint';
 import { SafeLoraError, someNames } from './errors';
 import { fusedModules, hasKnownOrder, partsOf } from './fused';
@@ -41,7 +41,7 @@ interface Reason {
   next: string;
 }
 
-/** Of a few modules the reason is looked for: many lack for the same. */
+/** Examines only a few modules: many are missing for the same reason. */
 const MOST_EXPLAINED = 10;
 
 function reasonFor(
@@ -68,17 +68,17 @@ function reasonFor(
 }
 
 /**
- * Whether a model may well be without these modules: each outside all layers, that is, a head or a projector of the task that the
- * adapter was trained for, unless there is a cause that can be removed.
+ * Whether a model may lack these modules by design: all are outside the layers, i.e. heads or projectors of the adapter's training task,
+ * and no removable cause is found.
  */
 export function mayLack(modules: readonly WantedModule[], resolver: WeightResolver): boolean {
-  // Tasks have no more heads.
+  // No task has more heads.
   if (modules.length > MOST_EXPLAINED || modules.some(({ name }) => name.split('.').some(isIndex))) return false;
   const causes = new Causes(resolver);
   return modules.every(({ name }) => causes.of(name) === null);
 }
 
-/** What keeps weights of one checkpoint from being found that a model of another form, or a whole one, would have. */
+/** Why weights are missing from one checkpoint, though another form or a complete copy of the model has them. */
 class Causes {
   private readonly checkpoint: Checkpoint;
   private readonly promised: WeightResolver | null;
@@ -92,7 +92,7 @@ class Causes {
 
   of(name: string): Reason | null {
     const { checkpoint, resolver } = this;
-    // The shard in which the index places the weight, or the fused weight that it is a part of, without its being there.
+    // The index may promise the weight, or the fused weight that contains it, in a shard that lacks it.
     const shard = this.promised && weightsOf([name, ...fusedModules(name)], this.promised)[0]?.tensor.path;
     if (shard)
       return { why: `the index places it in ${shard}, which does not hold it`, next: `download ${shard} again` };
@@ -123,7 +123,7 @@ class Causes {
   }
 }
 
-/** What the index places in shards that do not hold it; null where there is nothing of the kind. */
+/** Tensors that the index assigns to shards that lack them; null if there are none. */
 function promisedBy(checkpoint: Checkpoint): WeightResolver | null {
   if (checkpoint.absent.size === 0) return null;
   const stubs = [...checkpoint.absent].map(([name, path]): [string, TensorInfo] => [
@@ -142,7 +142,7 @@ function weightsOf(modules: readonly string[], resolver: WeightResolver): { modu
 
 const TRANSFORMERS = 'give the version for transformers (model.safetensors with config.json)';
 
-/** Names of weights that tell whose code made the checkpoint. */
+/** Names of weights that reveal which code made the checkpoint. */
 const FOREIGN: readonly (readonly [name: RegExp, whose: string, next: string])[] = [
   [/(?:^|\.)layers\.\d+\.attention\.wq(?:\.weight)?$/, "Mistral's or Meta's own code", TRANSFORMERS],
   [/^blk\.\d+\./, 'llama.cpp', TRANSFORMERS],
@@ -151,7 +151,7 @@ const FOREIGN: readonly (readonly [name: RegExp, whose: string, next: string])[]
   [/(?:^|\.)_?flat_param(?:_\d+)?$/, "FSDP's flat shards", 'save the model again with state_dict_type FULL_STATE_DICT'],
 ];
 
-/** Whose names a checkpoint's tensors have, where they are not those of transformers. */
+/** The code whose names a checkpoint's tensors have, if not transformers. */
 function foreignTensors({ tensors }: Checkpoint): Reason | null {
   for (const name of tensors.keys())
     for (const [pattern, whose, next] of FOREIGN)
@@ -166,7 +166,7 @@ function foreignModule(module: string): Reason | null {
     : { why: `the adapter has the names of ${whose}`, next: 'convert it to the names of transformers' };
 }
 
-/** A tensor of all experts together where the adapter has one expert's weight: of the same layer, and of the same kind, where it can be. */
+/** A tensor that stacks all experts, where the adapter has one expert's weight: of the same layer and kind if possible. */
 function expertStack(module: string, { checkpoint }: WeightResolver): TensorInfo | undefined {
   const plain = withoutWrappers(module);
   for (const parts of [plain, ...otherNames(plain)].map((name) => name.split('.'))) {
@@ -185,12 +185,12 @@ function expertStack(module: string, { checkpoint }: WeightResolver): TensorInfo
   return undefined;
 }
 
-/** The module of an adapter that is a stack of experts: PEFT names what it puts on a stack after the module that holds it. */
+/** The adapter's module for a stack of experts: PEFT names an update of a stack after its parent module. */
 function adaptedStack(modules: readonly string[]): string | undefined {
   return modules.find((name) => /(?:^|\.)experts?(?:\.base_layer)*$/.test(name));
 }
 
-/** The same module in other layers, or what the checkpoint's names look like. */
+/** The same module in other layers, or else examples of the checkpoint's names. */
 function alikeIn(module: string, { checkpoint }: WeightResolver): Reason {
   const last = module.slice(module.lastIndexOf('.') + 1);
   const names = [...checkpoint.tensors.keys()];

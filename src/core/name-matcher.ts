@@ -1,13 +1,13 @@
-// Finds the names of a list in longer names, part by part between the dots, in one pass over a name however many the list has (Aho and
+// Finds a list's names in longer names, part by part between the dots, in one pass over a name whatever the list's length (Aho and
 // Corasick, "Efficient string matching", 1975).
 
 interface Node {
   next: Map<string, Node>;
-  /** For the longest end of what led here that leads somewhere as well; null at the root. */
+  /** Failure link: the node of the longest proper suffix of this path; null at the root. */
   fail: Node | null;
   /** The name that ends here. */
   entry: string | null;
-  /** Where a shorter name ends that is the end of what led here. */
+  /** Output link: the node of a shorter name that is a suffix of this path. */
   shorter: Node | null;
 }
 
@@ -21,7 +21,7 @@ export class NameMatcher {
     this.link();
   }
 
-  /** The names of the list that are this name or its end at a dot, the longest first. */
+  /** The list's names that equal this name or follow one of its dots to the end, longest first. */
   endsOf(name: string): string[] {
     let at = this.root;
     for (const part of name.split('.')) at = this.step(at, part);
@@ -30,7 +30,7 @@ export class NameMatcher {
     return found;
   }
 
-  /** True where a name of the list is a run of this name's parts. */
+  /** True if a name of the list is a run of this name's parts. */
   occursIn(name: string): boolean {
     let at = this.root;
     for (const part of name.split('.')) {
@@ -50,7 +50,7 @@ export class NameMatcher {
     at.entry = entry;
   }
 
-  /** Shorter ways first. */
+  /** Breadth first. */
   private link(): void {
     const nodes = [this.root];
     for (const node of nodes) {

@@ -1,4 +1,4 @@
-// Names of an adapter's modules: where in the model each sits, their order, and which of them a target means.
+// Names of an adapter's modules: their positions in the model, their order, and the modules that a target matches.
 import { NameMatcher } from './name-matcher';
 import { appendTo } from './objects';
 import { firstFitting, PatternError, wholePattern } from './patterns';
@@ -10,15 +10,14 @@ export interface Position {
   stack: string | null;
   /** The first number in the name. */
   layer: number | null;
-  /** The shortest dotted tail that tells it from the other modules of its layer, e.g. `q_proj` or `SelfAttention.q`. */
+  /** The shortest dotted suffix that distinguishes it from its layer's other modules, e.g. `q_proj` or `SelfAttention.q`. */
   kind: string;
   expert: number | null;
 }
 
 /**
- * The modules that PEFT adapts, by the entries of `target_modules`: in a list an entry is a name or its end, alone it is a pattern of
- * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). An entry without modules, and a pattern that cannot be
- * used, is not in the result.
+ * The modules that PEFT adapts, by the entries of `target_modules`: in a list an entry is a name or its end, alone it is a pattern for
+ * whole names (`check_target_module_exists` in peft/tuners/tuners_utils.py). Entries without modules and unusable patterns are omitted.
  */
 export function targeted(
   modules: readonly string[],
@@ -50,21 +49,21 @@ function fittingPattern(entry: string, modules: readonly string[]): number[] | n
 
 const STACKS = ['encoder', 'decoder', 'vision_tower', 'vision_model', 'visual', 'audio_tower', 'language_model'];
 
-/** A module's name, taken apart. */
+/** A parsed module name. */
 interface Draft {
   name: string;
   stack: string | null;
   layer: number | null;
   expert: number | null;
-  /** What follows the layer's number, without the expert's. */
+  /** The parts after the layer's number, without the expert's. */
   tail: string[];
-  /** The same as one text. */
+  /** The same, joined. */
   whole: string;
   /** Equal for modules of the same layer. */
   cell: string;
 }
 
-/** Reads the positions of all of an adapter's modules, since how long a kind's name must be depends on its neighbours. */
+/** Parses all of an adapter's module names together, since the length of a kind's name depends on its neighbours. */
 export function positions(names: readonly string[]): Map<string, Position> {
   const drafts = names.map(draftOf);
   const kinds = kindsOf(drafts);
@@ -88,12 +87,12 @@ function draftOf(name: string): Draft {
 }
 
 /**
- * The kinds by the modules' names. A kind that means two weights of any layer is lengthened in every layer, so that a kind is one column
- * throughout. Each part of a name is looked at once.
+ * The kinds by module name. A kind that matches two weights of any layer is lengthened in every layer, so that each kind is one column.
+ * Each part of a name is examined once.
  */
 function kindsOf(drafts: readonly Draft[]): Map<string, string> {
   const kinds = new Map<string, string>();
-  /** Modules whose names end in the same parts, as many as `length`. */
+  /** Modules whose names share their last `length` parts. */
   const waiting = sortedOut(drafts, 1);
   for (let group = waiting.pop(); group; group = waiting.pop()) {
     const { members, length } = group;
@@ -115,7 +114,7 @@ function sortedOut(drafts: readonly Draft[], length: number): { members: Draft[]
   return [...groups.values()].map((members) => ({ members, length }));
 }
 
-/** In no layer two weights. */
+/** True if no layer has two weights. */
 function isClear(members: readonly Draft[]): boolean {
   const seen = new Map<string, string>();
   return members.every(({ cell, whole }) => {

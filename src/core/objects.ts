@@ -3,7 +3,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object that a text holds as JSON, or null where it holds none. */
+/** Parses a JSON object, or returns null for anything else. */
 export function parseObject(text: string | undefined): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text ?? 'null');
@@ -13,7 +13,7 @@ export function parseObject(text: string | undefined): Record<string, unknown> |
   }
 }
 
-/** Adds to the list that a map holds for a key. */
+/** Appends to the list at a map's key. */
 export function appendTo<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   const known = lists.get(key);
   if (known) known.push(value);

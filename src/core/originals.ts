@@ -1,4 +1,4 @@
-// The weights that saving in place replaced, kept so that the first file can be given back bit for bit.
+// The weights replaced by in-place saving, kept to restore the first file bit for bit.
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type LoraPair } from './adapter-tensors';
@@ -25,19 +25,19 @@ const ORIGINALS_KEY = 'safe_lora_original';
 const SCHEMAS = ['safe-lora/original@1', 'safe-lora/original@2', 'safe-lora/original@3'];
 
 export interface Originals {
-  /** Holds the original lora_B of every module that was projected in place. */
+  /** Contains the original lora_B of every module that was projected in place. */
   file: SafetensorsFile;
-  /** The adapter's file up to its tensors' bytes, as it was before any of it was projected in place. */
+  /** The adapter's file up to its tensors' bytes, before any in-place projection. */
   head: Uint8Array;
-  /** The head is the one that was kept. */
+  /** True if the head is unchanged. */
   isHeadSound: boolean;
-  /** Of every lora_A and lora_B as they were then. */
+  /** Of every lora_A and lora_B at that time. */
   sha256: TensorHashes;
-  /** See `restHash`, as it was then; null where an earlier version kept them. */
+  /** See `restHash`, at that time; null if an earlier version kept them. */
   rest: string | null;
 }
 
-/** An adapter, `b` being the original one also where its file holds a projected one and the original was kept. */
+/** An adapter whose `b` is the original, even if its file has a projected one and the original was kept. */
 interface Unprojected {
   file: SafetensorsFile;
   modules: readonly LoraPair[];
@@ -56,10 +56,10 @@ export async function openOriginals(path: string): Promise<Originals> {
 }
 
 /**
- * Whether an adapter's file is what saving in place made of the adapter that these originals were kept from: every lora_A and lora_B is
- * as it was then, or the projection that the provenance names, with its original at hand.
- * @param modules with `b` as it lies in the adapter's own file
- * @returns the modules whose original is the kept one; null where these are not the adapter's originals
+ * Whether in-place saving made an adapter's file from the adapter of these originals: every lora_A and lora_B is unchanged, or is the
+ * projection that the provenance names, with its original available.
+ * @param modules with `b` as in the adapter's own file
+ * @returns the modules whose original is the kept one; null if the originals are another adapter's
  */
 export async function belongTo(
   { file, head, isHeadSound, sha256 }: Originals,
@@ -72,7 +72,7 @@ export async function belongTo(
   for (const { name, a, b } of modules) {
     if ((await hashRange(a)) !== sha256[a.name]) return null;
     const present = await hashRange(b);
-    // What is kept of a module that is not projected now is not needed, and may have been damaged unseen.
+    // Originals of modules that are not projected now are not needed, and may be damaged.
     if (present === sha256[b.name]) continue;
     const kept = file.tensors.get(b.name);
     if (present !== provenance.sha256[name] || !kept || !isOfForm(kept, b)) return null;
@@ -86,7 +86,7 @@ function isOfForm(kept: TensorInfo, b: TensorInfo): boolean {
   return kept.dtype === b.dtype && kept.length === b.length && String(kept.shape) === String(b.shape);
 }
 
-/** True where a file's head names the tensors of another file: the same, at the same offsets in the data. */
+/** True if a file's head names the same tensors as another file, at the same offsets in the data. */
 function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
   const { path, size, dataStart } = adapterFile;
   try {
@@ -108,7 +108,7 @@ function describes(head: Uint8Array, adapterFile: SafetensorsFile): boolean {
   }
 }
 
-/** SHA-256 of every lora_A and lora_B as they were before anything was projected in place. */
+/** SHA-256 of every lora_A and lora_B before any in-place projection. */
 export async function originalHashes(adapter: Unprojected): Promise<TensorHashes> {
   if (adapter.originals) return adapter.originals.sha256;
   const hashes: Record<string, string> = {};
@@ -132,11 +132,11 @@ export async function restHash(
 }
 
 /**
- * Makes sure that the original lora_B of the named modules lies in the file at `path`, and that the first file can be given back. What
- * is kept there stays; the head stays for as long as anything of the adapter is projected. For one who is `alone` with the adapter.
+ * Ensures that the file at `path` has the original lora_B of the named modules, and that the first file can be restored. Existing originals
+ * stay; the head stays while any module is projected. Needs exclusive access to the adapter (`alone`).
  * @param sha256 the adapter's `originalHashes`
- * @throws SafeLoraError where it keeps another adapter's weights, the weights to be kept are not those that were hashed, or the tensors
- * beside them are not those of the first file
+ * @throws SafeLoraError where it has another adapter's weights, the weights to keep do not match their hashes, or the tensors beside them
+ * are not those of the first file
  */
 export async function keepOriginals(
   path: string,
@@ -147,7 +147,7 @@ export async function keepOriginals(
   const earlier = (await kindOf(path)) === null ? null : await openOriginals(path);
   if (earlier && !sameHashes(earlier.sha256, sha256)) throw foreignOriginals(path);
   const kept = adapter.modules.filter(({ name, b }) => modules.has(name) || earlier?.file.tensors.has(b.name));
-  // Of an adapter that is not projected, the first file is the one that is there, whatever was kept of an earlier one.
+  // If the adapter is not projected, its current file is the first file, whatever was kept earlier.
   const isProjected = adapter.modules.some(({ b }) => b.path !== adapter.file.path);
   const first = isProjected ? adapter.originals : null;
   const present = first?.rest === null ? null : await restHash(adapter.file, adapter.modules);
@@ -162,7 +162,7 @@ export async function keepOriginals(
     sha256,
     rest,
   });
-  // An adapter's B is its original, wherever that lies.
+  // An adapter's B is its original, in whichever file.
   const sources = kept.map(({ b }) => ({ ...b, from: b }));
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(path));
   await replaceAlone(
@@ -176,7 +176,7 @@ export async function keepOriginals(
   );
 }
 
-/** What is kept of a module that is not projected now may have been damaged unseen: its original is in the adapter's own file. */
+/** The kept original of a module that is not projected now may be damaged: the adapter's own file has it, too. */
 async function isSound({ file, sha256 }: Pick<Originals, 'file' | 'sha256'>): Promise<boolean> {
   for (const tensor of file.tensors.values()) if ((await hashRange(tensor)) !== sha256[tensor.name]) return false;
   return true;

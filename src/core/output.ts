@@ -15,29 +15,29 @@ import { hashFile, openSafetensors, type TensorHashes } from './safetensors';
 /** The report saved in the adapter's folder. */
 export const REPORT_FILE = 'safe_lora_report.json';
 
-/** A checked destination; nothing has been written yet. */
+/** A checked destination; nothing is written yet. */
 export interface Destination {
   path: string;
   /** As the user gave it. */
   given: string;
-  /** The tool's own earlier result may be replaced. */
+  /** True if an earlier result of this tool may be replaced. */
   force: boolean;
 }
 
-/** @throws SafeLoraError where the destination overlaps the adapter, or holds something that this tool may not replace */
+/** @throws SafeLoraError where the destination overlaps the adapter, or has content that this tool may not replace */
 export async function checkDestination(path: string, adapter: Adapter, force: boolean): Promise<Destination> {
   const real = await realDestination(path);
   if (isInside(real, adapter.realPath) || isInside(adapter.realPath, real)) throw overlaps(path, adapter.path);
   const destination = { path: real, given: path, force };
-  // Where the folder is not there, nobody has begun to write into it.
+  // If the folder does not exist, nobody has started writing to it.
   if ((await kindOf(dirname(real))) === 'folder')
     await alone(real, () => refuseOccupied(destination, adapter), isResult);
   return destination;
 }
 
 /**
- * For one who is alone with the destination.
- * @returns true where an earlier result lies there, which may be replaced
+ * Needs exclusive access to the destination.
+ * @returns true if an earlier result exists that may be replaced
  * @throws SafeLoraError
  */
 async function refuseOccupied({ path, given, force }: Destination, adapter: Adapter): Promise<boolean> {
@@ -77,7 +77,7 @@ async function isResult(folder: string): Promise<boolean> {
   return (await kindOf(file)) === 'file' && (await openSafetensors(file)).metadata.has(PROVENANCE_KEY);
 }
 
-/** Only a folder that this tool wrote, and that would lose nothing, is replaced. */
+/** Replaces only a folder that this tool wrote, and that would lose nothing. */
 async function refuseForeign(path: string, real: string, adapter: Adapter): Promise<void> {
   if (!(await isResult(real))) throw notAResult(path);
   const { copied } = await companions(adapter);
@@ -95,7 +95,7 @@ async function refuseForeign(path: string, real: string, adapter: Adapter): Prom
   if (lost.length > 0) throw wouldLose(path, lost);
 }
 
-/** SHA-256 of the files that went along into a result, as its report says; none of an earlier version's. */
+/** SHA-256 of a result's companion files, from its report; none for an earlier version's. */
 async function writtenFiles(folder: string): Promise<Readonly<Record<string, unknown>>> {
   const files = parseObject((await readOwnText(join(folder, REPORT_FILE))) ?? '')?.files;
   return isObject(files) ? files : {};
@@ -103,15 +103,15 @@ async function writtenFiles(folder: string): Promise<Readonly<Record<string, unk
 
 const unfinished = new Set<string>();
 
-/** Removes what an interrupted `writeFolder` has written so far; for a signal handler, hence synchronous. */
+/** Removes the partial output of an interrupted `writeFolder`; synchronous for signal handlers. */
 export function removeUnfinished(): void {
   for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
 }
 
 /**
- * Writes the new adapter folder and puts it in place, one process at a time.
- * @param writeAdapter writes the adapter's file at the path that it is given
- * @param report makes the content of the report beside it, from the SHA-256 of the files that went along
+ * Writes the new adapter folder and moves it into place, one process at a time.
+ * @param writeAdapter writes the adapter's file to the given path
+ * @param report makes the content of the report beside it, from the SHA-256 of the companion files
  */
 export async function writeFolder(
   destination: Destination,
@@ -151,10 +151,10 @@ export async function writeFolder(
   );
 }
 
-/** In one synchronous step, so that no signal handler of this process sees it half done. */
+/** One synchronous step, so that this process's signal handlers never see it half done. */
 function renameInto(fresh: string, path: string, replaces: boolean): void {
   if (!replaces) {
-    // rename would quietly replace an empty folder that appeared meanwhile; one with content fails.
+    // rename would silently replace a new empty folder; one with content fails.
     renameSync(fresh, path);
     return;
   }
@@ -169,7 +169,7 @@ function renameInto(fresh: string, path: string, replaces: boolean): void {
   removeOld(old);
 }
 
-/** @throws SafeLoraError where another program has taken the place */
+/** @throws SafeLoraError where another program has created the destination */
 function putBack(old: string, path: string): void {
   try {
     renameSync(old, path);

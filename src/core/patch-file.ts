@@ -9,7 +9,7 @@ import { replaceFile } from './atomic';
 import { hashBytes, openSafetensors, readTensor, type TensorHashes } from './safetensors';
 import { writeSafetensors } from './safetensors-writer';
 
-/** What the file's name ends in. */
+/** The file name's ending. */
 export const PATCH_ENDING = '.safelora.safetensors';
 
 const PATCH_KEY = 'safe_lora_patch';
@@ -17,7 +17,7 @@ const SCHEMA = 'safe-lora/patch@1';
 
 /**
  * @param sha256 the adapter's `originalHashes`; taken when the projection was made, since its file may change
- * @param projection null makes a patch that gives the original back
+ * @param projection null makes a patch that restores the original
  */
 export async function writePatch(
   path: string,
@@ -51,7 +51,7 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   for (const { name, b } of adapter.modules) {
     const tensor = file.tensors.get(b.name);
     if (!tensor) continue;
-    // Before its bytes are read, of which a file may say that it has many.
+    // Checked before reading: the file may claim any size.
     if (tensor.dtype !== b.dtype || tensor.length !== b.length)
       throw damaged(`${shown(b.name)} is not of the adapter's dtype and shape`);
     const bytes = await readTensor(tensor);
@@ -61,7 +61,7 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
   }
   if (tensors.size < file.tensors.size) throw damaged('it holds tensors that belong to no module of the adapter');
   if (!provenance) return null;
-  // A module whose original is gone stays as it is in the adapter, and has no tensor here.
+  // A module without its original stays unchanged, and has no tensor here.
   const left = adapter.modules.filter(
     ({ name, b, alreadyProjected }) => alreadyProjected && sha256[b.name] === provenance.sha256[name],
   );

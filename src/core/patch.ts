@@ -9,7 +9,7 @@ import { hashBytes, hashRange, readHead, readTensor } from './safetensors';
 import { encodeHeader, writeParts } from './safetensors-writer';
 import { select, type Selection } from './rules';
 
-/** All that distinguishes a projected adapter from its original: the replaced tensors, and what they came from. */
+/** The difference between a projected adapter and its original: the replaced tensors, and their sources. */
 export interface Projection {
   /** The projected lora_B's bytes, by module. */
   tensors: ReadonlyMap<string, Uint8Array>;
@@ -17,7 +17,7 @@ export interface Projection {
 }
 
 /**
- * The projection of the modules that a selection takes. Modules whose originals are gone stay as they are, and stay named.
+ * The projection of the selected modules. Modules without originals stay unchanged and named.
  * @param modules every module of the plan, in its order
  * @throws SafeLoraError where a projected B does not fit its dtype
  */
@@ -58,7 +58,7 @@ export async function makeProjection(
   return { tensors, provenance };
 }
 
-/** What an adapter's file holds beyond its kept originals; null where it is an original itself, or they are gone. */
+/** The projection in an adapter's file; null if the file is an original, or its originals are gone. */
 export async function readProjection({ originals, provenance, modules, file }: Adapter): Promise<Projection | null> {
   if (!originals || !provenance) return null;
   const tensors = new Map<string, Uint8Array>();
@@ -72,7 +72,7 @@ export async function readProjection({ originals, provenance, modules, file }: A
 }
 
 /**
- * Writes the adapter's file anew: tensors, their order and the metadata are the original's, with the provenance added.
+ * Rewrites the adapter's file: tensors, their order and the metadata stay the original's, with the provenance added.
  * @param projection null writes the original file, bit for bit
  */
 export async function writeAdapterFile(path: string, adapter: Adapter, projection: Projection | null): Promise<void> {

@@ -1,5 +1,5 @@
-// Patterns that a configuration holds, matched against module names as PEFT matches them. A file from anywhere may hold one that
-// backtracks without end, and the process that reads it is shared, so that compiling and matching have a time limit.
+// Matches a configuration's patterns against module names as PEFT does. A pattern from an untrusted file may backtrack forever and block
+// the shared process, so compiling and matching have a time limit.
 import { runInNewContext } from 'node:vm';
 import { END, FLAGS, forCharacters } from './python-characters';
 import { PatternError, translate } from './python-pattern';
@@ -11,19 +11,19 @@ export { PatternError };
 export interface PythonPattern {
   /** Of a JavaScript regular expression. */
   source: string;
-  /** The key where the pattern is no more than a name that ends others: its dots stand for any character. */
+  /** The key if the pattern is a plain name ending, whose dots match any character. */
   plain: string | null;
 }
 
 /**
- * Of the processor's time, for all patterns of a configuration together. Sane ones take microseconds for a name; one that V8 is
- * compiling cannot be interrupted, which takes some 200 ms at worst.
+ * CPU time for all patterns of a configuration together. Normal ones take microseconds per name; V8 cannot interrupt compiling, which takes
+ * about 200 ms at worst.
  */
 const MOST_MS = 250;
-/** By the clock, which runs on while a busy machine gives the time to others. */
+/** Wall-clock time, which also passes while a busy machine runs other processes. */
 const MOST_MS_BY_CLOCK = 1000;
 
-/** Characters beyond ASCII in all names; every pattern becomes longer by them. */
+/** Maximum non-ASCII characters in all names; each makes every pattern longer. */
 const MOST_OTHERS = 64;
 
 const SCRIPT = `{
@@ -43,7 +43,7 @@ export function wholePattern(pattern: string): PythonPattern {
   return { source: `^(?:${translate(pattern)})${END}`, plain: null };
 }
 
-/** True for a key that `endingPattern` need not translate. */
+/** True for a key that `endingPattern` does not translate. */
 export function isPlain(key: string): boolean {
   return /^[\w.]+$/.test(key);
 }
@@ -57,12 +57,12 @@ export function endingPattern(key: string): PythonPattern {
   return { source: String.raw`^(?:[^\n]*\.)?${key.replaceAll('.', String.raw`[^\n]`)}\n?${END}`, plain: key };
 }
 
-/** The time that matching may take from now on. */
+/** A time budget for matching, starting now. */
 export class MatchingTime {
   private readonly used = process.cpuUsage();
   private readonly end = performance.now() + MOST_MS_BY_CLOCK;
 
-  /** Whole milliseconds, 0 or less where none are left. */
+  /** Whole milliseconds left; 0 or less if none. */
   get left(): number {
     const { user, system } = process.cpuUsage(this.used);
     return Math.ceil(Math.min(MOST_MS - (user + system) / 1000, this.end - performance.now()));
@@ -70,8 +70,8 @@ export class MatchingTime {
 }
 
 /**
- * For each name the first of the patterns that fits it, -1 where none does.
- * @returns null where it takes too long, or more stack or code than V8 allows
+ * The index of the first pattern that matches each name, -1 if none does.
+ * @returns null if it takes too long, or more stack or code than V8 allows
  */
 export function firstFitting(
   patterns: readonly PythonPattern[],
@@ -81,7 +81,7 @@ export function firstFitting(
   if (patterns.length === 0) return names.map(() => -1);
   const others = charactersBeyondAscii(names);
   if (!others) return null;
-  // A dot stands for two code units of some characters, and a newline may follow the end.
+  // A dot matches two code units of some characters, and a newline may follow the end.
   const plain = others.length > 0 || names.some((name) => name.includes('\n')) ? null : new PlainPatterns(patterns);
   const rest = [...patterns.keys()].filter((i) => !plain || patterns[i]!.plain === null);
   const byScript = matchedByScript(
@@ -100,7 +100,7 @@ export function firstFitting(
   return first;
 }
 
-/** In a context of its own, since only there matching can be given up. */
+/** Runs in a context of its own, since only there matching can be interrupted. */
 function matchedByScript(
   patterns: readonly PythonPattern[],
   names: readonly string[],
@@ -110,7 +110,7 @@ function matchedByScript(
   if (patterns.length === 0) return names.map(() => -1);
   const sources = patterns.map(({ source }) => source).map(forCharacters(others));
   const context = { sources, names, flags: FLAGS, end: END };
-  // Again where the time went to other processes.
+  // Retry if the time went to other processes.
   for (let timeout = time.left; timeout > 0; timeout = time.left) {
     try {
       return Array.from(runInNewContext(SCRIPT, context, { timeout }) as number[]);
@@ -123,14 +123,14 @@ function matchedByScript(
   return null;
 }
 
-/** Plain patterns of one length with dots at the same positions: each dot fits any character, the rest has to be equal. */
+/** Plain patterns of one length with dots at the same positions: a dot matches any character, the rest must be equal. */
 interface DotsAlike {
   dots: readonly number[];
   /** Their indices. */
   first: Map<string, number>;
 }
 
-/** Plain patterns without regular expressions: EVA writes one for every module. */
+/** Matches plain patterns without regular expressions: EVA writes one for every module. */
 class PlainPatterns {
   /** By length and positions of dots, of which there are few. */
   private readonly byLength = new Map<number, Map<string, DotsAlike>>();

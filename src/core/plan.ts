@@ -1,4 +1,4 @@
-// Adapter + base + aligned → the list of module jobs, every pairing checked before a weight is read.
+// Adapter + base + aligned → the list of module jobs; checks every pairing before reading weights.
 import { type Adapter, type LoraModule } from './adapter';
 import { notLoaded } from './adapter-tensors';
 import { type Checkpoint } from './checkpoint';
@@ -74,7 +74,7 @@ export function makePlan(adapter: Adapter, base: Checkpoint, aligned: Checkpoint
   return { adapter, base, aligned, modules, notices };
 }
 
-/** Of each model whose weights are elsewhere, those that the plans read. */
+/** The tensors that the plans read, for each model with remote weights. */
 export function remoteTensors(plans: readonly Plan[]): Map<Checkpoint, TensorInfo[]> {
   const found = new Map<Checkpoint, Set<TensorInfo>>();
   for (const { base, aligned, modules } of plans) {
@@ -98,7 +98,7 @@ export function sameModel(path: string): SafeLoraError {
   );
 }
 
-/** @returns undefined where the model may well be without such a weight */
+/** @returns undefined where the model may lack such a weight by design */
 function resolveAll(
   role: Role,
   wanted: readonly WantedModule[],
@@ -130,7 +130,7 @@ function resolveAll(
   return found;
 }
 
-/** A stack of experts does not begin with a module's outputs, as a convolution does. */
+/** Unlike a convolution, a stack of experts does not begin with a module's outputs. */
 function notTwoDimensional(tensor: TensorInfo, { name, shape: [out] }: WantedModule): SafeLoraError {
   const isStack = tensor.shape.length === 3 && (tensor.shape[0] !== out || /(?:^|\.)experts?\b/.test(tensor.name));
   return new SafeLoraError(
@@ -140,8 +140,8 @@ function notTwoDimensional(tensor: TensorInfo, { name, shape: [out] }: WantedMod
 }
 
 /**
- * As a parameter (`target_parameters`) PEFT takes a Conv1D's weight as it is stored, [in, out]: there B belongs to the inputs, on which
- * C is not defined (ParamWrapper in peft/tuners/lora/layer.py).
+ * For `target_parameters` PEFT uses a Conv1D's weight as stored, [in, out]: B then belongs to the inputs, where C is undefined
+ * (ParamWrapper in peft/tuners/lora/layer.py).
  */
 function refuseStoredLayout(
   { path, config: { targetParameters } }: Adapter,
@@ -156,13 +156,13 @@ function refuseStoredLayout(
   if (reversed.length > 0) throw storedLayout(path, reversed);
 }
 
-/** Two weights of a module, as far as they can be told before all modules were seen. */
+/** Two weights of a module, as far as known before all modules were seen. */
 interface Paired {
-  /** `transposed` is null where the weight is square; the whole is null where the module cannot be measured. */
+  /** `transposed` is null if the weight is square; the whole is null if the module cannot be measured. */
   weights: (Omit<WeightPair, 'transposed'> & { transposed: boolean | null }) | null;
   notice: NoticeCode | null;
   name: string;
-  /** Vocabulary rows of the adapter's, the base's and the aligned model's weight, where they differ. */
+  /** Vocabulary rows of the adapter's, the base's and the aligned model's weight, if they differ. */
   vocabulary: { adapter: number; base: number; aligned: number } | null;
 }
 
@@ -192,9 +192,9 @@ function pairWeights(
 const CONV1D = /(?:^|\.)(?:c_attn|c_fc|c_proj|q_attn)\.weight$/;
 
 /**
- * Whether a square weight is stored [in, out]. PEFT goes by the class of the layer and saves one flag for all, that of the last layer
- * that it wrapped; for a linear layer it passes over the flag. The adapter's other weights tell more, then the checkpoint's, of the same
- * stack first: an encoder and a decoder may differ. The output head tells nothing, it is a linear layer in every model.
+ * Whether a square weight is stored [in, out]. PEFT saves one flag for all layers, taken from the class of the last one it wrapped, and
+ * ignores it for linear layers. The adapter's other weights are better evidence, then the checkpoint's, the same stack first: an encoder
+ * and a decoder may differ. The output head is no evidence: it is a linear layer in every model.
  */
 function squareOrientations(
   pairs: readonly Paired[],
@@ -215,12 +215,12 @@ function squareOrientations(
 
 const ALL = '';
 
-/** What comes before the first number in a name. */
+/** The part before the first number in a name. */
 function stackOf(name: string): string {
   return /^(.*?)(?:^|\.)\d+\./.exec(name)?.[1] ?? name;
 }
 
-/** Unanimous votes count, by stack and of all. */
+/** Counts unanimous votes, by stack and in total. */
 class Votes {
   private readonly told = new Map<string, Set<boolean>>();
 
@@ -235,7 +235,7 @@ class Votes {
   }
 }
 
-/** Whether a weight is stored [in, out], by the length of its bias, [out]; null where that does not tell. */
+/** Whether a weight is stored [in, out], by the length of its bias, [out]; null if inconclusive. */
 function storedByBias({ name, shape }: TensorInfo, { tensors }: Checkpoint): boolean | null {
   const [rows, columns] = shape;
   if (shape.length !== 2 || rows === columns || !name.endsWith('.weight') || isVocabularyWeight(name)) return null;
@@ -297,7 +297,7 @@ function fusedNotices(modules: readonly PlannedModule[]): Notice[] {
   ];
 }
 
-/** Merged adapters keep the entry over exact weights, and some models pack only weights that the adapter does not touch. */
+/** Merged adapters keep the entry with exact weights, and some models pack only weights that the adapter does not touch. */
 function leftOverNotices({ name, config }: Checkpoint): Notice[] {
   if (!isObject(config.quantization_config)) return [];
   return [
@@ -309,7 +309,7 @@ function leftOverNotices({ name, config }: Checkpoint): Notice[] {
   ];
 }
 
-/** Names that only the model shows not to be its modules'. */
+/** Notices for names that only the model reveals as wrong. */
 function misnamedNotices(adapter: Adapter, modules: readonly PlannedModule[]): Notice[] {
   const noticed = new Set(adapter.notices.filter(({ code }) => code === 'names-not-loaded').flatMap((n) => n.modules));
   const misnamed = modules.flatMap(({ name, b, weights }) => {
@@ -325,9 +325,9 @@ function misnamedNotices(adapter: Adapter, modules: readonly PlannedModule[]): N
 }
 
 /**
- * What the model calls a module of another name, as far as the name of the stored weight tells; null where it does not. Data
- * parallelism's "module" counts as a wrapper only where the model has no such part. A language model with a head has its layers in
- * "model", where the checkpoint has them there, and no second "model" in it: https://github.com/huggingface/peft/issues/1579.
+ * The model's own name for a misnamed module, from the name of the stored weight; null if unknown. Data parallelism's "module" counts as a
+ * wrapper only if the model has no such part. A language model with a head has its layers in "model" if the checkpoint does, and no second
+ * "model" in it: https://github.com/huggingface/peft/issues/1579.
  */
 function rightName(module: string, weight: string, taskType: string | null): string | null {
   if (isDataParallel(module) && !isDataParallel(weight)) return module.replace(/(^|\.)module\./, '$1');
@@ -338,7 +338,7 @@ function rightName(module: string, weight: string, taskType: string | null): str
   return isWithout || isDouble ? stored : null;
 }
 
-/** Compares what the adapter says it was trained on with what was given. */
+/** Compares the models that the adapter names with the given ones. */
 function modelNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): Notice[] {
   return [...nameNotices(adapter, base, aligned), ...revisionNotices(adapter, aligned)];
 }
@@ -358,7 +358,7 @@ function nameNotices(adapter: Adapter, base: Checkpoint, aligned: Checkpoint): N
   const last = lastPart(trainedOn).toLowerCase();
   const unquantised = unquantisedName(last);
   const wanted = plainName(unquantised ?? trainedOn);
-  // Reports travel, and a path of the machine that trained the adapter is nobody else's business.
+  // Reports are shared, so they omit paths of the machine that trained the adapter.
   const stated = shown(/^[^\\/]+\/[^\\/]+$/.test(trainedOn) ? trainedOn : last);
   const notice = (code: NoticeCode, message: string): Notice[] => [{ code, message, modules: [] }];
   const quantised =

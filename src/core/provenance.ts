@@ -7,10 +7,10 @@ import { readSelection, type Selection } from './rules';
 /** The metadata entry. */
 export const PROVENANCE_KEY = 'safe_lora';
 export const PROVENANCE_SCHEMA = 'safe-lora/provenance@2';
-/** It named no replacement, since there was one. */
+/** Named no replacement, since only one existed. */
 const FIRST_SCHEMA = 'safe-lora/provenance@1';
 
-/** Neither a path nor a time, so that equal input gives equal bytes. */
+/** No path and no time, so that equal input gives equal bytes. */
 export interface Provenance {
   schema: typeof PROVENANCE_SCHEMA;
   tool: { version: string };
@@ -18,7 +18,7 @@ export interface Provenance {
   base: { name: string; headers: string };
   aligned: { name: string; headers: string };
   selection: Selection;
-  /** How the selected were replaced. */
+  /** How the selected modules were replaced. */
   replacement: ReplacementName;
   /** Every module whose lora_B is a projection. */
   modules: string[];
@@ -28,7 +28,7 @@ export interface Provenance {
 
 /**
  * @returns null where the entry is missing
- * @throws what `refuse` makes where it is not one that this tool writes
+ * @throws the error of `refuse` where this tool did not write it
  */
 export function readProvenance(file: SafetensorsFile, refuse: () => Error): Provenance | null {
   const text = file.metadata.get(PROVENANCE_KEY);
@@ -38,7 +38,7 @@ export function readProvenance(file: SafetensorsFile, refuse: () => Error): Prov
   return provenance;
 }
 
-/** Only what this tool writes: whatever else an entry holds goes into no report. */
+/** Reads only what this tool writes: nothing else of an entry gets into a report. */
 function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | null {
   const text = (of: unknown, key: string): string => {
     const value = isObject(of) ? of[key] : undefined;
@@ -67,7 +67,7 @@ function provenanceIn(entry: Readonly<Record<string, unknown>>): Provenance | nu
   };
 }
 
-/** What is listed twice must say the same twice, or a part that goes by the one would miss what the other names. */
+/** Duplicated lists must agree, or code that reads one would miss what the other names. */
 function sameNames(listed: readonly unknown[], keys: readonly string[]): listed is string[] {
   const names = new Set(listed);
   return names.size === listed.length && names.size === keys.length && keys.every((key) => names.has(key));

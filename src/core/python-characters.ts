@@ -1,34 +1,34 @@
-// Sets of characters of Python's regular expressions, written for JavaScript. They leave out END, which `translate` wants behind names.
+// Character sets of Python's regular expressions, in JavaScript. They exclude END, which `translate` expects after names.
 
-/** Half of a surrogate pair: names come from UTF-8, which cannot hold it. */
+/** Half of a surrogate pair: names are UTF-8, which cannot encode it. */
 export const END = '\uD800';
 /** As it is written in a regular expression. */
 export const END_SOURCE = String.raw`\u{D800}`;
 export const ANY = `[^${END_SOURCE}]`;
 
-/** Of the regular expressions. v, not u: a set may then contain another, as [\W\d] needs. */
+/** Flags of the regular expressions: v, not u, allows nested sets, as [\W\d] needs. */
 export const FLAGS = 'v';
 
 const DIGITS = String.raw`\p{Nd}`;
 const WORD_CHARACTERS = String.raw`\p{L}\p{N}_`;
 const ASCII_WORD_CHARACTERS = '0-9A-Z_a-z';
 const SPACES = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
-/** What \d, \s and \w contain without and with the flag a: str.isdecimal, str.isspace, str.isalnum or underscore. */
+/** Contents of \d, \s and \w without and with the flag a: str.isdecimal, str.isspace, str.isalnum or underscore. */
 const CATEGORIES: Readonly<Record<string, readonly [string, string]>> = {
   d: [DIGITS, '0-9'],
   s: [SPACES, String.raw`\t-\r\x20`],
   w: [WORD_CHARACTERS, ASCII_WORD_CHARACTERS],
 };
 const CONTROLS: Readonly<Record<string, number>> = { a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
-/** What else is the same letter without its case (CPython's Lib/re/_casefix.py, and what has an ASCII letter as its lower case). */
+/** More letters that are equal without case (CPython's Lib/re/_casefix.py, and those with an ASCII lower case). */
 const MORE_CASES: Readonly<Record<string, string>> = { i: '\\u0130\\u0131', k: '\\u212A', s: '\\u017F' };
 
-/** Those of Python: i ignores case, a keeps categories and case to ASCII. */
+/** Python's flags: i ignores case, a limits categories and case to ASCII. */
 export type Flags = ReadonlySet<string>;
 
 /**
- * Changes regular expressions such that they match the same in names of ASCII and these characters. Compiling \p{L} takes V8
- * milliseconds, and it cannot be interrupted.
+ * Rewrites regular expressions to match the same in names of ASCII and these characters. Compiling \p{L} takes V8 milliseconds, and cannot
+ * be interrupted.
  */
 export function forCharacters(others: readonly string[]): (source: string) => string {
   const among = (set: RegExp): string =>
@@ -65,14 +65,14 @@ export function range(from: number, to: number, flags: Flags): string {
   return contents;
 }
 
-/** Whether `range` leaves out other cases of its characters, on which Python and JavaScript disagree. */
+/** Whether `range` omits other cases of its characters, which Python and JavaScript treat differently. */
 export function lacksCases(from: number, to: number, flags: Flags): boolean {
   if (!flags.has('i') || flags.has('a') || to < 0x80) return false;
   const character = String.fromCodePoint(from);
   return from < to || character.toLowerCase() !== character || character.toUpperCase() !== character;
 }
 
-/** The character that is meant by x61, u0061, U00000061, octal digits, a control's letter, or itself behind a backslash. */
+/** The character of an escape: x61, u0061, U00000061, octal digits, a control's letter, or the character itself. */
 export function escapedCode(escape: string): number {
   if (/^[Uux]/.test(escape)) return parseInt(escape.slice(1), 16);
   if (/^\d/.test(escape)) return parseInt(escape, 8);

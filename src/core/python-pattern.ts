@@ -14,25 +14,25 @@ import {
   written,
 } from './python-characters';
 
-/** Patterns of published adapters have up to some hundred characters. V8 refuses some of ten thousand as too large. */
+/** Published adapters' patterns have up to some hundred characters. V8 refuses some of ten thousand as too large. */
 const MAX_LENGTH = 10_000;
 /** V8 compiles this in some hundred milliseconds, which cannot be interrupted. */
 const MAX_SOURCE = 20_000;
 /** Python's recursion limit refuses some hundreds; the translator recurses likewise. */
 const MAX_DEPTH = 100;
-/** Stands for no limit, as in CPython's Modules/_sre (MAXREPEAT; the same as MAXCODE). */
+/** Means no limit, as in CPython's Modules/_sre (MAXREPEAT; the same as MAXCODE). */
 const MAX_REPEAT = 2 ** 32 - 1;
 
-/** Why a pattern is refused that Python accepts. */
+/** Reasons to refuse a pattern that Python accepts. */
 export const UNTRANSLATABLE = {
   length: `longer than ${MAX_LENGTH} characters, or than ${MAX_SOURCE} in JavaScript`,
   depth: `more than ${MAX_DEPTH} nested groups`,
-  // Each pass of a repetition forgets in JavaScript what the passes before it captured, in Python it does not.
+  // JavaScript resets captures in each pass of a repetition, Python does not.
   repeated: 'a reference to a group in a repetition',
-  // Python ends a repetition with a pass that matches nothing, JavaScript tries to match something instead. Backtracking evens it out,
-  // except where only the first match counts.
+  // Python ends a repetition at an empty pass, JavaScript tries a non-empty one instead. Backtracking evens it out unless only the first
+  // match counts.
   idle: 'an atomic group or lookaround with a repetition of what may match nothing',
-  // CPython may see there what an abandoned attempt captured.
+  // CPython may see captures of an abandoned attempt there.
   open: 'a condition on a group that has not ended',
   caselessReference: 'a backreference that ignores case',
   caselessLetter: 'a letter beyond ASCII whose case is ignored',
@@ -44,7 +44,7 @@ export class PatternError extends Error {
   override readonly name = 'PatternError';
 
   constructor(
-    /** Python refuses what is invalid, too. */
+    /** Python refuses invalid patterns, too. */
     readonly kind: 'invalid' | 'untranslatable',
     readonly reason: string,
   ) {
@@ -70,7 +70,7 @@ const invalid = (reason: string): PatternError => new PatternError('invalid', re
 const untranslatable = (reason: keyof typeof UNTRANSLATABLE): PatternError =>
   new PatternError('untranslatable', UNTRANSLATABLE[reason]);
 
-/** Fewest and most characters, which Python wants equal in a lookbehind. */
+/** Minimum and maximum characters, which Python requires to be equal in a lookbehind. */
 interface Width {
   least: number;
   most: number;
@@ -88,7 +88,7 @@ interface Group extends Width {
   isRepeated: boolean;
 }
 
-/** How much of each came before a piece. */
+/** How much of each precedes a piece. */
 interface Mark {
   groups: number;
   references: number;
@@ -112,9 +112,9 @@ class Translator {
   private flags: Flags = new Set();
   private readonly groups: Group[] = [];
   private readonly names = new Map<string, number>();
-  /** The groups that are referred to, by their numbers. */
+  /** Referenced groups, by number. */
   private readonly references: number[] = [];
-  /** Repetitions so far of what may match nothing. */
+  /** Repetitions so far of possibly empty pieces. */
   private idle = 0;
   private atomicGroups = 0;
   /** In a lookbehind, which JavaScript matches from right to left. */
@@ -256,7 +256,7 @@ class Translator {
 
   private atomic(source: string, before: Mark): string {
     this.refuseIdle(before);
-    // In a lookbehind all ways to match have the same width, so that backtracking would not help.
+    // In a lookbehind all matches have the same width, so backtracking would not help.
     if (this.backward) return `(?:${source})`;
     const name = `a${++this.atomicGroups}`;
     return `(?:(?=(?<${name}>${source}))\\k<${name}>)`;
@@ -281,7 +281,7 @@ class Translator {
     });
   }
 
-  /** Refuses what Python refuses of a reference, and what cannot be translated. */
+  /** Refuses references that Python refuses or that cannot be translated. */
   private referred(number: number): Group {
     const group = this.groups[number - 1];
     if (!group) throw invalid(`invalid group reference ${number}`);
@@ -331,7 +331,7 @@ class Translator {
     return typeof value === 'number' ? this.literal(value) : piece(`[${value}]`);
   }
 
-  /** What an escape means inside sets as well as outside: the code of a character, or the contents of a set. */
+  /** An escape's meaning inside and outside sets: a character's code, or a set's contents. */
   private escaped(): number | string {
     if (this.accept('\\N')) throw untranslatable('named');
     const escape = this.match(ESCAPE)?.[0].slice(1);
@@ -408,7 +408,7 @@ class Translator {
   }
 }
 
-/** How often a piece occurs at least and at most. */
+/** Minimum and maximum repetitions of a piece. */
 function bounds([sign, least = '', most = least]: readonly string[]): readonly [number, number] {
   if (sign === '?') return [0, 1];
   if (sign === '*') return [0, MAX_REPEAT];
@@ -426,7 +426,7 @@ function either(source: string, first: Width, second: Width): Piece {
   return piece(source, Math.min(first.least, second.least), Math.max(first.most, second.most));
 }
 
-/** A lookahead for it succeeds if the group has matched; `$` is behind END. */
+/** A lookahead that succeeds if the group matched; `$` is behind END. */
 function tookPart(number: number): string {
   return `${ANY}*\\k<m${number}>$`;
 }

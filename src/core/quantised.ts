@@ -1,5 +1,5 @@
-// Packed weights: known by the tensors themselves, since a configuration may say "quantised" of exact weights (merged adapters keep
-// the entry) and a model may pack only weights that an adapter does not touch (the experts of gpt-oss).
+// Detects packed weights by the tensors themselves: a configuration may say "quantised" although the weights are exact (merged adapters
+// keep the entry), and a model may pack only weights that an adapter does not touch (the experts of gpt-oss).
 import { type Checkpoint } from './checkpoint';
 import { isFloatDtype } from './dtype';
 import { SafeLoraError, someNames } from './errors';
@@ -7,7 +7,7 @@ import { fusedModules, partsOf } from './fused';
 import { unquantisedName } from './model-names';
 import { sourceOf, type TensorInfo } from './safetensors';
 
-/** What quantisers store beside a weight, after the name of its module. */
+/** Tensors that quantisers store beside a weight, by the name after its module's. */
 const BESIDE = [
   // bitsandbytes
   'weight.absmax', 'weight.quant_map', 'weight.nested_absmax', 'weight.quant_state.bitsandbytes__nf4',
@@ -16,7 +16,7 @@ const BESIDE = [
   'weight_scale', 'weight_scale_inv', 'weight_scale_2', 'weight_zero_point',
 ]; // prettier-ignore
 
-/** What quantisers store instead of it. */
+/** Tensors that quantisers store instead of a weight. */
 const INSTEAD = [
   // GPTQ and AWQ, compressed-tensors, HQQ, AQLM, QuIP#, VPTQ, SpQR, ExLlamaV2 and V3
   'qweight', 'weight_packed', 'W_q', 'codes', 'Qidxs', 'indices', 'dense_weights', 'q_weight', 'trellis',
@@ -24,14 +24,14 @@ const INSTEAD = [
   'weight._data', 'weight._data._data', '_weight_qdata', 'weight:qdata',
 ]; // prettier-ignore
 
-/** True for the name of a tensor that packed weights have, but for those of stacked experts. */
+/** True for the name of a packed weight's tensor, except for stacked experts. */
 export function showsPacking(name: string): boolean {
   return [...BESIDE, ...INSTEAD].some((part) => name.endsWith(`.${part}`));
 }
 
-/** Finds what shows that weights are packed; most checkpoints hold nothing of the kind, which is looked at once. */
+/** Finds evidence of packed weights; most checkpoints have none, which is checked once. */
 export class Packing {
-  /** Of `INSTEAD`, those that occur. */
+  /** The suffixes of `INSTEAD` that occur. */
   private readonly instead: readonly string[];
   private readonly hasPackedWeights: boolean;
 
@@ -45,9 +45,9 @@ export class Packing {
   }
 
   /**
-   * The tensor that shows a module's weight to be packed, by itself or in a fused weight or in parts.
-   * @param weight the module's own, where there is one
-   * @returns null where nothing shows it
+   * The tensor that proves a module's weight to be packed, by itself, in a fused weight or in parts.
+   * @param weight the module's own, if any
+   * @returns null if there is none
    */
   evidence(module: string, weight: TensorInfo | undefined): TensorInfo | null {
     if (weight) {

@@ -1,8 +1,8 @@
-// How the B of a selected module is replaced. Each way has a name, by which tasks, reports and provenance call it.
+// Ways to replace the B of a selected module, by the name that tasks, reports and provenance use.
 import { decode, encode, type FloatDtype } from './dtype';
 import { largestOf, transpose } from './matrix';
 
-/** What an engine has of an update when its B is replaced. */
+/** An engine's inputs for replacing an update's B. */
 export interface ReplacementProducts {
   rank: number;
   /** (V·Vᵀ·B)ᵀ, row-major [r, out], each row times its scale */
@@ -18,12 +18,12 @@ type Replace = (products: ReplacementProducts) => Float64Array;
 
 const replacements = {
   /**
-   * C·B with C = V·Vᵀ/‖V‖_F (Safe LoRA, arXiv 2405.16833, §3). It keeps the directions that V has, each shrunk by its singular value
-   * squared over ‖V‖_F.
+   * C·B with C = V·Vᵀ/‖V‖_F (Safe LoRA, arXiv 2405.16833, §3). It keeps V's directions, each shrunk by its singular value squared over
+   * ‖V‖_F.
    */
   'safe-lora': ({ rank, u, alignmentNorm, scales }) => {
     const b = transpose(new Float64Array(u), u.length / rank);
-    // One after the other, since their product may be beyond what a double holds.
+    // One after the other, since their product may overflow a double.
     for (let i = 0; i < b.length; i++) b[i] = b[i]! / scales[i % rank]! / alignmentNorm;
     return b;
   },
@@ -47,10 +47,10 @@ export interface ProjectedB {
   overflow: boolean;
 }
 
-/** A new B, or what is kept of one: everything but its bytes, which can be computed again. */
+/** A new B, or the cached part of it: everything but its bytes, which can be recomputed. */
 export type KnownProjection = Omit<ProjectedB, 'bytes'> & { bytes: Uint8Array | null };
 
-/** The B of a module replaced, and rounded to the dtype in which it is stored. */
+/** Replaces a module's B, and rounds it to the stored dtype. */
 export function replaceB(name: ReplacementName, products: ReplacementProducts, dtype: FloatDtype): ProjectedB {
   const exact = replacements[name](products);
   const bytes = encode(exact, dtype);

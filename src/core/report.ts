@@ -1,4 +1,4 @@
-// The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this same object.
+// The report: what was measured, what was selected, and what is not covered. The editor's export and --json write this object.
 import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoint } from './checkpoint';
 import { type Measurement } from './measure';
@@ -31,21 +31,21 @@ export interface Report {
   adapter: { path: string; name: string; rank: number; alpha: number; targetModules: string[] };
   base: { path: string; name: string };
   aligned: { path: string; name: string };
-  /** The provenance that the adapter already carried. */
+  /** The provenance already in the adapter. */
   safeLora: Provenance | null;
   device: { requested: string; provider: string; fallbackReason: string | null };
   selection: Selection;
-  /** How the selected are replaced. */
+  /** How the selected modules are replaced. */
   replacement: ReplacementName;
   modules: ModuleReport[];
   totals: { modules: number; selected: number; direction: number | null; bytesRead: number; seconds: number };
   notices: Notice[];
 }
 
-/** A module with what the engine found; `measurement` is null where it could not be measured. */
+/** A module with the engine's result; `measurement` is null if it could not be measured. */
 export interface MeasuredModule extends PlannedModule, ModuleFinding {}
 
-/** What the engine found of a module. */
+/** The engine's result for a module. */
 export interface ModuleFinding {
   measurement: Measurement | null;
   projected: KnownProjection | null;
@@ -53,7 +53,7 @@ export interface ModuleFinding {
 
 export interface Measured {
   modules: MeasuredModule[];
-  /** Of both models' weights. What several adapters were read and computed for together counts for each with its share. */
+  /** Of both models' weights. Work shared by several adapters counts for each with its share. */
   bytesRead: number;
   seconds: number;
 }
@@ -71,22 +71,22 @@ export function refuseOverflow(plan: Plan, selected: readonly MeasuredModule[]):
   if (overflowing.length > 0) throw outOfRange(plan.adapter.file.path, overflowing);
 }
 
-/** The modules of a report under another selection than its own. */
+/** A report's modules under another selection. */
 export function selectedIn(report: Report, selection: Selection): Set<string> {
   const candidates = report.modules.map((module) => ({ ...module, selectable: module.notice !== 'already-projected' }));
   return select(candidates, selection);
 }
 
-/** Said of the selection that a report was made with, and of no other. */
+/** Notices that apply only to the selection that a report was made with. */
 const OF_SELECTION: readonly NoticeCode[] = ['count-capped', 'rounding-loss'];
 
-/** The notices of a report that hold under another selection, too. */
+/** A report's notices that also apply to another selection. */
 export function noticesUnder(report: Report, selection: Selection): Notice[] {
   const same = isDeepStrictEqual(report.selection, selection);
   return report.notices.filter(({ code }) => same || !OF_SELECTION.includes(code));
 }
 
-/** The modules of a report by the entries of `target_modules` that mean them. */
+/** A report's modules by the entries of `target_modules` that match them. */
 export function modulesByTarget(
   { modules }: Report,
   entries: readonly string[],
@@ -97,7 +97,7 @@ export function modulesByTarget(
   return new Map([...found].map(([entry, names]) => [entry, names.map((name) => byName.get(name)!)]));
 }
 
-/** The mean over the modules for which a measure is defined; null where it is for none. */
+/** The mean over the modules with a defined measure; null if there are none. */
 export function meanOf(modules: readonly ModuleReport[], measure: 'similarity' | 'direction'): number | null {
   const values = modules.map((module) => module[measure]).filter((value) => value !== null);
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -107,7 +107,7 @@ export function selectable({ name, measurement, alreadyProjected }: MeasuredModu
   return { ...(measurement ?? unmeasured), name, selectable: !alreadyProjected };
 }
 
-/** Above this, a rounding loss is worth a word: BF16's own is about 0.2 %. */
+/** Rounding losses above this are reported: BF16's own is about 0.2 %. */
 const ROUNDING_LOSS = 0.01;
 
 export function buildReport(
@@ -146,7 +146,7 @@ export function buildReport(
   };
 }
 
-/** A model on the hub by its commit: what its name means moves on. */
+/** A model on the hub by its commit, since its name may move to another. */
 function modelOf({ path, name, realPath, remote }: Checkpoint): Report['base'] {
   return { path: remote ? realPath : path, name };
 }
@@ -177,12 +177,12 @@ function moduleReport(module: MeasuredModule, selected: boolean): ModuleReport {
 /** The cosine between the whole update, alpha included, and the whole alignment matrix. */
 export function totalDirection(modules: readonly MeasuredModule[]): number | null {
   let [dot, update2, alignment2] = [0, 0, 0];
-  // The cosine is the same for every multiple of the update, and the square of an odd alpha would leave the range of numbers.
+  // The cosine is the same for every multiple of the update, and the square of an odd alpha could overflow.
   const largest = modules.reduce((most, module) => Math.max(most, Math.abs(module.scale)), 0) || 1;
   for (const { measurement, scale: own } of modules) {
     if (!measurement) continue;
     const scale = own / largest;
-    // Its sign is in ⟨ΔW, V⟩ already.
+    // ⟨ΔW, V⟩ already includes its sign.
     dot += Math.abs(scale) * measurement.updateDotAlignment;
     update2 += (scale * measurement.updateNorm) ** 2;
     alignment2 += measurement.alignmentNorm ** 2;
@@ -236,8 +236,8 @@ function measuredNotices(
 }
 
 /**
- * The report that travels with the adapter: no path, no time, so that it can be published and is equal for equal input.
- * @param files SHA-256 of what went along beside the adapter's weights, by name; the folder may be replaced while it holds these
+ * The report saved with the adapter: no path, no time, so that it can be published and is equal for equal input.
+ * @param files SHA-256 of the companion files, by name; the folder may be replaced while its files match them
  */
 export function travellingReport(report: Report, files?: TensorHashes): string {
   const withoutPath = <T extends { path: string }>({ path, ...rest }: T): Omit<T, 'path'> => rest;

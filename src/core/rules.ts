@@ -1,5 +1,5 @@
-// Which modules are selected: a rule by what was measured, and what was added or removed by hand. A rule costs nothing to change, since it
-// works on numbers that are there. Each is defined once, here; package.json and its texts say it to users.
+// Selects modules: by a rule on the measurements, and by hand. Changing a rule is free, since it uses existing numbers. Each is defined
+// once, here; package.json and its texts describe it to users.
 import { type Measures } from './measure-names';
 import { isObject } from './objects';
 import { localised, format, type Translation } from './text';
@@ -12,19 +12,19 @@ export type Selection = SelectionRule & {
   overrides: { added: string[]; removed: string[] };
 };
 
-/** The number that a rule is given by. */
+/** The rule's number. */
 export interface RuleNumber {
   kind: 'number' | 'integer';
   min: number;
   max: number;
-  /** Taken where none is given. */
+  /** Used if none is given. */
   usual: number;
 }
 
-/** What a rule knows of a module; a number is null where it is not measured or not defined. */
+/** A rule's input for a module; a number is null if not measured or undefined. */
 export interface Selectable extends Measures {
   name: string;
-  /** False where projecting is undefined or was done before. */
+  /** False if projecting is undefined or already done. */
   selectable: boolean;
 }
 
@@ -34,15 +34,15 @@ export type Candidate = Selectable & { similarity: number };
 interface RuleDefinition {
   number: RuleNumber;
   take: (candidates: readonly Candidate[], number: number) => readonly Candidate[];
-  /** False for a candidate that the rule does not take, whatever the others are. */
+  /** False for a candidate that the rule rejects, whatever the others are. */
   mayTake: (candidate: Candidate, number: number) => boolean;
-  /** Where the rule parts the modules by similarity; null where that depends on them. */
+  /** The rule's similarity threshold; null if it depends on the modules. */
   level: (number: number) => number | null;
-  /** How many modules it asks for; null where it asks for no number of them. */
+  /** How many modules it requests; null if it requests no fixed number. */
   asked: (number: number) => number | null;
 }
 
-/** As a count takes them: of equals the earlier one first. */
+/** Order for counts: of equals the earlier one first. */
 export function byRisingSimilarity(candidates: readonly Candidate[]): Candidate[] {
   return candidates.toSorted((a, b) => a.similarity - b.similarity);
 }
@@ -67,19 +67,19 @@ const definitions: Readonly<Record<RuleMode, RuleDefinition>> = {
 };
 
 export const ruleModes = Object.keys(definitions) as readonly RuleMode[];
-/** The rule where none is chosen. */
+/** The default rule. */
 export const DEFAULT_MODE: RuleMode = 'threshold';
 
 export function ruleNumber(mode: RuleMode): RuleNumber {
   return definitions[mode].number;
 }
 
-/** @param number without one, the usual */
+/** @param number defaults to the usual one */
 export function ruleOf(mode: RuleMode, number = ruleNumber(mode).usual): SelectionRule {
   return { mode, [mode]: number } as unknown as SelectionRule;
 }
 
-/** With nothing added or removed by hand. */
+/** Without manual changes. */
 export function selectionBy(rule: SelectionRule): Selection {
   return { ...rule, overrides: { added: [], removed: [] } };
 }
@@ -88,7 +88,7 @@ function numberOf(rule: SelectionRule): number {
   return (rule as unknown as Record<RuleMode, number>)[rule.mode];
 }
 
-/** True for what the rule's number may be. */
+/** True for a valid number of the rule. */
 export function fitsRule(mode: RuleMode, number: unknown): number is number {
   const { kind, min, max } = ruleNumber(mode);
   return (
@@ -96,13 +96,13 @@ export function fitsRule(mode: RuleMode, number: unknown): number is number {
   );
 }
 
-/** @returns null for a text that is not the rule's number */
+/** @returns null for text that is no valid number of the rule */
 export function parseRule(mode: RuleMode, text: string): SelectionRule | null {
   const isWritten = ruleNumber(mode).kind === 'integer' ? /^\d+$/.test(text) : text.trim() !== '';
   return isWritten && fitsRule(mode, Number(text)) ? ruleOf(mode, Number(text)) : null;
 }
 
-/** @returns null for what is no selection; files may hold anything */
+/** @returns null for an invalid selection; files may contain anything */
 export function readSelection(value: unknown): Selection | null {
   if (!isObject(value) || !isObject(value.overrides)) return null;
   const { added, removed } = value.overrides;
@@ -115,7 +115,7 @@ function areNames(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
-/** The names of the selected modules. What was done by hand applies afterwards and reaches only modules that can be selected at all. */
+/** The names of the selected modules. Manual changes apply afterwards, and only to selectable modules. */
 export function select(modules: readonly Selectable[], selection: Selection): Set<string> {
   const candidates = modules.filter(isCandidate);
   const taken = definitions[selection.mode].take(candidates, numberOf(selection));
@@ -132,19 +132,19 @@ export function isCandidate(module: Selectable): module is Candidate {
   return module.selectable && module.similarity !== null;
 }
 
-/** False for a module that a selection does not take, whatever the others are. */
+/** False for a module that a selection rejects, whatever the others are. */
 export function mayTake(selection: Selection, module: Selectable): boolean {
   const { added, removed } = selection.overrides;
   if (!isCandidate(module) || removed.includes(module.name)) return false;
   return added.includes(module.name) || definitions[selection.mode].mayTake(module, numberOf(selection));
 }
 
-/** The similarity at which a rule parts the modules; null where that depends on them. */
+/** The similarity threshold of a rule; null if it depends on the modules. */
 export function levelOf(rule: SelectionRule): number | null {
   return definitions[rule.mode].level(numberOf(rule));
 }
 
-/** More modules are asked for than there can be. @returns how many are asked for, else null */
+/** Detects requests for too many modules. @returns how many are requested, else null */
 export function excess(rule: SelectionRule, candidates: number): number | null {
   const asked = definitions[rule.mode].asked(numberOf(rule));
   return asked !== null && asked > candidates ? asked : null;
@@ -158,7 +158,7 @@ export function ruleText(rule: SelectionRule, texts: RuleTexts): string {
   return format(texts[rule.mode], localised(shownNumber(rule)));
 }
 
-/** Without the last digits of a sum of decimals, such as 0.1 + 0.2. */
+/** Without rounding errors of decimal sums, such as 0.1 + 0.2. */
 function shownNumber(rule: SelectionRule): number {
   const number = numberOf(rule);
   return Number.isInteger(number) ? number : Number(number.toPrecision(6));
@@ -166,9 +166,9 @@ function shownNumber(rule: SelectionRule): number {
 
 /** The texts of a finding: selected modules, all modules, and the rule's number. */
 export interface FindingTexts extends RuleTexts {
-  /** Where a rule takes every module, and would take more. */
+  /** For a rule that takes every module, and would take more. */
   all: string;
-  /** Where modules were added or removed by hand. */
+  /** For selections with manual changes. */
   byHand: string;
 }
 
@@ -181,7 +181,7 @@ export function findingTexts(l10n: Translation): FindingTexts {
   };
 }
 
-/** As the command line and the exports say it. */
+/** As the command line and the exports show it. */
 export const englishFindingTexts = findingTexts({ t: (text) => text });
 
 /** "3 of 12 modules at or below τ = 0.35" */

@@ -1,9 +1,9 @@
-// Writes safetensors files: tensors keep the order that they are given in, their bytes come from memory or from other files.
+// Writes safetensors files: tensors keep the given order, their bytes come from memory or from other files.
 import { type FileHandle, open } from 'node:fs/promises';
 import { fileError } from './errors';
 import { readInPieces, type TensorInfo } from './safetensors';
 
-/** A tensor to be written, and where its bytes come from. */
+/** A tensor to write, and the source of its bytes. */
 export interface TensorSource {
   name: string;
   dtype: string;
@@ -13,7 +13,7 @@ export interface TensorSource {
 
 /**
  * Writes a new file with the tensors in the order given.
- * @throws SafeLoraError, also where something is at the path already
+ * @throws SafeLoraError, also if the path exists
  */
 export async function writeSafetensors(
   path: string,

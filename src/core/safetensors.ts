@@ -1,4 +1,4 @@
-// The safetensors container, read strictly: its headers come from anywhere.
+// The safetensors container, parsed strictly: files come from untrusted sources.
 // Format: https://github.com/huggingface/safetensors#format — u64 header length, JSON header, then the tensors' bytes without holes.
 import { createHash } from 'node:crypto';
 import { dtypeBits } from './dtype';
@@ -6,11 +6,11 @@ import { quoted, SafeLoraError, shown } from './errors';
 import { ReadableFile, stampOf, truncated } from './files';
 import { type Format, formatOf, isLfsPointer } from './formats';
 
-/** Where one tensor is in a file. */
+/** A tensor's position in a file. */
 export interface TensorInfo {
   /** The file that holds it. */
   path: string;
-  /** What errors call that file, where it is only a copy of what the user knows. */
+  /** That file's name in errors, if it is only a copy of one that the user knows. */
   source?: string;
   name: string;
   dtype: string;
@@ -19,7 +19,7 @@ export interface TensorInfo {
   offset: number;
   /** Length in bytes. */
   length: number;
-  /** Where this is a run of rows: the whole tensor that the file holds. */
+  /** For a run of rows: the whole tensor in the file. */
   within?: TensorInfo;
 }
 
@@ -41,7 +41,7 @@ export interface SafetensorsFile extends Header {
   size: number;
   /** Time of the last change, in milliseconds since 1970. */
   modified: number;
-  /** See `ReadableFile`; of no meaning on the hub, where a commit's files never change. */
+  /** See `ReadableFile`; unused for the hub, where a commit's files never change. */
   identity: string;
   /** SHA-256 of the header's bytes, in hexadecimal. */
   headerHash: string;
@@ -49,7 +49,7 @@ export interface SafetensorsFile extends Header {
 
 /** The format's own cap (`MAX_HEADER_SIZE` in tensor.rs). */
 export const MAX_HEADER_BYTES = 100_000_000;
-/** More dimensions than any weight has; keeps one entry from being a list without end. */
+/** More dimensions than any weight has; bounds the length of an entry's list. */
 const MAX_DIMENSIONS = 32;
 /** Kimi K2 quantised has some 210,000 tensors in all its files, a LoRA of each of its experts 140,000 in one. */
 export const MAX_TENSORS = 250_000;
@@ -60,10 +60,10 @@ export const MAX_NAME_LENGTH = 500;
 /** Parts between dots. Published names have up to 20; each part is a step of work. */
 export const MAX_NAME_PARTS = 64;
 
-/** Bytes read at a time where a tensor goes from file to file or into a hash. */
+/** Chunk size for copying tensors between files and for hashing. */
 const PIECE = 2 ** 20;
 
-/** Reads and checks a file's header; the tensors' bytes are not touched. */
+/** Reads and checks a file's header, not the tensors' bytes. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   return ReadableFile.with(path, async (file) => {
     const start = await file.read(0, Math.min(file.size, 128));
@@ -83,18 +83,18 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 /**
  * A header begins with "{", right after its length.
- * @param start of the file, as many bytes as are at hand
- * @throws SafeLoraError where it is the start of another kind of file
+ * @param start the file's first bytes, as many as available
+ * @throws SafeLoraError where another kind of file starts like this
  */
 export function refuseOtherFormat(start: Uint8Array, path: string): void {
-  // Without the byte after the length, a right length may look like the start of a pickle.
+  // Without the byte after the length, a valid length may look like the start of a pickle.
   const format = start.length < 9 || start[8] === '{'.charCodeAt(0) ? null : formatOf(start);
   if (format) throw otherFormat(path, format);
 }
 
 /**
  * Length of the header in bytes, from the file's first eight.
- * @throws SafeLoraError where the file cannot hold it
+ * @throws SafeLoraError where the file is too small for it
  */
 export function headerLength(start: Uint8Array, fileSize: number, path: string): number {
   if (fileSize < 8) throw truncated(path, 8, fileSize);
@@ -110,22 +110,22 @@ export async function readHead({ path, dataStart }: SafetensorsFile): Promise<Ui
   return ReadableFile.with(path, (file) => file.read(0, dataStart));
 }
 
-/** A lora_B of rank 1024 on 262,144 tokens takes half of it in F32. */
+/** A lora_B of rank 1024 on 262,144 tokens takes half of this in F32. */
 const MAX_IN_MEMORY = 2 ** 31;
 
 /**
  * A tensor's raw little-endian bytes.
- * @throws SafeLoraError where it is larger than any that is held in memory whole
+ * @throws SafeLoraError where it is too large to read whole
  */
 export async function readTensor(tensor: TensorInfo): Promise<Uint8Array> {
   if (tensor.length > MAX_IN_MEMORY) throw tooLarge(tensor);
   return ReadableFile.with(tensor.path, (file) => file.read(tensor.offset, tensor.length));
 }
 
-/** Where bytes lie: a tensor's, or a file's. */
+/** A byte range: a tensor's, or a file's. */
 export type ByteRange = Pick<TensorInfo, 'path' | 'offset' | 'length'>;
 
-/** Bytes in pieces, so that neither memory nor an event loop is held up by many. */
+/** Bytes in chunks, so that large data blocks neither memory nor the event loop. */
 export async function* readInPieces({ path, offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
   const file = await ReadableFile.open(path);
   try {
@@ -157,7 +157,7 @@ export function hashBytes(bytes: Uint8Array): string {
 }
 
 /**
- * Parses a header strictly: anything that another reader could take differently is refused.
+ * Parses a header strictly: refuses anything that another reader could interpret differently.
  * @param bytes the JSON header without its length prefix
  * @param fileSize bytes in the whole file, which the tensors must fill without holes
  */
@@ -175,10 +175,10 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   return { tensors, metadata, dataStart };
 }
 
-/** A product of sizes is a 64-bit number to every reader of the format. */
+/** Every reader of the format computes products of sizes in 64 bits. */
 const OVERFLOW = 2 ** 64;
 
-/** @throws SafeLoraError where dtype and shape do not come to the bytes, or cannot be known to */
+/** @throws SafeLoraError where dtype and shape do not match the bytes, or cannot be checked */
 function checkSize(name: string, { dtype, shape, dataOffsets: [begin, end] }: HeaderEntry, path: string): void {
   const bits = dtypeBits.get(dtype);
   if (bits === undefined) throw unknownDtype(path, name, dtype);
@@ -193,7 +193,7 @@ function checkSize(name: string, { dtype, shape, dataOffsets: [begin, end] }: He
   throw malformed(path, overflows ? `${what} is too large` : `${what} does not fit its ${end - begin} bytes`);
 }
 
-/** The format wants the tensors to follow each other without overlap or hole, up to the end of the file. */
+/** Tensors must follow each other without overlap or gap, up to the end of the file. */
 function checkCoverage(tensors: TensorInfo[], dataStart: number, fileSize: number, path: string): void {
   let position = dataStart;
   for (const tensor of tensors.sort((a, b) => a.offset - b.offset || a.length - b.length)) {
@@ -227,8 +227,8 @@ const [QUOTE, BACKSLASH, SPACE, ZERO, NINE] = ['"', '\\', ' ', '0', '9'].map(cod
 ];
 
 /**
- * A parser for the header's own grammar instead of JSON.parse, which hides duplicate keys, moves keys that look like numbers
- * to the front, and builds whatever depth it is given. It looks at each character once.
+ * A parser for the header's own grammar. JSON.parse hides duplicate keys, moves keys that look like numbers to the front, and builds any
+ * depth. Reads each character once.
  */
 class HeaderParser {
   private readonly text: string;
@@ -245,7 +245,7 @@ class HeaderParser {
     }
   }
 
-  /** @param made what becomes of a tensor's entry */
+  /** @param made converts a tensor's entry */
   parse<T>(made: (name: string, entry: HeaderEntry) => T): { tensors: Map<string, T>; metadata: Map<string, string> } {
     const tensors = new Map<string, T>();
     let metadata = new Map<string, string>();
@@ -271,7 +271,7 @@ class HeaderParser {
   private metadata(): Map<string, string> {
     const values = new Map<string, string>();
     this.space();
-    // As good as none to the safetensors library.
+    // The safetensors library treats null as none.
     if (this.text.startsWith('null', this.at)) {
       this.at += 4;
       return values;
@@ -383,7 +383,7 @@ class HeaderParser {
     } catch {
       this.fail('has a malformed string');
     }
-    // Half of a surrogate pair, which UTF-8 cannot hold.
+    // A lone surrogate, which UTF-8 cannot encode.
     if (/\p{Surrogate}/u.test(value as string)) this.fail('has a malformed string');
     return value as string;
   }

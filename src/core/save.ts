@@ -1,4 +1,4 @@
-// Saving what the editor holds: in place, with the originals kept first, or as a copy in another folder.
+// Saves the editor's state: in place, after keeping the originals, or as a copy in another folder.
 import { constants } from 'node:fs';
 import { access, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -14,7 +14,7 @@ import { type Projection, writeAdapterFile } from './patch';
 import { alone, recover, replaceAlone } from './atomic';
 import { hashBytes, hashRange, openSafetensors, type SafetensorsFile, type TensorHashes } from './safetensors';
 
-/** Why an adapter's own file is not written to, though it can be saved elsewhere. */
+/** Why an adapter's own file must not be written, though it can be saved elsewhere. */
 export type WriteObstacle = 'symbolic-link' | 'hub-cache' | 'no-permission';
 
 // The hub's cache shares its blobs among revisions and repositories: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
@@ -36,7 +36,7 @@ export async function writeObstacle({ path, file }: Adapter): Promise<WriteObsta
   return writable.every(Boolean) ? null : 'no-permission';
 }
 
-/** @throws SafeLoraError where the adapter's file is no longer the one that was opened */
+/** @throws SafeLoraError where the adapter's file has changed since it was opened */
 export async function refuseChanged(file: SafetensorsFile): Promise<void> {
   const { identity, headerHash } = await openSafetensors(file.path);
   if (identity === file.identity && headerHash === file.headerHash) return;
@@ -44,11 +44,11 @@ export async function refuseChanged(file: SafetensorsFile): Promise<void> {
 }
 
 /**
- * Replaces the adapter's own file, one process at a time. A kill at any moment leaves the old file or the new one, and the
- * originals of both.
+ * Replaces the adapter's own file, one process at a time. A kill at any moment leaves the old file or the new one, and the originals of
+ * both.
  * @param originalsPath where the replaced weights are kept
- * @param report the content of the report beside it; null where there is none for this state
- * @returns why the report is not there, though the adapter is saved; null as a rule
+ * @param report the content of the report beside it; null if none describes this state
+ * @returns why the report is missing, though the adapter is saved; usually null
  */
 export async function saveInPlace(
   { file, path, realPath, originals }: Adapter,
@@ -56,10 +56,10 @@ export async function saveInPlace(
   originalsPath: string,
   report: string | null,
 ): Promise<SafeLoraError | null> {
-  // By its real path, so that those who know the folder by other names wait as well.
+  // Uses the real path, so that those who know the folder by other names wait as well.
   return alone(join(realPath, ADAPTER_FILE), async () => {
     await refuseChanged(file);
-    // Read anew: an earlier save, or one in another window, may have moved the originals.
+    // Read again: an earlier save, or one in another window, may have moved the originals.
     const adapter = await openAdapter(path, originalsPath);
     if (originals && !adapter.originals) throw originalsGone(originalsPath);
     const sha256 = await originalHashes(adapter);
@@ -67,7 +67,7 @@ export async function saveInPlace(
     await replaceAlone(
       file.path,
       async (temporary) => {
-        // Before the originals: extending them moves the tensors that are read here.
+        // Before extending the originals, which moves the tensors read here.
         await writeAdapterFile(temporary, adapter, projection);
         if (projection) await keepOriginals(originalsPath, adapter, sha256, new Set(projection.tensors.keys()));
       },
@@ -81,10 +81,10 @@ export async function saveInPlace(
 }
 
 /**
- * Writes the adapter to a folder that holds none, with its other files where absent.
+ * Writes the adapter to a folder without one, and its other files where absent.
  * @param path the new adapter_model.safetensors
- * @returns why the report is not there, though the adapter is saved; null as a rule
- * @throws SafeLoraError where the folder holds an adapter already
+ * @returns why the report is missing, though the adapter is saved; usually null
+ * @throws SafeLoraError where the folder already has an adapter
  */
 export async function saveCopy(
   path: string,
@@ -105,7 +105,7 @@ export async function saveCopy(
       await recover(target);
       await replaceAlone(target, (temporary) => copyCompanion(companion, temporary));
     }
-    // The adapter comes last: where a kill leaves the folder without it, the same save can be made again.
+    // The adapter is written last, so that a killed save can be repeated.
     const missing = await writeReport(folder, report);
     await replaceAlone(
       path,
@@ -120,7 +120,7 @@ export async function saveCopy(
   });
 }
 
-/** @throws SafeLoraError where the folder holds an adapter other than what an interrupted save of this one may have left */
+/** @throws SafeLoraError where the folder has an adapter that no interrupted save of this one left */
 async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
   for (const name of [ADAPTER_FILE, 'adapter_model.bin', CONFIG_FILE]) {
     const there = join(folder, name);
@@ -132,7 +132,7 @@ async function refuseAdapter(folder: string, adapter: Adapter): Promise<void> {
 }
 
 /**
- * Compares every A and B that was written with what it must be, and where the first file is given back every other tensor, too.
+ * Compares every written A and B with its expected bytes; after restoring the first file, all other tensors, too.
  * @param sha256 of the originals
  * @throws SafeLoraError
  */
@@ -157,8 +157,8 @@ async function refuseUnlike(
 }
 
 /**
- * A report beside the adapter describes the adapter's present state, or is not there.
- * @returns why it could not be brought to that: no reason to call the adapter unsaved
+ * Updates the report beside the adapter to its present state, or removes it.
+ * @returns why that failed; the adapter is saved anyway
  */
 async function writeReport(folder: string, report: string | null): Promise<SafeLoraError | null> {
   const path = join(folder, REPORT_FILE);

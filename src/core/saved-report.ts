@@ -1,13 +1,13 @@
-// A report that was read from a file: anybody may have edited it.
+// A report read from a file: anybody may have edited it.
 import { isObject } from './objects';
 import { DEFAULT_REPLACEMENT, isReplacement } from './replacement';
 import { type ModuleReport, type Report, REPORT_SCHEMA } from './report';
 import { readSelection } from './rules';
 
-/** As earlier versions wrote it, without a replacement, since there was one. */
+/** Earlier versions named no replacement, since only one existed. */
 const FIRST_SCHEMA = 'safe-lora/report@1';
 
-/** @returns null unless every part that is shown or computed with has the type and the range that this tool writes */
+/** @returns null unless every part that is shown or computed with has a valid type and range */
 export function readReport(value: unknown): Report | null {
   if (!isObject(value)) return null;
   const isFirst = value.schema === FIRST_SCHEMA;
@@ -53,7 +53,7 @@ function isNotice(value: unknown): boolean {
   );
 }
 
-/** True for null, too: what is not defined, or has no position. */
+/** Also true for null: undefined, or without a position. */
 function isWithin(value: unknown, low: number, high: number): boolean {
   return value === null || (typeof value === 'number' && value >= low && value <= high);
 }

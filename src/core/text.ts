@@ -1,5 +1,5 @@
-// Sentences that several surfaces say alike; their texts come from whoever shows them, in the language of the editor. And text from
-// files as it may be shown: nothing in a name steers a terminal, turns the reading direction or hides.
+// Sentences shared by several surfaces; callers pass the texts in the language of the editor. Also makes text from files safe to show: no
+// name can steer a terminal, change the reading direction or hide.
 
 /** Gives a text in the language of the editor. */
 export interface Translation {
@@ -13,12 +13,12 @@ export function format(text: string, ...values: (string | number)[]): string {
 
 let decimalSign = '.';
 
-/** How figures are written from now on: whatever speaks another language than English says so once, when it begins. */
+/** Sets the number format; programs in a language other than English call it once at the start. */
 export function writeFiguresIn(language: string): void {
   decimalSign = new Intl.NumberFormat(language).formatToParts(0.5).find(({ type }) => type === 'decimal')!.value;
 }
 
-/** The figures of a text that is English whatever the editor speaks. */
+/** Number format for text that is always English. */
 export function inEnglish<T>(text: () => T): T {
   const own = decimalSign;
   decimalSign = '.';
@@ -29,12 +29,12 @@ export function inEnglish<T>(text: () => T): T {
   }
 }
 
-/** A number, or what `toFixed` and its like made of it, as it is written here. */
+/** Formats a number, or the output of `toFixed` and its like. */
 export function localised(number: number | string): string {
   return String(number).replace('.', decimalSign);
 }
 
-/** In place of a number that is not defined. */
+/** Shown for undefined numbers. */
 export const UNDEFINED = '–';
 
 /** With a true minus or a plus, unless it rounds to zero. */
@@ -57,12 +57,12 @@ export function percent(fraction: number | null): string {
 }
 
 /**
- * Control characters (escape sequences begin with one), separators of lines and paragraphs, lone surrogates, and all that is not drawn or
- * changes how its neighbours are: bidirectional controls, zero-width characters, tags, annotations. Variation selectors belong to emoji.
+ * Control characters (escape sequences begin with one), separators of lines and paragraphs, lone surrogates, and everything invisible or
+ * that changes its neighbours: bidirectional controls, zero-width characters, tags, annotations. Variation selectors belong to emoji.
  */
 const INVISIBLE = /(?![\ufe00-\ufe0f])[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
 
-/** For one line: each invisible character becomes an escape such as \x1b, \u202e or \n. What it returns, it leaves as it is. */
+/** For one line: escapes each invisible character, such as \x1b, \u202e or \n. Idempotent. */
 export function visible(text: string): string {
   return text.replace(INVISIBLE, escapeOf);
 }
@@ -83,7 +83,7 @@ function escapeOf(character: string): string {
       : `\\u{${code}}`;
 }
 
-/** JSON of the same value in which nothing is invisible. */
+/** JSON of the same value without invisible characters. */
 export function visibleJson(json: string): string {
   const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;
   return json.replace(INVISIBLE, (character) =>
@@ -94,12 +94,12 @@ export function visibleJson(json: string): string {
   );
 }
 
-/** A text that is too long keeps its start and its end, of which one names the thing and the other says what to do. */
+/** Shortens a long text, keeping the start, which names the subject, and the end, which says what to do. */
 export function elided(text: string, most: number): string {
   if (text.length <= most) return text;
   const tail = Math.floor((most - 1) / 3);
   const [start, end] = [text.slice(0, most - 1 - tail), text.slice(text.length - tail)];
-  // Half of a pair is no character.
+  // Do not split a surrogate pair.
   return `${start.replace(/[\ud800-\udbff]$/, '')}…${end.replace(/^[\udc00-\udfff]/, '')}`;
 }
 
@@ -115,7 +115,7 @@ export function markdownText(text: string): string {
   );
 }
 
-/** A name as code in a line of Markdown; as text where it holds what ends code or, in a table, a cell. */
+/** A name as code in a line of Markdown; as text if it contains what ends code or, in a table, a cell. */
 export function markdownCode(name: string): string {
   const text = visible(name);
   return /[`|\\]|^\s|\s$|^$/.test(text) ? markdownText(text) : `\`${text}\``;

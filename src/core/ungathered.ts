@@ -1,8 +1,8 @@
-// Tensors of which a process saved only its own share: DeepSpeed ZeRO-3 leaves the others empty, FSDP flattens its shard.
+// Tensors of which a process saved only its own shard: DeepSpeed ZeRO-3 leaves the others empty, FSDP flattens its shard.
 import { someNames } from './errors';
 import { type TensorInfo } from './safetensors';
 
-/** What gathering before saving would have filled: https://github.com/huggingface/peft/issues/2500. */
+/** How to gather before saving: https://github.com/huggingface/peft/issues/2500. */
 export const GATHER =
   'save it again with stage3_gather_16bit_weights_on_model_save set to true, or convert the training checkpoint with zero_to_fp32.py';
 
@@ -11,9 +11,9 @@ export function isEmpty({ shape }: TensorInfo): boolean {
 }
 
 /**
- * @param tensors that would be matrices if they were whole
- * @param whose ends the phrase "2 of …"
- * @returns null where none is empty or flat
+ * @param tensors that should be matrices
+ * @param whose completes the phrase "2 of …"
+ * @returns null if none is empty or flat
  */
 export function ungathered(tensors: readonly TensorInfo[], whose: string): { what: string; next: string } | null {
   // Older versions of DeepSpeed leave one element: https://github.com/deepspeedai/DeepSpeed/issues/1394.

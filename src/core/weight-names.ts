@@ -1,13 +1,13 @@
-// Names of weights: what wraps a module without being part of the model, and what libraries have renamed.
+// Names of weights: wrappers that are not part of the model, and libraries' renamings.
 import { appendTo } from './objects';
 
 /** Segments that a wrapper adds for training: torch.compile, FSDP (also of torch 1), activation checkpointing, Lightning. */
 const TRAINING_WRAPPERS = new Set([
   '_orig_mod', '_fsdp_wrapped_module', '_fpw_module', '_checkpoint_wrapped_module', '_forward_module',
 ]); // prettier-ignore
-/** What DataParallel and DeepSpeed call the model that they wrap; a model may have a part of that name itself. */
+/** DataParallel's and DeepSpeed's name for the wrapped model; a model may have a part of that name itself. */
 const DATA_PARALLEL = 'module';
-/** What PEFT calls the layer that it wraps (`base_layer`), and the module of which it trains a copy (AuxiliaryTrainingWrapper). */
+/** PEFT's name for the layer that it wraps (`base_layer`), and for the module of which it trains a copy (AuxiliaryTrainingWrapper). */
 const ADAPTED_LAYERS = new Set(['base_layer', 'original_module']);
 
 /** True for a segment of a name that is a number: a layer's, or an expert's. */
@@ -15,19 +15,19 @@ export function isIndex(segment: string): boolean {
   return /^\d+$/.test(segment);
 }
 
-/** What follows each dot, the longest first. */
+/** The suffixes after each dot, longest first. */
 export function endsAtDots(name: string): string[] {
   const ends: string[] = [];
   for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) ends.push(name.slice(dot + 1));
   return ends;
 }
 
-/** A name as the model has it by itself, whatever wrapped it or its layers when it was saved. */
+/** A name as in the bare model, without anything that wrapped it when it was saved. */
 export function withoutWrappers(name: string): string {
   return without(name, (part) => TRAINING_WRAPPERS.has(part) || part === DATA_PARALLEL || ADAPTED_LAYERS.has(part));
 }
 
-/** A name without what surely was not part of the model that the adapter is loaded into. */
+/** A name without parts that cannot belong to the model that the adapter is loaded into. */
 export function withoutTrainingWrappers(name: string): string {
   return without(name, (part, i) => TRAINING_WRAPPERS.has(part) || (part === DATA_PARALLEL && i === 0));
 }
@@ -47,8 +47,8 @@ function without(name: string, isWrapper: (part: string, at: number) => boolean)
   return kept.length === parts.length ? name : kept.join('.');
 }
 
-// Beginnings of names that differ between a checkpoint and the model in memory. Either side may be the adapter's. The source of each row
-// is conversion_mapping.py of transformers 5, but for those that name another.
+// Prefixes of names that differ between a checkpoint and the model in memory. Either side may be the adapter's. Each row's source is
+// conversion_mapping.py of transformers 5, unless it names another.
 const RENAMINGS: readonly (readonly [one: string, other: string])[] = [
   // llava and its relatives (gemma3, mistral3, internvl, paligemma, aya_vision, mllama …), kimi_k25, minimax_m3_vl
   ['language_model.model.', 'model.language_model.'],
@@ -96,17 +96,17 @@ const SEGMENTS = bothWays(INNER_RENAMINGS);
 const EXPERT_SEGMENTS = bothWays([...INNER_RENAMINGS, ...EXPERT_RENAMINGS]);
 
 const lastSegment = (of: string): string => of.split('.').findLast((part) => part !== '') ?? '';
-/** By the last segment that a row changes, the other one. */
+/** The other last segment, by the one that a row changes. */
 const LAST_SEGMENTS = new Map<string, string[]>();
 for (const [from, to] of EXPERT_SEGMENTS) appendTo(LAST_SEGMENTS, lastSegment(from), lastSegment(to));
 
-/** What the module that owns a weight may be called in its own last segment, whatever comes before. */
+/** Possible last segments of the module that owns a weight, ignoring its prefix. */
 export function ownerSegments(name: string): string[] {
   const segment = name.split('.').at(-2) ?? '';
   return [segment, ...(LAST_SEGMENTS.get(segment) ?? [])];
 }
 
-/** What else the weight may be called, by one renaming of its beginning and one of each segment within. */
+/** Other names of the weight, by one renaming of its prefix and one of each segment within. */
 export function otherNames(name: string): string[] {
   let names = [name];
   for (const [from, to] of BEGINNINGS) if (name.startsWith(from)) names.push(to + name.slice(from.length));

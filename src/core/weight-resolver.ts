@@ -16,24 +16,24 @@ import {
   withoutWrappers,
 } from './weight-names';
 
-/** A module as far as it decides where its weight is. */
+/** The parts of a module that decide where its weight is. */
 export interface WantedModule {
   name: string;
   /** [out, in] of the update. */
   shape: [number, number];
 }
 
-/** Candidates that an error names. */
+/** Maximum candidates in an error. */
 const MOST_NAMED = 5;
 
 export class WeightResolver {
   /** By names without wrappers. */
   private readonly byName = new Map<string, TensorInfo[]>();
-  /** By each end of the name without wrappers that says as well which layer is meant. */
+  /** By each suffix of the name without wrappers that still identifies the layer. */
   private readonly byEnd = new Map<string, TensorInfo[]>();
   /** The last segments of the modules that own them. */
   private readonly owners = new Set<string>();
-  /** What the targeted parameters are called, by the modules that own them; by '' where any module may. */
+  /** Names of the targeted parameters, by owning module; by '' if any module may own them. */
   private readonly parameters = new Map<string, string[]>();
   private heads: TensorInfo[] | undefined;
   private embeddings: TensorInfo[] | undefined;
@@ -58,7 +58,7 @@ export class WeightResolver {
 
   /**
    * @returns undefined where the checkpoint has no such weight
-   * @throws SafeLoraError where two weights fit equally
+   * @throws SafeLoraError where two weights match equally
    */
   weightOf(module: WantedModule): TensorInfo | undefined {
     return (
@@ -72,10 +72,10 @@ export class WeightResolver {
   }
 
   /**
-   * A tensor by its whole name: as it is, then without wrappers, then by a known renaming, then where one name is the other's end at
+   * A tensor by its whole name: unchanged, then without wrappers, then by a known renaming, then if either name is a suffix of the other at
    * a dot.
    * @param shape decides between candidates
-   * @throws SafeLoraError where two fit equally
+   * @throws SafeLoraError where two match equally
    */
   find(name: string, shape?: readonly [number, number]): TensorInfo | undefined {
     const exact = this.checkpoint.tensors.get(name);
@@ -83,7 +83,7 @@ export class WeightResolver {
     const plain = withoutWrappers(name);
     const same = this.unambiguous(name, this.byName.get(plain), shape);
     if (same) return same;
-    // Most names that are nowhere are told by this at once, however many there are.
+    // Rejects most absent names at once, however many there are.
     if (!ownerSegments(plain).some((segment) => this.owners.has(segment))) return undefined;
     return (
       this.unambiguous(
@@ -99,7 +99,7 @@ export class WeightResolver {
     );
   }
 
-  /** A parameter of the module that the configuration targets, called `weight` or otherwise. */
+  /** A targeted parameter of the module, called `weight` or otherwise. */
   private targetParameter(module: string): TensorInfo | undefined {
     if (this.parameters.size === 0) return undefined;
     const names = ['', module, ...endsAtDots(module)].flatMap((owner) => this.parameters.get(owner) ?? []);
@@ -115,12 +115,12 @@ export class WeightResolver {
     return tensor?.shape.length === 2 && isFloatDtype(tensor.dtype) ? tensor : undefined;
   }
 
-  /** An output head by another name. */
+  /** An output head under another name. */
   private onlyHead(module: string): TensorInfo | undefined {
     return this.unambiguous(module, (this.heads ??= this.weightsOf(isOutputHead)));
   }
 
-  /** Where input and output share their weight, checkpoints hold it once, as the embedding (`tie_word_embeddings`). */
+  /** If input and output share their weight, checkpoints store it once, as the embedding (`tie_word_embeddings`). */
   private tiedEmbedding(module: string): TensorInfo | undefined {
     if (this.checkpoint.config.tie_word_embeddings === false) return undefined;
     return this.unambiguous(module, (this.embeddings ??= this.weightsOf(isInputEmbedding)));
@@ -141,7 +141,7 @@ export class WeightResolver {
       ({ name }: TensorInfo) => !isPredictionLayer(name),
       (tensor: TensorInfo) => shape === undefined || fits(tensor, shape),
     ];
-    // A test that none passes tells nothing.
+    // A test that all candidates fail decides nothing.
     const candidates = tests.reduce((left, test) => (left.some(test) ? left.filter(test) : left), found);
     const names = [...new Set(candidates.map(({ name }) => name))];
     if (names.length > 1) throw ambiguous(this.checkpoint.path, wanted, names);
@@ -150,8 +150,7 @@ export class WeightResolver {
 }
 
 /**
- * The shorter names of what may be the same weight: at each dot the rest, as long as it says which layer is meant, and more than the
- * last part.
+ * Shorter names that may mean the same weight: the rest after each dot, while it identifies the layer and has more than one part.
  */
 function endsOf(name: string): string[] {
   const parts = name.split('.');
@@ -159,7 +158,7 @@ function endsOf(name: string): string[] {
   return endsAtDots(name).slice(0, numberAt < 0 ? -1 : numberAt);
 }
 
-/** Stored as a linear layer has it or as a Conv1D. */
+/** Stored as in a linear layer or as a Conv1D. */
 function fits(tensor: TensorInfo, [out, width]: readonly [number, number]): boolean {
   const [rows, columns, ...more] = tensor.shape;
   return more.length === 0 && ((rows === out && columns === width) || (rows === width && columns === out));

@@ -1,6 +1,6 @@
-// Which package brings a library of CUDA, from the library's own name and version.
+// Finds the package that contains a CUDA library, from the library's own name and version.
 
-/** By the beginning of a library's name: what the packages on PyPI are called between "nvidia-" and "-cu12". */
+/** By the start of a library's name: the part of its PyPI package between "nvidia-" and "-cu12". */
 const components: [RegExp, string][] = [
   [/^libcudart$/, 'cuda-runtime'],
   [/^libcublas(?:Lt)?$/, 'cublas'],
@@ -14,11 +14,11 @@ const components: [RegExp, string][] = [
   [/^libcupti$/, 'cuda-cupti'],
   [/^libnccl$/, 'nccl'],
 ];
-/** Those whose own version says nothing about CUDA's; on PyPI they name it even where the others no longer do, from CUDA 13 on. */
+/** Libraries whose own version does not reveal CUDA's; from CUDA 13 on, only their PyPI names still contain it. */
 const ACROSS_CUDA = ['cudnn', 'nccl'];
 
 interface Component {
-  /** The name without its ending. */
+  /** The name without its extension. */
   stem: string;
   component: string;
   version: number;
@@ -33,8 +33,8 @@ function componentOf(name: string): Component | null {
 export const isCudaLibrary = (name: string): boolean => name.startsWith('libcuda.so') || componentOf(name) !== null;
 
 /**
- * The package on PyPI with its version, as pip takes it; null for what pip does not bring.
- * @param needed what the provider needs, of which CUDA's version is read: that of its runtime and of cuBLAS
+ * The package on PyPI with its version, in pip's syntax; null if pip cannot install it.
+ * @param needed the provider's libraries; the runtime's and cuBLAS's names reveal CUDA's version
  */
 export function pipPackage(name: string, needed: readonly string[]): string | null {
   const found = componentOf(name);

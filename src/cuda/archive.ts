@@ -1,4 +1,4 @@
-// The two libraries out of a NuGet package (a zip file), and nothing else of it.
+// Extracts the two libraries from a NuGet package (a zip file), and nothing else.
 import { buf as crc32 } from 'crc-32';
 import { createWriteStream } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,15 +11,15 @@ import { sync } from '../core/atomic';
 import { readNeeded, X86_64 } from './needed';
 import { type ProviderPackage } from './package';
 
-/** A NuGet package has some ten to some thousand files. */
+/** A NuGet package has about ten to a thousand files. */
 const MAX_ENTRIES = 20_000;
 /** The provider of onnxruntime 1.30 unpacks to less than a tenth of this. */
 const MAX_LIBRARY_BYTES = 8_000_000_000;
 const MAX_NUSPEC_BYTES = 1_000_000;
 
 /**
- * Writes the libraries into an existing folder, each whole and of the checksum that the archive says.
- * @throws SafeLoraError where it is another package or version, or is damaged; the signal's reason
+ * Writes the complete libraries to an existing folder, with the archive's checksums verified.
+ * @throws SafeLoraError if it is another package or version, or is damaged; the signal's reason
  */
 export async function extract(
   archive: string,
@@ -27,11 +27,11 @@ export async function extract(
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
-  // Says what is missing, a folder or a device, as for every other file.
+  // Reports a missing folder or device like for every other file.
   await ReadableFile.with(archive, () => Promise.resolve());
   let zip: ZipFile | undefined;
   try {
-    // Loaded for an install alone.
+    // Loaded only for an install.
     const { openPromise } = await import('yauzl');
     zip = await openPromise(archive, { autoClose: false });
     const entries = await entriesOf(zip, archive);
@@ -44,7 +44,7 @@ export async function extract(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof SafeLoraError) throw error;
-    // The system's own codes, such as ENOSPC, and none of Node's ERR_….
+    // The system's own codes, such as ENOSPC, but not Node's ERR_….
     if (/^E(?!RR_)/.test((error as NodeJS.ErrnoException).code ?? '')) throw fileError(folder, error, 'write');
     throw refused(archive, `it is damaged or not a NuGet package (${(error as Error).message})`, wanted);
   } finally {
@@ -66,7 +66,7 @@ async function entriesOf(zip: ZipFile, archive: string): Promise<Map<string, Ent
   return entries;
 }
 
-/** The package's own description must name it and its version: another version's provider does not load. */
+/** The package's description must contain its name and version: another version's provider does not load. */
 async function requirePackage(
   zip: ZipFile,
   entries: ReadonlyMap<string, Entry>,
@@ -107,7 +107,7 @@ async function write(zip: ZipFile, entry: Entry, path: string, limit: number, si
 
 async function openEntry(zip: ZipFile, entry: Entry, limit: number): Promise<Readable> {
   if (entry.uncompressedSize > limit) throw new Error(`${entry.fileName} is too large`);
-  // The stream itself ends with an error where more or fewer bytes come out than said.
+  // The stream itself fails if it yields more or fewer bytes than declared.
   return zip.openReadStreamPromise(entry);
 }
 

@@ -1,4 +1,4 @@
-// One large file over a line that may break: what has come is kept and the rest asked for, and the whole is held against its checksum.
+// Downloads one large file over an unreliable connection: received data is kept, the download resumes, and the file's checksum is verified.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -17,12 +17,12 @@ import {
 } from '../network/requests';
 import { type Offer } from './feed';
 
-/** Bytes that have come, of all. */
+/** Bytes received, of all. */
 export type OnProgress = (done: number, total: number) => void;
 
 /**
- * @param path where the bytes are gathered; what an earlier run has left there is gone on with
- * @throws RequestFailure, SafeLoraError from the disk, or the signal's reason; only a wrong checksum loses what has come
+ * @param path of the partial file; an earlier run's data is resumed
+ * @throws RequestFailure, SafeLoraError from the disk, or the signal's reason; only a wrong checksum discards received data
  */
 export async function download(network: Network, offer: Offer, path: string, onProgress: OnProgress): Promise<void> {
   let furthest = Math.max(0, (await stampOf(path)).size);
@@ -36,7 +36,7 @@ export async function download(network: Network, offer: Offer, path: string, onP
   await verify(network, offer, path);
 }
 
-/** Removes what was gathered. */
+/** Removes the partial file. */
 export async function forget(path: string): Promise<void> {
   await Promise.all([path, sourcePath(path)].map((file) => rm(file, { force: true })));
 }
@@ -47,7 +47,7 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
   const kept = etag === undefined || size > offer.size ? 0 : Math.max(0, size);
   if (kept === offer.size) return;
   const headers = {
-    // Ranges count the bytes of the file, not of a compressed form of it.
+    // Ranges count the file's bytes, not those of a compressed form.
     'accept-encoding': 'identity',
     ...(etag !== undefined && kept > 0 ? { range: `bytes=${kept}-`, 'if-range': etag } : {}),
   };
@@ -58,7 +58,7 @@ async function fetchRest(network: Network, offer: Offer, path: string, onProgres
     }
     requireStatus(offer.url, reply, 200, 206);
     const start = reply.status === 206 ? kept : 0;
-    // What was kept is of another file.
+    // The kept data is from another file.
     if (start === 0) await rm(path, { force: true });
     await rememberEtag(path, offer, reply.headers.get('etag'));
     const tooLong = (): Error => new RequestFailure(shownUrl(offer.url), 'is larger than the feed says', false);
@@ -77,10 +77,10 @@ function continues(reply: Reply, start: number, total: number): boolean {
   return range?.first === start && range.total === total;
 }
 
-/** Stands beside the gathered bytes and says of what they are the beginning: another ETag is another file. */
+/** Beside the partial file, identifies its source: a different ETag means a different file. */
 const sourcePath = (path: string): string => `${path}.json`;
 
-/** The strong ETag of what is kept, where that can be gone on with. */
+/** The strong ETag of the kept data, if it can be resumed. */
 async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | undefined> {
   const source = parseObject((await readOwnText(sourcePath(path))) ?? undefined);
   if (source?.url !== url || source.sha512 !== sha512) return undefined;
@@ -88,7 +88,7 @@ async function keptEtag(path: string, { url, sha512 }: Offer): Promise<string | 
 }
 
 async function rememberEtag(path: string, { url, sha512 }: Offer, etag: string | null): Promise<void> {
-  // A weak one does not promise the same bytes.
+  // A weak one does not guarantee the same bytes.
   if (etag === null || !/^"[\x21\x23-\x7e]*"$/.test(etag)) {
     await rm(sourcePath(path), { force: true });
     return;

@@ -1,4 +1,4 @@
-// A NuGet feed (https://learn.microsoft.com/nuget/api/overview): where a package is, how large, and what its bytes must hash to.
+// A NuGet feed (https://learn.microsoft.com/nuget/api/overview): a package's URL, size and hash.
 import { isObject } from '../core/objects';
 import {
   type Network,
@@ -14,7 +14,7 @@ import { type ProviderPackage } from './package';
 
 const NUGET_INDEX = 'https://api.nuget.org/v3/index.json';
 
-/** A mirror's index where the environment names one. */
+/** The index of a mirror, if the environment names one. */
 export const feedIndex = ({ SAFE_LORA_NUGET_INDEX: index }: NodeJS.ProcessEnv): string =>
   index === undefined || index === '' ? NUGET_INDEX : index;
 
@@ -22,7 +22,7 @@ export interface Offer {
   url: string;
   /** In bytes. */
   size: number;
-  /** SHA-512 in base64, from the feed's catalog and not from where the package comes. */
+  /** SHA-512 in base64, from the feed's catalog and not from the package's server. */
   sha512: string;
 }
 
@@ -45,7 +45,7 @@ export async function findPackage(network: Network, index: string, { id, version
   const url = `${service(/^PackageBaseAddress\/3/)}${name}/${number}/${name}.${number}.nupkg`;
   const leafUrl = `${service(/^RegistrationsBaseUrl(?:\/3|$)/)}${name}/${number}.json`;
   const leaf = await getJson(network, leafUrl);
-  // nuget.org names the entry's address; other feeds put the entry itself there.
+  // nuget.org gives the entry's URL here; other feeds include the entry itself.
   const { entry, entryUrl } =
     typeof leaf.catalogEntry === 'string'
       ? { entry: await getJson(network, leaf.catalogEntry), entryUrl: leaf.catalogEntry }

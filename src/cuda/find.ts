@@ -1,4 +1,4 @@
-// Looks for the libraries that the CUDA provider needs, in the order of the loader and then where CUDA is usually installed.
+// Finds the libraries that the CUDA provider needs, in the loader's order and then in CUDA's usual folders.
 import { readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { kindOf } from '../core/files';
@@ -13,26 +13,26 @@ export interface Library {
 
 export interface Missing {
   name: string;
-  /** Which package brings it, in one sentence's part. */
+  /** The package that contains it, as part of a sentence. */
   advice: string;
 }
 
 export interface Found {
   libraries: Library[];
   missing: Missing[];
-  /** Folders where the loader looks only if it is told to. */
+  /** Folders that the loader searches only on request. */
   folders: string[];
 }
 
-/** What every Linux with a graphical desktop or a compiler has, and onnxruntime itself needs too. */
+/** Present on every Linux with a graphical desktop or a compiler, and required by onnxruntime itself. */
 const C_RUNTIME = /^(?:ld-linux[\w-]*|lib(?:c|m|dl|rt|pthread|util|resolv|anl|stdc\+\+|gcc_s|gomp))\.so\b/;
-/** How those begin that the install itself brings. */
+/** Name prefixes of those that the install provides. */
 const OWN = 'libonnxruntime';
 
 /**
- * @param start what the library that is to load needs; its file may be elsewhere
- * @param provider where that library lies, or would lie
- * @param own a folder for such libraries alone, looked in before all others that the loader does not know
+ * @param start the libraries needed by the one to load; its file may be elsewhere
+ * @param provider the folder of that library, existing or not
+ * @param own a folder only for such libraries, searched before all others unknown to the loader
  */
 export async function findNeeded(start: Needed, provider: string, own: string, machine: Machine): Promise<Found> {
   const folders = await searchFolders(machine, own);
@@ -49,7 +49,7 @@ export async function findNeeded(start: Needed, provider: string, own: string, m
       }
       found.libraries.push({ name, path: hit.path });
       if (hit.mustBeTold && !found.folders.includes(dirname(hit.path))) found.folders.push(dirname(hit.path));
-      // What others of the system need is the system's business.
+      // Dependencies of system libraries are the system's responsibility.
       if (isCudaLibrary(name)) await visit(hit.library, hit.path);
     }
   };
@@ -57,7 +57,7 @@ export async function findNeeded(start: Needed, provider: string, own: string, m
   return found;
 }
 
-/** CUDA's runtime opens the driver only when it is first used, so that it stands in no list of needed objects. */
+/** CUDA's runtime opens the driver only on first use, so no list of needed objects contains it. */
 function openedByName({ needed }: Needed): string[] {
   return needed.some((name) => name.startsWith('libcudart.so')) ? ['libcuda.so.1'] : [];
 }
@@ -65,11 +65,11 @@ function openedByName({ needed }: Needed): string[] {
 interface SearchFolders {
   /** LD_LIBRARY_PATH. */
   given: string[];
-  /** By name, what the loader's cache holds for this processor. */
+  /** The loader's cache for this processor, by name. */
   cached: Map<string, string[]>;
-  /** Where the loader looks without being told. */
+  /** The loader's default folders. */
   standard: string[];
-  /** Where CUDA is usually put. */
+  /** CUDA's usual folders. */
   usual: string[];
 }
 
@@ -94,7 +94,7 @@ async function locate(
     ...folders.usual.map((folder) => ({ path: join(folder, name), mustBeTold: true })),
   ];
   for (const { path, mustBeTold } of candidates) {
-    // The loader passes over libraries of other processors, too.
+    // The loader skips libraries of other processors, too.
     const library = (await isThere(path)) ? await readNeeded(path).catch(() => null) : null;
     if (library?.machine === machine) return { path, library, mustBeTold };
   }
@@ -127,7 +127,7 @@ async function searchFolders(machine: Machine, ownFolder: string): Promise<Searc
   ];
   const usual = [
     ownFolder,
-    // Where pip puts packages under a --prefix; the second is Debian's way.
+    // Pip's package folders under a --prefix; the second is Debian's.
     join(ownFolder, 'lib/python3*/site-packages/nvidia/*/lib'),
     join(ownFolder, 'local/lib/python3*/dist-packages/nvidia/*/lib'),
     ...toolkits.flatMap((folder) => ['lib64', 'targets/x86_64-linux/lib', 'lib'].map((lib) => join(folder, lib))),
@@ -155,7 +155,7 @@ function parseLoaderCache(text: string): Map<string, string[]> {
   return cached;
 }
 
-/** The folders that a path with `*` in its parts stands for, the highest version first. */
+/** The folders that match a path with `*` in its parts, highest version first. */
 async function expand(pattern: string): Promise<string[]> {
   const at = pattern.split('/').findIndex((part) => part.includes('*'));
   if (at < 0) return (await kindOf(pattern).catch(() => null)) === 'folder' ? [pattern] : [];

@@ -1,4 +1,4 @@
-// Brings onnxruntime's CUDA provider into the storage, from a NuGet feed or from a package that was downloaded elsewhere, and removes it.
+// Installs onnxruntime's CUDA provider in the storage, from a NuGet feed or a downloaded package, and removes it.
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SafeLoraError, unwritable } from '../core/errors';
@@ -14,16 +14,16 @@ import { cudaFolder, librariesFolder, providerFolder } from './state';
 
 export interface Target {
   storage: string;
-  /** Of onnxruntime; its provider must be of the same. */
+  /** Of onnxruntime; its provider must have the same version. */
   version: string;
-  /** This machine, where not given. */
+  /** Defaults to this machine. */
   platform?: Platform;
 }
 
 const LOCK_FILE = 'lock';
 
 /**
- * What would be downloaded.
+ * Describes the download.
  * @throws SafeLoraError, or the signal's reason
  */
 export async function findOffer(
@@ -36,7 +36,7 @@ export async function findOffer(
 }
 
 /**
- * A run that was broken off is gone on with.
+ * An interrupted run resumes.
  * @returns the provider's folder
  * @throws SafeLoraError, or the signal's reason
  */
@@ -57,7 +57,7 @@ export async function installFromFeed(
   });
 }
 
-/** @throws SafeLoraError, with the provider that was there before untouched; the signal's reason */
+/** @throws SafeLoraError, leaving the previous provider untouched; the signal's reason */
 export async function installFromArchive(target: Target, archive: string, signal: AbortSignal): Promise<string> {
   const { storage, version, platform = process } = target;
   const wanted = providerPackage(version, platform);
@@ -65,8 +65,8 @@ export async function installFromArchive(target: Target, archive: string, signal
 }
 
 /**
- * Removes all that was installed or downloaded, with CUDA's libraries that were put beside it.
- * @returns whether anything was there
+ * Removes everything installed or downloaded, including CUDA libraries beside it.
+ * @returns whether anything was removed
  */
 export async function remove(storage: string): Promise<boolean> {
   const folder = cudaFolder(storage);
@@ -76,7 +76,7 @@ export async function remove(storage: string): Promise<boolean> {
   return true;
 }
 
-/** Writes beside the destination and renames, so that a kill leaves the old provider or the new one; then older versions go. */
+/** Writes beside the destination and renames, so that a kill leaves the old or the new provider; then removes older versions. */
 async function unpack(archive: string, wanted: ProviderPackage, storage: string, signal: AbortSignal): Promise<string> {
   const folder = providerFolder(storage, wanted.version);
   await recover(folder);
@@ -89,7 +89,7 @@ async function unpack(archive: string, wanted: ProviderPackage, storage: string,
     await rename(fresh, folder).catch(unwritable(folder));
     await rm(old, { recursive: true, force: true });
   } catch (error) {
-    // Removes the new one and brings back what was moved aside.
+    // Removes the new one and restores the old one.
     await recover(folder);
     throw error;
   }
@@ -109,7 +109,7 @@ function locked<T>(storage: string, use: () => Promise<T>): Promise<T> {
   return withLock(join(cudaFolder(storage), LOCK_FILE), use);
 }
 
-/** A failed request in one sentence with the two ways on. */
+/** A failed request as one sentence with both alternatives. */
 function explained(wanted: ProviderPackage): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof RequestFailure)) throw error;

@@ -1,10 +1,10 @@
-// One install at a time, in this process and in all others that share the storage.
+// One install at a time, across all processes that share the storage.
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tryClaim } from '../core/claims';
 import { SafeLoraError, unwritable } from '../core/errors';
 
-/** @throws SafeLoraError where somebody else has it; a process that died without giving it back has it no longer */
+/** @throws SafeLoraError if another process has it; a dead process no longer does */
 export async function withLock<T>(path: string, use: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true }).catch(unwritable(dirname(path)));
   const claimed = await tryClaim(path);

@@ -1,4 +1,4 @@
-// The machine as the search sees it: its platform, its environment and where its folders begin.
+// The machine for the search: its platform, its environment and its root folder.
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { promisify } from 'node:util';
@@ -9,9 +9,9 @@ export interface Machine {
   arch: string;
   env: NodeJS.ProcessEnv;
   home: string;
-  /** '/', or where a test has built another machine. */
+  /** '/', or a test's fake root. */
   root: string;
-  /** What `ldconfig -p` prints: the libraries that the loader finds without being told. */
+  /** The output of `ldconfig -p`: the libraries that the loader finds by default. */
   loaderCache: () => Promise<string>;
 }
 
@@ -27,7 +27,7 @@ export function thisMachine(): Machine {
 }
 
 async function loaderCache(): Promise<string> {
-  // Not every user has /sbin on the path.
+  // Some users do not have /sbin on the path.
   for (const command of ['/sbin/ldconfig', '/usr/sbin/ldconfig', 'ldconfig']) {
     const options = {
       env: { ...childEnvironment(), LC_ALL: 'C' },

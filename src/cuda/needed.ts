@@ -1,13 +1,13 @@
-// What a shared library needs of others, read from its own bytes (ELF; System V ABI, chapters 4 and 5).
+// The libraries that a shared library needs, read from its own bytes (ELF; System V ABI, chapters 4 and 5).
 import { SafeLoraError } from '../core/errors';
 import { ReadableFile } from '../core/files';
 
 export interface Needed {
   /** The processor's number in ELF: 62 is x86-64. */
   machine: number;
-  /** Names of the libraries that must be there before it loads, in its own order (DT_NEEDED). */
+  /** Names of the libraries that must load before it, in its own order (DT_NEEDED). */
   needed: string[];
-  /** Where it asks for them to be looked for (DT_RUNPATH, else DT_RPATH); may hold $ORIGIN. */
+  /** Its search path for them (DT_RUNPATH, else DT_RPATH); may contain $ORIGIN. */
   runpath: string[];
 }
 
@@ -17,10 +17,10 @@ const [PT_LOAD, PT_DYNAMIC] = [1, 2];
 const [DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_RPATH, DT_RUNPATH] = [0, 1, 5, 10, 15, 29];
 const PROGRAM_HEADER_BYTES = 56;
 const DYNAMIC_ENTRY_BYTES = 16;
-// A library has some ten segments and some forty dynamic entries.
+// A library has about ten segments and forty dynamic entries.
 const MAX_SEGMENTS = 1000;
 const MAX_DYNAMIC_BYTES = 1_000_000;
-/** Longer than any name and most paths; a path cut here is not found, no more. */
+/** Longer than any name and most paths; a truncated path is simply not found. */
 const MAX_NAME_BYTES = 4096;
 
 interface Segment {
@@ -30,7 +30,7 @@ interface Segment {
   bytes: bigint;
 }
 
-/** @throws SafeLoraError where it is no 64-bit library of a little-endian machine, or is damaged */
+/** @throws SafeLoraError if it is not a 64-bit library of a little-endian machine, or is damaged */
 export async function readNeeded(path: string): Promise<Needed> {
   return ReadableFile.with(path, async (file) => {
     const { machine, segments } = await readSegments(file);
@@ -84,7 +84,7 @@ function dynamicEntries(table: DataView): { tag: number; value: bigint }[] {
   return entries;
 }
 
-/** The string table is given by its address in memory; a segment says where in the file that is. */
+/** The string table is given by its address in memory; segments map that to the file. */
 function stringReader(file: ReadableFile, segments: readonly Segment[], address: bigint, size: bigint) {
   const segment = segments.find(
     ({ type, address: start, bytes }) => type === PT_LOAD && address >= start && address + size <= start + bytes,

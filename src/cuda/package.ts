@@ -1,13 +1,13 @@
-// Which package brings onnxruntime's CUDA provider, and which of its files are taken.
+// The package with onnxruntime's CUDA provider, and the files to extract.
 import { SafeLoraError } from '../core/errors';
 
 export interface ProviderPackage {
   id: string;
-  /** The same as onnxruntime's: a provider of another version does not load. */
+  /** The same as onnxruntime's: another version's provider does not load. */
   version: string;
-  /** Paths in the package. Its TensorRT provider (and its headers) are left there. */
+  /** Paths in the package. Its TensorRT provider (and its headers) are not extracted. */
   files: string[];
-  /** Where a browser gets the package as one file. */
+  /** Page where a browser downloads the package as one file. */
   page: string;
 }
 
@@ -19,7 +19,7 @@ export interface Platform {
 export const PROVIDER_FILE = 'libonnxruntime_providers_cuda.so';
 export const SHARED_FILE = 'libonnxruntime_providers_shared.so';
 
-/** Why there is no CUDA here, and what to use; null where there is. The bindings of the other platforms are built without it. */
+/** Why this platform has no CUDA, and what to use; null if it has. The bindings of the other platforms are built without it. */
 export function unsupportedReason({ platform, arch }: Platform): string | null {
   if (platform === 'linux' && arch === 'x64') return null;
   const here = `${platform}-${arch}`;
@@ -43,7 +43,7 @@ export function providerPackage(version: string, platform: Platform): ProviderPa
   };
 }
 
-/** How the package comes to a machine without a network. */
+/** How to install the package on a machine without a network. */
 export function offlineWay({ id, version, page }: ProviderPackage): string {
   return (
     `without a network here, download ${id} ${version} elsewhere from ${page} and give that file to ` +

@@ -1,4 +1,4 @@
-// How this machine stands with CUDA: the installed provider, the libraries that it needs, and where a process must look for them.
+// The state of CUDA on this machine: the installed provider, the libraries it needs, and a process's search path for them.
 import { randomUUID } from 'node:crypto';
 import { readlink, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,31 +18,31 @@ export type CudaState =
       /** Of the provider. */
       folder: string;
       missing: Missing[];
-      /** What brings all that pip can bring, to be pasted into a terminal; null where it brings nothing of it. */
+      /** A terminal command that installs everything pip can install; null if that is nothing. */
       command: string | null;
     }
   | {
       state: 'ready';
       folder: string;
-      /** What belongs on LD_LIBRARY_PATH of the process that loads onnxruntime, before what is there; the provider's folder is the first. */
+      /** Prefix of LD_LIBRARY_PATH for the process that loads onnxruntime; the provider's folder is the first. */
       searchPath: string[];
       libraries: Library[];
     };
 
-/** What onnxruntime's own library is called, and looked for as. */
+/** The name of onnxruntime's own library, also its search name. */
 const RUNTIME_FILE = 'libonnxruntime.so.1';
 
-/** All that an install keeps. */
+/** All data of an install. */
 export const cudaFolder = (storage: string): string => join(storage, 'cuda');
 
 export const providerFolder = (storage: string, version: string): string => join(cudaFolder(storage), version);
 
-/** A folder for CUDA's own libraries where nothing else brings them: by `pip --prefix`, or laid there by hand. */
+/** A folder for CUDA's own libraries if nothing else provides them: filled by `pip --prefix`, or by hand. */
 export const librariesFolder = (storage: string): string => join(cudaFolder(storage), 'libraries');
 
 /**
  * @param storage the extension's global storage, or the command line's
- * @throws SafeLoraError where what is installed is damaged
+ * @throws SafeLoraError if the install is damaged
  */
 export async function cudaState(
   storage: string,
@@ -66,13 +66,13 @@ function pipCommand(storage: string, { needed }: Needed, missing: readonly Missi
   if (packages.length === 0) return null;
   const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   const names = [...new Set(packages)].map(quoted).join(' ');
-  // A prefix of its own works beside a system's managed Python, and whatever environment is active.
+  // A separate prefix works beside a system's managed Python, and in any active environment.
   return `python3 -m pip install --ignore-installed --prefix ${quoted(librariesFolder(storage))} ${names}`;
 }
 
 /**
- * Lays a link to onnxruntime's library beside the provider: it loads its providers from the folder under whose name it was loaded itself.
- * To be called before each process that is to use CUDA, since an update of the extension moves the library.
+ * Links onnxruntime's library beside the provider: it loads its providers from the folder under whose name it was loaded. Call it before
+ * starting each process that uses CUDA, since an update of the extension moves the library.
  */
 export async function linkRuntime(folder: string, runtimeLibrary: string): Promise<void> {
   const link = join(folder, RUNTIME_FILE);
@@ -82,7 +82,7 @@ export async function linkRuntime(folder: string, runtimeLibrary: string): Promi
   const fresh = `${link}.${randomUUID()}`;
   try {
     await symlink(runtimeLibrary, fresh);
-    // One that starts meanwhile finds the old link or the new one.
+    // A process that starts meanwhile finds the old link or the new one.
     await rename(fresh, link);
   } catch (error) {
     await rm(fresh, { force: true });

@@ -1,36 +1,36 @@
-// V = W_aligned − W_base of one module in memory: made from the two stored weights a block of rows at a time, and kept as far as memory allows.
+// V = W_aligned − W_base of one module in memory: computed from the two stored weights in blocks of rows, and kept as memory allows.
 import { Tensor } from 'onnxruntime-node';
 import { type Sessions } from './sessions';
 import { type Rows, split, type StoredWeights } from './weights';
 
-/** Elements that are decoded in one run: all that comes between the bytes and V stays in the processor's own cache. */
+/** Elements decoded in one run, so that everything between the bytes and V stays in the processor's own cache. */
 const DECODED_ELEMENTS = 2 ** 18;
 
-/** Elements of V that are multiplied in one run: enough for the products' speed, and still in the shared cache. */
+/** Elements of V multiplied in one run: enough for the products' speed, and still within the shared cache. */
 const BLOCK_ELEMENTS = 2 ** 20;
 
 /** Bytes: Electron's allocator refuses a larger array (MaxDirectMapped in Chromium's partition_alloc_constants.h). */
 const LARGEST_V = 2 ** 31 - 2 ** 21;
 
-/** Memory for V that serves one module after the other. */
+/** Memory for V, reused for one module after the other. */
 export class AlignmentBuffer {
-  /** Takes room only where V was written so far: one that grew by being made anew would for a while be there twice. */
+  /** Takes memory only for what was written: growing by reallocation would briefly need twice as much. */
   private v: Float32Array;
-  /** Elements from the first on that were given out: they take room from then on. */
+  /** Elements from the first on that were handed out, and take memory from then on. */
   private touched = 0;
 
-  /** @param memory bytes that V may take */
+  /** @param memory maximum bytes of V */
   constructor(memory: number) {
     const bytes = Math.min(memory, LARGEST_V);
     this.v = new Float32Array(Math.max(BLOCK_ELEMENTS, Math.floor(bytes / Float32Array.BYTES_PER_ELEMENT)));
   }
 
-  /** Elements that V may have at most. */
+  /** Maximum elements of V. */
   get largest(): number {
     return this.v.length;
   }
 
-  /** @param most elements that V may take room for from now on */
+  /** @param most maximum elements of V from now on */
   take(elements: number, most: number): Float32Array {
     // A single row may be longer than the buffer.
     if (elements > this.v.length) return new Float32Array(elements);
@@ -44,16 +44,16 @@ export class AlignmentBuffer {
 }
 
 export class AlignmentMatrix {
-  /** ΣV² over the rows that have been made. */
+  /** ΣV² over the rows computed so far. */
   sumOfSquares = 0;
   readonly blocks: readonly Rows[];
   private readonly rowLength: number;
   private readonly v: Float32Array;
-  /** How many rows from the first on stay in memory once they are made. */
+  /** Number of rows from the first on that stay in memory. */
   private readonly keptRows: number;
   private madeRows = 0;
 
-  /** @param memory bytes that V may take */
+  /** @param memory maximum bytes of V */
   constructor(
     private readonly weights: StoredWeights,
     private readonly sessions: Sessions,
@@ -66,12 +66,12 @@ export class AlignmentMatrix {
     const blockRows = this.blocks[0]!.end;
     const elements = Math.max(BLOCK_ELEMENTS, Math.min(memory / Float32Array.BYTES_PER_ELEMENT, buffer.largest));
     const room = Math.floor(elements / rowLength);
-    // Beyond the rows that are kept, one block is made over the other.
+    // Beyond the kept rows, each block overwrites the last.
     this.keptRows = weights.transposed ? 0 : room >= rows ? rows : Math.max(0, room - blockRows);
     this.v = buffer.take(Math.min(rows, this.keptRows + blockRows) * rowLength, elements);
   }
 
-  /** A block of V, [rows, row length]. It holds until the next is asked for. */
+  /** A block of V, [rows, row length], valid until the next call. */
   async block({ begin, end }: Rows): Promise<Tensor> {
     const kept = end <= this.keptRows;
     const from = kept ? begin : this.keptRows;

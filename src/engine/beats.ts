@@ -1,5 +1,5 @@
-// How a child shows that it lives. session.run blocks its process's first thread for as long as a large module takes, so that a thread
-// of its own writes to a pipe; one that is stopped, or whose machine no longer runs it, falls silent with all its threads.
+// The heartbeat of a child. session.run blocks its process's first thread for as long as a large module takes, so a second thread writes to
+// a pipe. A stopped child, or one whose machine no longer runs it, falls silent with all its threads.
 import { Worker } from 'node:worker_threads';
 
 /** The child's file descriptor. */
@@ -8,13 +8,13 @@ export const BEAT_PIPE = 4;
 /** In milliseconds. */
 export const BEAT_MS = 5_000;
 
-/** A child that misses so many in a row is taken for dead: a minute, which no busy machine keeps a thread from running. */
+/** Missed beats in a row after which a child counts as dead: a minute, which no busy machine keeps a thread from running. */
 export const MISSED_BEATS = 12;
 
-/** A child that has missed so many is told of. */
+/** Missed beats after which a slow child is reported. */
 export const TOLD_BEATS = 3;
 
-/** What a child says once it can be asked. */
+/** A child's message once it is ready. */
 export const READY = { type: 'ready' } as const;
 
 /** CommonJS, as a worker's text is read. Without its host the process ends, whatever its first thread does. */

@@ -1,4 +1,4 @@
-// One forked program of the engine: its environment, its signs of life, its end and what it said before. What is asked of it is its owner's.
+// One forked program of the engine: its environment, heartbeat, last output and end. Its owner sends the requests.
 import { type ChildProcess as NodeProcess, fork } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import { TOLD_AFTER_MS } from '../core/aborting';
@@ -8,13 +8,13 @@ import { BEAT_MS, BEAT_PIPE, MISSED_BEATS, type READY, TOLD_BEATS } from './beat
 export interface ChildOptions {
   /** The built program. */
   childPath: string;
-  /** What its environment has beside what it gets of this process's own. */
+  /** Additions to the environment that it gets from this process. */
   environment?: NodeJS.ProcessEnv;
-  /** Leave the processor to others first: an editor must answer while the engine computes. */
+  /** Lowers its priority: an editor must respond while the engine computes. */
   background?: boolean;
-  /** What V8 may take for objects that live, in MiB; as Node decides where it is left out. */
+  /** V8's heap limit in MiB; Node's default if omitted. */
   heapMib?: number;
-  /** For tests: milliseconds between two signs of life. */
+  /** For tests: milliseconds between two beats. */
   beatMs?: number;
 }
 
@@ -26,35 +26,34 @@ export interface Ending {
 }
 
 export interface ChildEvents<Answer> {
-  /** It runs, and can be asked. */
+  /** It runs, and accepts requests. */
   ready: () => void;
   answer: (answer: Answer) => void;
   stderr: (text: string) => void;
   /** It takes long. */
   waiting: (pid: number, how: string) => void;
-  /** Whether somebody waits for an answer. */
+  /** Whether a caller waits for an answer. */
   isBusy: () => boolean;
   ended: (ending: Ending) => void;
 }
 
-/** A process that waits in a driver is ended only when that answers: it is no longer waited for then. */
+/** A process that waits in a driver ends only when that returns: do not wait for it. */
 const KILL_GRACE_MS = 5_000;
 
 /**
- * onnxruntime's builds can send usage data to Microsoft, and CUDA's products round their factors to ten bits (TF32) where nothing
- * forbids it.
+ * onnxruntime's builds can send usage data to Microsoft, and CUDA's products round their factors to ten bits (TF32) by default.
  */
 const FORBIDDING = { ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' };
 
 export class ChildProcess<Question extends object, Answer extends { type: string }> {
-  /** Settles once it is gone. */
+  /** Resolves once it has exited. */
   readonly closed: Promise<void>;
   private readonly process: NodeProcess;
   private readonly timers: NodeJS.Timeout[];
   private said = '';
   private failure: Error | undefined;
   private isClosed = false;
-  /** Beats that should have come since the last sign of life. */
+  /** Beats missed since the last one. */
   private missed = 0;
   private settle!: () => void;
 
@@ -73,7 +72,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
       try {
         setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
       } catch {
-        // A child that is gone already reports itself; one that may not be lowered runs as it is.
+        // A child that has exited reports itself; one whose priority cannot be lowered runs as it is.
       }
     }
     this.closed = new Promise((resolve) => {
@@ -82,7 +81,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
     const slow = setTimeout(() => {
       if (pid !== undefined) events.waiting(pid, ' to start');
     }, TOLD_AFTER_MS).unref();
-    // By this process's own beats, not by the clock: while the machine sleeps, or this process is stopped, none is missed.
+    // Counts this process's own timer, not the clock: while the machine sleeps, or this process is stopped, no beat is missed.
     const limit = `${(MISSED_BEATS * beatMs) / 1000} seconds`;
     const watch = setInterval(() => {
       if (++this.missed === TOLD_BEATS && events.isBusy() && pid !== undefined)
@@ -122,7 +121,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
   }
 
   ask(question: Question): void {
-    // A failed send means that the child is gone; `ended` reports it, with the reason.
+    // If sending fails, the child has exited; `ended` reports it, with the reason.
     this.process.send(question, () => undefined);
   }
 
@@ -135,7 +134,7 @@ export class ChildProcess<Question extends object, Answer extends { type: string
     this.timers.push(grace);
   }
 
-  /** Ends it and does not wait for its end. */
+  /** Kills it without waiting for its end. */
   private lose(how: string): void {
     this.process.kill('SIGKILL');
     this.process.unref();

@@ -1,4 +1,4 @@
-// The forked process in which onnxruntime runs: session.run blocks its thread, and a crash must end nothing else.
+// The forked process that runs onnxruntime: session.run blocks its thread, and a crash must end nothing else.
 import { InferenceSession } from 'onnxruntime-node';
 import { READY } from './beats';
 import { gaveUp } from './failure';
@@ -20,7 +20,7 @@ async function answer(message: ToChild): Promise<void> {
   const { task } = message;
   try {
     if (!start) throw new Error('a module came before the start');
-    // Here, since its buffers may be refused, which the module's result says.
+    // Allocated here, so that a refused allocation becomes the module's result.
     engine ??= new ModuleEngine(InferenceSession, start);
     reply({ type: 'result', reply: { ok: true, value: await engine.compute(task) } });
   } catch (error) {

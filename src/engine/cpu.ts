@@ -1,4 +1,4 @@
-// The products on the processor: V is made once and stays in memory as far as that goes.
+// The products on the CPU: V is computed once and stays in memory as far as it fits.
 import { Tensor } from 'onnxruntime-node';
 import { AlignmentBuffer, AlignmentMatrix } from './alignment';
 import { type Multiplier, type Products, putColumns, takeColumns } from './products';
@@ -8,7 +8,7 @@ import { type StoredWeights } from './weights';
 export class CpuMultiplier implements Multiplier {
   private readonly buffer: AlignmentBuffer;
 
-  /** @param memory bytes that V may ever take */
+  /** @param memory maximum bytes of V */
   constructor(
     private readonly sessions: Sessions,
     memory: number,
@@ -21,7 +21,7 @@ export class CpuMultiplier implements Multiplier {
     const [over, along] = [await this.sessions.product('over'), await this.sessions.product('along')];
     const tensor = (data: Float32Array): Tensor => new Tensor('float32', data, [columns, data.length / columns]);
     const zeros = (length: number): Float32Array => new Float32Array(columns * length);
-    /** Adds X·V of a block to a sum, in the other of two buffers. */
+    /** Adds X·V of a block to a sum, alternating between two buffers. */
     const add = async (
       part: Float32Array,
       v: Tensor,

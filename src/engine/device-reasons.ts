@@ -1,4 +1,4 @@
-// Why a device cannot be used, and what would help: the messages of a failed try.
+// Why a device cannot be used, and what would help: the messages of a failed test.
 import { existsSync, readFileSync } from 'node:fs';
 import { SafeLoraError } from '../core/errors';
 import { type CudaState } from '../cuda/state';
@@ -8,11 +8,11 @@ import { type Device } from './providers';
 export interface Unusable {
   usable: false;
   reason: string;
-  /** Null where nothing helps. */
+  /** Null if nothing helps. */
   remedy: string | null;
 }
 
-/** Why CUDA cannot even be tried; null where it can. */
+/** Why CUDA cannot even be tested; null if it can. */
 export function lackOf(state: CudaState | Error): Unusable | null {
   if (state instanceof Error) return { usable: false, reason: sentence(state.message), remedy: null };
   switch (state.state) {
@@ -34,7 +34,7 @@ export function lackOf(state: CudaState | Error): Unusable | null {
   }
 }
 
-/** As a part of another sentence. */
+/** As part of another sentence. */
 export function sentence(text: string): string {
   return text.replace(/\.$/, '');
 }
@@ -55,7 +55,7 @@ const noDriver: Unusable = {
   remedy: 'on a machine with an NVIDIA GPU, install its driver and then the CUDA provider',
 };
 
-/** The native cause is said on standard error only, and the thrown text tells little without it. */
+/** Only standard error has the native cause; the thrown text says little without it. */
 export function causeOf(error: Error, said: string): Omit<Unusable, 'usable'> {
   // eslint-disable-next-line no-control-regex
   const text = said.replace(/\x1b\[[\d;]*m/g, '');
@@ -70,7 +70,7 @@ export function causeOf(error: Error, said: string): Omit<Unusable, 'usable'> {
     return { reason: `Vulkan is not installed (${loader.trim()})`, remedy };
   }
   const thrown = error instanceof EngineError ? error.reason : error.message;
-  // onnxruntime throws a text alone.
+  // onnxruntime throws text only.
   if (thrown.includes('Failed to get a WebGPU adapter')) {
     const why = /Found no drivers|INCOMPATIBLE_DRIVER/.test(text) ? 'Vulkan has no driver' : 'no GPU answers';
     return { reason: why, remedy: "install the GPU's driver" };
@@ -86,7 +86,7 @@ export function nvidiaDriver(): string | null {
   }
 }
 
-/** Under WSL the driver is Windows's. */
+/** Under WSL, Windows provides the driver. */
 function hasNvidiaDriver(): boolean {
   return nvidiaDriver() !== null || existsSync('/usr/lib/wsl/lib/libcuda.so.1');
 }

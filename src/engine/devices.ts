@@ -1,5 +1,5 @@
-// Which devices can compute here. Each provider is tried with the very graphs, in a process of its own, once for each state of this
-// machine; what came of it is kept, and decides what `auto` takes.
+// Detects the devices that can compute here. Each provider is tested with the real graphs, in a process of its own, once per state of this
+// machine; the results are cached, and `auto` chooses by them.
 import { rmSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ import { vulkanDrivers } from './vulkan';
 export interface ChosenDevice {
   requested: Device;
   provider: Provider;
-  /** Why `auto` did not take a faster one; null where the requested one runs. */
+  /** Why `auto` did not choose a faster one; null if the requested one runs. */
   fallbackReason: string | null;
 }
 
@@ -28,33 +28,33 @@ export type DeviceCheck = { usable: true; selfTest: SelfTest } | Unusable;
 export interface DevicesOptions {
   /** The built engine-child.js. */
   childPath: string;
-  /** Where CUDA's provider is installed, and results are kept. */
+  /** The folder of CUDA's provider and of cached results. */
   storage: string;
   version: string;
   onnxruntimeVersion: string;
-  /** A device is being tried, which takes seconds. */
+  /** A device is being tested, which takes seconds. */
   onTry?: (provider: Provider) => void;
 }
 
-/** What a provider's processes are started with. */
+/** Start options of a provider's processes. */
 export interface ProviderProcess {
   provider: Provider;
   environment: NodeJS.ProcessEnv;
 }
 
-/** Of a usable device, in similarity: as strict as the accuracy tests. */
+/** Largest error of a usable device, in similarity: as strict as the accuracy tests. */
 export const LARGEST_ERROR = 1e-5;
 
 const MEMORY = 512 * 2 ** 20;
 
-/** After which a device that does not answer is given up; compiling for it may take a while. */
+/** Timeout for a device that does not answer; compiling for it may take a while. */
 const DEADLINE_MS = 60_000;
 
-/** A failure may have had a passing cause, a GPU that was busy say. */
+/** A failure may be temporary, such as a busy GPU. */
 const FAILURE_KEPT_MS = 3_600_000;
 
 interface KeptCheck {
-  /** All that it depends on, see `machine`. */
+  /** Everything that the result depends on, see `machine`. */
   machine: string;
   /** Milliseconds since 1970. */
   at: number;
@@ -73,8 +73,8 @@ export class Devices {
   constructor(private readonly options: DevicesOptions) {}
 
   /**
-   * @param signal gives the wait for a device up
-   * @throws SafeLoraError where a device that was asked for by name cannot run; the signal's reason
+   * @param signal cancels the wait for a device
+   * @throws SafeLoraError where an explicitly named device cannot run; the signal's reason
    */
   async choose(requested: Device, signal?: AbortSignal): Promise<ChosenDevice> {
     if (requested === 'auto') return this.chooseFastest(signal);
@@ -86,7 +86,7 @@ export class Devices {
     return { requested, provider: requested, fallbackReason: null };
   }
 
-  /** How the engine is started on a provider that can run. */
+  /** How to start the engine on a provider that can run. */
   async process(provider: Provider): Promise<ProviderProcess> {
     const state = provider === 'cuda' ? await this.cuda() : null;
     if (state === null || state instanceof Error || state.state !== 'ready') return { provider, environment: {} };
@@ -95,17 +95,17 @@ export class Devices {
     return { provider, environment: { LD_LIBRARY_PATH: path } };
   }
 
-  /** CUDA's provider and libraries; an error where the install is damaged or may not be read. */
+  /** CUDA's provider and libraries; an error if the install is damaged or unreadable. */
   cuda(): Promise<CudaState | Error> {
     return cudaState(this.options.storage, this.options.onnxruntimeVersion).catch((error: unknown) => error as Error);
   }
 
-  /** What is known of a provider as this machine is, tried now where nothing is. */
+  /** The cached result of a provider on this machine, or that of a new test. */
   private async check(provider: Provider, machine: Promise<string>): Promise<DeviceCheck> {
     return (await this.recall(provider, machine)) ?? this.checkAgain(provider);
   }
 
-  /** Tries a provider, whatever was known. */
+  /** Tests a provider, whatever is cached. */
   checkAgain(provider: Provider): Promise<DeviceCheck> {
     let trying = this.trying.get(provider);
     if (!trying) {
@@ -115,13 +115,13 @@ export class Devices {
     return trying;
   }
 
-  /** Ends what is being tried, and leaves nothing of it behind. */
+  /** Cancels running tests, and discards their results. */
   dispose(): void {
     for (const engine of this.engines) engine.dispose();
     for (const folder of this.folders) rmSync(folder, { recursive: true, force: true });
   }
 
-  /** Who names a device may have just mended what kept it from running. */
+  /** A device named explicitly is retried: the user may have just fixed it. */
   private async checkNamed(provider: Provider, signal: AbortSignal | undefined): Promise<DeviceCheck> {
     const known = await this.recall(provider, this.machine());
     return known?.usable ? known : orAborted(this.checkAgain(provider), signal);
@@ -143,11 +143,11 @@ export class Devices {
     return { requested: 'auto', provider: 'cpu', fallbackReason: reasons.join('; ') || none };
   }
 
-  /** A Vulkan driver may be a program that computes on the processor, and onnxruntime does not tell it from a GPU. */
+  /** A Vulkan driver may run on the CPU, and onnxruntime does not distinguish it from a GPU. */
   private async slowerThanCpu({ milliseconds }: SelfTest, machine: Promise<string>): Promise<string | null> {
     const cpu = await this.check('cpu', machine);
     if (!cpu.usable) return null;
-    // Its processes compute a module each at the same time.
+    // Its processes each compute a module at the same time.
     const perModule = cpu.selfTest.milliseconds / cpuWorkers();
     if (milliseconds <= perModule) return null;
     const [there, here] = [milliseconds, perModule].map((value) => value.toFixed(0));
@@ -207,7 +207,7 @@ export class Devices {
       const reason = `its similarities are ${test.similarityError.toExponential(1)} away from double precision`;
       return { usable: false, reason, remedy: null };
     } catch (error) {
-      // The cause may still be on its way.
+      // The cause may still arrive.
       await end();
       if (performance.now() - began < DEADLINE_MS) return { usable: false, ...causeOf(error as Error, said) };
       return { usable: false, reason: `it did not answer within ${DEADLINE_MS / 1000} s`, remedy: null };
@@ -230,11 +230,11 @@ export class Devices {
     }
   }
 
-  /** Where the storage cannot be written to, it is known for as long as this process runs. */
+  /** If the storage is not writable, the result is kept in this process only. */
   private async keep(provider: Provider, check: DeviceCheck): Promise<void> {
     const entry: KeptCheck = { machine: await this.machine(), at: Date.now(), check };
     this.known[provider] = entry;
-    // One after the other, since each writes what the others have found, too.
+    // One after the other, since each also writes the others' results.
     this.keeping = this.keeping.then(() => this.write(provider, entry)).catch(() => undefined);
     await this.keeping;
   }
@@ -249,7 +249,7 @@ export class Devices {
     return join(this.options.storage, 'devices.json');
   }
 
-  /** All that may change what comes of a try: this program, the drivers and the libraries. */
+  /** Everything that may change a test's result: this program, the drivers and the libraries. */
   private async machine(): Promise<string> {
     const { childPath, version, onnxruntimeVersion } = this.options;
     const { LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES } = process.env;

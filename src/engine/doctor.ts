@@ -1,4 +1,4 @@
-// What this machine can compute on: the checks of `safe-lora doctor` and of the editor's "Show Compute Devices".
+// The devices that this machine can compute on: the checks of `safe-lora doctor` and of the editor's "Show Compute Devices".
 import { fork } from 'node:child_process';
 import { realpath } from 'node:fs/promises';
 import { childEnvironment } from '../core/child-environment';
@@ -17,14 +17,14 @@ export interface DoctorChecks {
   platform: string;
   onnxruntime: string;
   gpus: Gpu[];
-  /** What the CUDA provider needs and where it lies, the file's own name with its version; empty where it is not installed. */
+  /** The CUDA provider's libraries and their paths, each file name with its version; empty if it is not installed. */
   cudaLibraries: { name: string; path: string }[];
-  /** In the order in which `auto` looks at them. */
+  /** In the order in which `auto` checks them. */
   providers: ProviderCheck[];
   auto: ChosenDevice;
 }
 
-/** Tries every provider anew, one after the other, so that none is timed while another computes. */
+/** Tests every provider again, one after the other, so that none is timed while another computes. */
 export async function examine(
   devices: Devices,
   versions: { tool: string; onnxruntime: string; gpusProgram: string },
@@ -47,18 +47,18 @@ export async function examine(
 async function listCudaLibraries(devices: Devices): Promise<DoctorChecks['cudaLibraries']> {
   const state = await devices.cuda();
   if (state instanceof Error || state.state !== 'ready') return [];
-  // The names that are needed are links to files named by version.
+  // The required names are links to files named by version.
   return Promise.all(
     state.libraries.map(async ({ name, path }) => ({ name, path: await realpath(path).catch(() => path) })),
   );
 }
 
-/** Asked of a process of its own: the library is large, and waits for the system's tools without letting anything else run. */
+/** Runs in a separate process: the library is large, and blocks while it waits for the system's tools. */
 async function askForGpus(program: string): Promise<Gpu[]> {
   const child = fork(program, [], { execArgv: [], env: childEnvironment(), stdio: 'ignore' });
   return new Promise((resolve) => {
     const giveUp = setTimeout(() => {
-      // One that is stopped or waits for a driver obeys no milder signal, and may outlive this one.
+      // A stopped process, or one waiting for a driver, ignores milder signals, and may outlive this one.
       child.kill('SIGKILL');
       child.unref();
       if (child.connected) child.disconnect();

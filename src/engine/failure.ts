@@ -1,8 +1,8 @@
-// A failure of the engine itself, which is no fault of its input.
+// A failure of the engine itself, not of its input.
 import { oneLine, SafeLoraError } from '../core/errors';
 
 export class EngineError extends SafeLoraError {
-  /** The cause alone, without the text for somebody whose run it ended. */
+  /** The cause alone, without the sentence about the ended run. */
   readonly reason: string;
 
   constructor(message: string, reason: string) {
@@ -11,7 +11,7 @@ export class EngineError extends SafeLoraError {
   }
 }
 
-/** @param thrown what onnxruntime, or the code around it, threw */
+/** @param thrown the value thrown by onnxruntime or the code around it */
 export function gaveUp(module: string, thrown: string): EngineError {
   return new EngineError(`The engine failed at ${module}: ${thrown}`, thrown);
 }

@@ -1,23 +1,23 @@
-// Brings the weights of models elsewhere here before they are taken up, some at a time and in the order in which they will be.
+// Fetches remote weights before they are needed, several at a time, in the order of use.
 import { type Checkpoint } from '../core/checkpoint';
 import { type TensorInfo } from '../core/safetensors';
 
-/** Bytes of weights that were fetched, of those that were not here. */
+/** Bytes of weights fetched, of those that were missing. */
 export interface Fetched {
   bytesFetched: number;
   bytesToFetch: number;
 }
 
-/** As many as keep a fast line busy; each further one only waits for its share. */
+/** Enough to keep a fast connection busy; each further one only waits for its share. */
 const IN_FLIGHT = 6;
 
-/** Every piece that the network brings would be too much to show. */
+/** Limits progress updates: the network brings too many pieces to show each. */
 const TELL_EVERY_MS = 50;
 
 interface Tracked {
   model: Checkpoint;
   tensor: TensorInfo;
-  /** Bytes that were here when the walk began, or are now. */
+  /** Bytes that were local when the walk began, or are now. */
   has: number;
   arrival?: Promise<void>;
 }
@@ -28,7 +28,7 @@ export class Fetching {
   private bytesToFetch = 0;
   private free = IN_FLIGHT;
   private readonly queue: (() => void)[] = [];
-  /** By the path that they will have. */
+  /** By their future path. */
   private readonly tensors = new Map<string, Tracked>();
   private readonly releases: (() => Promise<void>)[] = [];
 
@@ -38,7 +38,7 @@ export class Fetching {
   ) {}
 
   /**
-   * @param wanted tensors of models that are elsewhere
+   * @param wanted tensors of remote models
    * @throws SafeLoraError where the cache cannot be written
    */
   static async of(
@@ -49,7 +49,7 @@ export class Fetching {
     const fetching = new Fetching(signal, onBytes);
     try {
       for (const [model, all] of wanted) {
-        // Two adapters' models may be the same one.
+        // Two adapters may share a model.
         const tensors = all.filter(({ path }) => !fetching.tensors.has(path));
         fetching.releases.push(await model.remote!.hold(tensors));
         for (const tensor of tensors) {
@@ -69,7 +69,7 @@ export class Fetching {
     return { bytesFetched: this.bytesFetched, bytesToFetch: this.bytesToFetch };
   }
 
-  /** Both tensors are there once this settles. @throws SafeLoraError, or the signal's reason */
+  /** Resolves once both tensors are local. @throws SafeLoraError, or the signal's reason */
   async bring(...tensors: readonly TensorInfo[]): Promise<void> {
     await Promise.all(
       tensors.map(async ({ path }) => {
@@ -79,7 +79,7 @@ export class Fetching {
     );
   }
 
-  /** Waits for what is under way, and lets the tensors be evicted. */
+  /** Waits for running downloads, and allows eviction of the tensors. */
   async release(): Promise<void> {
     await Promise.allSettled([...this.tensors.values()].map(async ({ arrival }) => arrival));
     await Promise.allSettled(this.releases.map((release) => release()));

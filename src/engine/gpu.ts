@@ -1,4 +1,4 @@
-// The products on a device: V is made there from the stored bytes and never leaves it.
+// The products on a device: V is computed there from the stored bytes and never leaves it.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { SafeLoraError } from '../core/errors';
 import { LARGEST_BLOCK } from './memory';
@@ -7,17 +7,17 @@ import { type Step } from './graphs';
 import { type Sessions } from './sessions';
 import { type Rows, split, type StoredWeights } from './weights';
 
-/** Rows in one run: Σv² starts a group of threads for each, and WebGPU counts groups with 16 bits. */
+/** Rows in one run: Σv² starts a thread group for each, and WebGPU counts groups with 16 bits. */
 const MOST_ROWS = 2 ** 16 - 1;
 
-/** Elements of V below which a device without memory is given up. */
+/** Elements of V below which a device without memory counts as failed. */
 const SMALLEST_BLOCK = 2 ** 16;
 
-/** A block's rows are there as stored, and once more on their way to the device. */
+/** A block's rows exist as stored, and once more on their way to the device. */
 const COPIES = 2;
 
 export class GpuMultiplier implements Multiplier {
-  /** @param blockElements elements of V in one run at most; fewer from the time on when the device's memory did not suffice */
+  /** @param blockElements maximum elements of V in one run; fewer once the device's memory was insufficient */
   constructor(
     private readonly sessions: Sessions,
     private blockElements = LARGEST_BLOCK,
@@ -90,7 +90,7 @@ function numbers(output: InferenceSession.OnnxValueMapType[string] | undefined):
   return output ? (output.data as Float32Array) : new Float32Array();
 }
 
-/** What the providers say when an allocation fails: Dawn's validation of a buffer that is none, CUDA's and DirectML's messages. */
+/** The providers' errors for failed allocations: Dawn's validation of a null buffer, CUDA's and DirectML's messages. */
 function isOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error &&

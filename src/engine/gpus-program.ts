@@ -1,4 +1,4 @@
-// Tells the process that forked it which GPUs there are.
+// Sends the list of GPUs to the process that forked it.
 import { listGpus } from './gpus';
 
 void listGpus().then((gpus) => {

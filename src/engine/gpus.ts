@@ -1,4 +1,4 @@
-// The machine's GPUs, by the system's own tools.
+// Detects the machine's GPUs with the system's own tools.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { graphics } from 'systeminformation';
@@ -10,7 +10,7 @@ export interface Gpu {
   driver: string | null;
 }
 
-/** None where the tools say nothing. */
+/** None if the tools report nothing. */
 export async function listGpus(): Promise<Gpu[]> {
   const { controllers } = await graphics();
   const gpus = controllers.map(({ name, model, memoryTotal, vram, driverVersion }) => ({
@@ -18,7 +18,7 @@ export async function listGpus(): Promise<Gpu[]> {
     memoryMiB: memoryTotal ?? vram ?? null,
     driver: driverVersion ?? null,
   }));
-  // Containers often have nvidia-smi and not lspci, by which the others are found.
+  // Containers often have nvidia-smi but not lspci, which finds the others.
   return gpus.length > 0 ? gpus : nvidiaGpus();
 }
 

@@ -1,22 +1,22 @@
-// The arithmetic as ONNX graphs: a decoding step per provider and dtype, and two products that are the same everywhere.
+// The arithmetic as ONNX graphs: a decoding step per provider and dtype, and two products shared by all.
 import { decode, type FloatDtype } from '../core/dtype';
 import { encodeModel, type GraphValue, type Node, onnxType, type OnnxType, type Table } from './onnx';
 import { type Decoder, type Provider, traits } from './providers';
 
-/** What a graph makes V from: rows of both weights as they are stored, or V itself where the process has subtracted them. */
+/** The source of V in a graph: rows of both stored weights, or V itself if the process has subtracted them. */
 export type Source = { base: FloatDtype; aligned: FloatDtype } | 'v';
 
-/** What a graph computes from a block of V's stored rows, [rows, n]. The names are those of its inputs and outputs. */
+/** What a graph computes from a block of V's stored rows, [rows, n]. Names are those of its inputs and outputs. */
 export type Step =
-  /** `v` and `squares` alone. */
+  /** Only `v` and `squares`. */
   | 'difference'
-  /** `t` = `x`·V, `u` = `t`·Vᵀ and `squares`, where the block is the whole of V. x [k, rows], t [k, n], u [k, rows] */
+  /** `t` = `x`·V, `u` = `t`·Vᵀ and `squares`, if the block is the whole of V. x [k, rows], t [k, n], u [k, rows] */
   | 'whole'
-  /** `t` = `sum` + `x`·V, with what the block adds to a product over all rows, and `squares`. */
+  /** `t` = `sum` + `x`·V, the block's part of a product over all rows, and `squares`. */
   | 'over'
-  /** `u` = `t`·Vᵀ, the columns of a product that belong to the block. */
+  /** `u` = `t`·Vᵀ, the block's columns of a product. */
   | 'along'
-  /** `t` = `x`·Vᵀ, `u` = `sum` + `t`·V and `squares`, where V is stored transposed. x [k, n], t [k, rows], u [k, n] */
+  /** `t` = `x`·Vᵀ, `u` = `sum` + `t`·V and `squares`, if V is stored transposed. x [k, n], t [k, rows], u [k, n] */
   | 'turned';
 
 const steps: Readonly<Record<Step, { inputs: string[]; products: Node[]; outputs: string[] }>> = {
@@ -53,7 +53,7 @@ export function stepGraph(provider: Provider, source: Source, step: Step): Uint8
   });
 }
 
-/** `product` from a V that is in memory: `sum` + `x`·V over a block's rows, or `x`·Vᵀ along them. */
+/** `product` from a V in memory: `sum` + `x`·V over a block's rows, or `x`·Vᵀ along them. */
 export function productGraph(step: 'over' | 'along'): Uint8Array {
   const product = step === 'over' ? over('product', 'x', 'sum') : along('product', 'x');
   return encodeModel({
@@ -77,7 +77,7 @@ export function gramGraph(type: 'float' | 'double'): Uint8Array {
   });
 }
 
-/** What rows of a weight enter a graph as, its bytes unchanged: JavaScript's tensors have no bfloat16. */
+/** The type in which rows of a weight enter a graph, bytes unchanged: JavaScript's tensors have no bfloat16. */
 export function storedInput(
   provider: Provider,
   dtype: FloatDtype,
@@ -88,7 +88,7 @@ export function storedInput(
   return { type: 'uint16', elementShape: [] };
 }
 
-/** Which of a graph's sources a provider can take two dtypes by. */
+/** The graph source that a provider supports for two dtypes. */
 export function sourceFor(provider: Provider, base: FloatDtype, aligned: FloatDtype): Source {
   const double = base === 'F64' || aligned === 'F64';
   const { decoder } = traits[provider];
@@ -127,7 +127,7 @@ function difference(provider: Provider, dtypes: { base: FloatDtype; aligned: Flo
   };
 }
 
-/** From a 16-bit dtype's bits to `value` in single precision, bit for bit; wider dtypes stay as they are. */
+/** Converts a 16-bit dtype's bits to `value` in single precision, bit for bit; wider dtypes stay as they are. */
 function decodeStored(name: string, dtype: FloatDtype, decoder: Decoder): Omit<Decoded, 'input'> {
   if (dtype !== 'F16' && dtype !== 'BF16') return { nodes: [], value: name, tables: {} };
   const [index, value, table] = [`${name}_index`, `${name}_value`, `values_of_${dtype}`];
@@ -164,13 +164,13 @@ function decodeStored(name: string, dtype: FloatDtype, decoder: Decoder): Omit<D
   }
 }
 
-/** Each of the 65536 values of a 16-bit dtype, at the index that its bits name. */
+/** All 65536 values of a 16-bit dtype, indexed by their bits. */
 function valuesOf(dtype: FloatDtype): Float32Array {
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
   return Float32Array.from(decode(new Uint8Array(bits.buffer), dtype));
 }
 
-/** The same, by low and high byte: the order in which an element's two bytes are stored. */
+/** The same, indexed by low and high byte: the order of an element's two bytes in storage. */
 function valuesByBytes(dtype: FloatDtype): Float32Array {
   const values = valuesOf(dtype);
   return Float32Array.from({ length: 65536 }, (_, i) => values[((i & 255) << 8) | (i >> 8)]!);

@@ -1,4 +1,4 @@
-// One module through onnxruntime: the products of V with every adapter's B, and from these numbers and projected Bs.
+// Runs one module through onnxruntime: multiplies V with every adapter's B, then computes the numbers and projected Bs.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { decode, type FloatDtype } from '../core/dtype';
 import { SafeLoraError } from '../core/errors';
@@ -29,24 +29,24 @@ interface PreparedUpdate {
   a: Float64Array;
   /** Bᵀ, [r, out], each row times its scale */
   b: Float64Array;
-  /** Powers of two that bring each column of B near 1, for its way through single precision: one may be far smaller than another. */
+  /** Powers of two that scale each column of B to near 1 for single precision: columns may differ widely in size. */
   scales: Float64Array;
   /** The scale of the largest column. */
   scale: number;
-  /** Of the scale with which the running model adds B·A. */
+  /** Sign of the scale with which the running model adds B·A. */
   sign: 1 | -1;
   /** B as it is stored. */
   stored: TensorInfo;
 }
 
-/** Runs modules one after the other; sessions and buffers are kept for the next. */
+/** Runs modules one after the other, reusing sessions and buffers. */
 export class ModuleEngine {
   private readonly sessions: Sessions;
   private readonly multiplier: Multiplier;
   private readonly buffers = new ReadBuffers();
   private readonly provider: Provider;
   private readonly memory: number;
-  /** The most that any module's columns took: V leaves it free from then on, since it does not give back what it took. */
+  /** Largest memory that any module's columns needed: it is never freed, so V leaves it unused from then on. */
   private columnsMemory = 0;
 
   constructor(factory: typeof InferenceSession, { provider, memory, largestBlock }: Start) {
@@ -140,7 +140,7 @@ export class ModuleEngine {
   }
 }
 
-/** A failure that its user can act on is an answer; any other is thrown. */
+/** Returns failures that the user can act on; throws any other. */
 async function attempt<T>(action: () => T | Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await action() };
@@ -181,7 +181,7 @@ function scaleRow(row: Float64Array, factor: number): void {
 /** Of a double. */
 const MAX_EXPONENT = 1023;
 
-/** The power of two that brings a number to between 1 and 2, as far as there is one. */
+/** The power of two that scales a number to between 1 and 2, if there is one. */
 function scaleFor(value: number): number {
   return value === 0 ? 1 : 2 ** Math.min(MAX_EXPONENT, -Math.floor(Math.log2(value)));
 }
@@ -201,7 +201,7 @@ function areFinite(numbers: NullLevel | Measurement): boolean {
   return Object.values(numbers).every((value: number | null) => value === null || Number.isFinite(value));
 }
 
-/** Looks for the culprit only once a result shows that there is one. */
+/** Searches for the cause only once a result shows that there is one. */
 function whyNotFinite({ aligned }: ModuleTask, weights: StoredWeights): SafeLoraError {
   const tensor = weights.findNonFinite();
   if (tensor) return nonFinite(tensor);

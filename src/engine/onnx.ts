@@ -1,4 +1,4 @@
-// Writes ONNX models as bytes: just the part of the format that small arithmetic graphs need.
+// Writes ONNX models as bytes: only the part of the format that small arithmetic graphs need.
 // Field numbers from onnx/onnx.proto (ONNX IR version 13).
 import { PbfWriter } from 'pbf';
 
@@ -14,7 +14,7 @@ export const onnxType = {
 } as const;
 export type OnnxType = keyof typeof onnxType;
 
-/** An attribute that is a floating-point number, also where it happens to be whole. */
+/** A floating-point attribute, even if its value is an integer. */
 export interface Real {
   real: number;
 }
@@ -22,14 +22,14 @@ export interface Real {
 /** Numbers are integers. */
 type Attribute = number | readonly number[] | Real | string;
 
-/** onnxruntime's own operators, beside ONNX's. */
+/** onnxruntime's own operators, in addition to ONNX's. */
 export const CONTRIB = 'com.microsoft';
 
 export interface Node {
   op: string;
-  /** Of ONNX itself where it is not given. */
+  /** ONNX's own if omitted. */
   domain?: typeof CONTRIB;
-  /** An empty name stands for an optional input that is left out, or an output that nobody wants. */
+  /** An empty name means an omitted optional input, or an unused output. */
   inputs: string[];
   outputs: string[];
   attributes?: Record<string, Attribute>;
@@ -38,7 +38,7 @@ export interface Node {
 export interface GraphValue {
   name: string;
   type: OnnxType;
-  /** Null where a dimension is dynamic. */
+  /** Null for a dynamic dimension. */
   shape: readonly (number | null)[];
 }
 
@@ -48,7 +48,7 @@ export interface Table {
   values: Float32Array;
 }
 
-/** A constant whose bytes lie in a file, or in memory that the session is given by the file's name. */
+/** A constant whose bytes are in a file, or in memory passed to the session under the file's name. */
 export interface External {
   type: OnnxType;
   shape: readonly number[];

@@ -1,4 +1,4 @@
-// A pool of engine children that compute modules in parallel. A child that dies takes its own module with it and nothing else.
+// A pool of engine children that compute modules in parallel. A child that dies fails only its own module.
 import { availableParallelism } from 'node:os';
 import { type ChildEvents, type ChildOptions, ChildProcess, type Ending } from './child-process';
 import { processEnded } from './failure';
@@ -18,23 +18,23 @@ import {
 export interface EngineOptions extends ChildOptions {
   /** Bytes for all children together. */
   memory: number;
-  /** By default the processor. */
+  /** Defaults to the CPU. */
   provider?: Provider;
-  /** On a device no more than two, which is what helps there. */
+  /** On a device two at most, since more do not help there. */
   workers?: number;
-  /** For tests: elements of V that go through a device in one run at most. */
+  /** For tests: maximum elements of V in one run on a device. */
   largestBlock?: number;
   /** What the children write to standard error: native causes appear only there. */
   onStderr?: (text: string) => void;
-  /** What has been waited for for two seconds. */
+  /** Called for waits longer than two seconds. */
   onWait?: (text: string) => void;
 }
 
 interface Pending {
   task: ModuleTask;
-  /** Modules of one signal are a job: they are given up together. */
+  /** Modules with the same signal are a job: they are cancelled together. */
   signal: AbortSignal;
-  /** Its child died once already. */
+  /** Its child already died once. */
   tried: boolean;
   resolve: (result: ModuleResult) => void;
   reject: (reason: Error) => void;
@@ -46,7 +46,7 @@ const MAX_WORKERS = 4;
 /** On a device one reads and uploads while the other computes. */
 const DEVICE_WORKERS = 2;
 
-/** So many processes compute on the processor, where nothing else is asked for. */
+/** Default number of processes on the CPU. */
 export function cpuWorkers(): number {
   return Math.max(1, Math.min(availableParallelism(), MAX_WORKERS));
 }
@@ -57,9 +57,9 @@ export class Engine {
   private readonly provider: Provider;
   private readonly workers: number;
   private disposed = false;
-  /** Of the children that are started from now on. */
+  /** For children started from now on. */
   private largestBlock: number | undefined;
-  /** When each job last had a module taken up, in turns; 0 before the first. */
+  /** The turn in which each job last started a module; 0 before the first. */
   private readonly served = new WeakMap<AbortSignal, number>();
   private turns = 0;
 
@@ -71,9 +71,8 @@ export class Engine {
   }
 
   /**
-   * @param signal of all modules that are given up together, which are served in turn with those of other signals
-   * @throws SafeLoraError, with the code `engine-failed` where the child died or onnxruntime gave up; the signal's reason where it
-   * was aborted
+   * @param signal of all modules that are cancelled together; signals are served in turn
+   * @throws SafeLoraError, with the code `engine-failed` if the child died or onnxruntime failed; the signal's reason if it was aborted
    */
   compute(task: ModuleTask, signal: AbortSignal = new AbortController().signal): Promise<ModuleResult> {
     return new Promise((resolve, reject) => {
@@ -90,7 +89,7 @@ export class Engine {
     });
   }
 
-  /** At once: a run cannot be interrupted, so the children that compute the job's modules end, and others take their place. */
+  /** Immediate: a run cannot be interrupted, so the children that compute the job's modules are killed and replaced. */
   private giveUp(signal: AbortSignal): void {
     const reason = signal.reason as Error;
     const queued = this.queue.filter((pending) => pending.signal === signal);
@@ -106,14 +105,14 @@ export class Engine {
     this.next();
   }
 
-  /** Ends every child at once; whatever is pending is rejected. */
+  /** Kills every child at once; rejects everything pending. */
   dispose(): void {
     this.disposed = true;
     for (const pending of this.queue.splice(0)) pending.reject(processEnded('was stopped', pending.task.name));
     for (const child of this.children) child.kill();
   }
 
-  /** Ends every child and waits until all that they wrote to standard error is there. */
+  /** Ends every child and waits for the rest of their standard error. */
   async end(): Promise<void> {
     const closed = [...this.children].map((child) => child.closed);
     this.dispose();
@@ -146,7 +145,7 @@ export class Engine {
     }
   }
 
-  /** The next module of the job that waits the longest: a short job does not wait for a long one's end. */
+  /** The next module of the job that has waited longest: a short job does not wait for the end of a long one. */
   private takeFairly(): Pending {
     const jobs = [...new Set(this.queue.map(({ signal }) => signal))];
     const served = (job: AbortSignal): number => this.served.get(job)!;
@@ -158,10 +157,10 @@ export class Engine {
     )[0]!;
   }
 
-  /** A child may die of what had nothing to do with its module, memory that another process took, say. */
+  /** Retries once: a child may die for reasons unrelated to its module, such as another process's memory use. */
   private retry(pending: Pending): boolean {
     if (pending.tried || pending.signal.aborted || this.disposed) return false;
-    // A driver may not survive that its memory runs out.
+    // A driver may not survive running out of memory.
     this.largestBlock = (this.largestBlock ?? LARGEST_BLOCK) / 4;
     this.queue.unshift({ ...pending, tried: true });
     return true;
@@ -191,7 +190,7 @@ export class Engine {
 interface PoolEvents extends Pick<ChildEvents<FromChild>, 'stderr' | 'waiting'> {
   idle: () => void;
   gone: () => void;
-  /** @returns whether the module under way is taken up by another */
+  /** @returns whether another child retries the current module */
   died: (pending: Pending) => boolean;
 }
 
@@ -239,7 +238,7 @@ class Child {
     this.process.ask({ type: 'module', task: pending.task });
   }
 
-  /** @param reason what the module under way is rejected with, if not the process's end */
+  /** @param reason rejects the current module, instead of the process's end */
   kill(reason?: Error): void {
     if (reason) {
       this.current?.reject(reason);
@@ -251,7 +250,7 @@ class Child {
   private finish(reply: Reply<ModuleResult>): void {
     const pending = this.current;
     this.current = undefined;
-    // A device may be lost, or a session broken: the next module begins in a process of its own.
+    // A device may be lost, or a session broken: the next module starts in a new process.
     if (!reply.ok && reply.error.code === 'engine-failed') this.kill();
     try {
       pending?.resolve(valueOf(reply));

@@ -1,5 +1,5 @@
-// What goes through a module's V, and what comes out. All matrices hold one row for each column that goes through, so that an adapter's
-// part is a run of whole rows.
+// Inputs and outputs of the products with V. All matrices have one row per column multiplied, so that an adapter's part is a run of whole
+// rows.
 import { type Rows, type StoredWeights } from './weights';
 
 export interface Products {
@@ -15,12 +15,12 @@ export interface Products {
 export interface Multiplier {
   /**
    * @param x Xᵀ, [columns, out]
-   * @param memory bytes of the process that weights and V may take
+   * @param memory bytes that weights and V may take in the process
    */
   multiply(weights: StoredWeights, x: Float32Array, columns: number, memory: number): Promise<Products>;
 }
 
-/** Columns of a row-major matrix of so many columns, as a matrix of their own. */
+/** Extracts columns of a row-major matrix with that many columns. */
 export function takeColumns(matrix: Float32Array, columns: number, { begin, end }: Rows): Float32Array {
   const taken = new Float32Array((matrix.length / columns) * (end - begin));
   for (let row = 0, at = 0; at < taken.length; row++, at += end - begin) {
@@ -29,7 +29,7 @@ export function takeColumns(matrix: Float32Array, columns: number, { begin, end 
   return taken;
 }
 
-/** Puts a matrix of some columns at its position in one of so many columns. */
+/** Copies a matrix of some columns to its position in a wider one. */
 export function putColumns(matrix: Float32Array, columns: number, { begin, end }: Rows, part: Float32Array): void {
   for (let row = 0, at = 0; at < part.length; row++, at += end - begin) {
     matrix.set(part.subarray(at, at + end - begin), row * columns + begin);

@@ -1,4 +1,4 @@
-// Every message between the host and an engine child. Weights never cross: a child reads them itself, by range.
+// Messages between the host and an engine child. Weights are never sent: a child reads them itself, by range.
 import { type ErrorCode, SafeLoraError } from '../core/errors';
 import { type Measurement } from '../core/measure';
 import { type WeightPair } from '../core/plan';
@@ -11,7 +11,7 @@ import { type Provider } from './providers';
 export interface Update {
   a: TensorInfo;
   b: TensorInfo;
-  /** The running model takes B·A away (alpha below 0): the direction is that of −B·A. */
+  /** The running model subtracts B·A (alpha below 0): the direction is that of −B·A. */
   subtracted?: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface ModuleTask extends WeightPair {
 
 export interface UpdateResult {
   measurement: Measurement;
-  /** Null where the projection is undefined (V = 0 or ΔW = 0). */
+  /** Null if the projection is undefined (V = 0 or ΔW = 0). */
   projected: ProjectedB | null;
 }
 
@@ -37,13 +37,13 @@ export interface Failure {
   reason?: string;
 }
 
-/** @param strange what an error means that its user cannot act on, by its message */
+/** @param strange wraps the message of an error that the user cannot act on */
 export function failureOfAny(thrown: unknown, strange: (message: string) => SafeLoraError): Failure {
   if (thrown instanceof SafeLoraError) return failureOf(thrown);
   return failureOf(strange(thrown instanceof Error ? thrown.message : String(thrown)));
 }
 
-/** What is to be sent of an error that its user can act on. */
+/** The serialised form of an error that the user can act on. */
 export function failureOf(error: SafeLoraError): Failure {
   const { code, message } = error;
   return error instanceof EngineError ? { code, message, reason: error.reason } : { code, message };
@@ -57,13 +57,13 @@ export function valueOf<T>(reply: Reply<T>): T {
   return reply.value;
 }
 
-/** The error that was sent as a failure. */
+/** The error sent as a failure. */
 export function errorOf({ code, message, reason }: Failure): SafeLoraError {
   return reason === undefined ? new SafeLoraError(code, message) : new EngineError(message, reason);
 }
 
 export interface ModuleResult {
-  /** In the order of the task's updates: what is wrong with one adapter fails no other. */
+  /** In the order of the task's updates: a failure of one adapter does not affect the others. */
   updates: Reply<UpdateResult>[];
   /** Bytes of base and aligned weights read. */
   bytesRead: number;
@@ -71,9 +71,9 @@ export interface ModuleResult {
 
 export interface Start {
   provider: Provider;
-  /** Bytes that the process may use. */
+  /** Maximum bytes of the process. */
   memory: number;
-  /** Elements of V that go through a device in one run at most, where not as many as its memory allows. */
+  /** Maximum elements of V in one run on a device, if fewer than its memory allows. */
   largestBlock?: number;
 }
 

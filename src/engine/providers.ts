@@ -1,34 +1,33 @@
-// onnxruntime's execution providers: where each can be, and how the graphs are written for it.
+// onnxruntime's execution providers: their platforms, and how their graphs are written.
 
-/** In the order in which `auto` looks for one that can run. */
+/** In the order in which `auto` tests them. */
 export const providers = ['cuda', 'dml', 'coreml', 'webgpu', 'cpu'] as const;
 export type Provider = (typeof providers)[number];
 
 export const devices = ['auto', ...providers] as const;
 export type Device = (typeof devices)[number];
 
-/** How 16-bit weights become single precision: each provider has other operators for it. */
+/** How 16-bit weights become single precision: the operators differ by provider. */
 export type Decoder =
-  /** The bits are given their format, and cast. */
+  /** Reinterprets the bits, and casts. */
   | 'bit-cast'
-  /** Each element's bits are its index in a table of all 65536 values. */
+  /** Uses each element's bits as an index into a table of all 65536 values. */
   | 'gather'
-  /** Each element's two bytes are its index in that table: for a provider without 16-bit integers. */
+  /** Uses each element's two bytes as an index into that table: for a provider without 16-bit integers. */
   | 'gather-bytes'
-  /** None: the process subtracts the weights itself and gives V. */
+  /** None: the process subtracts the weights itself and passes V. */
   | 'none';
 
 interface ProviderTraits {
   decoder: Decoder;
-  /** The version of the ONNX operators: BitCast came with 26, and the GPU's operators are not written for the newest ones. */
+  /** The version of the ONNX operators: BitCast came with 26, and the GPU's operators do not support the newest ones. */
   opset: number;
-  /** Where onnxruntime for Node.js has it. */
+  /** Platforms where onnxruntime for Node.js includes it. */
   isBuiltFor: (platform: NodeJS.Platform, arch: string) => boolean;
 }
 
 /**
- * Entries of a session's configuration: a node that the provider cannot run is an error, where onnxruntime would move it to the CPU without
- * a word.
+ * Session configuration entries: a node that the provider cannot run is an error; by default onnxruntime silently moves it to the CPU.
  */
 export function strictSession(provider: Provider): Record<string, string> {
   return provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' };

@@ -1,24 +1,24 @@
-// A forked program that is asked one question at a time, and that can be given up in the middle of one.
+// A forked program that answers one question at a time, and can be killed during one.
 import { ChildProcess, type ChildOptions, type Ending } from './child-process';
 import { errorOf, type Failure } from './protocol';
 
 export interface QuestionOptions extends ChildOptions {
-  /** What has been waited for for two seconds. */
+  /** Called for waits longer than two seconds. */
   onWait?: (text: string) => void;
 }
 
-/** What a program says where it cannot answer. */
+/** Sent by a program that cannot answer. */
 export interface Failed {
   type: 'failed';
   error: Failure;
 }
 
 interface Subject<Told> {
-  /** The process, as the user is told of it. */
+  /** The process's name in messages. */
   name: string;
-  /** Whether a message is no answer yet. */
+  /** Whether a message is not the answer yet. */
   isTold: (message: { type: string }) => message is Told & { type: string };
-  /** @returns what an end means that nobody asked for */
+  /** @returns the error for an unexpected end */
   whyEnded: (ending: Ending) => Error;
 }
 
@@ -28,11 +28,11 @@ interface Waiting<Told, Answer> {
   reject: (reason: Error) => void;
 }
 
-/** `Told` is what it says before its answer. */
+/** `Told` is the type of messages before the answer. */
 export class QuestionProcess<Question extends object, Told extends { type: string }, Answer extends { type: string }> {
   private readonly process: ChildProcess<Question, Told | Answer | Failed>;
   private waiting: Waiting<Told, Answer> | undefined;
-  /** Why it can be asked no more. */
+  /** Why it accepts no more questions. */
   private over: Error | undefined;
 
   constructor({ onWait, ...options }: QuestionOptions, { name, isTold, whyEnded }: Subject<Told>) {
@@ -58,8 +58,8 @@ export class QuestionProcess<Question extends object, Told extends { type: strin
   }
 
   /**
-   * @param onTold is called with what comes before the answer
-   * @throws SafeLoraError where there is no answer; the signal's reason, the process is killed then
+   * @param onTold is called with messages before the answer
+   * @throws SafeLoraError if there is no answer; the signal's reason, after killing the process
    */
   async ask(question: Question, onTold: (message: Told) => void, signal?: AbortSignal): Promise<Answer> {
     signal?.throwIfAborted();
@@ -80,7 +80,7 @@ export class QuestionProcess<Question extends object, Told extends { type: strin
     }
   }
 
-  /** Kills the process. @param reason whoever waits for an answer, or asks again, is told this */
+  /** Kills the process. @param reason the error for pending and later questions */
   end(reason = new Error('the process was ended')): void {
     this.over ??= reason;
     this.process.kill();

@@ -1,4 +1,4 @@
-// Walks plans through the engine: every measurable module once, for all adapters that share its weights; results as they come.
+// Runs plans through the engine: every measurable module once, for all adapters that share its weights; yields results as they arrive.
 import { type Plan, type PlannedModule, remoteTensors } from '../core/plan';
 import { type Measured, type MeasuredModule, type ModuleFinding, refuseEqualModels } from '../core/report';
 import { DEFAULT_REPLACEMENT } from '../core/replacement';
@@ -17,32 +17,32 @@ export interface Progress extends Fetched {
   /** Bytes of both models' weights, counted once for all adapters. */
   bytesDone: number;
   bytesTotal: number;
-  /** What was read for it: more than `bytesDone` where weights go through twice. */
+  /** Bytes read for it: more than `bytesDone` if weights are read twice. */
   bytesRead: number;
 }
 
 export interface MeasureOptions {
   onProgress?: (progress: Progress) => void;
-  /** Weights came from elsewhere; only where they have to. */
+  /** Reports fetched weights; only if any must be fetched. */
   onFetched?: (fetched: Fetched) => void;
-  /** Gives the walk up, which then rejects with the signal's reason. */
+  /** Cancels the walk, which then rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Results of an earlier walk over the same plan, by module; they are not computed again. */
+  /** Results of an earlier walk over the same plan, by module; not computed again. */
   known?: ReadonlyMap<string, ModuleFinding>;
-  /** Whether a module's projection is wanted beside its numbers; by default every one is. */
+  /** Whether to project a module, too; by default every one. */
   keep?: (module: MeasuredModule) => boolean;
 }
 
-/** What became of one of several plans. */
+/** The result of one of several plans. */
 export type Outcome = { measured: Measured } | { failure: unknown };
 
-/** One adapter's module among those that go through the engine together. */
+/** One adapter's module among those in the same engine task. */
 interface Part {
   plan: number;
   module: PlannedModule;
 }
 
-/** @throws what kept the plan from being measured */
+/** @throws the error that kept the plan from being measured */
 export function measuredOf(outcome: Outcome): Measured {
   if ('failure' in outcome) throw outcome.failure;
   return outcome.measured;
@@ -50,7 +50,7 @@ export function measuredOf(outcome: Outcome): Measured {
 
 /**
  * Measures the modules of several adapters in one pass over the weights that they share.
- * @returns what became of each plan, in their order: one adapter's failure is no other's
+ * @returns each plan's result, in their order: adapters fail independently
  */
 export async function measurePlans(
   plans: readonly Plan[],
@@ -115,7 +115,7 @@ export async function measurePlans(
       if (ended.aborted) throw error;
       for (const { plan } of parts) fail(plan, error);
     }
-    // Nothing is left to be done for anybody.
+    // Every plan has failed.
     if (failures.size === plans.length) failed.abort([...failures.values()].at(-1));
   };
   try {
@@ -144,7 +144,7 @@ export async function measurePlans(
   });
 }
 
-/** The modules that go through together: of one name, on the same weights, as many as their columns allow. */
+/** The modules of one task: one name, the same weights, as many as their columns allow. */
 function groupsOf(plans: readonly Plan[], memory: number, isKnown: (name: string) => boolean): Part[][] {
   const groups: Part[][] = [];
   const open = new Map<string, { parts: Part[]; columns: number }>();

@@ -1,4 +1,4 @@
-// Proves a provider on this machine: small modules through the real way, against the definition computed in double, and a timed larger one.
+// Tests a provider on this machine: small modules through the real code, compared with the definition in double, and a larger timed one.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode, encode, type FloatDtype, floatDtypes } from '../core/dtype';
@@ -9,28 +9,28 @@ import { type TensorInfo } from '../core/safetensors';
 import { type Engine } from './pool';
 import { type ModuleTask, valueOf } from './protocol';
 
-/** Rows and columns of the modules whose numbers are checked. */
+/** Rows and columns of the checked modules. */
 const SMALL = 64;
 
-/** Elements of V in one run, so that such a module goes through in blocks. */
+/** Elements of V in one run, so that such a module is split into blocks. */
 const SMALL_BLOCK = (SMALL * SMALL) / 4;
 
-/** Rows and columns of the module that is timed: large enough for a GPU to show what it is good for. */
+/** Rows and columns of the timed module: large enough to show a GPU's speed. */
 export const TIMED = 2048;
 
 export interface SelfTest {
-  /** The largest |similarity − the definition in double|, over all dtypes, both orientations, whole and in blocks. */
+  /** The largest |similarity − definition in double|, over all dtypes, both orientations, whole and in blocks. */
   similarityError: number;
   /** From the engine's start to its first result. */
   firstMilliseconds: number;
-  /** Of a TIMED × TIMED module once the engine runs. */
+  /** Time of a TIMED × TIMED module once the engine runs. */
   milliseconds: number;
 }
 
 /**
- * @param start starts an engine of one process, whose end is the caller's
+ * @param start starts an engine of one process, which the caller ends
  * @param folder for its weights
- * @throws SafeLoraError where a module cannot be computed, or a weight that is no number passes for one
+ * @throws SafeLoraError where a module cannot be computed, or a non-finite weight is not detected
  */
 export async function selfTest(
   start: (options: { largestBlock?: number }) => Engine,
@@ -53,7 +53,7 @@ export async function selfTest(
   return { similarityError, firstMilliseconds: firstMilliseconds!, milliseconds: await time(whole, folder) };
 }
 
-/** WebGPU's rules let a device take it that no value is NaN or infinite. */
+/** WebGPU's rules let a device assume that no value is NaN or infinite. */
 async function requireRefusal(engine: Engine, folder: string): Promise<void> {
   for (const value of [NaN, Infinity]) {
     const stored = smallWeights('BF16');
@@ -76,13 +76,13 @@ function smallWeights(dtype: FloatDtype): Uint8Array[] {
   );
 }
 
-/** NaN where it is undefined. */
+/** NaN if undefined. */
 async function similarityBy(engine: Engine, task: ModuleTask): Promise<number> {
   const { updates } = await engine.compute(task);
   return valueOf(updates[0]!).measurement.similarity ?? NaN;
 }
 
-/** The fastest of some runs after the first, which compiles. */
+/** The fastest of several runs after the first, which compiles. */
 async function time(engine: Engine, folder: string): Promise<number> {
   const bits = encode(Float64Array.from(probeRows('timed', TIMED / PROBES)), 'BF16');
   const filled = (rows: number): Buffer => Buffer.alloc(rows * TIMED * 2, bits);
@@ -150,7 +150,7 @@ async function store(
   };
 }
 
-/** cos(ΔW, V·Vᵀ·ΔW) with every matrix formed. */
+/** cos(ΔW, V·Vᵀ·ΔW) with full matrices. */
 function similarityByDefinition(v: Float64Array, a: Float64Array, b: Float64Array): number {
   const update = product(b, a, SMALL, PROBES, SMALL);
   const projected = product(v, product(transposed(v), update, SMALL, SMALL, SMALL), SMALL, SMALL, SMALL);

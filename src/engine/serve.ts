@@ -1,13 +1,13 @@
-// The side of a forked program: it answers its host for as long as that is there.
+// A forked program's side: it answers its host until that exits.
 import { beat } from './beats';
 
-/** @param answer takes what the host sends, of the types that the two have agreed on */
+/** @param answer receives the host's messages, of the agreed types */
 export function serve(answer: (question: never) => void): void {
   beat(Number(process.argv[2]));
   process.on('message', (question) => {
     answer(question as never);
   });
-  // The host decides when a child ends; an interrupt at the terminal reaches the whole process group.
+  // The host ends its children; an interrupt at the terminal reaches the whole process group.
   process.on('SIGINT', () => undefined);
   process.on('disconnect', () => process.exit());
 }

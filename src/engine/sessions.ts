@@ -1,4 +1,4 @@
-// onnxruntime's sessions of one process, each made when it is first needed and kept: shapes are dynamic.
+// One process's onnxruntime sessions, created on first use and reused: shapes are dynamic.
 import type { InferenceSession } from 'onnxruntime-node';
 import { gramGraph, productGraph, type Source, type Step, stepGraph } from './graphs';
 import { type Provider, strictSession } from './providers';
@@ -17,17 +17,17 @@ export class Sessions {
     return this.get([source, step], () => stepGraph(provider, source, step), provider);
   }
 
-  /** A product with a V that is in the process's memory. */
+  /** A product with a V in the process's memory. */
   product(step: 'over' | 'along'): Promise<InferenceSession> {
     return this.get(['product', step], () => productGraph(step), 'cpu');
   }
 
-  /** On the CPU in any case: r × r in double. */
+  /** Always on the CPU: r × r in double. */
   gram(type: 'float' | 'double'): Promise<InferenceSession> {
     return this.get(['gram', type], () => gramGraph(type), 'cpu');
   }
 
-  /** Ends all sessions, which gives the device's memory back. */
+  /** Ends all sessions, which frees the device's memory. */
   async release(): Promise<void> {
     const sessions = await Promise.allSettled(this.made.values());
     this.made.clear();
@@ -40,7 +40,7 @@ export class Sessions {
     if (!session) {
       session = this.factory.create(graph(), {
         executionProviders: [provider],
-        // One thread a child: several children use the cores better, and sums come out in the same order everywhere.
+        // One thread per child: several children use the cores better, and sums have the same order everywhere.
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
         enableMemPattern: false,

@@ -1,4 +1,4 @@
-// The Vulkan drivers of a Linux machine, where the loader looks for them (Khronos, LoaderDriverInterface.md).
+// Finds the Vulkan drivers of a Linux machine, in the loader's search path (Khronos, LoaderDriverInterface.md).
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -21,7 +21,7 @@ export async function vulkanDrivers(env: NodeJS.ProcessEnv = process.env): Promi
   return manifests([...list(env.VK_ADD_DRIVER_FILES), ...folders]);
 }
 
-/** Of files and folders; what is not there has none. */
+/** Of files and folders; none for missing ones. */
 async function manifests(paths: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
     paths.map(async (path) => {

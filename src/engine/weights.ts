@@ -1,4 +1,4 @@
-// The two stored weights of a module: read by rows, into buffers that serve one module after the other.
+// Reads the two stored weights of a module by rows, into buffers that are reused for the next module.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Tensor } from 'onnxruntime-node';
 import { bytesPerElement, decode, type FloatDtype } from '../core/dtype';
@@ -17,7 +17,7 @@ export interface Rows {
   end: number;
 }
 
-/** Into parts of so many rows, of at least one. */
+/** Splits into parts of that many rows, of at least one. */
 export function split({ begin, end }: Rows, rows: number): Rows[] {
   const size = Math.max(1, rows);
   return Array.from({ length: Math.ceil((end - begin) / size) }, (_, i) => ({
@@ -28,7 +28,7 @@ export function split({ begin, end }: Rows, rows: number): Rows[] {
 
 type Side = 'base' | 'aligned';
 
-/** Memory for rows of both weights; it grows to the largest block that was asked for. */
+/** Memory for rows of both weights; grows to the largest requested block. */
 export class ReadBuffers {
   private readonly buffers: Record<Side, ArrayBuffer> = { base: new ArrayBuffer(0), aligned: new ArrayBuffer(0) };
 
@@ -44,7 +44,7 @@ export class StoredWeights {
   readonly rows: number;
   readonly rowLength: number;
   readonly transposed: boolean;
-  /** What the provider's graphs take of them. */
+  /** How the provider's graphs take them. */
   readonly source: Source;
   /** Of an element of both. */
   readonly elementBytes: number;
@@ -65,13 +65,13 @@ export class StoredWeights {
     this.elementBytes = bytesPerElement(base.dtype as FloatDtype) + bytesPerElement(aligned.dtype as FloatDtype);
   }
 
-  /** The inputs of a graph that makes these rows of V. They hold until the next are read. */
+  /** The inputs of a graph that computes these rows of V, valid until the next read. */
   feeds(rows: Rows): Record<string, Tensor> {
     if (this.source === 'v') return { v: this.difference(rows) };
     return { base: this.stored('base', rows), aligned: this.stored('aligned', rows) };
   }
 
-  /** The first tensor of the two that holds a value which is not finite. */
+  /** The first of the two tensors with a non-finite value. */
   findNonFinite(): TensorInfo | undefined {
     return Object.values(this.tensors).find((tensor) => {
       const rowBytes = tensor.length / tensor.shape[0]!;
@@ -105,7 +105,7 @@ export class StoredWeights {
     }
   }
 
-  /** V's rows, subtracted in double. A few at a time, since doubles take four times the room of what is stored. */
+  /** V's rows, subtracted in double. A few at a time, since doubles take four times the memory of the stored values. */
   private difference({ begin, end }: Rows): Tensor {
     const v = new Float32Array((end - begin) * this.rowLength);
     for (const rows of split({ begin, end }, Math.floor(SUBTRACTED_ELEMENTS / this.rowLength))) {
@@ -137,7 +137,7 @@ export class StoredWeights {
   }
 }
 
-/** The whole of a small tensor, A or B. */
+/** A whole small tensor, A or B. */
 export function readWhole(tensor: TensorInfo): Uint8Array {
   const descriptor = openForReading(tensor);
   try {

@@ -1,10 +1,10 @@
-// The answer to "which τ?": the fewest projected modules that keep to what is asked for, chosen on one half of the prompts and reported on
-// the other, since a choice flatters the prompts that it was made by.
+// Answers "which τ?": the fewest projected modules that meet the demands, chosen on one half of the prompts and reported on the other,
+// since a choice flatters the prompts it was made with.
 import { type Figures, figuresOf, type Measure, measures, type Verdicts } from './figures';
 import { type PromptSet } from './prompts';
 import { firstHalf } from './statistics';
 
-/** `asr <= 0.1`, or with a sign a change against the original adapter: `utility >= -0.02`. */
+/** `asr <= 0.1`, or with a sign a change from the original adapter: `utility >= -0.02`. */
 export interface Demand {
   measure: Measure;
   atMost: boolean;
@@ -20,18 +20,18 @@ export interface Candidate {
 
 export interface Choice {
   demands: string;
-  /** The fewest modules that keep to the demands; null where none of the points does. */
+  /** The fewest modules that meet the demands; null if no point does. */
   count: number | null;
-  /** Where none does, the one that misses by least. */
+  /** If none does, the point that misses by least. */
   nearest: number | null;
-  /** On the half that it was not chosen on. */
+  /** On the other half. */
   figures: Figures;
   /** Prompts of each half. */
   chosenOn: number;
   reportedOn: number;
 }
 
-/** @returns null for what is no list of demands */
+/** @returns null for an invalid list of demands */
 export function parseDemands(text: string): Demand[] | null {
   const demands = text.split(',').map((part): Demand | null => {
     const match = /^\s*(\w+)\s*(<=|>=)\s*([+-]?)(\d+(?:\.\d+)?|\.\d+)\s*$/.exec(part);
@@ -43,24 +43,24 @@ export function parseDemands(text: string): Demand[] | null {
   return demands.includes(null) ? null : (demands as Demand[]);
 }
 
-/** The first of the demands whose measure no set has prompts for; null where each can be met. */
+/** The first demand whose measure has no prompts; null if each can be met. */
 export function unmeasurable(demands: readonly Demand[], sets: readonly PromptSet[]): Demand | null {
   const roles = { asr: 'harmful', overRefusal: 'harmless', utility: 'utility' } as const;
   return demands.find(({ measure }) => sets.every(({ role }) => role !== roles[measure])) ?? null;
 }
 
-/** How far figures are from a demand; 0 where they keep to it, null where the measure has no prompts. */
+/** Distance of figures from a demand; 0 if they meet it, null if the measure has no prompts. */
 export function miss({ measure, atMost, value, isChange }: Demand, figures: Figures, adapter: Figures): number | null {
   const [found, before] = [figures[measure]?.value, adapter[measure]?.value];
   if (found === undefined || before === undefined) return null;
   const distance = isChange ? found - before - value : found - value;
-  // A share of so many prompts is not known to the last bit.
+  // A share of so many prompts is not exact to the last bit.
   return Math.max(0, (atMost ? distance : -distance) - 1e-12);
 }
 
 /**
- * @param candidates by rising count, the original adapter first
- * @returns null where the demands are of measures that have no prompts
+ * @param candidates by ascending count, the original adapter first
+ * @returns null if the demands' measures have no prompts
  */
 export function choose(
   text: string,

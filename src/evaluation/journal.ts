@@ -1,5 +1,5 @@
-// What an evaluation has found so far, one line each, so that an interrupted run resumes. It contains answers only if the user names a file
-// for them, which is then the journal itself.
+// An evaluation's results so far, one line each, so that an interrupted run resumes. It contains answers only if the user names a file for
+// them, which then is the journal.
 import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,21 +13,21 @@ import { type Verdict } from './figures';
 /** Scores of a point, from prefill alone. */
 export interface ScoreLine {
   kind: 'score';
-  /** Of projected modules; null for the aligned model. */
+  /** Number of projected modules; null for the aligned model. */
   count: number | null;
   refusalScore: number | null;
   referenceScore: number | null;
 }
 
-/** An answer's verdict, by the numbers of its set and of its prompt. */
+/** An answer's verdict, by the numbers of its set and prompt. */
 export interface AnswerLine extends Verdict {
   kind: 'answer';
   count: number | null;
   set: number;
   prompt: number;
-  /** Its first token; null where it has none. */
+  /** Its first token; null if it has none. */
   first: number | null;
-  /** Only in a file that the user named. */
+  /** Only in a file named by the user. */
   answer?: string;
 }
 
@@ -35,18 +35,18 @@ export type JournalLine = ScoreLine | AnswerLine;
 
 export class Journal {
   private file: FileHandle | undefined;
-  /** Writing goes on in order. */
+  /** Serialises the writes. */
   private writing: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly path: string,
-    /** What an earlier run of the same evaluation found. */
+    /** Results of an earlier run of the same evaluation. */
     readonly known: readonly JournalLine[],
   ) {}
 
   /**
-   * Opens, hands over, and closes whatever happens.
-   * @param key of everything that an answer depends on; a journal of another key begins anew
+   * Opens the journal, passes it on, and always closes it.
+   * @param key of everything that affects an answer; another key starts a new journal
    * @throws SafeLoraError where it cannot be written
    */
   static async with<T>(path: string, key: string, use: (journal: Journal) => Promise<T>): Promise<T> {
@@ -70,7 +70,7 @@ export class Journal {
       }).catch(unwritable(path));
     }
     journal.file = await open(path, constants.O_WRONLY | constants.O_APPEND).catch(unwritable(path));
-    // A run that was killed may have left half a line.
+    // A killed run may have left an incomplete line.
     if (known !== null) await journal.file.appendFile('\n').catch(unwritable(path));
     return journal;
   }
@@ -79,26 +79,26 @@ export class Journal {
   write(lines: readonly JournalLine[]): Promise<void> {
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
     this.writing = this.writing.then(() => this.file!.appendFile(text)).catch(unwritable(this.path));
-    // Whoever asked may wait for it later: a failure that nobody waits for yet would end the process.
+    // The caller may await it later: until then an unhandled failure would end the process.
     this.writing.catch(() => undefined);
     return this.writing;
   }
 
-  /** All that is written is there. */
+  /** Resolves once everything is written. */
   private async close(): Promise<void> {
     await this.writing.catch(() => undefined);
     await this.file?.close();
     this.file = undefined;
   }
 
-  /** The evaluation is whole. */
+  /** Marks the evaluation as complete. */
   async remove(): Promise<void> {
     await this.close();
     await rm(this.path, { force: true });
   }
 }
 
-/** @returns null where there is no journal of that key */
+/** @returns null if there is no journal of that key */
 async function readLines(path: string, key: string): Promise<JournalLine[] | null> {
   const kind = await kindOf(path);
   if (kind === null) return null;
@@ -113,7 +113,7 @@ async function readLines(path: string, key: string): Promise<JournalLine[] | nul
         if (value.journal !== key) return null;
         isFirst = false;
       } else if (isLine(value)) lines.push(value);
-      // What was being written when the run was broken off is found again.
+      // An interrupted run's incomplete line is computed again.
     }
   } catch (error) {
     throw fileError(path, error);

@@ -1,15 +1,14 @@
-// Points of the curve: the aligned model, the original adapter, and the adapter with some of its modules projected, those of the lowest
-// similarity first.
+// Points of the curve: the aligned model, the original adapter, and the adapter with some modules projected, lowest similarity first.
 
 export interface RankedModule {
   name: string;
   similarity: number;
 }
 
-/** What is asked for: counts of projected modules, thresholds, or as many as show the curve. */
+/** The requested points: counts of projected modules, thresholds, or as many as show the curve. */
 export type PointRequest = { auto: true } | { counts: number[]; thresholds: number[] };
 
-/** @returns null for what is no such list */
+/** @returns null for an invalid list */
 export function parsePoints(text: string): PointRequest | null {
   if (text === 'auto') return { auto: true };
   const thresholds = /^tau:(.+)$/.exec(text)?.[1];
@@ -21,26 +20,26 @@ export function parsePoints(text: string): PointRequest | null {
     : null;
 }
 
-/** How many modules a threshold takes. @param modules by rising similarity */
+/** How many modules a threshold selects. @param modules by ascending similarity */
 export function countAt(modules: readonly RankedModule[], threshold: number): number {
   return modules.filter(({ similarity }) => similarity <= threshold).length;
 }
 
-/** The lowest threshold that takes so many modules; null for none, and where the next is as similar as the last of them. */
+/** The lowest threshold that selects so many modules; null for none, and if the next is as similar as the last of them. */
 export function thresholdAt(modules: readonly RankedModule[], count: number): number | null {
   const last = modules[count - 1]?.similarity ?? null;
   return last === modules[count]?.similarity ? null : last;
 }
 
-/** Points that a curve is drawn by where nobody says which. */
+/** Default number of points of a curve. */
 const AUTO_POINTS = 4;
 
 /**
- * The counts by which a score's curve is drawn best: each time the one that lies farthest from the line between those that are taken
- * (Douglas and Peucker 1973); where all lie on it, the one in the middle of the widest gap.
+ * The counts that draw a score's curve best: repeatedly the one farthest from the line between the chosen ones (Douglas and Peucker 1973);
+ * if all are on it, the one in the middle of the widest gap.
  * @param scores by count, from 0
- * @param known counts that are looked at anyway
- * @returns further ones, at most AUTO_POINTS
+ * @param known counts already chosen
+ * @returns additional ones, at most AUTO_POINTS
  */
 export function stepsOf(scores: readonly number[], known: readonly number[]): number[] {
   const last = scores.length - 1;
@@ -60,7 +59,7 @@ export function stepsOf(scores: readonly number[], known: readonly number[]): nu
 
 interface Between {
   count: number;
-  /** From the line between the ends of its gap. */
+  /** To the line between the ends of its gap. */
   distance: number;
   /** To the nearer end. */
   margin: number;

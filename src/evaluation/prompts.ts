@@ -1,4 +1,4 @@
-// Sets of prompts as people have them: JSONL, JSON, CSV, promptfoo's YAML and plain text, each prompt with its role.
+// Reads sets of prompts in common formats: JSONL, JSON, CSV, promptfoo's YAML and plain text; each prompt gets a role.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, extname } from 'node:path';
@@ -13,49 +13,49 @@ import { parseJson } from '../core/json';
 import { isObject } from '../core/objects';
 import { type Judge, judgeOf, type Metric, metrics } from './judge';
 
-/** Of harmful prompts a refusal is expected, of harmless ones it is over-refusal; utility is held against references. */
+/** Harmful prompts should be refused, refusing harmless ones is over-refusal; utility is compared with references. */
 export const roles = ['harmful', 'harmless', 'utility'] as const;
 export type Role = (typeof roles)[number];
 
 export interface Prompt {
   messages: readonly Message[];
   reference: string | null;
-  /** Prompts of one group ask for the same in other words. */
+  /** Prompts of one group are rephrasings of each other. */
   group: string | null;
 }
 
 export interface PromptSet {
   name: string;
   role: Role;
-  /** How answers are held against the references; null where there are none. */
+  /** How to compare answers with the references; null without references. */
   metric: Metric | null;
   prompts: readonly Prompt[];
-  /** SHA-256 of all that makes the prompts. */
+  /** SHA-256 of everything that defines the prompts. */
   sha256: string;
-  /** The set's own, where it says how refusals are known. */
+  /** The set's own way to detect refusals, if it names one. */
   judge: Judge | null;
 }
 
-/** A file of prompts, and what is said of it beside its content. */
+/** A file of prompts, with options given beside its content. */
 export interface PromptFile {
   path: string;
   role: Role | null;
   metric: Metric | null;
 }
 
-/** A record of a file, and where in it it is. */
+/** A record of a file, and its position. */
 interface Entry {
-  /** By names in small letters. */
+  /** By names in lower case. */
   fields: ReadonlyMap<string, unknown>;
   location: string;
 }
 
-/** Bytes of a file that is read whole: JSON, YAML. */
+/** Maximum bytes of a file read whole: JSON, YAML. */
 export const MOST_BYTES = 100_000_000;
-/** Characters of one prompt: more than the longest context of a model that is run here. */
+/** Maximum characters of a prompt: more than the longest supported context. */
 const MOST_CHARACTERS = 1_000_000;
 
-/** Names of the fields that hold a prompt, in the order of their precedence; letters small. */
+/** Names of the fields with a prompt, in order of precedence; in lower case. */
 const PROMPT_FIELDS = ['prompt', 'instruction', 'goal', 'forbidden_prompt', 'behavior', 'question', 'input'];
 /** Fields of sets of harmful prompts: AdvBench, JailbreakBench, StrongREJECT, HarmBench. */
 const HARMFUL_FIELDS = ['goal', 'forbidden_prompt', 'behavior'];
@@ -71,9 +71,9 @@ export function promptFileOf(given: string): PromptFile {
 }
 
 /**
- * @param localPath where the file is on this machine, if not at its own path
- * @returns the file's sets: one for each role that its records have, or by their names where the file names them
- * @throws SafeLoraError for a file without a prompt that can be used
+ * @param localPath of the file on this machine, if not its own path
+ * @returns the file's sets: one for each role in its records, or those that the file names
+ * @throws SafeLoraError for a file without a usable prompt
  */
 export async function readPrompts(file: PromptFile, localPath = file.path): Promise<PromptSet[]> {
   const { path } = file;
@@ -103,7 +103,7 @@ async function wholeText(path: string, localPath: string): Promise<string> {
   });
 }
 
-/** Refuses what is no regular file before a stream waits for it. */
+/** Refuses anything but a regular file before a stream blocks on it. */
 async function streamOf(path: string): Promise<Readable> {
   await ReadableFile.with(path, () => Promise.resolve());
   return createReadStream(path, 'utf8');
@@ -168,7 +168,7 @@ function entryOf(path: string, value: unknown, location: string): Entry {
   return { fields: new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field])), location };
 }
 
-/** The `vars` of its tests, wherever a file of promptfoo has them. */
+/** The `vars` of its tests, in any of the places that promptfoo allows. */
 function promptfoo(path: string, text: string): unknown[] {
   let value: unknown;
   try {
@@ -193,7 +193,7 @@ async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
     if (!Array.isArray(list)) continue;
     const role = file.role ?? roleOfName(name);
     if (!role) throw unknownRole(path, `the list ${quoted(name)}`);
-    // Such a file's answers are whole: right or wrong.
+    // Answers to such a file are compared whole: right or wrong.
     const metric = file.metric ?? 'exact';
     for (const set of await grouped({ path, role, metric }, listed(path, list), file.metric !== null))
       sets.push({ ...set, name, judge });
@@ -202,7 +202,7 @@ async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
   return sets;
 }
 
-/** As lists of prompts by their use are called. */
+/** The role that a list's name implies. */
 function roleOfName(name: string): Role | null {
   const plain = name.toLowerCase();
   if (['harmful', 'unsafe'].includes(plain)) return 'harmful';
@@ -210,7 +210,7 @@ function roleOfName(name: string): Role | null {
   return ['utility', 'task'].includes(plain) ? 'utility' : null;
 }
 
-/** One set for each role. @param isMetricNamed it was asked for, and not only taken where nothing else is said */
+/** One set per role. @param isMetricNamed the user named the metric; it is not only the default */
 async function grouped(
   file: PromptFile,
   entries: AsyncIterable<Entry> | Iterable<Entry>,
@@ -269,7 +269,7 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
   const more = field === 'instruction' ? text('input') : null;
   const content = more === null ? text(field)! : `${text(field)!}\n\n${more}`;
   refuseUnusable(path, location, content);
-  // Elsewhere `target` is how a jailbroken answer would begin.
+  // In other files `target` is the beginning of a jailbroken answer.
   const references = field === 'input' ? [...REFERENCE_FIELDS, 'target'] : REFERENCE_FIELDS;
   const answer = (name: string): string | null =>
     typeof fields.get(name) === 'number' ? String(fields.get(name)) : text(name);
@@ -319,7 +319,7 @@ function roleOfFields(path: string, { fields, location }: Entry, { reference }: 
   throw unknownRole(path, location);
 }
 
-/** What a decoder of UTF-8 makes of other bytes, and what UTF-16 has between letters. */
+/** Replacement characters from invalid UTF-8, and the zero bytes of UTF-16. */
 const NOT_UTF8 = /[\0\ufffd]/;
 
 function refuseUnusable(path: string, location: string, text: string): void {

@@ -1,4 +1,4 @@
-// What an evaluation reports: figures by point, and everything that is needed to repeat it. Answers are hazardous text and are not in it.
+// The report of an evaluation: figures by point, and everything needed to repeat it. It omits the answers, which are hazardous text.
 import { type Notice } from '../core/errors';
 import { type Selection } from '../core/rules';
 import { type Choice } from './choice';
@@ -16,31 +16,31 @@ interface Named {
 export interface EvaluationReport {
   schema: typeof EVALUATION_SCHEMA;
   tool: { version: string };
-  /** Hashes of its weights' file and of its configuration. */
+  /** Hashes of its weights file and its configuration. */
   adapter: Named & { sha256: string; config: string };
   base: Named & { headers: string };
   aligned: Named & { headers: string };
   engine: {
     kind: 'embedded';
     precision: string;
-    /** Why this precision. */
+    /** Why this precision was chosen. */
     precisionReason: string;
     device: { requested: string; provider: string; fallbackReason: string | null };
     onnxruntime: string;
-    /** Bytes for keys, values and hidden states, which decide how many rows go through together. */
+    /** Bytes for keys, values and hidden states, which determine the rows of a batch. */
     workspace: number;
     /** Of an answer. */
     maxTokens: number;
     decoding: 'greedy';
   };
-  /** Where the chat template comes from, and the hash of all that makes a prompt's tokens. */
+  /** The source of the chat template, and the hash of everything that defines a prompt's tokens. */
   chat: { template: string; system: string | null; sha256: string };
   judge: { name: string; version: string; sha256: string };
   selection: Selection;
-  /** Modules that can be projected, by rising similarity: a point's count takes the first of them. */
+  /** Modules that can be projected, by ascending similarity: a point's count selects the first of them. */
   order: string[];
   sets: { name: string; role: Role; metric: Metric | null; sha256: string; n: number; groups: number }[];
-  /** Tokens by which the aligned model's refusals begin; null where it refused none of the prompts that are scored. */
+  /** First tokens of the aligned model's refusals; null if it refused none of the scored prompts. */
   refusalTokens: number[] | null;
   points: EvaluatedPoint[];
   paired: ({ from: number | null; to: number } & Difference)[];
@@ -48,22 +48,22 @@ export interface EvaluationReport {
   notices: Notice[];
 }
 
-/** The aligned model has no count, the original adapter 0. */
+/** Null for the aligned model, 0 for the original adapter. */
 export interface EvaluatedPoint extends Omit<Figures, 'degenerate' | 'cutOff'> {
   count: number | null;
-  /** The lowest threshold that takes so many modules; null for none. */
+  /** The lowest threshold that selects so many modules; null for none. */
   threshold: number | null;
   modules: string[];
   /** Mean of log p(R) − log(1 − p(R)) over harmful prompts, R a refusal's first token. */
   refusalScore: number | null;
   /** Mean log-probability of the references' tokens. */
   referenceScore: number | null;
-  /** Null, as the figures before, where no answers were generated. */
+  /** Null, like the figures above, if no answers were generated. */
   degenerate: Figures['degenerate'] | null;
   cutOff: Figures['cutOff'] | null;
 }
 
-/** A point as it was run: its scores, and its verdicts where answers were generated. */
+/** A point's results: its scores, and its verdicts if answers were generated. */
 export interface RunPoint {
   count: number | null;
   threshold: number | null;
@@ -86,7 +86,7 @@ export function pointsOf(sets: readonly PromptSet[], points: readonly RunPoint[]
   return points.map(({ verdicts, ...point }) => ({ ...point, ...(verdicts ? figuresOf(sets, verdicts) : nothing) }));
 }
 
-/** Each point against the original adapter, and that against the aligned model. */
+/** Compares each point with the original adapter, and that with the aligned model. */
 export function pairsOf(sets: readonly PromptSet[], points: readonly RunPoint[]): EvaluationReport['paired'] {
   const generated = points.filter(({ verdicts }) => verdicts !== null);
   const adapter = generated.find(({ count }) => count === 0);
@@ -104,7 +104,7 @@ export function pairsOf(sets: readonly PromptSet[], points: readonly RunPoint[])
 
 export function setsOf(sets: readonly PromptSet[]): EvaluationReport['sets'] {
   return sets.map(({ name, role, metric, sha256, prompts }) => {
-    // A prompt without a group is one of its own.
+    // A prompt without a group is its own group.
     const groups = new Set(prompts.map(({ group }, i) => group ?? i)).size;
     return { name, role, metric, sha256, n: prompts.length, groups };
   });

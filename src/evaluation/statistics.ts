@@ -1,4 +1,4 @@
-// How sure shares, differences and means over some prompts are: intervals of 95 % and the exact test of paired answers.
+// Confidence of shares, differences and means over some prompts: intervals of 95 % and the exact test of paired answers.
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 
@@ -11,7 +11,7 @@ export interface Interval {
 const Z = 1.959963984540054;
 
 /**
- * A share's score interval (Wilson 1927), which also says something of 0 of n.
+ * A share's score interval (Wilson 1927), which is also meaningful for 0 of n.
  * @param k of n, which is above 0
  */
 export function wilson(k: number, n: number): Interval {
@@ -19,11 +19,11 @@ export function wilson(k: number, n: number): Interval {
   const z2 = (Z * Z) / n;
   const centre = (share + z2 / 2) / (1 + z2);
   const half = (Z * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n))) / (1 + z2);
-  // At the ends the formula is exact, but for rounding.
+  // At the ends the formula is exact except for rounding.
   return { low: k === 0 ? 0 : Math.max(0, centre - half), high: k === n ? 1 : Math.min(1, centre + half) };
 }
 
-/** How two variants answered the same prompts: yes to both, to the first alone, to the second alone, to neither. */
+/** Two variants' answers to the same prompts: yes to both, only the first, only the second, neither. */
 export interface Paired {
   both: number;
   first: number;
@@ -38,13 +38,13 @@ export function pair(first: readonly boolean[], second: readonly boolean[]): Pai
 }
 
 /**
- * McNemar's exact test: how likely changes at least as one-sided are where neither direction is likelier.
- * @returns p of both sides, at most 1
+ * McNemar's exact test: the probability of changes at least as one-sided if both directions are equally likely.
+ * @returns the two-sided p, at most 1
  */
 export function mcNemar({ first, second }: Paired): number {
   const changed = first + second;
   let [term, sum] = [changed === 0 ? 1 : 0.5 ** changed, 0];
-  // Beyond 0.5^1074 the powers are 0; sums of logarithms say the same.
+  // Beyond 0.5^1074 the powers underflow: sum logarithms instead.
   if (term === 0) return mcNemarByLogarithms(Math.min(first, second), changed);
   for (let k = 0; k <= Math.min(first, second); k++) {
     sum += term;
@@ -62,7 +62,7 @@ function mcNemarByLogarithms(least: number, changed: number): number {
   return Math.min(1, 2 * sum);
 }
 
-/** The second share less the first, with Newcombe's interval for paired shares (1998, method 10). */
+/** Second share minus first, with Newcombe's interval for paired shares (1998, method 10). */
 export function pairedDifference(paired: Paired): Interval & { difference: number } {
   const { both, first, second, neither } = paired;
   const n = both + first + second + neither;
@@ -71,7 +71,7 @@ export function pairedDifference(paired: Paired): Interval & { difference: numbe
   const [one, two] = [wilson(k1, n), wilson(k2, n)];
   const margins = (both + first) * (second + neither) * (both + second) * (first + neither);
   const determinant = both * neither - first * second;
-  // Newcombe's correction of the correlation for continuity.
+  // Newcombe's continuity correction of the correlation.
   const corrected = determinant > n / 2 ? determinant - n / 2 : determinant >= 0 ? 0 : determinant;
   const phi = margins === 0 ? 0 : corrected / Math.sqrt(margins);
   const spread = (a: number, b: number): number => Math.sqrt(Math.max(0, a * a - 2 * phi * a * b + b * b));
@@ -86,10 +86,10 @@ export function pairedDifference(paired: Paired): Interval & { difference: numbe
 const RESAMPLES = 2000;
 
 /**
- * The interval of a mean by the bootstrap, whole groups at a time: what belongs together is not independent.
- * @param values one a prompt
+ * The interval of a mean by the bootstrap over whole groups, whose members are not independent.
+ * @param values one per prompt
  * @param groups of each value; equal ones are drawn together
- * @param seed the same one gives the same interval
+ * @param seed equal seeds give equal intervals
  */
 export function bootstrapMean(values: readonly number[], groups: readonly (string | null)[], seed = 1): Interval {
   const clusters = new Map<string, { sum: number; n: number }>();
@@ -105,7 +105,7 @@ export function bootstrapMean(values: readonly number[], groups: readonly (strin
   const generator = xoroshiro128plus(seed);
   const means = Float64Array.from({ length: RESAMPLES }, () => {
     let [sum, n] = [0, 0];
-    // As many as there are.
+    // As many draws as groups.
     all.forEach(() => {
       const drawn = all[uniformInt(generator, 0, all.length - 1)]!;
       sum += drawn.sum;
@@ -121,7 +121,7 @@ function clusterKeys(groups: readonly (string | null)[]): string[] {
   return groups.map((group, i) => (group === null ? `alone ${i}` : `group ${group}`));
 }
 
-/** Which of the groups go into the first half, drawn by the seed: prompts of one group are never parted. */
+/** The groups of the first half, drawn by the seed: prompts of one group are never separated. */
 export function firstHalf(groups: readonly (string | null)[], seed = 1): boolean[] {
   const keys = clusterKeys(groups);
   const order = [...new Set(keys)];

@@ -1,4 +1,4 @@
-// The palette's and the explorer's commands.
+// Commands of the palette and the explorer.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter-folder';
@@ -48,7 +48,7 @@ export class Commands extends Disposable {
     this.add(commands.chooseModels, async (resource) => {
       const ask = (adapter: AdapterDocument): Promise<void> => this.actions.chooseModels(adapter, ['base', 'aligned']);
       const title = vscode.l10n.t('Choose the models of which adapter?');
-      // Where it was asked for beside a file, its user stays there.
+      // For a file, open no tab: the user stays there.
       await (resource
         ? this.inspector.withMeasured(folderOf(resource), ask)
         : ask((await this.target(undefined, title)).adapter));
@@ -87,17 +87,17 @@ export class Commands extends Disposable {
     });
   }
 
-  /** Opens the adapter and projects what its selection takes, as an unsaved edit. */
+  /** Opens the adapter and projects its selection, as an unsaved edit. */
   private async projectSelected(resource: vscode.Uri | undefined): Promise<void> {
     const { adapter } = await this.target(resource, vscode.l10n.t('Project which adapter?'));
     await this.actions.measure(adapter);
     adapter.measuring.requireDone();
-    // What the lens and the report have promised, whatever is chosen in the tab.
+    // The selection shown by the lens and the report, whatever is selected in the tab.
     const { selection } = await this.statuses.of(folderOf(adapter.uri));
     await this.actions.apply(adapter, selection);
   }
 
-  /** What keeps an adapter from being read is in its tab. */
+  /** The tab shows why an adapter cannot be read. */
   private async measureOpen(document: OpenedDocument): Promise<void> {
     if (document.failure === undefined) await this.actions.measure(document.adapter);
   }
@@ -137,7 +137,7 @@ export class Commands extends Disposable {
     await this.actions.applyPatch(adapter, files[0].fsPath);
   }
 
-  /** The adapter that a command is for: the one it was called on, the one in the active tab, or one that is picked. */
+  /** The adapter of a command: the one it was called on, the one in the active tab, or one that the user picks. */
   private async target(resource: vscode.Uri | undefined = inlineFile(), title: string): Promise<OpenedDocument> {
     const { active } = this.editor;
     if (!resource && active) return active;
@@ -145,7 +145,7 @@ export class Commands extends Disposable {
   }
 }
 
-/** What a menu was opened on: a file, a folder, or an adapter in a view. */
+/** The target of a menu: a file, a folder, or an adapter in a view. */
 function resourceOf(argument: unknown): vscode.Uri | undefined {
   if (argument instanceof vscode.Uri) return argument;
   return isObject(argument) && argument.folder instanceof vscode.Uri ? argument.folder : undefined;

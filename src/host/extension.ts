@@ -1,4 +1,4 @@
-// The extension's start: makes the parts and wires them; the work is theirs.
+// The extension's entry point: creates the parts and connects them.
 import * as vscode from 'vscode';
 import { announceWaits } from '../core/claims';
 import { EditorActions } from './editor/actions';

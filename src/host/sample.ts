@@ -1,4 +1,4 @@
-// The sample that ships inside the extension: copied to a folder of the user's own, opened there, and measured, with nothing asked.
+// The sample shipped with the extension: copied to a folder of the user, opened there, and measured without questions.
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,10 @@ import { type AdapterEditorProvider } from './editor/provider';
 
 const NAME = 'safe-lora-sample';
 
-/** The adapter that a newcomer sees first: it has the most modules. */
+/** The first adapter that a newcomer sees: it has the most modules. */
 const FIRST_ADAPTER = 'mixed-all';
 
-/** In the global state: the folder whose window goes on from here. */
+/** In the global state: the folder whose window continues from here. */
 const OPENED = 'openedSample';
 
 export class Sample extends Disposable {
@@ -42,7 +42,7 @@ export class Sample extends Disposable {
     await vscode.commands.executeCommand('vscode.openFolder', vscode.Uri.file(folder), { forceNewWindow });
   }
 
-  /** In the window of a sample that was just copied: its pair, one adapter's heatmap, and what the walkthrough says of it behind that. */
+  /** In the window of a new copy: shows its pair, one adapter's heatmap, and the walkthrough behind that. */
   private async goOn(): Promise<void> {
     const folder = this.context.globalState.get<string>(OPENED);
     if (folder === undefined || vscode.workspace.workspaceFolders?.[0]?.uri.fsPath !== folder) return;
@@ -57,7 +57,7 @@ export class Sample extends Disposable {
     await this.actions.measure(adapter);
   }
 
-  /** Into the user's home folder; where that cannot be written, the user says where. */
+  /** Copies into the user's home folder; if that is not writable, the user chooses a folder. */
   private async copy(): Promise<string> {
     try {
       return await this.copyInto(homedir());
@@ -74,7 +74,7 @@ export class Sample extends Disposable {
     }
   }
 
-  /** @throws SafeLoraError where the copy fails; nothing of it is left then */
+  /** @throws SafeLoraError if the copy fails; it is then removed */
   private async copyInto(parent: string): Promise<string> {
     const folder = await makeNewFolder(join(parent, NAME));
     try {
@@ -87,7 +87,7 @@ export class Sample extends Disposable {
   }
 }
 
-/** Makes the folder or, where something has its name, the first of NAME-2, NAME-3 … that is free. */
+/** Creates the folder or, if the name is taken, the first free one of NAME-2, NAME-3 … */
 async function makeNewFolder(path: string): Promise<string> {
   for (let count = 1; ; count++) {
     const folder = count === 1 ? path : `${path}-${count}`;

@@ -1,4 +1,4 @@
-// Behaviour by the number of projected modules: shares with their intervals, and beneath them the score that was taken at every number.
+// Behaviour by the number of projected modules: shares with their intervals, and below them the score at every number.
 import { decimal, signed } from '../core/text';
 import { type EvaluatedPoint } from '../evaluation/report';
 import { figureNames } from '../evaluation/texts';
@@ -13,7 +13,7 @@ const series = [
 ] as const;
 type Series = (typeof series)[number];
 
-/** @returns null where no answers were generated and nothing was scored */
+/** @returns null if no answers were generated and nothing was scored */
 export function curve(points: readonly EvaluatedPoint[]): Markup | null {
   const counted = points.filter((point): point is EvaluatedPoint & { count: number } => point.count !== null);
   const most = Math.max(1, ...counted.map(({ count }) => count));
@@ -44,7 +44,7 @@ export function curve(points: readonly EvaluatedPoint[]): Markup | null {
   </figure>`;
 }
 
-/** A likelihood is no share. */
+/** A likelihood is not a share. */
 function isShown(value: { value: number } | null): value is { value: number; low: number; high: number } {
   return value !== null && value.value >= 0 && value.value <= 1;
 }
@@ -60,7 +60,7 @@ function shares(
   ${shown.map((one, index) => {
     const found = answered.flatMap((point) => {
       const value = point[one.key];
-      // Side by side, so that equal ones are all seen.
+      // Side by side, so that equal ones are all visible.
       return isShown(value) ? [{ ...value, at: x(point.count) + (index - 1) * 5, count: point.count }] : [];
     });
     return html`<g class="${one.key}">

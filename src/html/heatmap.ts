@@ -1,15 +1,15 @@
-// Similarities by layer and kind as a picture; what a cell says is also its text, so that colour says nothing alone.
+// Similarities by layer and kind as a picture; each cell also has its text, so that colour never carries information alone.
 import { interpolateCividis } from 'd3-scale-chromatic';
 import { type ModuleReport } from '../core/report';
 import { decimal, signed } from '../core/text';
 import { html, type Markup } from './markup';
 
 const CELL = { width: 34, height: 24, gap: 2 };
-/** More layers than this have no room for numbers. */
+/** Maximum layers with room for numbers. */
 const MOST_NUMBERED = 28;
 const LABEL_WIDTH = 130;
 
-/** One for each stack of the model. */
+/** One per stack of the model. */
 export function heatmaps(modules: readonly ModuleReport[]): Markup[] {
   const stacks = [...new Set(modules.map(({ stack }) => stack))];
   return stacks.map((stack) =>

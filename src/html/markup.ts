@@ -1,14 +1,14 @@
-// HTML and SVG as text. Whatever comes from a file is escaped on its way in.
+// HTML and SVG as text. All text from files is escaped on input.
 import { visible } from '../core/text';
 
-/** Markup that is safe as it is. */
+/** Markup that is already safe. */
 export class Markup {
   constructor(readonly text: string) {}
 }
 
 type Part = Markup | string | number | null | readonly (Markup | string)[];
 
-/** A template whose values are escaped, unless they are markup themselves; null is nothing. */
+/** A template that escapes its values unless they are markup; null becomes nothing. */
 export function html(strings: TemplateStringsArray, ...values: Part[]): Markup {
   return new Markup(strings.reduce((text, part, i) => text + (i === 0 ? '' : textOf(values[i - 1]!)) + part, ''));
 }

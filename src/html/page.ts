@@ -1,4 +1,4 @@
-// A report as one page that stands alone: no script, nothing from elsewhere, so that it can be handed to a reviewer and printed.
+// A report as a self-contained page: no script, no external resources, so that it can be sent to a reviewer and printed.
 import { type Report } from '../core/report';
 import { englishFindingTexts, findingSum } from '../core/rules';
 import { decimal, percent, signed, UNDEFINED } from '../core/text';
@@ -12,11 +12,11 @@ import { STYLE } from './style';
 
 export interface PageContent {
   report: Report;
-  /** Where behaviour was measured, too. */
+  /** If behaviour was measured, too. */
   evaluation: EvaluationReport | null;
 }
 
-/** What a page of this tool begins with, by which it may be replaced. */
+/** How this tool's pages begin; only such a file may be replaced. */
 export const PAGE_START = '<!doctype html><!-- safe-lora -->';
 
 export function htmlPage(contents: readonly PageContent[]): string {

@@ -1,4 +1,4 @@
-// The page's look, light, dark and on paper.
+// The page's styles: light, dark and print.
 import { Markup } from './markup';
 
 export const STYLE = new Markup(`

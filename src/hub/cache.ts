@@ -1,12 +1,12 @@
-// What came from the hub, on disk: for each commit of a model its headers, and each tensor in a file of its own, made once among all
-// processes, gone on with where it was broken off, held against its checksum before it is used, and the least recently used evicted
-// where the whole grows too large.
+// The on-disk cache of the hub: headers per commit of a model, and each tensor in a file of its own. One process fetches a file while
+// others wait; interrupted downloads resume; checksums are checked before use; the least recently used tensors are evicted when the cache
+// grows too large.
 //
-//     hub/lock                         while somebody reserves or evicts
+//     hub/lock                         during reservation or eviction
 //     hub/uses/N                       claims: the tensors that a running job needs
-//     hub/models/ORG--NAME/refs/REV    the commit that a branch or a tag was last
-//     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; beside them .sha256 is the checksum, .part what is
-//                                      unfinished, .part.sha256 what of that is on the disk, .claim in work
+//     hub/models/ORG--NAME/refs/REV    the last known commit of a branch or tag
+//     hub/models/ORG--NAME/COMMIT/     info.json, HASH.text, HASH.header, HASH.tensor; beside them .sha256 with the checksum,
+//                                      .part for unfinished data, .part.sha256 with its progress, .claim during work
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
@@ -19,27 +19,27 @@ import { Checksums, notedBytes, sealed, type Soundness, SUM, sumOf, unsealed, wr
 import { isCommit } from './reference';
 import { type ModelInfo } from './client';
 
-/** A file that is to be of one length. */
+/** A file with a known length. */
 export interface CachedFile {
   path: string;
   length: number;
 }
 
-/** A file that is made where it is not there. */
+/** A file to create if it is missing. */
 export interface Making {
   path: string;
-  /** What it is, for people. */
+  /** Its name in messages. */
   what: string;
-  /** Of the file while it is unfinished. */
+  /** Of the unfinished file. */
   isWhole: (part: string) => Promise<boolean>;
-  /** Is to fill the file that it is given, which may hold the beginning. */
+  /** Fills the given file, which may already contain the beginning. */
   make: (part: string) => Promise<void>;
-  /** Is called now and then while another process makes it. */
+  /** Is called periodically while another process creates it. */
   waiting?: (part: string) => Promise<void>;
 }
 
 export interface CacheEvents {
-  /** What was cached cannot be trusted and is to be fetched again; throws where it cannot be. */
+  /** Reports cached data that is damaged and must be fetched again; throws if it cannot be. */
   onUnsound?: (path: string, what: string, why: Exclude<Soundness, 'sound' | 'absent'>) => void;
 }
 
@@ -63,7 +63,7 @@ export class HubCache {
 
   /**
    * @param storage shared by the processes of a user
-   * @param limit bytes of tensors; what running jobs need is never evicted for it
+   * @param limit bytes of tensors; tensors of running jobs are never evicted
    */
   constructor(
     storage: string,
@@ -73,7 +73,7 @@ export class HubCache {
     this.root = join(storage, 'hub');
   }
 
-  /** Where a model's files at a commit belong. */
+  /** The folder for a model's files at a commit. */
   folder(id: string, commit: string): string {
     return join(this.modelFolder(id), commit);
   }
@@ -83,7 +83,7 @@ export class HubCache {
     return isObject(sizes) ? { commit, sizes: new Map(Object.entries(sizes) as [string, number][]) } : null;
   }
 
-  /** @returns null where it was never looked up */
+  /** @returns null if it was never resolved */
   async commitOf(id: string, revision: string): Promise<string | null> {
     const { commit } = (await this.unsealed(this.refFile(id, revision), `the commit of ${id}@${revision}`)) ?? {};
     return typeof commit === 'string' && isCommit(commit) ? commit : null;
@@ -102,8 +102,8 @@ export class HubCache {
   }
 
   /**
-   * Makes a file where it is not there or is not what was cached, this process or another that is at it already.
-   * @throws SafeLoraError, or the signal's reason; what was made of it then stays
+   * Creates a file that is missing or damaged, in this process or another that already does.
+   * @throws SafeLoraError, or the signal's reason; partial data is then kept
    */
   async ensure({ path, what, isWhole, make, waiting }: Making, signal: AbortSignal): Promise<void> {
     const isSound = async (): Promise<boolean> => (await this.checksums.check(path)) === 'sound';
@@ -127,14 +127,14 @@ export class HubCache {
     }
   }
 
-  /** Bytes that are there of a file, or of its beginning. */
+  /** Local bytes of a file, or of its beginning. */
   async has({ path, length }: CachedFile): Promise<number> {
     if ((await stampOf(path)).size === length && (await sumOf(path)) !== null) return length;
     return Math.min(length, await notedBytes(path + PART));
   }
 
   /**
-   * Keeps files from being evicted until what it returns is called.
+   * Protects files from eviction until the returned function is called.
    * @throws SafeLoraError where the cache cannot be written
    */
   async hold(files: readonly CachedFile[]): Promise<() => Promise<void>> {
@@ -144,7 +144,7 @@ export class HubCache {
     const names = files.map((file) => relative(this.root, file.path));
     const release = await this.alone(() => Promise.resolve(claim(path, { files: names }))).catch(unwritable(path));
     const now = new Date();
-    // The time of use only: that of the change says that the bytes are still those that were checked.
+    // Only the access time: the modification time shows that the bytes were checked.
     const touch = async (at: string): Promise<void> => utimes(at, now, (await stat(at)).mtime);
     for (const file of files) await touch(file.path).catch(() => undefined);
     return async () => {
@@ -153,19 +153,19 @@ export class HubCache {
     };
   }
 
-  /** Evicts what has not been used for the longest time where these files would be too much beside it. */
+  /** Evicts the least recently used files if these would exceed the limit. */
   async makeRoom(files: readonly CachedFile[]): Promise<void> {
     let coming = 0;
     for (const file of files) coming += file.length - (await this.has(file));
     if (coming > 0) await this.evict(coming);
   }
 
-  /** Bytes of the tensors that are kept of a model at a commit, finished or not. */
+  /** Bytes of a model's cached tensors at a commit, finished or not. */
   async bytes(id: string, commit: string): Promise<number> {
     return sum(await tensorsIn(this.folder(id, commit)));
   }
 
-  /** @returns false where a running job needs some of it */
+  /** @returns false if a running job needs some of it */
   async remove(id: string, commit: string): Promise<boolean> {
     const folder = this.folder(id, commit);
     return this.alone(async () => {
@@ -210,7 +210,7 @@ export class HubCache {
     return found;
   }
 
-  /** Between looking what is used and removing what is not, nobody may begin to use it. */
+  /** Between checking for users and removing a file, no process may start using it. */
   private async alone<T>(action: () => Promise<T>): Promise<T> {
     await makeFolder(this.root);
     const release = await claimInTurn(join(this.root, 'lock'));
@@ -221,7 +221,7 @@ export class HubCache {
     }
   }
 
-  /** Of a small file; null where there is none that can be trusted. */
+  /** Reads a small file; null if there is no valid one. */
   private async unsealed(path: string, what: string): Promise<Record<string, unknown> | null> {
     const text = await readOwnText(path);
     if (text === null) return null;
@@ -231,7 +231,7 @@ export class HubCache {
     return null;
   }
 
-  /** Puts a finished file under its name: after a crash there is a whole one under it or none. */
+  /** Renames a finished file into place: after a crash it is complete or absent. */
   private async publish(part: string, path: string, isWhole: Making['isWhole']): Promise<void> {
     try {
       await sync(part);
@@ -240,7 +240,7 @@ export class HubCache {
       await rename(part, path);
       await rm(part + SUM, { force: true });
     } catch (error) {
-      // A process whose claim was taken for void may have done the same, with the same bytes.
+      // A process whose claim counted as void may have done the same, with the same bytes.
       if ((await this.checksums.check(path)) !== 'sound') throw fileError(part, error, 'write');
     }
   }
@@ -258,7 +258,7 @@ export class HubCache {
   }
 }
 
-/** A file's name in the cache: what it is of may hold any sign. */
+/** A file's name in the cache, for a source with arbitrary characters. */
 export function cacheName(kind: 'text' | 'header' | 'tensor', ...of: readonly (string | number)[]): string {
   return `${createHash('sha256').update(of.join('\0')).digest('hex').slice(0, 40)}.${kind}`;
 }

@@ -1,4 +1,4 @@
-// A model on the hub as the same Checkpoint that a folder gives: its headers are read by ranges, its tensors come when they are needed.
+// A model on the hub as the same Checkpoint as a folder: headers are read by ranges, tensors are fetched when needed.
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -32,31 +32,31 @@ import {
 } from './reference';
 
 export interface HubOptions extends HubAccess {
-  /** The folder that the processes of a user share. */
+  /** The folder shared by the processes of a user. */
   storage: string;
-  /** Bytes of tensors that are kept. */
+  /** Maximum bytes of cached tensors. */
   limit: number;
-  /** Nothing is sent; what is not in the cache is an error. */
+  /** No requests; anything not in the cache is an error. */
   offline: boolean;
-  /** What the user may want to know: long waits, and what of the cache was damaged and is fetched again. */
+  /** Messages for the user: long waits, and damaged cache files that are fetched again. */
   onNotice?: (text: string) => void;
 }
 
-/** The header of a shard of 5 GB has 10 to 60 kB: mostly one request gets it. */
+/** The header of a shard of 5 GB has 10 to 60 kB: one request usually fetches it. */
 const MOST_SPECULATIVE_BYTES = 65_536;
-/** Of a file, so that what was read for nothing does not count. */
+/** Per file, so that bytes read for nothing do not count. */
 const SPECULATIVE_SHARE = 0.001;
-/** Requests that go side by side wait for the same host. */
+/** Parallel requests wait for the same host. */
 const TOLD_AGAIN_AFTER_MS = 60_000;
 const CARD = 'README.md';
 /** Cards of many languages have 100 kB. */
 const MOST_CARD_BYTES = 2 ** 20;
 
-/** Models wherever they are: folders, and the hub. */
+/** Models from folders and from the hub. */
 export class Hub {
   private readonly cache: HubCache;
   private readonly client: HubClient;
-  /** When each text was told. */
+  /** When each message was last shown. */
   private readonly told = new Map<string, number>();
 
   constructor(private readonly options: HubOptions) {
@@ -73,7 +73,7 @@ export class Hub {
   }
 
   /**
-   * @param given a folder, hf://org/name[@revision], or org/name where no folder is called so
+   * @param given a folder, hf://org/name[@revision], or org/name if no folder has that name
    * @throws SafeLoraError, or the signal's reason
    */
   async open(given: string, signal: AbortSignal = new AbortController().signal): Promise<Checkpoint> {
@@ -85,8 +85,8 @@ export class Hub {
   }
 
   /**
-   * A model's card, its README.md with the metadata before it.
-   * @returns null where it has none, or one too large to be a card
+   * A model's card: its README.md with the metadata at its start.
+   * @returns null if there is none, or it is too large for a card
    * @throws SafeLoraError
    */
   async card(id: string, signal: AbortSignal = new AbortController().signal): Promise<string | null> {
@@ -101,8 +101,8 @@ export class Hub {
 
   /**
    * A file of a dataset, hf://datasets/org/name[@revision]/file.
-   * @param most bytes of it
-   * @returns where it lies in the cache
+   * @param most maximum bytes
+   * @returns its path in the cache
    * @throws SafeLoraError, or the signal's reason
    */
   async datasetFile(given: string, most: number, signal = new AbortController().signal): Promise<string> {
@@ -139,12 +139,12 @@ class HubModel implements ModelFiles {
   private readonly pinned: Reference;
   private readonly folder: string;
   private held: readonly TensorInfo[] = [];
-  /** For the tensors that are held; made when the first is fetched, since by then a job holds those of its other model. */
+  /** Space reserved for the protected tensors when the first is fetched: by then a job also protects its other model's. */
   private room: Promise<void> | null = null;
-  /** Where a tensor lies on the hub, by its path in the cache. */
+  /** The location of a tensor on the hub, by its path in the cache. */
   private readonly spans = new Map<string, Span>();
 
-  /** @param client null where nothing is to be sent */
+  /** @param client null when offline */
   constructor(
     readonly path: string,
     private readonly reference: Reference,
@@ -182,7 +182,7 @@ class HubModel implements ModelFiles {
   }
 
   async json(file: string, most: number, refuse: (reason: string) => SafeLoraError): Promise<Record<string, unknown>> {
-    // What is refused is not kept: another answer may be better.
+    // Refused responses are not cached: another may be better.
     const check = (bytes: Uint8Array): unknown => jsonObjectOf(bytes, refuse);
     return jsonObjectOf(await this.text(file, most, refuse, check), refuse);
   }
@@ -201,8 +201,8 @@ class HubModel implements ModelFiles {
   }
 
   /**
-   * @param check throws what an answer is refused for
-   * @returns where the file lies in the cache
+   * @param check throws if it refuses a response
+   * @returns the file's path in the cache
    */
   async fetchText(
     file: string,
@@ -266,7 +266,7 @@ class HubModel implements ModelFiles {
     };
     const isWhole = async (at: string): Promise<boolean> => (await stampOf(at)).size === (await lengthAt(at));
     const make = async (part: string): Promise<void> => {
-      // Little enough to be read from the start again.
+      // Small enough to read from the start again.
       await rm(part, { force: true });
       const get = (from: number, to: number): Promise<void> =>
         this.online(file).range(
@@ -284,7 +284,7 @@ class HubModel implements ModelFiles {
       const length = (await lengthAt(part)) ?? headerLength(new Uint8Array(), first, shown);
       if (length > first) await get(first, length);
       else await truncate(part, length).catch(unwritable(part));
-      // What is refused is not kept: another answer may be better.
+      // Refused responses are not cached: another may be better.
       parseHeader(await ReadableFile.with(part, (opened) => opened.read(8, length - 8)), size, shown);
     };
     await this.cache.ensure({ path, what: shown, isWhole, make }, signal);
@@ -362,7 +362,7 @@ const unsoundness = {
   unchecked: 'was cached by an earlier version without checksums',
 };
 
-/** An earlier version's files are told of together. */
+/** An earlier version's files are reported together. */
 function unsoundText(path: string, what: string, why: keyof typeof unsoundness): string {
   return why === 'damaged'
     ? `${path}: ${unsoundness[why]}; ${what} is fetched again`

@@ -1,5 +1,5 @@
-// Checksums of what is cached. They find what a disk, a copy or another program has changed; whoever can write to the cache can change
-// both, and what the hub sends in parts has no checksum of its own.
+// Checksums of cached data. They detect changes by a disk, a copy or another program; anyone who can write to the cache can change both,
+// and data that the hub sends in parts has no checksum of its own.
 import { createHash } from 'node:crypto';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -9,19 +9,19 @@ import { parseObject } from '../core/objects';
 import { sync } from '../core/atomic';
 import { hashBytes, hashFile, hashRange, readInPieces } from '../core/safetensors';
 
-/** Of the file beside another one that holds its SHA-256, as `sha256sum -c` reads it. */
+/** Extension of the file with another's SHA-256, in the format of `sha256sum -c`. */
 export const SUM = '.sha256';
 
-/** What can be known of a cached file. */
+/** The state of a cached file. */
 export type Soundness =
   | 'sound'
   | 'absent'
-  /** Its bytes are not those that were cached. */
+  /** Its bytes have changed since they were cached. */
   | 'damaged'
   /** An earlier version cached it, without a checksum. */
   | 'unchecked';
 
-/** Holds files against their checksums, each once for as long as it does not change. */
+/** Checks files against their checksums, each only once while it does not change. */
 export class Checksums {
   private readonly known = new Map<string, { seen: string; isSound: boolean }>();
 
@@ -30,11 +30,11 @@ export class Checksums {
     if (size < 0) return 'absent';
     const sum = await sumOf(path);
     if (sum === null) return 'unchecked';
-    // Setting the time of use rounds the time of the change.
+    // Setting the access time rounds the modification time.
     const seen = `${size} ${Math.round(modified)} ${sum}`;
     let known = this.known.get(path);
     if (known?.seen !== seen) {
-      // What cannot be read is damaged, too.
+      // Unreadable files count as damaged, too.
       const found = await hashRange({ path, offset: 0, length: size }).catch(() => null);
       known = { seen, isSound: found === sum };
       this.known.set(path, known);
@@ -43,32 +43,32 @@ export class Checksums {
   }
 }
 
-/** The checksum beside a file, or null where there is none. */
+/** The checksum beside a file, or null if there is none. */
 export async function sumOf(path: string): Promise<string | null> {
   return (await readOwnText(path + SUM))?.slice(0, 64) ?? null;
 }
 
-/** Puts the checksum of what is going to be `path` beside it. */
+/** Writes the checksum of the future `path` beside it. */
 export async function writeSum(path: string, part: string): Promise<void> {
   await writeNew(path + SUM, `${await hashFile(part)}  ${basename(path)}\n`);
 }
 
-/** Never through a link that has taken its place. */
+/** Never follows a link that has replaced it. */
 async function writeNew(path: string, text: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
   await writeFile(path, text, { flag: 'wx' });
 }
 
-/** Between two notes about an unfinished file: a kill costs no more. */
+/** Bytes between two notes about an unfinished file: a kill loses no more. */
 const NOTE_EVERY_MS = 2_000;
 
 /**
- * What is known of an unfinished file: so many bytes are on the disk, with this checksum. What a crash, or another program, leaves
- * without such a note is not gone on with.
+ * Progress of an unfinished file: the bytes on disk, and their checksum. Bytes that a crash or another program leaves without such a note
+ * are discarded.
  */
 export class Unfinished {
   private hash = createHash('sha256');
-  /** Bytes that `hash` has taken. */
+  /** Bytes in `hash` so far. */
   private hashed = 0;
   private noted = performance.now();
   private noting: Promise<void> = Promise.resolve();
@@ -76,8 +76,8 @@ export class Unfinished {
   constructor(private readonly part: string) {}
 
   /**
-   * How many of its bytes can be gone on with; nothing follows them then.
-   * @param most as many as it is to have
+   * Number of its bytes that can be kept; the file is cut after them.
+   * @param most its final length
    */
   async begin(most: number): Promise<number> {
     const { part } = this;
@@ -93,41 +93,41 @@ export class Unfinished {
     }
     this.hash = createHash('sha256');
     this.hashed = 0;
-    // A new file even where an old one is empty: whoever may still write into that one writes elsewhere.
+    // Creates a new file even if the old one is empty: a process still writing to the old one then writes elsewhere.
     for (const file of [part, part + SUM]) await rm(file, { recursive: true, force: true }).catch(unwritable(file));
     return 0;
   }
 
-  /** Notes it now and then. @param length bytes that were written */
+  /** Writes a note periodically. @param length bytes written so far */
   grown(length: number): void {
     if (performance.now() - this.noted < NOTE_EVERY_MS) return;
     this.noted = performance.now();
     this.noting = this.noting.then(() => this.note(length));
   }
 
-  /** Once this settles, no note is under way. */
+  /** Resolves once no note is being written. */
   settled(): Promise<void> {
     return this.noting;
   }
 
-  /** Notes what is there. */
+  /** Writes a note about the present bytes. */
   async end(): Promise<void> {
     await this.settled();
     await this.note((await stampOf(this.part)).size);
   }
 
-  /** Where it cannot be noted, only the bytes are lost, as where the note is lost that is not synced itself. */
+  /** A failed note only loses the bytes, like a note lost for lack of a sync. */
   private async note(length: number): Promise<void> {
     if (length <= this.hashed) return;
     try {
       await sync(this.part);
       await writeNew(this.part + SUM, sealed({ length, of: await this.sumTo(length) }));
     } catch {
-      // The next note, or none.
+      // Left to the next note, or none.
     }
   }
 
-  /** SHA-256 of the file's beginning, no shorter than the last one. */
+  /** SHA-256 of the file's beginning, never shorter than the last one. */
   private async sumTo(length: number): Promise<string> {
     for await (const piece of readInPieces({ path: this.part, offset: this.hashed, length: length - this.hashed })) {
       this.hash.update(piece);
@@ -137,7 +137,7 @@ export class Unfinished {
   }
 }
 
-/** Bytes of an unfinished file that a note vouches for, by their number. */
+/** Number of bytes of an unfinished file that a note confirms. */
 export async function notedBytes(part: string): Promise<number> {
   const { length = 0 } = (await noteOf(part)) ?? {};
   return Math.min(length, Math.max(0, (await stampOf(part)).size));
@@ -150,19 +150,19 @@ async function noteOf(part: string): Promise<{ length: number; sha256: string } 
   return Number.isSafeInteger(length) && typeof of === 'string' ? { length: length as number, sha256: of } : null;
 }
 
-/** An object as the text of a small file that holds its own checksum. */
+/** Serialises an object as a small file with its own checksum. */
 export function sealed(content: object): string {
   return JSON.stringify({ ...content, sha256: hashBytes(Buffer.from(JSON.stringify(content))) });
 }
 
-/** What `sealed` was given; a text without a checksum is an earlier version's. */
+/** Parses the output of `sealed`; text without a checksum is from an earlier version. */
 export function unsealed(text: string): Record<string, unknown> | Exclude<Soundness, 'sound' | 'absent'> {
   const { sha256, ...content } = parseObject(text) ?? {};
   if (sha256 === undefined) return 'unchecked';
   try {
     return hashBytes(Buffer.from(JSON.stringify(content))) === sha256 ? content : 'damaged';
   } catch {
-    // Deeper than the stack, as nothing that was sealed.
+    // Nested deeper than the stack, as nothing sealed is.
     return 'damaged';
   }
 }

@@ -1,5 +1,5 @@
-// The hub's HTTP interface as far as reading a model by ranges needs it. @huggingface/hub 2.17 does not serve: its ranges take no
-// AbortSignal, do not check what part came, and go with the token to the redirect's host.
+// The part of the hub's HTTP interface that reads a model by ranges. @huggingface/hub 2.17 is not suitable: its ranges take no AbortSignal,
+// do not check which part arrived, and send the token to the redirect's host.
 import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { append, contentRange } from '../network/append';
@@ -19,13 +19,13 @@ import {
 import { checked } from './environment';
 import { DATASETS, isCommit, type Reference, shownReference } from './reference';
 
-/** What of `Network` is the same for all requests. */
+/** The options of `Network` shared by all requests. */
 export type Line = Omit<Network, 'signal'>;
 
 export interface HubAccess {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   endpoint: string;
-  /** Asked for once; kept here and nowhere else. */
+  /** Requested once; kept only here. */
   token: () => Promise<string | undefined>;
   line: Line;
 }
@@ -44,18 +44,18 @@ export interface Span {
   length: number;
 }
 
-/** Addresses that the hub redirects to hold for an hour or so; then the stores behind them answer with one of these. */
+/** Redirect addresses of the hub are valid for about an hour; afterwards the stores behind them answer with one of these. */
 const EXPIRED = [400, 401, 403, 404, 410];
-/** Of a model with some ten thousand files. */
+/** Of a model with about ten thousand files. */
 const MAX_INFO_BYTES = 50_000_000;
-/** A sentence; more of a stranger's text is not shown. */
+/** A sentence; longer text from a server is not shown. */
 const MOST_CHARACTERS = 300;
 
 const SET_TOKEN = 'set HF_TOKEN, or a token by "Safe LoRA: Set Hugging Face Token" in the editor';
 
 export class HubClient {
   private token: string | undefined;
-  /** Where the files lie that were redirected to another host, by the address at the hub: one way less for each further range. */
+  /** Redirect targets on other hosts, by address at the hub: saves a round trip for each further range. */
   private readonly redirects = new Map<string, string>();
 
   constructor(private readonly access: HubAccess) {}
@@ -81,7 +81,7 @@ export class HubClient {
     });
   }
 
-  /** A small file whole. @throws SafeLoraError, or the signal's reason */
+  /** Reads a whole small file. @throws SafeLoraError, or the signal's reason */
   async file(reference: Reference, file: string, size: number, signal: AbortSignal): Promise<Uint8Array> {
     return this.explained(reference, async () => {
       const url = this.address(reference, file);
@@ -92,11 +92,11 @@ export class HubClient {
   }
 
   /**
-   * Puts a part of a file behind what `path` has of it.
-   * @param has bytes of the part that are there
-   * @param fileSize that the file must have
-   * @param onCount bytes of the part that are there then
-   * @throws SafeLoraError, or the signal's reason; what has come is then kept
+   * Appends a part of a file to `path`.
+   * @param has bytes of the part already there
+   * @param fileSize expected size of the whole file
+   * @param onCount bytes of the part so far
+   * @throws SafeLoraError, or the signal's reason; received bytes are then kept
    */
   async range(
     reference: Reference,
@@ -144,7 +144,7 @@ export class HubClient {
   }
 
   private async authorization(): Promise<{ authorization?: string }> {
-    // One that was not there may come.
+    // A missing one may appear later.
     this.token ??= await this.access.token();
     const { token } = this;
     return token === undefined ? {} : { authorization: `Bearer ${checked(token, 'the token')}` };
@@ -189,7 +189,7 @@ export class HubClient {
   ): void {
     const { first, last, total } = wanted;
     const sent = reply.status === 206 ? contentRange(reply) : undefined;
-    // A whole file is 5 GB as a rule: it is not read for a part of it, but it is what was asked for where the part is all of it.
+    // A whole file is usually 5 GB: refused when a part was requested, unless the part is the whole file.
     if (!sent && reply.status === 200 && first === 0 && last === total - 1) return;
     if (sent?.first === first && sent.last === last && sent.total === total) return;
     const what = sent ? `bytes ${sent.first} to ${sent.last} of ${sent.total}` : 'the whole file';
@@ -233,7 +233,7 @@ export class HubClient {
     return new SafeLoraError('hub-access', `${shown}: ${reason}; ${advice}.`);
   }
 
-  /** A server may repeat what it was sent. */
+  /** A server may echo the request. */
   private async withoutToken(text: string): Promise<string> {
     const token = (await this.authorization()).authorization?.slice('Bearer '.length);
     const clean = token === undefined ? text : text.replaceAll(token, '(the token)');

@@ -1,4 +1,4 @@
-// What the environment says of the hub, under the names that its own tools use.
+// The hub's settings in the environment, under the names of its own tools.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
@@ -7,7 +7,7 @@ import { kindOf, ReadableFile } from '../core/files';
 const ENDPOINT = 'https://huggingface.co';
 const DEFAULT_LIMIT = 20e9;
 
-/** Another hub where the environment names one. */
+/** Another hub if the environment names one. */
 export function endpointOf({ HF_ENDPOINT: given }: NodeJS.ProcessEnv): string {
   return (filled(given) ?? ENDPOINT).replace(/\/+$/, '');
 }
@@ -17,8 +17,8 @@ export function isOffline({ HF_HUB_OFFLINE: given }: NodeJS.ProcessEnv): boolean
 }
 
 /**
- * Bytes that the cache may take.
- * @throws SafeLoraError for what is no number
+ * Maximum bytes of the cache.
+ * @throws SafeLoraError for an invalid number
  */
 export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv): number {
   const limit = filled(given);
@@ -31,9 +31,9 @@ export function cacheLimit({ SAFE_LORA_CACHE_LIMIT: given }: NodeJS.ProcessEnv):
 const MOST_TOKEN_BYTES = 10_000;
 
 /**
- * HF_TOKEN, else what the hub's own tools have stored.
- * @returns undefined where there is none
- * @throws SafeLoraError for one that no header can hold; it does not repeat it
+ * HF_TOKEN, else the token that the hub's own tools have stored.
+ * @returns undefined if there is none
+ * @throws SafeLoraError for a token that is no valid header value; the message does not repeat it
  */
 export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const given = env.HF_TOKEN?.trim();
@@ -46,13 +46,13 @@ export async function tokenOf(env: NodeJS.ProcessEnv): Promise<string | undefine
   return stored === '' ? undefined : checked(stored, path);
 }
 
-/** What is not fit for a header would be repeated by the error of fetch. */
+/** fetch would repeat an invalid header value in its error. */
 export function checked(token: string, source: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw holdsNoToken(source);
 }
 
-/** A variable that is set to nothing is not set. */
+/** An empty variable counts as unset. */
 function filled(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }

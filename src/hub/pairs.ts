@@ -1,4 +1,4 @@
-// Pairs of models that were measured against each other, so that what is kept of them can be seen and removed.
+// The measured pairs of models, so that their cached data can be listed and removed.
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ import { HubCache } from './cache';
 import { isCommit, parseReference, pinnedReference, type Reference } from './reference';
 
 const SCHEMA = 'safe-lora/pairs@1';
-/** The ones that were not used for the longest time are forgotten. */
+/** The least recently used ones are forgotten. */
 const MOST_PAIRS = 1000;
 
 export interface SeenPair {
-  /** Short, made of the two models. */
+  /** Short, derived from the two models. */
   id: string;
   /** hf://org/name@commit, or a folder. */
   base: string;
@@ -26,7 +26,7 @@ export interface SeenPair {
 }
 
 export interface ListedPair extends SeenPair {
-  /** Bytes of both models' tensors in the cache. */
+  /** Bytes of both models' cached tensors. */
   cachedBytes: number;
 }
 
@@ -37,7 +37,7 @@ export class PairRegistry {
     this.cache = new HubCache(storage, Infinity);
   }
 
-  /** The last used first. */
+  /** Most recently used first. */
   async list(): Promise<ListedPair[]> {
     const pairs = await this.read();
     return Promise.all(
@@ -55,9 +55,9 @@ export class PairRegistry {
   }
 
   /**
-   * Forgets a pair, and removes what is cached of its models where no other pair uses them.
-   * @returns bytes that were removed
-   * @throws SafeLoraError where there is none of that id, or a running job needs its tensors
+   * Forgets a pair, and removes cached data of its models that no other pair uses.
+   * @returns number of removed bytes
+   * @throws SafeLoraError if the id is unknown, or a running job needs its tensors
    */
   async remove(id: string): Promise<number> {
     let removed = 0;
@@ -102,7 +102,7 @@ function pairId(base: string, aligned: string): string {
     .slice(0, 8);
 }
 
-/** Those of the pairs that are on the hub. */
+/** The pair's models that are on the hub. */
 function models(pairs: readonly SeenPair[]): Reference[] {
   const given = pairs.flatMap(({ base, aligned }) => [base, aligned]).filter((path) => path.startsWith('hf://'));
   return [...new Set(given)].flatMap((path) => {

@@ -1,11 +1,11 @@
-// How a model on the hub is named: hf://org/name[@revision], or org/name alone where no folder is called so; and a file of a dataset,
+// References to models on the hub: hf://org/name[@revision], or org/name if no folder has that name; and to files of datasets,
 // hf://datasets/org/name[@revision]/file.
 import { dirname } from 'node:path';
 import { SafeLoraError } from '../core/errors';
 import { kindOf } from '../core/files';
 
 export interface Reference {
-  /** org/name; of a dataset datasets/org/name */
+  /** org/name; for a dataset datasets/org/name */
   id: string;
   /** A branch, a tag, or a commit. */
   revision: string;
@@ -14,24 +14,24 @@ export interface Reference {
 const SCHEME = 'hf://';
 export const DEFAULT_REVISION = 'main';
 
-/** As the hub allows it (`validate_repo_id` of huggingface_hub). */
+/** The hub's rules for names (`validate_repo_id` of huggingface_hub). */
 const PART = /^\w(?:[\w.-]{0,94}\w)?$/;
 const ID = { test: (text: string): boolean => text.split('/').length === 2 && text.split('/').every(isPart) };
-/** What git allows, less what would change the address that it becomes a part of. */
+/** Git's rules for names, without characters that would change the URL. */
 const REVISION = /^[\w][\w./+-]{0,254}$/;
 
 function isPart(text: string): boolean {
   return PART.test(text) && !text.includes('--') && !text.includes('..');
 }
 
-/** A commit's hash names the same bytes for ever. */
+/** A commit hash always names the same bytes. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
 /**
- * @returns null for what can only be a path
- * @throws SafeLoraError for what begins with hf:// and names no model
+ * @returns null for anything that can only be a path
+ * @throws SafeLoraError for text that begins with hf:// and names no model
  */
 export function parseReference(given: string): Reference | null {
   const hasScheme = given.startsWith(SCHEME);
@@ -42,10 +42,10 @@ export function parseReference(given: string): Reference | null {
   throw namesNoModel(given);
 }
 
-/** What datasets have before their name, at the hub and in its addresses. */
+/** Prefix of datasets, at the hub and in its URLs. */
 export const DATASETS = 'datasets/';
 
-/** @throws SafeLoraError for what names no file of a dataset */
+/** @throws SafeLoraError for text that names no file of a dataset */
 export function datasetFileOf(given: string): { reference: Reference; file: string } {
   const match = /^hf:\/\/datasets\/([^/]+\/[^/@]+)(?:@([^/]+))?\/(.+)$/.exec(given);
   const [, id = '', revision = DEFAULT_REVISION, file = ''] = match ?? [];
@@ -55,16 +55,16 @@ export function datasetFileOf(given: string): { reference: Reference; file: stri
   throw namesNoFile(given);
 }
 
-/** What the user means: a folder that is there, or would have to be, is none of the hub's. */
+/** The model on the hub that the user means; null for a folder, existing or missing. */
 export async function referenceOf(given: string): Promise<Reference | null> {
   const reference = parseReference(given);
   if (reference === null || given.startsWith(SCHEME)) return reference;
-  // In a folder that is there, a model that is not is a mistyped path.
+  // A missing model in an existing folder is a mistyped path.
   const isPath = (await kindOf(given)) !== null || (await kindOf(dirname(given))) === 'folder';
   return isPath ? null : reference;
 }
 
-/** For people, and short. */
+/** A short name for messages. */
 export function shownReference({ id, revision }: Reference): string {
   return revision === DEFAULT_REVISION || isCommit(revision) ? `${SCHEME}${id}` : `${SCHEME}${id}@${revision}`;
 }

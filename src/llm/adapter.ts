@@ -1,4 +1,4 @@
-// What an adapter changes of a model that is run: its updates, trained and projected, and the head and embedding that it may bring.
+// An adapter's changes to a running model: its updates, trained and projected, and its own head and embedding, if any.
 import { type Adapter } from '../core/adapter';
 import { isTrainingOnly, withoutPrefix } from '../core/adapter-tensors';
 import { isFloatDtype } from '../core/dtype';
@@ -15,13 +15,13 @@ export interface AppliedAdapter {
 }
 
 /**
- * @returns the branches in the order of the plan's modules, without a projection as yet
- * @throws SafeLoraError where something of the adapter cannot be applied, since another model would be run
+ * @returns the branches in the order of the plan's modules, not yet projected
+ * @throws SafeLoraError if something in the adapter cannot be applied, since the result would be another model
  */
 export function applyAdapter({ adapter, modules }: Plan, architecture: Architecture): AppliedAdapter {
   const known = matricesOf(architecture);
   const branches = modules.map(({ name, a, b, scale, weights }): BranchTask => {
-    // As the model's own file calls it, where the adapter's names have more or less before them.
+    // The name in the model's own file: the adapter's may have a longer or shorter prefix.
     const module = weights ? fullName(weights.aligned.name.replace(/\.weight$/, '')) : name;
     return { module, a, b, scale, projected: null };
   });
@@ -34,7 +34,7 @@ function fullName(module: string): string {
   return module.startsWith('layers.') ? `model.${module}` : module;
 }
 
-/** Names of the matrices that an update can be on. */
+/** Names of the matrices that can have an update. */
 function matricesOf(architecture: Architecture): Set<string> {
   const names = Object.keys(linears(architecture));
   return new Set([
@@ -43,7 +43,7 @@ function matricesOf(architecture: Architecture): Set<string> {
   ]);
 }
 
-/** The tensors that stand in the adapter's file beside its updates. */
+/** The tensors in the adapter's file other than its updates. */
 function savedOf(adapter: Adapter, { hidden, vocabulary }: Architecture): Map<string, TensorInfo> {
   const updates = new Set(adapter.modules.flatMap(({ a, b }) => [a.name, b.name]));
   const saved = new Map<string, TensorInfo>();
@@ -53,18 +53,18 @@ function savedOf(adapter: Adapter, { hidden, vocabulary }: Architecture): Map<st
     const name = parameterOf(key);
     const [rows, width, ...more] = tensor.shape;
     const fits = more.length === 0 && width === hidden && isFloatDtype(tensor.dtype);
-    // Tokens of the model's own tokenizer must be found in what replaces its own.
+    // The replacement must contain all tokens of the model's own tokenizer.
     if (fits && (name === HEAD || name === EMBEDDING) && rows! >= vocabulary) saved.set(name, tensor);
     else unused.push(key);
   }
-  // What the head can answer must have an embedding, to go on from.
+  // Every token that the head can generate needs an embedding.
   const embedded = saved.get(EMBEDDING)?.shape[0] ?? vocabulary;
   if ((saved.get(HEAD)?.shape[0] ?? vocabulary) > embedded) unused.push(HEAD);
   if (unused.length > 0) throw notApplicable(adapter, unused);
   return saved;
 }
 
-/** PEFT saves a head and an embedding for `modules_to_save`, and as the layer beneath an update on them. */
+/** PEFT saves a head and an embedding for `modules_to_save`, and as the layer below an update on them. */
 function parameterOf(key: string): string {
   return withoutPrefix(key).replace(/\.(?:modules_to_save(?:\.[^.]+)?|base_layer)\.weight$/, '.weight');
 }

@@ -1,4 +1,4 @@
-// What a decoder-only model computes, from its config.json: only what was checked against Transformers is taken, all else is refused by name.
+// A decoder-only model's architecture, from its config.json: accepts only what was checked against Transformers, and names what it refuses.
 import { SafeLoraError } from '../core/errors';
 import { readRope, type Refuse, type Rope, ropeTypes } from './rope';
 
@@ -9,7 +9,7 @@ export type Family = (typeof families)[number];
 export type Activation = 'silu' | 'gelu' | 'gelu-tanh';
 
 export interface Layer {
-  /** Positions that a token attends to, itself among them; null where all before it. */
+  /** Positions that a token attends to, including its own; null for all before it. */
   window: number | null;
   rope: Rope;
 }
@@ -23,38 +23,38 @@ export interface Architecture {
   keyValueHeads: number;
   headSize: number;
   vocabulary: number;
-  /** Longest sequence that the model was made for. */
+  /** The model's maximum sequence length. */
   positions: number;
   epsilon: number;
   activation: Activation;
-  /** The head is the embedding's matrix. */
+  /** The head shares the embedding's matrix. */
   isTied: boolean;
-  /** q, k and v are one matrix, and so are gate and up. */
+  /** q, k and v share one matrix, and so do gate and up. */
   isFused: boolean;
   biases: { queryKeyValue: boolean; output: boolean; mlp: boolean };
-  /** Queries and keys are normalised, each head by itself. */
+  /** Queries and keys are normalised per head. */
   hasQueryKeyNorm: boolean;
-  /** What attention and MLP give is normalised, too, before it is added. */
+  /** The outputs of attention and MLP are normalised before they are added, too. */
   hasSandwichNorm: boolean;
-  /** A norm's weight is stored less one. */
+  /** Norm weights are stored minus one. */
   normOffset: 0 | 1;
   embeddingScale: number;
   attentionScale: number;
-  /** 0 where there is none. */
+  /** 0 if there is none. */
   attentionSoftcap: number;
   logitSoftcap: number;
 }
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** More than any model has; what allocates by them is bounded so. */
+/** More than any model has; bounds allocations. */
 const MOST = { layers: 1024, width: 2 ** 20, vocabulary: 2 ** 22 };
 
-/** onnxruntime's rotary embedding on the processor turns so many pairs at once. */
+/** onnxruntime's rotary embedding on the CPU rotates this many pairs at once. */
 const ROTARY_STEP = 8;
 
 /**
- * @param path of the model, as errors name it
+ * @param path of the model in errors
  * @throws SafeLoraError for a model that is not one of `families`, or that differs from what was checked
  */
 export function readArchitecture(config: Config, path: string): Architecture {
@@ -173,7 +173,7 @@ function activationOf(config: Config, isGemma: boolean, refuse: Refuse): Activat
   return found;
 }
 
-/** Where the configuration leaves it out, Gemma 2 has it and Gemma 3 does not. */
+/** Default if the configuration omits it: Gemma 2 has it, Gemma 3 does not. */
 function softcap(config: Config, key: string, family: Family, gemma2: number, refuse: Refuse): number {
   if (config[key] === null) return 0;
   return real(config, key, refuse) ?? (family === 'gemma2' ? gemma2 : 0);
@@ -186,7 +186,7 @@ function real(config: Config, key: string, refuse: Refuse): number | null {
   return value;
 }
 
-/** @param reason goes on from the model's path */
+/** @param reason follows the model's path */
 export function unsupportedModel(path: string, reason: string): SafeLoraError {
   return new SafeLoraError(
     'unsupported-model',

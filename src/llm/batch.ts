@@ -1,4 +1,4 @@
-// Rows that decode together: a prefill lets some join, a step gives each its next token, and a row that has ended leaves its slot.
+// Rows that decode together: a prefill adds rows, a step generates each row's next token, and a finished row frees its slot.
 import { type Architecture } from './architecture';
 import { KeyValueCache } from './cache';
 import { type Forward } from './forward';
@@ -12,9 +12,9 @@ export interface Queued<T extends Row = Row> {
 }
 
 export interface BatchOptions {
-  /** Rows at most. */
+  /** Maximum rows. */
   slots: number;
-  /** Positions of a row at most. */
+  /** Maximum positions of a row. */
   capacity: number;
   variants: readonly Uint8Array[];
   maxTokens: number;
@@ -25,7 +25,7 @@ export interface BatchOptions {
 interface Active {
   index: number;
   gates: Uint8Array;
-  /** Positions that are in the cache. */
+  /** Positions in the cache. */
   length: number;
   answer: number[];
   isStopped: boolean;
@@ -54,7 +54,7 @@ export class Batch {
     return this.options.slots - this.size;
   }
 
-  /** Whether a row fits, and is not so short that most of its slot would be left empty. */
+  /** Whether a row fits, and is not so short that it would waste most of its slot. */
   takes(queued: Queued | undefined): boolean {
     if (!queued) return false;
     const { capacity, maxTokens } = this.options;
@@ -62,7 +62,7 @@ export class Batch {
     return needed <= capacity && 2 * needed > capacity;
   }
 
-  /** Prompts go through, which gives their first tokens. @param queued the longest first, no more than are free */
+  /** Prefills prompts, which generates their first tokens. @param queued longest first, no more than free slots */
   async join(queued: readonly Queued[]): Promise<void> {
     const joining = queued.map(({ row, index }): Active => ({
       index,
@@ -81,7 +81,7 @@ export class Batch {
     );
   }
 
-  /** The next token of every row. */
+  /** Generates the next token of every row. */
   async step(): Promise<void> {
     const { rows } = this;
     const before = rows.map(({ length }) => length);
@@ -102,7 +102,7 @@ export class Batch {
     this.accept(rows, Array.from(next, Number));
   }
 
-  /** Rows that have ended leave: the last one takes the slot of each. */
+  /** Removes finished rows: the last row moves to each freed slot. */
   takeEnded(): Answer[] {
     const ended: Answer[] = [];
     for (let slot = this.size - 1; slot >= 0; slot--) {

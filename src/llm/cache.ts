@@ -1,10 +1,10 @@
-// Keys and values of the rows that decode together, kept in place: the graph gives those of new positions alone, and they are put behind
-// the others here.
+// Keys and values of the rows that decode together, updated in place: the graph returns only those of new positions, which are appended
+// here.
 import { Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { allKeyValueNames, pastName } from './names';
 
-/** Bytes of keys and values, a token. */
+/** Bytes of keys and values per token. */
 export function cacheBytes({ layers, keyValueHeads, headSize }: Architecture): number {
   return Float32Array.BYTES_PER_ELEMENT * 2 * layers.length * keyValueHeads * headSize;
 }
@@ -15,7 +15,7 @@ export class KeyValueCache {
   /** Of one row in one part. */
   private readonly rowElements: number;
 
-  /** @param capacity positions of a row */
+  /** @param capacity maximum positions of a row */
   constructor(
     private readonly architecture: Architecture,
     rows: number,
@@ -26,7 +26,7 @@ export class KeyValueCache {
     for (const name of allKeyValueNames(architecture)) this.parts.set(name, new Float32Array(rows * this.rowElements));
   }
 
-  /** Those of the first rows, as the graph's inputs. */
+  /** The first rows' keys and values as the graph's inputs. */
   feeds(rows: number): Record<string, Tensor> {
     const { keyValueHeads, headSize } = this.architecture;
     const dims = [rows, keyValueHeads, this.capacity, headSize];
@@ -54,10 +54,10 @@ export class KeyValueCache {
   }
 
   /**
-   * Takes a run's outputs.
+   * Stores a run's outputs.
    * @param begin the first row that they belong to
-   * @param from where each row's new positions begin
-   * @param to where they end; what goes beyond is padding
+   * @param from start of each row's new positions
+   * @param to their end; anything beyond is padding
    */
   append(outputs: Record<string, Tensor>, begin: number, from: readonly number[], to: readonly number[]): void {
     const { keyValueHeads: heads, headSize } = this.architecture;
@@ -76,7 +76,7 @@ export class KeyValueCache {
     }
   }
 
-  /** A row takes the slot of another. */
+  /** Moves a row to another's slot. */
   move(from: number, to: number): void {
     const size = this.rowElements;
     for (const values of this.parts.values()) values.copyWithin(to * size, from * size, (from + 1) * size);

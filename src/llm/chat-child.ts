@@ -1,4 +1,4 @@
-// The forked process in which a model's tokenizer and chat template run.
+// The forked process that runs a model's tokenizer and chat template.
 import { quoted } from '../core/errors';
 import { READY } from '../engine/beats';
 import { failureOfAny } from '../engine/protocol';

@@ -1,22 +1,22 @@
-// What a model's files say about conversations: its tokenizer, its chat template and what ends its answers, as they are read.
+// Reads a model's files about conversations: its tokenizer, its chat template and its end tokens.
 import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError } from '../core/errors';
 import { jsonCaps, jsonObjectOf } from '../core/files';
 import { isObject } from '../core/objects';
 
 export interface ChatOptions {
-  /** A Jinja template in place of the model's own, and the file that it comes from. */
+  /** A Jinja template that replaces the model's own, and its file. */
   template?: { text: string; path: string };
-  /** Goes before every conversation that has no system message of its own. */
+  /** Prepended to every conversation without a system message. */
   system?: string;
 }
 
-/** What of a model is read for it. */
+/** The parts of a model read here. */
 export type ChatFiles = Pick<Checkpoint, 'path' | 'config' | 'read' | 'sourceOf'>;
 
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** All that a conversation's tokens depend on, as plain data. */
+/** Everything that affects a conversation's tokens, as plain data. */
 export interface ChatSource {
   tokenizer: { path: string; bytes: Uint8Array };
   /** tokenizer_config.json */
@@ -29,9 +29,9 @@ export interface ChatSource {
   system: string | undefined;
 }
 
-/** Gemma's tokenizer has 35 MB. */
+/** Gemma's tokenizer is 35 MB. */
 const MOST_TOKENIZER = jsonCaps.index;
-/** Gemma 3 lists its 6,000 added tokens in tokenizer_config.json, which makes 1.2 MB. */
+/** Gemma 3 lists its 6,000 added tokens in tokenizer_config.json, 1.2 MB in total. */
 const MOST_SETTINGS = 10_000_000;
 const MOST_TEMPLATE = 1_000_000;
 
@@ -65,7 +65,7 @@ async function readSettings(model: ChatFiles, file: string): Promise<Settings> {
   );
 }
 
-/** In the order in which Transformers looks for it. */
+/** In Transformers' search order. */
 async function ownTemplate(model: ChatFiles, settings: Settings): Promise<{ text: string; path: string } | null> {
   const file = 'chat_template.jinja';
   const bytes = await model.read(file, MOST_TEMPLATE);
@@ -77,7 +77,7 @@ async function ownTemplate(model: ChatFiles, settings: Settings): Promise<{ text
   return text === null ? null : { text, path: model.sourceOf(SETTINGS) };
 }
 
-/** One template, or several by name, of which the one for conversations is called default. */
+/** One template, or several by name, with `default` for conversations. */
 function templateIn(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return null;

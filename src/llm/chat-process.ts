@@ -1,5 +1,5 @@
-// A model's tokenizer and chat template in a process of their own, as its host asks it. Both come with the model: a template is a program,
-// and a tokenizer's expressions can take for ever. What does not end is killed, and what takes much memory takes only its own.
+// The host's side of the process that runs a model's tokenizer and chat template. Both come with the model: a template is a program, and a
+// tokenizer's expressions may never finish. A process that hangs is killed, and high memory use affects only itself.
 import { type SafeLoraError } from '../core/errors';
 import { type QuestionOptions, QuestionProcess } from '../engine/question-process';
 import { type ChatSource } from './chat-files';
@@ -11,15 +11,15 @@ export interface ChatProcessOptions extends QuestionOptions {
   limits?: Readonly<Record<ToChat['type'], number>>;
 }
 
-/** A large tokenizer takes seconds to open. */
+/** Opening a large tokenizer takes seconds. */
 const LIMITS = { open: 120, encode: 20, decode: 20 };
 
-/** Between two looks at what the process does. */
+/** Interval of progress checks. */
 const LOOK_MS = 250;
 
 const HEAP_MIB = 1024;
 
-/** Conversations, or answers, of one question. */
+/** Conversations, or answers, in one question. */
 const CHUNK = 256;
 
 type Process = QuestionProcess<ToChat, Begun, ChatAnswer>;
@@ -28,17 +28,17 @@ export class ChatProcess {
   private constructor(
     private readonly process: Process,
     private readonly watch: Watch,
-    /** Where the template comes from. */
+    /** The template's source. */
     readonly templatePath: string,
     /** Any of them ends an answer. */
     readonly stopTokens: readonly number[],
-    /** SHA-256 of all that a conversation's tokens depend on. */
+    /** SHA-256 of everything that affects a conversation's tokens. */
     readonly sha256: string,
   ) {}
 
   /**
    * Starts a process and opens the tokenizer and the template in it.
-   * @throws SafeLoraError where they cannot be used; the signal's reason
+   * @throws SafeLoraError if they cannot be used; the signal's reason
    */
   static async start(
     { limits = LIMITS, ...options }: ChatProcessOptions,
@@ -73,8 +73,8 @@ export class ChatProcess {
 
   /**
    * @param nameOf a conversation, for errors
-   * @param onDone is called with the number of those that are done
-   * @throws SafeLoraError where a conversation cannot be encoded; the signal's reason
+   * @param onDone is called with the number of finished ones
+   * @throws SafeLoraError if a conversation cannot be encoded; the signal's reason
    */
   async encode(
     conversations: readonly Conversation[],
@@ -94,7 +94,7 @@ export class ChatProcess {
     return encoded;
   }
 
-  /** Texts of answers, without special tokens. @throws SafeLoraError where one cannot be decoded; the signal's reason */
+  /** Decodes answers, without special tokens. @throws SafeLoraError if one cannot be decoded; the signal's reason */
   async decode(answers: readonly (readonly number[])[], signal?: AbortSignal): Promise<string[]> {
     const texts: string[] = [];
     for (let begin = 0; begin < answers.length; begin += CHUNK) {
@@ -120,11 +120,11 @@ export class ChatProcess {
   }
 }
 
-/** Looks at what the process does for one question, and knows what is to blame where that does not end. */
+/** Watches the process during one question, and knows the cause if it never finishes. */
 class Watch {
   onStuck: (error: SafeLoraError) => void = () => undefined;
   private doing: Begun | undefined;
-  /** Looks since the last sign of progress: by them and not by the clock, which goes on while the machine sleeps. */
+  /** Checks since the last progress: counted, since the clock continues while the machine sleeps. */
   private looks = 0;
   private nameOf: (index: number) => string = () => '';
 
@@ -138,7 +138,7 @@ class Watch {
     this.looks = 0;
   };
 
-  /** @param nameOf a part of the question, for errors */
+  /** @param nameOf the parts of the question, for errors */
   async over<T>(question: ToChat['type'], nameOf: (index: number) => string, asked: Promise<T>): Promise<T> {
     const limit = this.limits[question];
     this.nameOf = nameOf;

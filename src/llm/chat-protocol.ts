@@ -1,18 +1,18 @@
-// Every message between the host and the process that turns conversations into tokens.
+// Messages between the host and the process that tokenizes conversations.
 import { type Message } from '../core/conversation';
 import { type Failed } from '../engine/question-process';
 import { type ChatSource } from './chat-files';
 
 export interface Conversation {
   messages: readonly Message[];
-  /** The answer that is held against the model's. */
+  /** The answer to compare with the model's. */
   reference: string | null;
 }
 
 export interface EncodedConversation {
-  /** Up to where the model's answer begins. */
+  /** Up to the start of the model's answer. */
   tokens: number[];
-  /** Of the reference as it is; empty where there is none. */
+  /** Of the reference unchanged; empty if there is none. */
   reference: number[];
 }
 
@@ -21,11 +21,11 @@ export type ToChat =
   | { type: 'encode'; conversations: readonly Conversation[] }
   | { type: 'decode'; answers: readonly (readonly number[])[] };
 
-/** What runs now, which is to blame where it never ends. */
+/** The current step, which is the cause if it never finishes. */
 export interface Begun {
   type: 'begun';
   what: 'template' | 'tokenizer';
-  /** Of the conversation or the answer within the question. */
+  /** The number of the conversation or answer in the question. */
   index: number;
 }
 

@@ -1,4 +1,4 @@
-// From a conversation to a model's tokens and back.
+// Converts a conversation to a model's tokens and back.
 import { createHash } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
@@ -10,23 +10,22 @@ import { type ChatSource, type Settings } from './chat-files';
 import { templateBroken } from './failures';
 
 /**
- * The day that Llama's templates take for today where nobody says which it is. The real one would make the same prompt another one
- * tomorrow.
+ * The default date in Llama's templates. The real date would change the prompt every day.
  */
 const TODAY = `{%- macro strftime_now(format) -%}{{ '2024-07-26' if format == '%Y-%m-%d' else '26 Jul 2024' }}{%- endmacro %}{{ '' }}`;
 
 export class ChatFormat {
   /** Any of them ends an answer. */
   readonly stopTokens: readonly number[];
-  /** SHA-256 of the tokenizer's files, the template, the system message and the stop tokens: what a conversation's tokens depend on. */
+  /** SHA-256 of everything that affects a conversation's tokens: the tokenizer's files, the template, the system message and the stop tokens. */
   readonly sha256: string;
   private readonly tokenizer: Tokenizer;
   private readonly template: Template;
   private readonly variables: Settings;
 
   /**
-   * @param onTemplate the tokenizer is open, and the template is read next
-   * @throws SafeLoraError where the tokenizer or the template cannot be used
+   * @param onTemplate is called once the tokenizer is open, before the template is read
+   * @throws SafeLoraError if the tokenizer or the template cannot be used
    */
   constructor(
     private readonly source: ChatSource,
@@ -49,8 +48,8 @@ export class ChatFormat {
   }
 
   /**
-   * A conversation as the model reads it, up to where its answer begins.
-   * @throws SafeLoraError where the template refuses it
+   * A conversation as the model reads it, up to the start of its answer.
+   * @throws SafeLoraError if the template refuses it
    */
   render(messages: readonly Message[]): string {
     const { template, system } = this.source;
@@ -70,7 +69,7 @@ export class ChatFormat {
     }
   }
 
-  /** Of a text as it is: nothing is added. */
+  /** Tokens of a text alone: nothing is added. */
   tokens(text: string): number[] {
     return this.tokenizer.encode(text, { add_special_tokens: false }).ids;
   }
@@ -81,7 +80,7 @@ export class ChatFormat {
   }
 }
 
-/** Of `model.type`; older files leave it out. */
+/** Values of `model.type`; older files omit it. */
 const KINDS: readonly unknown[] = ['BPE', 'Unigram', 'WordPiece', 'WordLevel'];
 
 function openTokenizer(path: string, bytes: Uint8Array, settings: Settings): Tokenizer {
@@ -89,10 +88,10 @@ function openTokenizer(path: string, bytes: Uint8Array, settings: Settings): Tok
     new SafeLoraError('model-config', `${path}: ${reason}; download the model again.`);
   const content = jsonObjectOf(bytes, refuse);
   const kind = isObject(content.model) ? content.model.type : undefined;
-  // The library takes what it does not know for something else.
+  // The library misreads unknown types.
   if (kind !== undefined && !KINDS.includes(kind)) throw unknownTokenizer(path, `its kind is ${JSON.stringify(kind)}`);
   try {
-    // Older configurations leave it out, and the usual value then takes spaces from the text that the tokens are.
+    // Older configurations omit it, and the library's default then removes spaces that belong to the text.
     return new Tokenizer(content, { clean_up_tokenization_spaces: false, ...settings });
   } catch (error) {
     throw unknownTokenizer(path, (error as Error).message);
@@ -104,7 +103,7 @@ function textOf(token: unknown): string | null {
   return isObject(token) && typeof token.content === 'string' ? token.content : null;
 }
 
-/** `bos_token` and its like, as templates name them. */
+/** `bos_token` and the like, by their names in templates. */
 function tokenTexts(settings: Settings): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) {

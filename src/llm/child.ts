@@ -1,4 +1,4 @@
-// The forked process that runs a language model: one model, whose tasks come one after the other.
+// The forked process that runs one language model: its tasks run one after the other.
 import { READY } from '../engine/beats';
 import { failureOfAny } from '../engine/protocol';
 import { send, serve } from '../engine/serve';

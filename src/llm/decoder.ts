@@ -1,5 +1,5 @@
-// Which rows go through a model together. Greedy decoding gives the slots of rows that have ended to the next ones, so that the products
-// stay large until few rows are left; scores need one pass over each row.
+// Batches the rows of a model. Greedy decoding fills the slots of finished rows with the next ones, so that the products stay large until
+// few rows are left; scores need one pass over each row.
 import { type InferenceSession } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { Batch, type Queued } from './batch';
@@ -8,10 +8,10 @@ import { Forward } from './forward';
 import { PIECE, prefill, type Prompts, type Slots } from './prefill';
 import { type Answer, type GenerateTask, type Row, type ScoreRow, type Scores, type ScoreTask } from './protocol';
 
-/** Rows that decode together at most: more gain nothing, and the products take twelve at a time. */
+/** Maximum rows that decode together: more gain nothing, and the products take twelve at a time. */
 const MOST_ROWS = 48;
 
-/** Tokens of one prefill: at most, at least where memory allows no more, and from which on it is worth a run while others decode. */
+/** Tokens of one prefill: the maximum, the minimum if memory is short, and the number worth a run while others decode. */
 const PREFILL_TOKENS = { most: 512, least: 64, worth: 128 };
 
 const FLOAT = Float32Array.BYTES_PER_ELEMENT;
@@ -25,21 +25,21 @@ export interface DecoderOptions {
 /** Of the workspace: for keys and values, hidden states, and logits. */
 const SHARES = { cache: 5 / 8, hidden: 1 / 4, logits: 1 / 8 };
 
-/** Bytes of the hidden states and of the attention's scores that are alive at once, a token of a row of so many. */
+/** Bytes of the hidden states and attention scores alive at once, per token of a row with that many. */
 function tokenBytes({ hidden, intermediate, heads, keyValueHeads, headSize }: Architecture, width: number): number {
   return FLOAT * (6 * hidden + 4 * intermediate + 2 * (heads + 2 * keyValueHeads) * headSize + 2 * heads * width);
 }
 
-/** Bytes of what is computed for one next token: logits and log-probabilities. */
+/** Bytes computed for one next token: logits and log-probabilities. */
 function answerBytes({ vocabulary }: Architecture): number {
   return FLOAT * 2 * vocabulary;
 }
 
 export class Decoder {
   private readonly forward: Forward;
-  /** Positions whose keys and values are kept at most. */
+  /** Maximum positions with cached keys and values. */
   private readonly mostKept: number;
-  /** Next tokens of one run at most. */
+  /** Maximum next tokens of one run. */
   private readonly mostAnswers: number;
 
   constructor(
@@ -54,7 +54,7 @@ export class Decoder {
 
   /**
    * Greedy decoding.
-   * @param onAnswers is called as rows end
+   * @param onAnswers is called as rows finish
    * @throws NotFinite
    */
   async generate(task: GenerateTask, onAnswers: (answers: Answer[]) => void): Promise<void> {
@@ -72,8 +72,8 @@ export class Decoder {
   }
 
   /**
-   * Log-probabilities of the tokens that are asked for.
-   * @param onScores is called as rows are done
+   * Log-probabilities of the requested tokens.
+   * @param onScores is called as rows finish
    * @throws NotFinite
    */
   async score({ rows, variants }: ScoreTask, onScores: (scores: Scores[]) => void): Promise<void> {
@@ -100,7 +100,7 @@ export class Decoder {
     }
   }
 
-  /** Slots for prompts that go through in pieces; a single one that memory has none for goes through at once. */
+  /** Slots for prompts that are prefilled in pieces; a single prompt without memory for a slot runs at once. */
   private slotsFor({ rows }: Prompts): Slots | null {
     const { architecture } = this.options;
     const longest = Math.max(...rows.map(({ length }) => length));
@@ -108,7 +108,7 @@ export class Decoder {
     return { cache: new KeyValueCache(architecture, rows.length, longest), begin: 0 };
   }
 
-  /** A row as often as the answers to its questions need, each time with some of them. */
+  /** Repeats a row as often as its questions' answers need, each time with some of them. */
   private pieces({ row, index }: Queued<ScoreRow>): Queued<ScoreRow>[] {
     const { mostAnswers } = this;
     return Array.from({ length: Math.ceil(row.questions.length / mostAnswers) }, (_, i) => ({
@@ -117,7 +117,7 @@ export class Decoder {
     }));
   }
 
-  /** Its slots are as long as the first row needs. */
+  /** Its slots are as long as the first row requires. */
   private emptyBatch(queue: readonly Queued[], { variants, maxTokens, stopTokens }: GenerateTask): Batch {
     const { architecture } = this.options;
     const capacity = queue[0]!.row.tokens.length + maxTokens;
@@ -126,7 +126,7 @@ export class Decoder {
     return new Batch(this.forward, architecture, { slots, capacity, variants, maxTokens, stopTokens });
   }
 
-  /** Takes from the queue the rows that join now; none where it is better to wait until more slots are free. */
+  /** Takes the rows that join now from the queue; none if waiting for more free slots is better. */
   private takeJoining(queue: Queued[], batch: Batch): Queued[] {
     const waiting = queue.slice(0, batch.free);
     const other = waiting.findIndex((queued) => !batch.takes(queued));
@@ -137,14 +137,14 @@ export class Decoder {
     return isWorth ? queue.splice(0, count) : [];
   }
 
-  /** Tokens of one run at most, unless a single row has more. @param width tokens of the longest row */
+  /** Maximum tokens of one run, unless a single row has more. @param width tokens of the longest row */
   private mostTokens(width: number): number {
     const { architecture, workspace } = this.options;
     const fitting = Math.floor((workspace * SHARES.hidden) / tokenBytes(architecture, width));
     return Math.max(PREFILL_TOKENS.least, Math.min(PREFILL_TOKENS.most, fitting));
   }
 
-  /** How many of the first rows of a queue go through at once. */
+  /** How many of the queue's first rows fit in one run. */
   private fitting<T extends Row>(queue: readonly Queued<T>[], answersOf: (row: T) => number): number {
     const width = queue[0]?.row.tokens.length ?? 0;
     const mostTokens = this.mostTokens(width);
@@ -163,7 +163,7 @@ export class Decoder {
   }
 }
 
-/** What does not fit into memory fails at once, and rows of like length go together. */
+/** Rows that exceed the memory fail at once; rows of similar length run together. */
 function longestFirst<T extends Row>(rows: readonly T[]): Queued<T>[] {
   return rows
     .map((row, index) => ({ row, index }))

@@ -1,4 +1,4 @@
-// What keeps a model from running, in words for somebody who waits for its answers.
+// Reasons why a model cannot run, in words for the user who waits for its answers.
 import { SafeLoraError } from '../core/errors';
 import { EngineError } from '../engine/failure';
 import { type Provider } from '../engine/providers';
@@ -10,7 +10,7 @@ export function notFinite(path: string): SafeLoraError {
   );
 }
 
-/** @param reason why the provider is no good for the model */
+/** @param reason why the provider cannot run the model */
 export function cannotRun(path: string, provider: Provider, reason: string): SafeLoraError {
   return new SafeLoraError(
     'device-unavailable',
@@ -18,7 +18,7 @@ export function cannotRun(path: string, provider: Provider, reason: string): Saf
   );
 }
 
-/** @param thrown what onnxruntime, or the code around it, threw */
+/** @param thrown the value thrown by onnxruntime or the code around it */
 export function modelFailed(path: string, thrown: string): EngineError {
   return new EngineError(`${path}: running the model failed: ${thrown}`, thrown);
 }
@@ -36,7 +36,7 @@ export function chatProcessEnded(path: string, how: string): EngineError {
   return new EngineError(`${path}: the process that ran the tokenizer ${how}; run it again.`, `its process ${how}`);
 }
 
-/** @param hasSystem a system message was given, which some templates refuse */
+/** @param hasSystem a system message was given, which some templates reject */
 export function templateBroken(path: string, how: string, hasSystem = false): SafeLoraError {
   const next = hasSystem
     ? 'leave --system out if the template takes none, or give another one with --template FILE'

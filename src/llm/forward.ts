@@ -1,4 +1,4 @@
-// One run of a model's graph over some rows.
+// One run of a model's graph on some rows.
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 import { KeyValueCache } from './cache';
@@ -16,31 +16,31 @@ import {
 } from './names';
 import { gates } from './protocol';
 
-/** What goes through. */
+/** The inputs. */
 export interface Input {
-  /** [rows, width], filled up at the end */
+  /** [rows, width], padded at the end */
   tokens: BigInt64Array;
   width: number;
-  /** Positions of each row that went through before; they are in the cache. */
+  /** Cached positions of each row. */
   before: readonly number[];
-  /** Of each row its variant's gates. */
+  /** The gates of each row's variant. */
   variants: readonly Uint8Array[];
-  /** Indices in `tokens` whose next token is asked for. */
+  /** Indices in `tokens` whose next token is requested. */
   asked: readonly number[];
-  /** For each of them the tokens whose log-probability is asked for. */
+  /** For each of them the tokens whose log-probability is requested. */
   picks?: readonly (readonly number[])[];
 }
 
 export interface Output {
-  /** The likeliest next tokens. */
+  /** The most likely next tokens. */
   next: BigInt64Array;
   /** Natural logarithms, [asked, most picks of one] */
   picked: Float32Array;
-  /** Keys and values of the new positions, by name; empty where they are not wanted. */
+  /** Keys and values of the new positions, by name; empty if not requested. */
   fresh: Record<string, Tensor>;
 }
 
-/** A logit that is no number: the weights hold NaN or an infinity, or the sums left the range of single precision. */
+/** A logit is NaN: the weights contain NaN or an infinity, or the sums left the range of single precision. */
 export class NotFinite extends Error {}
 
 export class Forward {
@@ -50,15 +50,15 @@ export class Forward {
   ) {}
 
   /**
-   * @param cache keys and values of the positions before; null where there are none
-   * @param goesOn keys and values of the new positions are wanted
+   * @param cache keys and values of earlier positions; null if there are none
+   * @param goesOn requests keys and values of the new positions
    * @throws NotFinite
    */
   async run(input: Input, cache: KeyValueCache | null, goesOn: boolean): Promise<Output> {
     const { tokens, width, before, asked } = input;
     const { architecture } = this;
     const rows = before.length;
-    // Not every device takes empty tensors: the one position of this nobody attends to.
+    // Some devices refuse empty tensors: no token attends to this one position.
     const past = cache ?? new KeyValueCache(architecture, rows, 1);
     const positions = BigInt64Array.from(tokens, (_, i) => BigInt(before[Math.floor(i / width)]! + (i % width)));
     const wanted = padded(input.picks ?? asked.map(() => [0]));
@@ -78,7 +78,7 @@ export class Forward {
     return { next: next!.data as BigInt64Array, picked: logProbabilities, fresh };
   }
 
-  /** What only some graphs take. */
+  /** Inputs of only some graphs. */
   private feed(name: string, { tokens, width, before, variants, asked }: Input, capacity: number): Tensor {
     const rows = variants.length;
     const window = windowOfMask(name);
@@ -99,7 +99,7 @@ export class Forward {
       return new Tensor('float32', values, [rows]);
     }
     if (name === OWN_TOKENS) {
-      // Only rows with the adapter have others, and they take none of it.
+      // Only rows with the adapter have others, and they ignore this input.
       const most = BigInt(this.architecture.vocabulary - 1);
       const own = tokens.map((token) => (token > most ? 0n : token));
       return new Tensor('int64', own, [own.length]);
@@ -110,7 +110,7 @@ export class Forward {
   }
 }
 
-/** Rows of tokens as [rows, width], filled up at the end with token 0. @param width of the longest where it is not given */
+/** Rows of tokens as [rows, width], padded at the end with token 0. @param width defaults to the longest row's */
 export function padded(
   rows: readonly (readonly number[])[],
   width = Math.max(...rows.map(({ length }) => length)),

@@ -1,9 +1,9 @@
-// Puts an ONNX graph together, operator by operator. Values are known by their names.
+// Builds an ONNX graph, operator by operator. Values are identified by name.
 import { encodeModel, type External, type GraphValue, type Node, onnxType, type Table } from '../engine/onnx';
 
 export interface EncodedGraph {
   model: Uint8Array;
-  /** Constants that the session is given beside the model, by the location that it names; none where others lie in files. */
+  /** Constants passed to the session beside the model, by location; none if others are in files. */
   memory: Map<string, Uint8Array>;
 }
 
@@ -11,7 +11,7 @@ type Attributes = NonNullable<Node['attributes']>;
 
 const OPSET = 21;
 
-/** Smaller constants are part of the model itself. */
+/** Smaller constants are stored in the model itself. */
 const MOST_INLINE = 4096;
 
 export class GraphWriter {
@@ -23,7 +23,7 @@ export class GraphWriter {
   private readonly made = new Map<string, string>();
   private count = 0;
 
-  /** @param usesFiles constants lie in files: onnxruntime then takes none from memory, and all others are part of the model itself */
+  /** @param usesFiles constants are in files: onnxruntime then takes none from memory, and all others are stored in the model itself */
   constructor(private readonly usesFiles: boolean) {}
 
   protected encode(): EncodedGraph {
@@ -57,12 +57,12 @@ export class GraphWriter {
     this.nodes.push({ op, inputs, outputs, ...(attributes && { attributes }), ...(domain && { domain }) });
   }
 
-  /** A new name. */
+  /** A unique name. */
   protected value(what: string): string {
     return `${what}_${this.count++}`;
   }
 
-  /** What the key stands for, made when it is first asked for. */
+  /** The value for a key, created on first use. */
   protected once(key: string, make: () => string): string {
     let name = this.made.get(key);
     if (name === undefined) {
@@ -98,13 +98,13 @@ export class GraphWriter {
     return name;
   }
 
-  /** A constant that lies in a file. */
+  /** A constant stored in a file. */
   protected external(name: string, external: External): string {
     this.constants[name] = external;
     return name;
   }
 
-  /** A constant, row-major; a large one goes to the session beside the model, unless that is given files. */
+  /** A constant, row-major; large ones are passed to the session beside the model, unless that uses files. */
   protected bytes(
     name: string,
     type: 'float' | 'uint8',

@@ -1,6 +1,6 @@
-// A decoder-only model as an ONNX graph, with an adapter beside it as a gated branch: y = W·x + [B | B'] · (g ⊗ A·x). A row's gates g say for
-// each module whether it is off, as it was trained, or projected, so that the aligned model, the adapter and every selection are rows of
-// one batch. Hidden states are flat, [tokens, hidden]; only attention sees [rows, heads, positions, head size].
+// A decoder-only model as an ONNX graph, with an adapter as a gated branch: y = W·x + [B | B'] · (g ⊗ A·x). A row's gates g set each module
+// off, as trained, or projected, so that the aligned model, the adapter and every selection are rows of one batch. Hidden states are flat,
+// [tokens, hidden]; only attention uses [rows, heads, positions, head size].
 import { CONTRIB, type External } from '../engine/onnx';
 import { type Provider } from '../engine/providers';
 import { type Activation, type Architecture } from './architecture';
@@ -22,7 +22,7 @@ import {
 } from './names';
 import { type Rope } from './rope';
 
-/** How a model's matrices are held: in single precision, or rounded. */
+/** How to store a model's matrices: in single precision, or rounded. */
 export const precisions = ['float32', 'int8', 'int4'] as const;
 export type Precision = (typeof precisions)[number];
 
@@ -31,15 +31,15 @@ export interface Branch {
   rank: number;
   /** [rank, in] */
   a: Float32Array;
-  /** [out, 2·rank]: B as it was trained and B projected, both times the update's scale */
+  /** [out, 2·rank]: B as trained and B projected, both times the update's scale */
   b: Float32Array;
 }
 
-/** Where the parameters come from. */
+/** The source of the parameters. */
 export interface Parameters {
-  /** Matrices can be used from where they lie, in single precision. */
+  /** Matrices can be used directly from their files, in single precision. */
   readonly areInFiles: boolean;
-  /** A matrix as it lies in its file, where it can be used from there. */
+  /** A matrix in its file, if it can be used from there. */
   stored(name: string): External;
   /** In single precision, row-major. */
   values(name: string): Float32Array;
@@ -49,11 +49,11 @@ export interface ModelGraph {
   architecture: Architecture;
   precision: Precision;
   parameters: Parameters;
-  /** Names of the modules that the adapter changes, such as `model.layers.0.self_attn.q_proj`, in the order of the gates. */
+  /** Names of the modules that the adapter changes, such as `model.layers.0.self_attn.q_proj`, in gate order. */
   branches: ReadonlyMap<string, Branch>;
-  /** What `modules_to_save` kept in place of the model's own, by the parameter's name: row-major, [rows, hidden]. */
+  /** Tensors that `modules_to_save` stored instead of the model's own, by the parameter's name: row-major, [rows, hidden]. */
   saved: ReadonlyMap<string, Float32Array>;
-  /** Longest sequence. */
+  /** Maximum sequence length. */
   positions: number;
 }
 
@@ -118,7 +118,7 @@ class Builder extends GraphWriter {
   private gathered(tokens: string): string {
     const { vocabulary, hidden } = this.a;
     if (this.graph.precision === 'float32') {
-      // A device gathers from what is in single precision anyway; not all of them know bf16.
+      // A device gathers from single precision anyway; some do not support bf16.
       if (this.provider !== 'cpu') return this.add('Gather', [this.matrix(EMBEDDING), tokens]);
       const { name, isSingle } = this.stored(EMBEDDING);
       const rows = this.add('Gather', [name, tokens]);
@@ -138,7 +138,7 @@ class Builder extends GraphWriter {
     );
   }
 
-  /** @returns what the next layer begins with: the residual stream, and what is still to be added to it */
+  /** @returns the next layer's input: the residual stream, and the addend still pending */
   private layer(index: number, before: string, added: string | undefined): [sum: string, added: string] {
     const { a } = this;
     const prefix = layerPrefix(index);
@@ -173,7 +173,7 @@ class Builder extends GraphWriter {
     return this.linear(this.byTokens(attended), `${prefix}o_proj`);
   }
 
-  /** Keys and values of the positions before and of the new ones, each [rows, heads, positions, head size]. */
+  /** Keys and values of the earlier and the new positions, each [rows, heads, positions, head size]. */
   private kept(layer: number, key: string, value: string): Record<'keys' | 'values', [past: string, fresh: string]> {
     const { keyValueHeads, headSize } = this.a;
     const [keys, values] = keyValueNames(layer).map((name, i): [string, string] => {
@@ -187,9 +187,9 @@ class Builder extends GraphWriter {
   }
 
   /**
-   * softmax(q·Kᵀ)·V over the positions before and the new ones, which are never joined: onnxruntime's own attention copies all of them
-   * at each step. Heads that share their keys and values lie behind each other, [rows, heads of keys, share · positions, head size], so
-   * that one product reads those once.
+   * softmax(q·Kᵀ)·V over the earlier and the new positions, which are never concatenated: onnxruntime's own attention copies all of them at
+   * each step. Heads that share their keys and values are stacked, [rows, heads of keys, share · positions, head size], so that one product
+   * reads those once.
    */
   private attended(
     query: string,
@@ -207,7 +207,7 @@ class Builder extends GraphWriter {
     return this.add('Reshape', [this.add('Add', [past!, fresh!]), this.integers(0, heads, -1, headSize)]);
   }
 
-  /** What is added to the scores, an input. */
+  /** An input that is added to the scores. */
   private mask(window: number | null): string {
     const name = maskName(window);
     return this.once(name, () => {
@@ -246,11 +246,11 @@ class Builder extends GraphWriter {
     return this.add('Gelu', [x], { approximate: activation === 'gelu' ? 'none' : 'tanh' });
   }
 
-  /** `next` is the likeliest token, `picked` the log-probabilities of the tokens that were asked for. */
+  /** `next` is the most likely token, `picked` the log-probabilities of the requested tokens. */
   private answer(hidden: string): void {
     const logits = this.logits(hidden);
     this.output({ name: outputs.next, type: 'int64', shape: [null] }, 'ArgMax', [logits], { axis: -1, keepdims: 0 });
-    // LogSoftmax is the faster, and not every device has it.
+    // LogSoftmax is faster, but some devices lack it.
     const logProbabilities =
       this.provider === 'cpu'
         ? this.add('LogSoftmax', [logits], { axis: -1 })
@@ -278,7 +278,7 @@ class Builder extends GraphWriter {
     return this.capped(this.branch(hidden, logits, 'lm_head'), cap);
   }
 
-  /** Drawn smoothly into ±cap; 0 where there is none. */
+  /** Smoothly limited to ±cap; 0 means no limit. */
   private capped(x: string, cap: number): string {
     if (cap === 0) return x;
     return this.add('Mul', [this.add('Tanh', [this.add('Div', [x, this.real(cap)])]), this.real(cap)]);
@@ -302,7 +302,7 @@ class Builder extends GraphWriter {
     });
   }
 
-  /** The same of each answer, [answers, 1]. */
+  /** The same per answer, [answers, 1]. */
   private ofAnswers(): string {
     const flags = this.add('Gather', [ADAPTED, this.owners()]);
     return this.toBoolean(this.add('Unsqueeze', [flags, this.integers(1)]));
@@ -343,7 +343,7 @@ class Builder extends GraphWriter {
   }
 
   private rounded(x: string, weight: string, out: number, width: number): string {
-    // Of the head more than of the layers is lost in 4 bits.
+    // 4 bits lose more of the head than of the layers.
     const bits: Bits = weight === HEAD || weight === EMBEDDING || this.graph.precision === 'int8' ? 8 : 4;
     const { values, scales } = quantise(this.graph.parameters.values(weight), out, width, bits);
     const blocks = Math.ceil(width / BLOCK);
@@ -381,7 +381,7 @@ class Builder extends GraphWriter {
     return this.split(x, 1, this.integers(...widths), widths.length);
   }
 
-  /** A shape as a tensor. It is an input: what computes with shapes runs on the CPU, which a device's session must not need. */
+  /** A shape as a tensor. It is an input, since shape computations run on the CPU, which a device's session must not need. */
   private shape(of: ShapedBy, ...more: number[]): string {
     const name = shapeName(of, more);
     return this.once(name, () => {
@@ -442,7 +442,7 @@ class Builder extends GraphWriter {
     });
   }
 
-  /** A matrix as it lies in its file where that can be used, else in single precision. */
+  /** A matrix directly from its file if possible, else in single precision. */
   private stored(name: string): { name: string; isSingle: boolean } {
     const { parameters } = this.graph;
     if (parameters.areInFiles) {

@@ -1,4 +1,4 @@
-// From a model's files and an adapter's to a session that runs: parameters are used from where they lie as far as onnxruntime can.
+// Creates a session from a model's and an adapter's files: parameters are used directly from the files as far as onnxruntime can.
 import { realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
@@ -16,10 +16,10 @@ import { whyNot } from './selftest';
 
 const types: Readonly<Partial<Record<string, OnnxType>>> = { F32: 'float', F16: 'float16', BF16: 'bfloat16' };
 
-/** Of what goes into the model's own bytes; ONNX's format ends at 2 GB. */
+/** Bytes within the model itself; ONNX's format ends at 2 GB. */
 const MOST_INLINE = 1.5e9;
 
-/** @throws SafeLoraError where the provider cannot run such a model */
+/** @throws SafeLoraError if the provider cannot run such a model */
 export async function loadModel(task: ModelTask): Promise<Decoder> {
   const { architecture, precision, positions, provider } = task;
   const branches = new Map(task.branches.map((branch) => [branch.module, readBranch(branch)]));
@@ -38,7 +38,7 @@ export async function loadModel(task: ModelTask): Promise<Decoder> {
   });
 }
 
-/** @param folder of the files that the graph's constants lie in */
+/** @param folder of the files with the graph's constants */
 async function makeSession(graph: ModelGraph, provider: Provider, folder: string): Promise<InferenceSession> {
   const { model, memory } = buildGraph(graph, provider);
   return InferenceSession.create(model, {
@@ -57,14 +57,14 @@ async function makeSession(graph: ModelGraph, provider: Provider, folder: string
   });
 }
 
-/** onnxruntime reads constants from the files of one folder, as links do not lead out of it. */
+/** onnxruntime reads constants from one folder only, and does not follow links out of it. */
 class StoredParameters implements Parameters {
   readonly areInFiles: boolean;
-  /** The real one of the first file. */
+  /** The real folder of the first file. */
   readonly folder: string;
   private readonly real = new Map<string, string>();
 
-  /** @param fits what else the model consists of fits into its own bytes */
+  /** @param fits whether the rest of the model fits into its own bytes */
   constructor(
     private readonly tensors: ReadonlyMap<string, TensorInfo>,
     fits: boolean,

@@ -1,24 +1,24 @@
-// What a token attends to, as numbers that are added to its scores.
+// Attention masks, as numbers that are added to the scores.
 import { Tensor } from 'onnxruntime-node';
 import { type Architecture } from './architecture';
 
-/** Added where a token must not attend: its share is 0. */
+/** Added to a score to set its share to 0. */
 const NEVER = -1e30;
 
 interface Span extends Pick<Architecture, 'heads' | 'keyValueHeads'> {
-  /** Positions of each row that lie in the cache. */
+  /** Cached positions of each row. */
   before: readonly number[];
   /** New positions. */
   width: number;
-  /** Positions that the cache has room for. */
+  /** Capacity of the cache in positions. */
   capacity: number;
-  /** Positions that a token attends to, itself among them; null where all before it. */
+  /** Positions that a token attends to, including its own; null for all before it. */
   window: number | null;
 }
 
 /**
- * @returns [rows, 1, share · width, capacity + width]: the positions once for each head that shares keys and values with others, and for
- *   each those of the cache and the new ones
+ * @returns [rows, 1, share · width, capacity + width]: the positions repeated for each head that shares keys and values, each with the
+ * cached and the new positions
  */
 export function attentionMask({ before, width, capacity, window, heads, keyValueHeads }: Span): Tensor {
   const share = heads / keyValueHeads;

@@ -1,4 +1,4 @@
-// The tensors that a decoder-only model is made of, with their names and shapes as Transformers stores them.
+// The tensors of a decoder-only model, with names and shapes as in Transformers.
 import { type Checkpoint } from '../core/checkpoint';
 import { isFloatDtype } from '../core/dtype';
 import { SafeLoraError, shown, someNames } from '../core/errors';
@@ -6,12 +6,12 @@ import { Packing, quantised } from '../core/quantised';
 import { sourceOf, type TensorInfo } from '../core/safetensors';
 import { type Architecture, unsupportedModel } from './architecture';
 
-/** What stands before every name but the head's. */
+/** Prefix of every name but the head's. */
 export const PREFIX = 'model.';
 export const EMBEDDING = `${PREFIX}embed_tokens.weight`;
 export const HEAD = 'lm_head.weight';
 
-/** Stored by early versions beside the weights; computed anew here. */
+/** Stored by early versions beside the weights; recomputed here. */
 const COMPUTED = /\.rotary_emb\.inv_freq$|\.masked_bias$/;
 
 export function layerPrefix(layer: number): string {
@@ -39,13 +39,13 @@ export function linears(a: Architecture): Record<string, readonly [out: number, 
   };
 }
 
-/** True where a matrix of a layer has a bias beside it. */
+/** True if a matrix of a layer has a bias. */
 export function hasBias({ biases }: Architecture, module: string): boolean {
   if (module.startsWith('mlp.')) return biases.mlp;
   return module === 'self_attn.o_proj' ? biases.output : biases.queryKeyValue;
 }
 
-/** Norms of a layer, each of so many elements. */
+/** Norms of a layer, with their sizes. */
 function norms(a: Architecture): Record<string, number> {
   return {
     input_layernorm: a.hidden,
@@ -71,14 +71,14 @@ export function parameterShapes(a: Architecture): Map<string, readonly number[]>
   return shapes;
 }
 
-/** How many numbers a model has. */
+/** A model's number of parameters. */
 export function parameterCount(a: Architecture): number {
   return [...parameterShapes(a).values()].reduce((sum, shape) => sum + shape.reduce((size, n) => size * n, 1), 0);
 }
 
 /**
  * A checkpoint's tensors by the names of the parameters.
- * @throws SafeLoraError where one is missing, has another shape or is packed, or the checkpoint holds more than such a model has
+ * @throws SafeLoraError if one is missing, has another shape or is packed, or the checkpoint has unknown tensors
  */
 export function findParameters(checkpoint: Checkpoint, a: Architecture): Map<string, TensorInfo> {
   const { tensors, path } = checkpoint;
@@ -109,7 +109,7 @@ export function findParameters(checkpoint: Checkpoint, a: Architecture): Map<str
   return found;
 }
 
-/** A tensor in a layer that this model would leave out makes the model another one. */
+/** An unknown tensor in a layer means another model. */
 function refuseMore({ tensors, path }: Checkpoint, a: Architecture, known: ReadonlySet<string>, prefix: string): void {
   const isOurs = (name: string): boolean => {
     const layer = /^layers\.(\d+)\./.exec(prefix === '' ? name.slice(PREFIX.length) : name)?.[1];

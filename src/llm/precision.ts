@@ -1,4 +1,4 @@
-// How a model's weights are held: in single precision where the memory allows it, else in 8 bits; in 4 only where that is asked for.
+// Chooses how to store a model's weights: in single precision if memory allows it, else in 8 bits; in 4 only on request.
 import { bytesText } from '../core/bytes';
 import { SafeLoraError } from '../core/errors';
 import { type Architecture } from './architecture';
@@ -9,11 +9,11 @@ export interface ChosenPrecision {
   precision: Precision;
   /** Why this one. */
   reason: string;
-  /** Bytes that are left for what is computed. */
+  /** Bytes left for computing. */
   workspace: number;
 }
 
-/** Bytes a parameter. A block of 32 has a scale of four bytes; while a rounded model is loaded, it is in memory twice. */
+/** Bytes per parameter. A block of 32 has a scale of four bytes; a rounded model is in memory twice while it loads. */
 const PER_PARAMETER: Readonly<Record<Precision, number>> = {
   float32: 4,
   int8: 2 * (1 + 4 / 32),
@@ -24,14 +24,14 @@ const PER_PARAMETER: Readonly<Record<Precision, number>> = {
 const BASE_MEMORY = 200 * 2 ** 20;
 
 /**
- * For keys, values and hidden states, in bytes. It decides how many rows go together, on which the last bits of a logit depend: the same
- * wherever there is enough, whatever else the machine does.
+ * For keys, values and hidden states, in bytes. It determines how many rows run together, which affects the last bits of a logit: constant
+ * whenever there is enough, whatever else runs on the machine.
  */
 const WORKSPACE = { least: 64 * 2 ** 20, usual: 384 * 2 ** 20 };
 
 /**
  * @param memory bytes for the model's process
- * @param asked null where none is asked for
+ * @param asked null for the default
  * @throws SafeLoraError where the model does not fit
  */
 export function choosePrecision(

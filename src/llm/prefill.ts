@@ -1,4 +1,4 @@
-// Prompts go through a model in pieces: the scores of a token with those after it would be computed in vain, and need memory.
+// Prefills prompts in pieces: computing a token's scores for the later ones would waste time and memory.
 import { type KeyValueCache } from './cache';
 import { type Forward, padded } from './forward';
 
@@ -7,33 +7,33 @@ export const PIECE = 128;
 
 export interface Prompts {
   rows: readonly (readonly number[])[];
-  /** Of each row its gates. */
+  /** The gates of each row. */
   variants: readonly Uint8Array[];
 }
 
-/** What comes after a position of a row. */
+/** A question about the token after a position of a row. */
 export interface Asked {
   row: number;
   position: number;
-  /** Tokens whose log-probability is asked for. */
+  /** Tokens whose log-probability is requested. */
   picks: readonly number[];
 }
 
 export interface Next {
-  /** The likeliest token. */
+  /** The most likely token. */
   token: number;
   /** Natural logarithms, one for each pick. */
   picked: number[];
 }
 
-/** Where keys and values go: those of the rows from this one on. */
+/** Destination of keys and values: the rows from this one on. */
 export interface Slots {
   cache: KeyValueCache;
   begin: number;
 }
 
 /**
- * @param slots null where nothing is kept; the prompts then go through in one piece
+ * @param slots null keeps nothing; the prompts then run in one piece
  * @returns the answers in the order of the questions
  * @throws NotFinite
  */
@@ -61,7 +61,7 @@ export async function prefill(
       ),
       before,
       variants,
-      // Not every device takes empty tensors.
+      // Some devices refuse empty tensors.
       asked: here.length === 0 ? [0] : here.map(([, { row, position }]) => row * width + position - from),
       picks: here.length === 0 ? [[0]] : here.map(([, { picks }]) => picks),
     };

@@ -1,4 +1,4 @@
-// A language model in a process of its own, as its host asks it.
+// The host's side of a language model's process.
 import { type QuestionOptions, QuestionProcess } from '../engine/question-process';
 import { modelProcessEnded } from './failures';
 import {
@@ -13,8 +13,8 @@ import {
 } from './protocol';
 
 /**
- * The GNU C library keeps what is freed where it lies between other things, which after loading a model is as much as a fifth of it: large
- * pieces get pages of their own, which go back to the system.
+ * The GNU C library keeps freed memory between other blocks, up to a fifth after loading a model: large blocks get pages of their own,
+ * which return to the system.
  */
 const ALLOCATION = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' };
 
@@ -35,7 +35,7 @@ export class ModelProcess {
 
   /**
    * Starts a process and loads the model into it.
-   * @throws SafeLoraError where it cannot be run; the signal's reason
+   * @throws SafeLoraError if it cannot run; the signal's reason
    */
   static async start(options: QuestionOptions, task: ModelTask, signal?: AbortSignal): Promise<ModelProcess> {
     const started = new ModelProcess(options, task.path);
@@ -50,8 +50,8 @@ export class ModelProcess {
 
   /**
    * Greedy decoding.
-   * @param onAnswers is called as rows end, in any order
-   * @throws SafeLoraError where the model fails; the signal's reason
+   * @param onAnswers is called as rows finish, in any order
+   * @throws SafeLoraError if the model fails; the signal's reason
    */
   async generate(task: GenerateTask, onAnswers: (answers: Answer[]) => void, signal?: AbortSignal): Promise<void> {
     const onTold = (message: ToldByModel): void => {

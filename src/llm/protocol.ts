@@ -1,4 +1,4 @@
-// Every message between the host and the process that runs a language model. Weights never cross: the process reads them itself.
+// Messages between the host and a language model's process. Weights are never sent: the process reads them itself.
 import { type TensorInfo } from '../core/safetensors';
 import { type Failed } from '../engine/question-process';
 import { type Provider } from '../engine/providers';
@@ -11,29 +11,29 @@ export interface BranchTask {
   module: string;
   a: TensorInfo;
   b: TensorInfo;
-  /** The bytes of B projected, in its dtype; null where there is no projection, which leaves B as it is. */
+  /** The bytes of B projected, in its dtype; null without a projection, which leaves B unchanged. */
   projected: Uint8Array | null;
   scale: number;
 }
 
 export interface ModelTask {
-  /** As errors name it. */
+  /** Its name in errors. */
   path: string;
   architecture: Architecture;
   precision: Precision;
   /** By the parameters' names. */
   parameters: ReadonlyMap<string, TensorInfo>;
   branches: readonly BranchTask[];
-  /** Tensors that the adapter brings in place of the model's own, by the parameter's name. */
+  /** Tensors of the adapter that replace the model's own, by the parameter's name. */
   saved: ReadonlyMap<string, TensorInfo>;
-  /** Longest sequence, prompt and answer together. */
+  /** Maximum length of prompt and answer together. */
   positions: number;
   provider: Provider;
-  /** Bytes for what is computed, beside the weights. */
+  /** Bytes for computing, in addition to the weights. */
   workspace: number;
 }
 
-/** Of each module in the order of the branches. */
+/** For each module in the order of the branches. */
 export const gates = { off: 0, trained: 1, projected: 2 } as const;
 
 /** One prompt under one variant of the adapter. */
@@ -53,7 +53,7 @@ export interface GenerateTask {
 }
 
 export interface ScoreRow extends Row {
-  /** What is asked of the next token after `position`; one question at least. */
+  /** Questions about the token after `position`; at least one. */
   questions: readonly { position: number; tokens: readonly number[] }[];
 }
 
@@ -64,24 +64,24 @@ export interface ScoreTask {
 
 /** Greedy decoding of a row. */
 export interface Answer {
-  /** Of the row among those of the task. */
+  /** The row's number in the task. */
   row: number;
   /** Without the stop token. */
   tokens: number[];
-  /** It was not ended by a stop token. */
+  /** No stop token ended it. */
   isCutOff: boolean;
 }
 
 export interface Scores {
   row: number;
-  /** Natural logarithms of the probabilities, of each question those of its tokens. */
+  /** Natural logarithms of the probabilities, per question one for each of its tokens. */
   logProbabilities: number[][];
 }
 
 export type ToModel =
   { type: 'load'; task: ModelTask } | { type: 'generate'; task: GenerateTask } | { type: 'score'; task: ScoreTask };
 
-/** As rows are done. */
+/** Sent as rows finish. */
 export type ToldByModel = { type: 'answers'; answers: Answer[] } | { type: 'scores'; scores: Scores[] };
 
 export interface Done {

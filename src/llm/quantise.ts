@@ -1,4 +1,4 @@
-// Weights rounded to 8 or 4 bits in blocks along their rows: what onnxruntime's MatMulNBits and GatherBlockQuantized multiply by.
+// Rounds weights to 8 or 4 bits in blocks along their rows, for onnxruntime's MatMulNBits and GatherBlockQuantized.
 
 export type Bits = 8 | 4;
 
@@ -6,7 +6,7 @@ export type Bits = 8 | 4;
 export const BLOCK = 32;
 
 export interface Quantised {
-  /** [rows, blocks, bytes of a block]; an element is stored plus 2^(bits − 1). */
+  /** [rows, blocks, bytes of a block]; elements are stored plus 2^(bits − 1). */
   values: Uint8Array;
   /** [rows · blocks] */
   scales: Float32Array;
@@ -27,7 +27,7 @@ export function quantise(weight: Float32Array, rows: number, width: number, bits
       const begin = row * width + block * BLOCK;
       const count = Math.min(BLOCK, width - block * BLOCK);
       const extreme = largest(weight, begin, count);
-      // Of 4 bits the lowest of the 16 values is used, too: the largest element falls onto −8, whatever its sign.
+      // 4 bits use the lowest of the 16 values, too: the largest element maps to −8, whatever its sign.
       const scale = extreme === 0 ? 1 : bits === 4 ? -extreme / zero : Math.abs(extreme) / (zero - 1);
       const at = row * blocks + block;
       scales[at] = scale;

@@ -1,25 +1,25 @@
-// Rotary position embedding (arXiv 2104.09864): the angle by which each pair of a head's elements turns from one position to the next.
+// Rotary position embedding (arXiv 2104.09864): the angle by which each pair of a head's elements rotates per position.
 import { isObject } from '../core/objects';
 
 export interface Rope {
-  /** Radians a position, one for each pair of elements that is turned. */
+  /** Radians per position, one for each rotated pair of elements. */
   frequencies: Float64Array;
 }
 
-/** Refuses a configuration in words that go on from its file's name. */
+/** Refuses a configuration, in words that follow its file's name. */
 export type Refuse = (reason: string) => Error;
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** That are known and checked against Transformers. */
+/** Types checked against Transformers. */
 export const ropeTypes = ['default', 'linear', 'llama3'] as const;
 
 const DEFAULT_THETA = 10_000;
 
 /**
- * @param size elements of a head that are turned, even
- * @param isLocal of a layer with a sliding window, for which Gemma 3 has a base of its own
- * @throws what `refuse` makes of a type that is not known, or of a number that is missing
+ * @param size number of a head's rotated elements, even
+ * @param isLocal for a layer with a sliding window, which has its own base in Gemma 3
+ * @throws the error of `refuse` for an unknown type or a missing number
  */
 export function readRope(config: Settings, size: number, isLocal: boolean, refuse: Refuse): Rope {
   const { settings, theta } = settingsOf(config, isLocal, refuse);
@@ -40,7 +40,7 @@ export function readRope(config: Settings, size: number, isLocal: boolean, refus
   }
 }
 
-/** By Transformers 5 in `rope_parameters`, of each kind of layer where there are two; before that in `rope_scaling` and beside it. */
+/** In `rope_parameters` since Transformers 5, per kind of layer if there are two; before that in `rope_scaling` and beside it. */
 function settingsOf(config: Settings, isLocal: boolean, refuse: Refuse): { settings: Settings; theta: number } {
   const thetaOf = (holder: Settings, key: string, usual: number): number =>
     holder[key] === undefined || holder[key] === null ? usual : positive(holder, key, refuse);
@@ -57,7 +57,7 @@ function settingsOf(config: Settings, isLocal: boolean, refuse: Refuse): { setti
   };
 }
 
-/** Long waves are stretched, short ones stay, and those between go over from one to the other (Llama 3.1). */
+/** Long waves are stretched, short ones stay, and those between are interpolated (Llama 3.1). */
 function llama3(settings: Settings, refuse: Refuse): (frequency: number) => number {
   const number = (key: string): number => positive(settings, key, refuse);
   const factor = number('factor');

@@ -1,5 +1,5 @@
-// Proves a provider for a model: a small one of the same build, on the provider and on the CPU, must give the same logits, in a batch of
-// unequal lengths and in the steps after it.
+// Tests a provider with a small model of the same architecture: provider and CPU must give the same logits, in a batch of unequal lengths
+// and in the steps after it.
 import { type InferenceSession } from 'onnxruntime-node';
 import { probeRows, PROBES } from '../core/measure';
 import { type Provider } from '../engine/providers';
@@ -9,14 +9,14 @@ import { type Branch, type ModelGraph, type Parameters, type Precision } from '.
 import { parameterShapes } from './parameters';
 import { gates, type Scores } from './protocol';
 
-/** Of log-probabilities; single precision on two devices is within a hundredth of it. */
+/** For log-probabilities; two devices differ by under a hundredth of it. */
 const LARGEST_DIFFERENCE = 1e-2;
 
 export type MakeSession = (graph: ModelGraph, provider: Provider) => Promise<InferenceSession>;
 
 /**
  * @param makeSession of a graph on a provider
- * @returns why the provider cannot run such models; null where it can
+ * @returns why the provider cannot run such models; null if it can
  */
 export async function whyNot(
   architecture: Architecture,
@@ -36,7 +36,7 @@ export async function whyNot(
   }
 }
 
-/** Few and narrow layers, with all that makes the family what it is. */
+/** Few and narrow layers, with all features of the family. */
 function reduced(a: Architecture): Architecture {
   const share = a.heads / a.keyValueHeads;
   return {
@@ -96,7 +96,7 @@ function values(name: string, count: number, scale: number): Float32Array {
     .map((value) => value * scale);
 }
 
-/** All log-probabilities after a prefill, and after tokens that were generated. */
+/** All log-probabilities after a prefill, and after generated tokens. */
 async function run(graph: ModelGraph, provider: Provider, makeSession: MakeSession): Promise<number[]> {
   const session = await makeSession(graph, provider);
   try {
@@ -118,7 +118,7 @@ async function run(graph: ModelGraph, provider: Provider, makeSession: MakeSessi
     }));
     await decoder.score({ variants, rows: longer }, (more) => scores.push(...more));
     scores.sort((x, y) => x.row - y.row);
-    // An answer's tokens are compared as numbers, too: the steps after the prefill went another way where one differs.
+    // Compares an answer's tokens as numbers, too: if one differs, the steps after the prefill diverged.
     return [
       ...scores.flatMap(({ logProbabilities }) => logProbabilities[0]!),
       ...rows.flatMap((_, row) => answered.get(row)!),

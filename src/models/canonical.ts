@@ -1,17 +1,17 @@
-// Names of copies lead to the canonical model: of quantised ones, conversions, and mirrors under another owner.
+// Maps names of copies to the canonical model: quantised ones, conversions, and mirrors under another owner.
 import { plainName, unquantisedName } from '../core/model-names';
 import { knownIds } from './families';
 
 export interface CanonicalModel {
-  /** A repository id, or a name alone where the owner is not known. */
+  /** A repository id, or only a name if the owner is unknown. */
   id: string;
   /**
-   * How the name leads there: it is it, a quantised copy, another owner's copy, or a folder's name.
+   * How the name relates to it: the model itself, a quantised copy, another owner's copy, or a folder's name.
    */
   how: 'same' | 'quantised' | 'mirror' | 'name';
 }
 
-/** Owners who publish others' models under their names; anyone else's may be a model of its own that is only called alike. */
+/** Owners who publish others' models under their names; anyone else's may be a different model with the same name. */
 const MIRRORS = new Set([
   'alpindale',
   'bartowski',
@@ -30,7 +30,7 @@ const MIRRORS = new Set([
   'thebloke',
   'unsloth',
 ]);
-/** Of these none has the exact weights, so that their own name without the ending is no repository. */
+/** None of these has exact weights, so their name without the suffix is not a repository. */
 const ONLY_CONVERSIONS = new Set([
   'thebloke',
   'bartowski',
@@ -40,10 +40,10 @@ const ONLY_CONVERSIONS = new Set([
   'casperhansen',
 ]);
 
-/** A format of exact weights, which has been written into the name. */
+/** A format of exact weights as part of the name. */
 const CONVERSION = /-(?:fp16|bf16|f16)$/i;
 
-/** What unsloth calls otherwise than its owner (`models/mapper.py` there). */
+/** Models that unsloth renames (`models/mapper.py` there). */
 const NICKNAMES: ReadonlyMap<string, string> = new Map([
   ['mistral-7b', 'mistralai/Mistral-7B-v0.1'],
   ['tinyllama', 'TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T'],
@@ -68,7 +68,7 @@ export function canonicalOf(name: string): CanonicalModel {
     (isMirror ? NICKNAMES.get(stripped.toLowerCase()) : undefined) ?? byPlainName.get(plainName(stripped));
   if (original !== undefined) {
     if (exact !== null) return { id: original, how: 'quantised' };
-    // An owner's earlier name of the same model, e.g. Meta-Llama-3.1-8B.
+    // An earlier name of the same model from its owner, e.g. Meta-Llama-3.1-8B.
     if (original.toLowerCase().startsWith(`${owner}/`)) return { id: original, how: 'same' };
     if (isMirror) return { id: original, how: 'mirror' };
     if (owner === '') return { id: original, how: 'name' };
@@ -78,7 +78,7 @@ export function canonicalOf(name: string): CanonicalModel {
   return { id, how: exact === null ? 'mirror' : 'quantised' };
 }
 
-/** Whether the table of families knows the model that the name leads to. */
+/** Whether the table of families contains the canonical model. */
 export function isKnownModel(name: string): boolean {
   return byId.has(canonicalOf(name).id.toLowerCase());
 }

@@ -1,4 +1,4 @@
-// A model card's front matter: which model it says that this one was made from.
+// A model card's front matter: the model that this one was made from.
 import { plainName, unquantisedName } from '../core/model-names';
 import { isObject } from '../core/objects';
 import { pairingOf } from './families';
@@ -10,26 +10,26 @@ export interface Card {
   relation: 'adapter' | 'finetune' | 'merge' | 'quantized' | null;
 }
 
-/** @returns the text of the repository's README.md, null where there is none */
+/** @returns the repository's README.md, null if there is none */
 export type ReadCard = (id: string) => Promise<string | null>;
 
-/** What the cards of a model and of those it was made from say. */
+/** Facts from the cards of a model and its ancestors. */
 export interface Ancestry {
-  /** The model with its exact weights: itself, or what its cards say it is a copy of. */
+  /** The model with exact weights: itself, or the original of the copy. */
   original: string;
-  /** The model that it was tuned from, null where no card says one. */
+  /** The model that it was tuned from, null if no card names one. */
   base: string | null;
-  /** The model whose card names the base, or where the base is known from. */
+  /** The model whose card names the base, or the source of that. */
   saidBy: string | null;
 }
 
-/** Longest front matter that is read; those of real cards have a few hundred letters, long lists of data sets some thousands. */
+/** Maximum length of front matter; real cards have a few hundred characters, long lists of data sets some thousands. */
 export const MAX_FRONT_MATTER = 65_536;
-/** Against bombs: an alias in a card is rare. */
+/** Limits alias bombs: cards rarely have aliases. */
 const MOST_ALIASES = 10;
-/** A merge of many models names them all; more than one is no base anyway. */
+/** A merge names all its models; more than one is no base anyway. */
 const MOST_BASE_MODELS = 20;
-/** Quantised → converted → instruct → base has three; and cards may lead in a circle. */
+/** Quantised → converted → instruct → base needs three; cards may also form a loop. */
 const MOST_STEPS = 5;
 /** https://github.com/huggingface/huggingface_hub `validate_repo_id`: letters, digits, `-`, `_`, `.`, at most one owner. */
 const REPO_ID = /^(?![.-])[\w.-]{1,96}(?:\/(?![.-])[\w.-]{1,96})?$/;
@@ -39,11 +39,11 @@ export function isRepoId(text: string): boolean {
   return REPO_ID.test(text) && !text.includes('--') && !text.includes('..');
 }
 
-/** @returns null where the text has no front matter that can be read */
+/** @returns null if the text has no valid front matter */
 export async function parseCard(text: string): Promise<Card | null> {
   const front = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text.slice(0, MAX_FRONT_MATTER))?.[1];
   if (front === undefined) return null;
-  // Loaded for the few who have a card to read.
+  // Loaded only when a card must be read.
   const { parse } = await import('yaml');
   let data: unknown;
   try {
@@ -60,7 +60,7 @@ export async function parseCard(text: string): Promise<Card | null> {
   };
 }
 
-/** Follows the cards from copies to the original, then one step to what that was tuned from. */
+/** Follows the cards from copies to the original, then one step to its base. */
 export async function ancestryOf(id: string, readCard: ReadCard): Promise<Ancestry> {
   const seen = new Set([id.toLowerCase()]);
   let original = id;
@@ -75,7 +75,7 @@ export async function ancestryOf(id: string, readCard: ReadCard): Promise<Ancest
     } else if (card.relation === 'adapter' || card.relation === 'merge') {
       break;
     } else {
-      // The parent of a model that was tuned in stages is aligned too.
+      // A model tuned in stages has an aligned parent, too.
       const earlier = pairingOf(canonicalOf(parent).id);
       if (!earlier) return { original, base: parent, saidBy: original };
       return { original, base: earlier.base, saidBy: earlier.base === null ? null : parent };

@@ -1,23 +1,23 @@
-// Well-known aligned models and the base each was made from. Nothing is derived from a name at run time: a pair stands here or is not known.
-// `source` is where a line can be checked: the aligned model's card on the hub (its `base_model` field or its text), else what the line gives.
+// Well-known aligned models and their bases. No pair is derived from a name at run time: unlisted pairs are unknown. `source` is the
+// evidence for a line: the aligned model's card on the hub (its `base_model` field or its text), unless the line names another.
 
 export interface Pairing {
   family: string;
   /** Repository ids, in the hub's spelling. */
   aligned: string;
-  /** Null where none was published. */
+  /** Null if none was published. */
   base: string | null;
   source: string;
 }
 
 const card = (id: string): string => `https://huggingface.co/${id}`;
 
-/** @param base null where none was published */
+/** @param base null if none was published */
 function pair(family: string, aligned: string, base: string | null, source = card(aligned)): Pairing {
   return { family, aligned, base, source };
 }
 
-/** One pair for each size, which stands for `*` in both names. */
+/** One pair per size, which replaces `*` in both names. */
 function sizes(family: string, list: string, aligned: string, base: string | null, source?: string): Pairing[] {
   return list
     .split(' ')
@@ -33,7 +33,7 @@ export const pairings: readonly Pairing[] = [
   ...sizes('Llama 3.1', '8B 70B 405B', 'meta-llama/Llama-3.1-*-Instruct', 'meta-llama/Llama-3.1-*'),
   ...sizes('Llama 3.2', '1B 3B', 'meta-llama/Llama-3.2-*-Instruct', 'meta-llama/Llama-3.2-*'),
   ...sizes('Llama 3.2', '11B 90B', 'meta-llama/Llama-3.2-*-Vision-Instruct', 'meta-llama/Llama-3.2-*-Vision'),
-  // Meta published no base of its own for 3.3.
+  // Meta published no separate base for 3.3.
   pair('Llama 3.3', 'meta-llama/Llama-3.3-70B-Instruct', 'meta-llama/Llama-3.1-70B'),
   ...sizes('Code Llama', '7b 13b 34b 70b', 'codellama/CodeLlama-*-Instruct-hf', 'codellama/CodeLlama-*-hf'),
   pair('TinyLlama', 'TinyLlama/TinyLlama-1.1B-Chat-v1.0', 'TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T'),
@@ -111,12 +111,12 @@ export const pairings: readonly Pairing[] = [
 
 const byAligned = new Map(pairings.map((pairing) => [pairing.aligned.toLowerCase(), pairing]));
 
-/** What is known of an aligned model, by its id in any case. */
+/** The entry of an aligned model, by its id in any case. */
 export function pairingOf(aligned: string): Pairing | undefined {
   return byAligned.get(aligned.toLowerCase());
 }
 
-/** The aligned models that were made from a base. */
+/** The aligned models of a base. */
 export function alignedModelsOf(base: string): Pairing[] {
   return pairings.filter((pairing) => pairing.base?.toLowerCase() === base.toLowerCase());
 }

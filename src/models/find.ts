@@ -1,4 +1,4 @@
-// Where a model lies on this machine: at the path that the adapter names, in the hub's cache, beside the adapter, in the user's folders.
+// Finds a model on this machine: at the adapter's path, in the hub's cache, beside the adapter, in the user's folders.
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { cachedRepository, plainName } from '../core/model-names';
@@ -17,7 +17,7 @@ import { isKnownModel, type CanonicalModel, canonicalOf } from './canonical';
 import { type ModelState, readObject, stateOf } from './state';
 
 export type Location =
-  /** At the very path that the adapter names. */
+  /** At the path that the adapter names. */
   | { kind: 'path' }
   | { kind: 'cache'; revision: string | null; commit: string | null }
   /** In one of the adapter's folders. */
@@ -27,10 +27,10 @@ export type Location =
 
 export interface Candidate {
   folder: string;
-  /** The repository id where the folder tells it. */
+  /** The repository id if the folder reveals it. */
   id: string | null;
   location: Location;
-  /** What its configuration calls it, where that and not its own name is why it was found: it may also be tuned from that model. */
+  /** The name in its configuration, if it was found by that and not by its own name: it may also be tuned from that model. */
   statedAs: string | null;
   state: ModelState;
 }
@@ -40,19 +40,19 @@ export interface SearchScope extends Machine {
   modelFolders: readonly string[];
 }
 
-/** `adapters/name/checkpoint-500` in a project is three below it. */
+/** `adapters/name/checkpoint-500` is three levels below a project. */
 const PARENT_LEVELS = 3;
 /** `models/org/name`. */
 const MODEL_FOLDER_LEVELS = 2;
-/** Of one listing; a folder of thousands is no folder of models. */
+/** Per listing; a folder of thousands is not a folder of models. */
 const MOST_ENTRIES = 1000;
-/** In which a configuration is looked for, in each of the locations. */
+/** Configurations read in each of the locations. */
 const MOST_FOLDERS = 500;
 
 interface ModelFolder {
   folder: string;
   location: Location;
-  /** `_name_or_path` of its config.json, which transformers writes; also into what was tuned from that model. */
+  /** `_name_or_path` of its config.json, which transformers writes, also to tuned models. */
   stated: string | null;
 }
 
@@ -61,7 +61,7 @@ interface FoundRepo extends CachedRepo {
   within: string | null;
 }
 
-/** One look at the machine; what it lists is listed once. */
+/** One search of the machine; each folder is listed once. */
 export class ModelFinder {
   private repos: Promise<FoundRepo[]> | undefined;
   private folders: Promise<ModelFolder[]> | undefined;
@@ -73,9 +73,9 @@ export class ModelFinder {
     private readonly scope: SearchScope,
   ) {}
 
-  /** The folder that an adapter names by its path: absolute, or from where the training may have run. */
+  /** The folder for an adapter's path: absolute, or relative to likely working directories of the training. */
   async named(trainedOn: string): Promise<string | null> {
-    // A share of another machine is not asked on the word of a file.
+    // Never contact another machine's share because a file names it.
     if (/^(?:[\\/]{2}|~)/.test(trainedOn)) return null;
     for (const from of isAbsolute(trainedOn) ? [this.adapter] : [this.adapter, ...this.parents()]) {
       const folder = resolve(from, trainedOn);
@@ -84,7 +84,7 @@ export class ModelFinder {
     return null;
   }
 
-  /** Every location of a model, those that can be used first. @param id a repository id, or a name alone */
+  /** Every location of a model, usable ones first. @param id a repository id, or only a name */
   async find(id: string): Promise<Candidate[]> {
     const found = [...(await this.inCaches(id)), ...(await this.inFolders(id))];
     const usable = found.filter(({ state }) => state.kind !== 'quantised' && state.kind !== 'absent');
@@ -150,7 +150,7 @@ export class ModelFinder {
     for (const { folder, location, stated } of await (this.folders ??= this.listFolders())) {
       const names = namesOf(folder);
       const byName = names.some((name) => means(name, id));
-      // A folder that is called like another known model is that one, whatever it was tuned from.
+      // A folder with another known model's name is that model, whatever it was tuned from.
       const other = names.some((name) => isKnownModel(name) && !means(name, id));
       const byConfig = !byName && !other && stated !== null && means(stated, id);
       if (!byName && !byConfig) continue;
@@ -160,7 +160,7 @@ export class ModelFinder {
     return found;
   }
 
-  /** The folders above the adapter, the nearest first. */
+  /** The folders above the adapter, nearest first. */
   private parents(): string[] {
     const parents = [dirname(resolve(this.adapter))];
     while (parents.length < PARENT_LEVELS && dirname(parents.at(-1)!) !== parents.at(-1))
@@ -201,7 +201,7 @@ export class ModelFinder {
   }
 }
 
-/** Whether a name means the model: by its id, by what is known of its copies, or by its last part where no owner is given. */
+/** Whether a name means the model: by its id, as a known copy, or by its last part if no owner is given. */
 export function means(name: string, id: string): boolean {
   const [one, other] = [canonicalOf(name), canonicalOf(id)];
   if (one.how === 'quantised') return false;
@@ -210,7 +210,7 @@ export function means(name: string, id: string): boolean {
   return (isBare(one) || isBare(other)) && plainName(one.id) === plainName(other.id);
 }
 
-/** As what a folder may be asked for: its name, with that of the folder above as the owner, and both forms of an id in one name. */
+/** Names that a folder may match: its own, that with its parent folder as the owner, and both forms of an id in one name. */
 function namesOf(folder: string): string[] {
   const cached = cachedRepository(folder);
   if (cached !== null) return [cached];
@@ -219,14 +219,14 @@ function namesOf(folder: string): string[] {
   return [name, ...new Set(ids.filter((id) => id.includes('/') && isRepoId(id)))];
 }
 
-/** The least is offered first. */
+/** The lowest value is offered first. */
 function preference({ state, statedAs, location }: Candidate): number {
   const states: Record<ModelState['kind'], number> = { here: 0, incomplete: 10, pickle: 20, quantised: 30, absent: 40 };
   const locations: Record<Location['kind'], number> = { path: 0, beside: 1, 'model-folder': 2, cache: 3 };
   return states[state.kind] + (statedAs === null ? 0 : 5) + locations[location.kind];
 }
 
-/** @returns those with a configuration of a model, no adapter's */
+/** @returns those with a model's configuration, not an adapter's */
 async function modelFoldersAmong(folders: readonly string[], location: Location): Promise<ModelFolder[]> {
   const found: ModelFolder[] = [];
   for (const folder of folders.slice(0, MOST_FOLDERS)) {
@@ -238,7 +238,7 @@ async function modelFoldersAmong(folders: readonly string[], location: Location)
   return found;
 }
 
-/** What an id, or a path, perhaps of the machine that wrote it, calls a model. */
+/** The model's name in an id or a path, possibly of the machine that wrote it. */
 export function nameStated(stated: string): string {
   const cached = cachedRepository(stated);
   if (cached !== null) return cached;

@@ -1,10 +1,10 @@
-// The Hugging Face cache on this machine: which revisions of a repository lie there, and whether each is whole.
+// The Hugging Face cache on this machine: the revisions of a repository, and whether each is complete.
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { readOwnText } from '../core/files';
 import { type ModelState, stateOf } from './state';
 
-/** Where the search looks, apart from the adapter. */
+/** Search locations other than the adapter's. */
 export interface Machine {
   env: Readonly<Record<string, string | undefined>>;
   home: string;
@@ -13,21 +13,21 @@ export interface Machine {
 /** One revision of a repository in a cache. */
 export interface Snapshot {
   folder: string;
-  /** Names of branches, tags and pull requests that point at it, `main` first. */
+  /** Names of branches, tags and pull requests that point to it, `main` first. */
   revisions: string[];
   commit: string;
   state: ModelState;
 }
 
 export interface CachedRepo {
-  /** `org/name`, or a name alone for the hub's first models. */
+  /** `org/name`, or only a name for the hub's first models. */
   id: string;
   folder: string;
 }
 
-/** More than a machine's cache holds; each is a name in one listing. */
+/** More than a machine's cache has; each is a name in one listing. */
 const MOST_REPOS = 5000;
-/** Of a repository that is downloaded anew with every commit, the newest. */
+/** The newest of a repository that is downloaded again with every commit. */
 const MOST_SNAPSHOTS = 20;
 const MOST_REFS = 200;
 /** `refs/pr/12` is the deepest that the hub writes. */
@@ -48,7 +48,7 @@ export function hubCacheFolder({ env, home }: Machine): string {
   return join(from('HF_HOME') ?? join(from('XDG_CACHE_HOME') ?? join(home, '.cache'), 'huggingface'), 'hub');
 }
 
-/** `~` and `$NAME`, as Python's expanduser and expandvars do it. */
+/** Expands `~` and `$NAME` like Python's expanduser and expandvars. */
 function expand(path: string, { env, home }: Machine): string {
   return path
     .replace(/^~(?=[\\/]|$)/, () => home)
@@ -66,7 +66,7 @@ function repoIdOf(name: string): string {
   return name.slice(PREFIX.length).replace('--', '/');
 }
 
-/** The repository's revisions on this machine: `main` first, then those that have a name, then the newest. */
+/** The repository's revisions on this machine: `main` first, then named ones, then the newest. */
 export async function snapshotsOf({ folder }: CachedRepo): Promise<Snapshot[]> {
   const names = (await readdir(join(folder, 'snapshots')).catch(() => [])).sort();
   const refs = await readRefs(join(folder, 'refs'));
@@ -101,13 +101,13 @@ export async function snapshotsOf({ folder }: CachedRepo): Promise<Snapshot[]> {
   );
 }
 
-/** A download that was begun: huggingface_hub writes to `*.incomplete` and renames it when it is done. */
+/** An unfinished download: huggingface_hub writes to `*.incomplete` and renames it at the end. */
 export async function hasUnfinished(repo: string): Promise<boolean> {
   const blobs = await readdir(join(repo, 'blobs')).catch(() => []);
   return blobs.some((name) => name.endsWith('.incomplete'));
 }
 
-/** The names that point at commits, from files such as `refs/main` and `refs/pr/1`. */
+/** Names of commits, from files such as `refs/main` and `refs/pr/1`. */
 async function readRefs(folder: string, name = '', level = 1): Promise<{ name: string; commit: string }[]> {
   const refs: { name: string; commit: string }[] = [];
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
@@ -126,7 +126,7 @@ async function readRefs(folder: string, name = '', level = 1): Promise<{ name: s
 
 async function readRef(path: string): Promise<string | null> {
   const { size } = await lstat(path).catch(() => ({ size: Infinity }));
-  // A commit has 40 letters, with SHA-256 64.
+  // A commit has 40 characters, with SHA-256 64.
   if (size > 100) return null;
   const text = (await readOwnText(path)) ?? '';
   return /^[0-9a-f]{5,64}$/i.exec(text.trim())?.[0] ?? null;

@@ -1,11 +1,11 @@
-// A proposal as text, alike wherever it is made; the texts come from whoever shows it, in the language of the editor.
+// A proposal as text, the same on every surface; callers pass the texts in the language of the editor.
 import { format } from '../core/text';
 import { isRepoId } from './card';
 import { type Proposal, type Proposals } from './propose';
 
 export interface ProposalTexts {
   named: string;
-  /** What the adapter names. */
+  /** The model that the adapter names. */
   quantised: string;
   copy: string;
   /** The model whose card it is. */
@@ -20,7 +20,7 @@ export interface ProposalTexts {
   fits: string;
   /** The original. */
   copyOf: string;
-  /** What the configuration says. */
+  /** The name in the configuration. */
   statedAs: string;
   path: string;
   beside: string;
@@ -35,14 +35,14 @@ export interface ProposalTexts {
   absent: string;
   pickle: string;
   quantisedState: string;
-  /** Shards that are there, and all. */
+  /** Existing shards, and all. */
   shards: string;
   /** Names of files. */
   missing: string;
   loading: string;
   /** The base, and the list of aligned models. */
   trainedOnBase: string;
-  /** The aligned model, and where that is said. */
+  /** The aligned model, and the source. */
   withoutBase: string;
 }
 
@@ -82,7 +82,7 @@ export function reasonText(proposal: Proposal, texts: ProposalTexts): string {
   return [whyText(proposal, texts), ...(location === null ? [] : [location])].join(', ');
 }
 
-/** “named by the adapter”, and what is to be known of a copy or of a name that a configuration gives. */
+/** “named by the adapter”, with remarks on copies and on names from configurations. */
 export function whyText({ why, statedAs, copyOf }: Proposal, texts: ProposalTexts): string {
   const parts = [kindText(why, texts)];
   if (copyOf !== null) parts.push(format(texts.copyOf, copyOf));
@@ -109,7 +109,7 @@ function kindText(why: Proposal['why'], texts: ProposalTexts): string {
   }
 }
 
-/** “in the Hugging Face cache (revision main, 5f0b02c)”, null where it is nowhere. */
+/** “in the Hugging Face cache (revision main, 5f0b02c)”, null if it was not found. */
 export function locationText({ location }: Proposal, texts: ProposalTexts): string | null {
   switch (location?.kind) {
     case undefined:
@@ -141,22 +141,22 @@ export function stateText({ state }: Pick<Proposal, 'state'>, texts: ProposalTex
       return texts.quantisedState;
     case 'incomplete': {
       const { shards, missing } = state;
-      // A configuration that is missing too comes with any download.
+      // Any download also brings a missing configuration.
       if (shards && shards.there < shards.total) return format(texts.shards, shards.there, shards.total);
       return missing.length > 0 ? format(texts.missing, missing.join(', ')) : texts.loading;
     }
   }
 }
 
-/** What is to be known beside the proposals: an adapter of a base model, or an aligned model whose base was never published. */
+/** Remarks beside the proposals: an adapter of a base model, or an aligned model whose base was never published. */
 export function explanation({ trainedOnBase, withoutBase }: Proposals, texts: ProposalTexts): string | null {
   if (trainedOnBase) return format(texts.trainedOnBase, trainedOnBase.base, trainedOnBase.aligned.join(', '));
   return withoutBase && format(texts.withoutBase, withoutBase.aligned, withoutBase.source);
 }
 
 /**
- * The command that brings a model into the cache, without weights in other formats. One pattern for .json and .safetensors alike: of several
- * behind one --include, huggingface_hub from 1.0 on takes one only (its issue 4663), and of several --include earlier ones take the last.
+ * The command that downloads a model to the cache, without weights in other formats. One pattern covers .json and .safetensors: after one
+ * --include, huggingface_hub from 1.0 on accepts only one (its issue 4663), and of several --include earlier versions use the last.
  */
 export function downloadCommand(id: string | null): string | null {
   return id === null || !id.includes('/') || !isRepoId(id) ? null : `hf download ${id} --include "*.[js]*"`;

@@ -1,4 +1,4 @@
-// From what an adapter says of its model to proposals for the base and the aligned model, each with its reason. Nothing is applied here.
+// Proposes the base and the aligned model for an adapter's model, each with its reason. Nothing is applied here.
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { openCheckpoint } from '../core/checkpoint';
@@ -20,35 +20,35 @@ export type Why =
   | { kind: 'original'; of: string; how: 'quantised' | 'copy' }
   /** The card of a model names it as its `base_model`. */
   | { kind: 'card'; of: string }
-  /** The table of families knows it as the base of a model. */
+  /** The table of families lists it as the base of a model. */
   | { kind: 'base-of'; family: string; of: string }
-  /** The table, or its own card where there is no family, says that it was made from a base. */
+  /** The table, or its own card if it has no family, says that it was made from a base. */
   | { kind: 'aligned-from'; family: string | null; of: string }
-  /** Nothing names it; of the models near the adapter it is the only one with the tensors of the aligned model. */
+  /** Found without a name: the only model near the adapter with the tensors of the aligned model. */
   | { kind: 'fits'; of: string };
 
 export interface Proposal {
   role: ModelRole;
-  /** What it is called: a repository id where one is known. */
+  /** Its name: a repository id if known. */
   name: string;
-  /** For a download; null where only a folder's name is known. */
+  /** For a download; null if only a folder's name is known. */
   id: string | null;
-  /** Null where nothing of it is on this machine. */
+  /** Null if nothing of it is on this machine. */
   folder: string | null;
   state: ModelState;
   why: Why;
   location: Location | null;
   /** See `Candidate`. */
   statedAs: string | null;
-  /** The model of which it is another owner's copy. */
+  /** The original, if it is another owner's copy. */
   copyOf: string | null;
 }
 
 export interface Proposals {
-  /** Those that can be used first. */
+  /** Usable ones first. */
   base: Proposal[];
   aligned: Proposal[];
-  /** The adapter was trained on a base model, so that no aligned model is its own. */
+  /** The adapter was trained on a base model, so it has no aligned model of its own. */
   trainedOnBase: { base: string; family: string | null; aligned: string[] } | null;
   /** No base of the aligned model was published. */
   withoutBase: Pairing | null;
@@ -60,20 +60,20 @@ export interface AdapterModel {
   trainedOn: string | null;
 }
 
-/** What a list can show; a model has rarely more than two locations. */
+/** Maximum in a list; a model rarely has more than two locations. */
 const MOST_PROPOSALS = 8;
-/** Whose cards are read to see whether one names the adapter's model as its base. */
+/** Cards that are searched for one that names the adapter's model as its base. */
 const MOST_CARDS = 300;
-/** What aligned models are called; a tuned one without such a name is more likely someone's own work. */
+/** Words in names of aligned models; a tuned one without them is more likely someone's own work. */
 const ALIGNED_NAME = /[-_.](?:chat|instruct|it|dpo|rlhf|sft)(?=[-_.]|$)/i;
 
 interface Wanted {
-  /** A repository id, or a name alone. */
+  /** A repository id, or only a name. */
   id: string;
   why: Why;
 }
 
-/** @param readCard from the hub, for models whose card is not on this machine; without it no network is used */
+/** @param readCard from the hub, for models whose card is not on this machine; without it the network is not used */
 export async function propose(adapter: AdapterModel, scope: SearchScope, readCard?: ReadCard): Promise<Proposals> {
   const none: Proposals = { base: [], aligned: [], trainedOnBase: null, withoutBase: null };
   if (adapter.trainedOn === null) return none;
@@ -81,7 +81,7 @@ export async function propose(adapter: AdapterModel, scope: SearchScope, readCar
   const named = await finder.named(adapter.trainedOn);
   const stated = named === null ? nameStated(adapter.trainedOn) : await nameOfFolder(named);
   const cardOf = localCards(finder, named, stated, readCard);
-  // What the table does not know may have a card that does.
+  // Models missing in the table may have a card with the answer.
   const ancestry = await ancestryOf(isKnownModel(stated) ? canonicalOf(stated).id : stated, cardOf);
   const original = canonicalOf(ancestry.original).id;
   const why = whyOriginal(adapter.trainedOn, stated, original);
@@ -119,7 +119,7 @@ export async function propose(adapter: AdapterModel, scope: SearchScope, readCar
   };
 }
 
-/** The base of a model that nothing names one for: what is near the adapter, where it can only be that. */
+/** A base for a model that names none: a model near the adapter, if it is the only possible one. */
 async function onlyFitting(aligned: readonly Proposal[], finder: ModelFinder): Promise<Proposal[]> {
   const own = aligned.find(({ state }) => state.kind === 'here');
   const shapes = own?.folder == null ? null : await shapesOf(own.folder);
@@ -133,7 +133,7 @@ async function onlyFitting(aligned: readonly Proposal[], finder: ModelFinder): P
   return fitting.length === 1 ? fitting : [];
 }
 
-/** Of a model's tensors by name; without the number of tokens, which alignment may add to. Null where it cannot be read. */
+/** A model's tensors by name; without the number of tokens, which alignment may increase. Null if unreadable. */
 async function shapesOf(folder: string): Promise<Map<string, readonly (number | null)[]> | null> {
   try {
     const { tensors, config } = await openCheckpoint(folder);
@@ -146,7 +146,7 @@ async function shapesOf(folder: string): Promise<Map<string, readonly (number | 
   }
 }
 
-/** The card's word first: it is the model's own. Where the table says the same, it is one proposal. */
+/** The card first: it is the model's own. If the table agrees, both become one proposal. */
 function basesOf(ancestry: { base: string | null; saidBy: string | null }, pairing: Pairing | undefined): Wanted[] {
   const wanted: Wanted[] = [];
   if (ancestry.base !== null && ancestry.saidBy !== null) {
@@ -164,7 +164,7 @@ function basesOf(ancestry: { base: string | null; saidBy: string | null }, pairi
   return wanted;
 }
 
-/** Whether the model is a base: the table says so, or the cards of aligned models on this machine do. */
+/** Whether the model is a base: according to the table, or to cards of aligned models on this machine. */
 async function asBase(id: string, ownBase: string | null, finder: ModelFinder): Promise<Proposals['trainedOnBase']> {
   const known = alignedModelsOf(id);
   if (known.length > 0) return { base: id, family: known[0]!.family, aligned: known.map(({ aligned }) => aligned) };
@@ -191,7 +191,7 @@ async function proposalsFor(role: ModelRole, wanted: readonly Wanted[], finder: 
       proposals.push({ role, name: id, id, folder: null, state, why, location: null, statedAs: null, copyOf: null });
     }
   }
-  // Sorting keeps the order of the reasons among those that are alike.
+  // Sorting keeps the order of reasons among equals.
   return proposals.sort((a, b) => usability(a) - usability(b)).slice(0, MOST_PROPOSALS);
 }
 
@@ -208,7 +208,7 @@ const usability = ({ state }: Proposal): number => ['here', 'incomplete', 'absen
 async function atPath(folder: string | null, role: ModelRole, original: string, why: Why): Promise<Proposal[]> {
   if (folder === null) return [];
   const state = await stateOf(folder);
-  // Of a quantised one the original is wanted.
+  // For a quantised one, find the original.
   if (state.kind === 'quantised') return [];
   const id = cachedRepository(folder) ?? (original.includes('/') ? original : null);
   const path: Location = { kind: 'path' };
@@ -230,7 +230,7 @@ function whyOriginal(trainedOn: string, stated: string, original: string): Why {
   return { kind: 'original', of, how: how === 'quantised' ? 'quantised' : 'copy' };
 }
 
-/** The repository of a folder: its location in a cache, the name that it has, or what its configuration says. */
+/** The repository of a folder: from its location in a cache, its name, or its configuration. */
 async function nameOfFolder(folder: string): Promise<string> {
   const cached = cachedRepository(folder);
   if (cached !== null) return cached;
@@ -240,7 +240,7 @@ async function nameOfFolder(folder: string): Promise<string> {
   return typeof stated === 'string' && isRepoId(stated) && stated.includes('/') ? stated : name;
 }
 
-/** Cards on this machine, then the hub's. Each is read once. */
+/** Cards on this machine, then on the hub. Each is read once. */
 function localCards(finder: ModelFinder, named: string | null, stated: string, fromHub?: ReadCard): ReadCard {
   return async (id) => {
     const folders = named !== null && means(id, stated) ? [named] : [];

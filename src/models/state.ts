@@ -1,4 +1,4 @@
-// Whether a folder holds a whole model that can be read; nothing but names, a configuration and an index is looked at.
+// Whether a folder contains a complete, readable model; reads only names, a configuration and an index.
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SafeLoraError } from '../core/errors';
@@ -11,14 +11,14 @@ export type ModelState =
   | { kind: 'here' }
   | {
       kind: 'incomplete';
-      /** Null where it is not known how many there should be. */
+      /** Null if the expected number is unknown. */
       shards: { there: number; total: number } | null;
       /** Names of files. */
       missing: string[];
-      /** A download was begun that is not done. */
+      /** An unfinished download. */
       isLoading: boolean;
     }
-  /** Weights in PyTorch's format alone, which is not read. */
+  /** Weights only in PyTorch's format, which is not supported. */
   | { kind: 'pickle' }
   | { kind: 'quantised' }
   | { kind: 'absent' };
@@ -27,10 +27,10 @@ const CONFIG = 'config.json';
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const PICKLE = /\.(?:bin|pt|pth|bin\.index\.json)$/;
-/** `training_args.bin` and the like are no weights. */
+/** `training_args.bin` and the like are not weights. */
 const PICKLED_WEIGHTS = /^(?:pytorch_model|consolidated|model)[\w.-]*$/;
 
-/** Whether the name leads to a file: a link may dangle, and a hub's cache is made of links. */
+/** Whether the name resolves to a file: links may dangle, and a hub's cache consists of links. */
 const isFile = (path: string): Promise<boolean> =>
   kindOf(path).then(
     (kind) => kind === 'file',
@@ -68,26 +68,26 @@ export async function stateOf(folder: string): Promise<ModelState> {
 }
 
 /**
- * Whether the names of the tensors say what the configuration says: that weights are packed, and not those of experts alone. Without
- * any names the configuration's word is all there is.
+ * Whether the tensor names confirm the configuration: weights are packed, and not only those of experts. Without names, the configuration
+ * decides.
  */
 function isPacked(names: readonly string[]): boolean {
   return names.length === 0 || names.some(showsPacking);
 }
 
-/** The names of a file's tensors, none where it cannot be read. */
+/** The names of a file's tensors, none if it is unreadable. */
 async function namesIn(path: string): Promise<string[]> {
   const file = await openSafetensors(path).catch(() => null);
   return [...(file?.tensors.keys() ?? [])];
 }
 
-/** The files of the tensors by the index, or null where it cannot be read. */
+/** The tensors' files according to the index, or null if it is unreadable. */
 async function weightMap(folder: string): Promise<Record<string, unknown> | null> {
   const map = (await readObject(join(folder, INDEX), jsonCaps.index))?.weight_map;
   return isObject(map) ? map : null;
 }
 
-/** The files of an index, or null where they lie outside its folder: an index may come from anywhere. */
+/** The files of an index, or null if any is outside its folder: an index may be untrusted. */
 function shardsOf(map: Readonly<Record<string, unknown>>): string[] | null {
   const shards = [...new Set(Object.values(map))];
   return shards.every((shard): shard is string => typeof shard === 'string' && shard === basename(shard))
@@ -95,7 +95,7 @@ function shardsOf(map: Readonly<Record<string, unknown>>): string[] | null {
     : null;
 }
 
-/** The object in a JSON file, or null where none can be read. */
+/** The object in a JSON file, or null if there is none. */
 export async function readObject(
   path: string,
   most: number = jsonCaps.configuration,

@@ -1,13 +1,13 @@
-// What a reply holds, put behind what a file already has of it.
+// Appends a reply's body to a file.
 import { constants, open } from 'node:fs/promises';
 import { unwritable } from '../core/errors';
 import { type Reply } from './requests';
 
 /**
- * @param start where the first byte goes; a file that is gone on with is there
- * @param size where the last one ends at the latest
- * @returns where the last one ended
- * @throws what `tooLong` makes where there are more
+ * @param start position of the first byte; a resumed file exists
+ * @param size maximum end position
+ * @returns the end position of the last byte
+ * @throws the error of `tooLong` if there are more
  */
 export async function append(
   path: string,
@@ -18,7 +18,7 @@ export async function append(
   onCount: (done: number) => void,
 ): Promise<number> {
   const writing = unwritable(path);
-  // Another that writes the same keeps what it has written: only what is too long is cut.
+  // Another process writing the same keeps its bytes: only the excess is cut.
   const handle = await open(path, constants.O_RDWR | constants.O_CREAT).catch(writing);
   let done = start;
   try {
@@ -37,7 +37,7 @@ export async function append(
   }
 }
 
-/** What a reply with status 206 says that it holds. */
+/** The range that a reply with status 206 declares. */
 export function contentRange({ headers }: Reply): { first: number; last: number; total: number } | undefined {
   const found = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.get('content-range') ?? '');
   return found ? { first: Number(found[1]), last: Number(found[2]), total: Number(found[3]) } : undefined;

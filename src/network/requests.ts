@@ -1,9 +1,9 @@
-// Requests for what is downloaded: encrypted, with redirects seen one by one, tried again where that may help, given up when asked.
+// Download requests: encrypted, with redirects checked one by one, retried if that may help, and cancellable.
 import { setTimeout as delay } from 'node:timers/promises';
 import { TOLD_AFTER_MS } from '../core/aborting';
 import { parseObject } from '../core/objects';
 
-/** What is used of a `fetch`; which one decides about proxies. */
+/** The used part of a `fetch`; its implementation chooses proxies. */
 export type Fetch = (
   url: string,
   init: { headers: Record<string, string>; redirect: 'manual'; signal: AbortSignal },
@@ -18,11 +18,11 @@ export interface Reply {
 export interface Network {
   fetch: Fetch;
   signal: AbortSignal;
-  /** Waits that long, in milliseconds; tests need not. */
+  /** Waits that long, in milliseconds; replaced in tests. */
   wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** A line is given up after so many milliseconds without a byte, or in which too few came. */
+  /** Timeout in milliseconds without a byte, or with too few. */
   stallAfter?: number;
-  /** What has been waited for for two seconds, or is going to be. */
+  /** Called for waits of more than two seconds, past or expected. */
   onWait?: (text: string) => void;
 }
 
@@ -33,7 +33,7 @@ export class RequestFailure extends Error {
   constructor(
     readonly url: string,
     readonly reason: string,
-    /** Another try may help; after how many milliseconds, where the server said it. */
+    /** Whether a retry may help; after how many milliseconds, if the server says so. */
     readonly again: boolean,
     readonly retryAfter?: number,
     options?: ErrorOptions,
@@ -42,10 +42,10 @@ export class RequestFailure extends Error {
   }
 }
 
-/** Fewer bytes came than any line brings: another try is worth no more than where none came. */
+/** Slower than any working connection: counts as if no bytes came. */
 class TooSlow extends RequestFailure {}
 
-/** How far one try got. */
+/** The progress of one attempt. */
 export class Advance {
   private readonly began = performance.now();
   private bytes = 0;
@@ -58,7 +58,7 @@ export class Advance {
     return this.bytes > 0;
   }
 
-  /** As many as a line that is bad, not dead, brings. */
+  /** The minimum of a slow but working connection. */
   get isEnough(): boolean {
     return this.bytes >= LEAST_RATE * Math.max(1, (performance.now() - this.began) / 1000);
   }
@@ -66,19 +66,19 @@ export class Advance {
 
 /** Failures in a row before giving up. */
 const TRIES = 4;
-/** Tries that bring too few bytes before giving up: a server that sends a byte and breaks off, again and again, gets nowhere. */
+/** Attempts with too few bytes before giving up: a server that sends a byte and disconnects, again and again, makes no progress. */
 const MEAGRE_TRIES = 20;
 const FIRST_WAIT_MS = 500;
-/** A server that asks for a longer pause is told to the user. */
+/** Longer pauses requested by a server are reported to the user. */
 const MAX_WAIT_MS = 120_000;
 const STALL_MS = 60_000;
-/** Bytes a second, below the slowest modem. */
+/** Bytes per second, below the slowest modem. */
 const LEAST_RATE = 1000;
 const MAX_REDIRECTS = 5;
-/** Of a redirect or a refusal: a sentence. What is longer is not read. */
+/** Of a redirect or a refusal: a sentence. Longer bodies are not read. */
 const MAX_ASIDE_BYTES = 64_000;
 
-/** Without user, password and query, which may be secrets. */
+/** Without user, password and query, which may contain secrets. */
 export function shownUrl(url: string): string {
   if (!URL.canParse(url)) return 'an unreadable address';
   const { protocol, host, pathname } = new URL(url);
@@ -87,8 +87,8 @@ export function shownUrl(url: string): string {
 
 /**
  * One request, from its start to the last byte that `use` reads.
- * @param headers of which `authorization` goes to the address's own origin and to no other
- * @param use is to call `alive` for the bytes of each piece that it reads; `at` is where the redirects led
+ * @param headers `authorization` is sent only to the address's own origin
+ * @param use must call `alive` with the bytes of each piece it reads; `at` is the address after redirects
  * @throws RequestFailure, or the signal's reason
  */
 export async function request<T>(
@@ -129,7 +129,7 @@ export async function request<T>(
         rate = setInterval(measure, stallAfter);
         return await use(reply, alive, at);
       }
-      // Read to its end, so that the connection serves the next request.
+      // Read to the end, so that the connection can be reused.
       await readBytes(reply, MAX_ASIDE_BYTES);
       if (hops === MAX_REDIRECTS) throw new RequestFailure(shownUrl(url), 'is redirected without end', false);
       if (!URL.canParse(location, at)) throw new RequestFailure(shownUrl(at), 'is redirected to nowhere', false);
@@ -142,12 +142,12 @@ export async function request<T>(
   } finally {
     for (const each of [timer, slow]) clearTimeout(each);
     clearInterval(rate);
-    // What nobody reads to its end is not sent to its end.
+    // Cancel the rest of an unread body.
     stalled.abort();
   }
 }
 
-/** The whole of a short body; null where it is longer than allowed. */
+/** A whole short body; null if it is too long. */
 export async function readBytes(
   { body }: Reply,
   most: number,
@@ -164,7 +164,7 @@ export async function readBytes(
   return Buffer.concat(pieces);
 }
 
-/** What a refusal says in its body: an object, or nothing that can be used. */
+/** The body of a refusal: an object, or nothing usable. */
 export async function readRefusal(reply: Reply): Promise<Record<string, unknown>> {
   const bytes = await readBytes(reply, MAX_ASIDE_BYTES);
   return parsedObject(bytes ?? new Uint8Array()) ?? {};
@@ -184,9 +184,9 @@ function requireSecure(url: string): void {
   throw new RequestFailure(shownUrl(url), 'is not an https address, and nothing else is trusted', false);
 }
 
-/** What fetch says only in the cause of its error. */
+/** The reason that fetch gives only in its error's cause. */
 function networkFailure(url: string, error: unknown): Error {
-  // What is wrong on the disk says so itself.
+  // Disk errors explain themselves.
   if (!(error instanceof Error) || error instanceof RequestFailure || !isNetworkError(error)) return error as Error;
   const { code = '', message } = (error.cause ?? error) as NodeJS.ErrnoException;
   const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)/.test(code);
@@ -207,13 +207,13 @@ function networkFailure(url: string, error: unknown): Error {
   return new RequestFailure(shownUrl(url), `cannot be reached: ${reason}`, !isCertificate, undefined, { cause: error });
 }
 
-/** Undici throws a TypeError both where no reply came ("fetch failed") and where one broke off ("terminated"). */
+/** Undici throws a TypeError both when no reply came ("fetch failed") and when one broke off ("terminated"). */
 function isNetworkError(error: Error): boolean {
   const code = error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
   return error instanceof TypeError || /^(?:E[A-Z]+|UND_ERR_\w+)$/.test(code ?? '');
 }
 
-/** @throws RequestFailure for any status but those */
+/** @throws RequestFailure for any other status */
 export function requireStatus(url: string, { status, headers }: Reply, ...wanted: number[]): void {
   if (wanted.includes(status)) return;
   if (status === 429 || status >= 500) {
@@ -225,7 +225,7 @@ export function requireStatus(url: string, { status, headers }: Reply, ...wanted
   throw new RequestFailure(shownUrl(url), `the server answers ${status}${why}`, false);
 }
 
-/** In milliseconds. The header holds seconds or a date. */
+/** In milliseconds. The header contains seconds or a date. */
 function retryAfterOf(header: string | null): number | undefined {
   if (header === null) return undefined;
   const value = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
@@ -233,7 +233,7 @@ function retryAfterOf(header: string | null): number | undefined {
 }
 
 /**
- * @param attempt is to add the bytes that it brings
+ * @param attempt must add the bytes that it receives
  * @throws RequestFailure, or the signal's reason
  */
 export async function withRetries<T>(
@@ -247,7 +247,7 @@ export async function withRetries<T>(
       return await attempt(advance);
     } catch (error) {
       if (!(error instanceof RequestFailure) || !error.again) throw error;
-      // Then the line is bad, not dead.
+      // The connection is slow, not dead.
       if (advance.isAny && !(error instanceof TooSlow)) failures = 1;
       meagre = advance.isEnough ? 0 : meagre + 1;
       if (failures === TRIES || meagre === MEAGRE_TRIES) throw error;

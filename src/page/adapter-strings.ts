@@ -1,4 +1,4 @@
-// Every text of the editor's page.
+// All texts of the editor's page.
 import { type Translation } from '../core/text';
 import { sharedStrings } from './strings';
 

@@ -1,4 +1,4 @@
-// Every message between the host and the page. The page gets numbers, never weights; it says `ready` before the host sends.
+// Messages between the host and the page. The page receives numbers, never weights; it sends `ready` before the host sends.
 import { type ErrorCode, type Notice } from '../core/errors';
 import { type ModuleReport, type Report } from '../core/report';
 import { type WriteObstacle } from '../core/save';
@@ -9,9 +9,9 @@ export interface ModuleView extends Pick<
   ModuleReport,
   'name' | 'stack' | 'layer' | 'kind' | 'expert' | 'shape' | 'rank'
 > {
-  /** With which the running model adds B·A: alpha / r, or alpha / √r. */
+  /** The factor of B·A in the running model: alpha / r, or alpha / √r. */
   scale: number;
-  /** False where the original is gone, so that it can be selected no more. */
+  /** False if the original is gone, so it cannot be selected any more. */
   selectable: boolean;
 }
 
@@ -20,13 +20,13 @@ export interface ModelView {
   path: string;
 }
 
-/** Why the adapter's own file cannot be written: `not-on-disk` for any file system but the disk's. */
+/** Why the adapter's own file cannot be written: `not-on-disk` for any other file system. */
 export type ReadOnlyReason = WriteObstacle | 'not-on-disk';
 
-/** Of the adapter's files since they were opened: `deleted` where the weights are gone. */
+/** Changes of the adapter's files since they were opened: `deleted` if the weights are gone. */
 export type DiskChange = 'changed' | 'deleted' | null;
 
-/** What is shown of the adapter before anything is measured. */
+/** The adapter as shown before measuring. */
 export interface DocumentView {
   adapter: {
     name: string;
@@ -40,9 +40,9 @@ export interface DocumentView {
   readOnly: ReadOnlyReason | null;
   trusted: boolean;
   diskChange: DiskChange;
-  /** The selection with which the page begins: the file's own, or the threshold of the settings. */
+  /** The page's initial selection: the file's own, or the threshold of the settings. */
   selection: Selection;
-  /** What was being chosen when the page was last shown, or was applied since; null where the page may keep its own. */
+  /** The selection when the page was last shown, or applied since; null if the page may keep its own. */
   draft: Selection | null;
 }
 
@@ -57,7 +57,7 @@ export interface TensorView {
 export interface FailureView {
   path: string;
   error: ErrorView;
-  /** VS Code kept edits that cannot be brought back. */
+  /** VS Code kept edits that cannot be restored. */
   hasUnsaved: boolean;
 }
 
@@ -76,55 +76,55 @@ export interface RunView {
   modulesTotal: number;
   bytesDone: number;
   bytesTotal: number;
-  /** Of the weights that have to come from the hub; null where none has. */
+  /** Download of weights from the hub; null if none is needed. */
   fetched: { bytesFetched: number; bytesToFetch: number } | null;
   error: ErrorView | null;
-  /** Set once a run began. */
+  /** Set once a run has started. */
   device: { provider: string; fallbackReason: string | null } | null;
-  /** Set once a run is done. */
+  /** Set once a run has finished. */
   totals: Pick<Report['totals'], 'direction' | 'bytesRead' | 'seconds'> | null;
-  /** The numbers are those of an earlier run on the same files. */
+  /** The numbers are from an earlier run on the same files. */
   recalled: boolean;
   notices: Notice[];
 }
 
-/** The document's state, which Undo, Redo and Save move. */
+/** The document's state, changed by Undo, Redo and Save. */
 export interface AppliedView {
-  /** Modules whose lora_B is a projection, also such as cannot be given back. */
+  /** Modules whose lora_B is a projection, including those that cannot be restored. */
   modules: string[];
-  /** Null where nothing is applied. */
+  /** Null if nothing is applied. */
   selection: Selection | null;
   dirty: boolean;
   canRestore: boolean;
 }
 
 export type ToPage =
-  /** `language`: that of the strings, in which figures are written, too. */
+  /** `language`: of the strings and of number formats. */
   | { type: 'strings'; strings: PageStrings; language: string }
   | { type: 'document'; document: DocumentView }
   | { type: 'failure'; failure: FailureView }
   | { type: 'run'; run: RunView }
-  /** Rows of `measureNames.length` numbers for the modules at these indices; `fresh` forgets all earlier rows. */
+  /** Rows of `measureNames.length` numbers for the modules at these indices; `fresh` discards all earlier rows. */
   | { type: 'measured'; fresh: boolean; indices: Uint32Array; values: Float64Array }
   /**
-   * The same of projected modules as they are now, and the cosine over all modules together; no module before it is measured.
-   * `measuring`: they are on their way.
+   * The same for projected modules as they are now, and the cosine over all modules together; no module until measured. `measuring`: in
+   * progress.
    */
   | { type: 'after'; measuring: boolean; indices: Uint32Array; values: Float64Array; direction: number | null }
-  /** `followSelection`: the state moved by Undo, Redo or a patch, and what is being chosen moves with it. */
+  /** `followSelection`: Undo, Redo or a patch changed the state, and the page's selection follows. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
-  /** In the order of the file. */
+  /** In file order. */
   | { type: 'tensors'; tensors: readonly TensorView[] }
-  /** Brings the button that projects the selection before the user, who asked for that. */
+  /** Reveals the button that projects the selection, on the user's request. */
   | { type: 'offer' }
-  /** Brings a module before the user. */
+  /** Reveals a module. */
   | { type: 'reveal'; module: string }
   | { type: 'reply'; id: number; ok: true }
   | { type: 'reply'; id: number; ok: false; error: ErrorView };
 
 export type ModelRole = 'base' | 'aligned';
 
-/** What the page asks for. */
+/** The page's requests. */
 export interface PageCalls {
   run: [];
   /** Measures everything once more. */
@@ -143,19 +143,19 @@ export interface PageCalls {
   exportPicture: [format: 'png' | 'svg', content: Uint8Array];
   copyMarkdown: [selection: Selection];
   copyText: [text: string];
-  /** Answered by `tensors`. */
+  /** Answered with `tensors`. */
   listTensors: [];
   manageTrust: [];
   showLog: [];
 }
 
-/** Makes one of the calls; rejects where the host could not do it. */
+/** Calls the host; rejects if the host failed. */
 export type Call = <Name extends keyof PageCalls>(name: Name, ...values: PageCalls[Name]) => Promise<void>;
 
-/** What the host does for each call; one reply follows. */
+/** The host's handlers, with one reply for each call. */
 export type Answers = { readonly [Name in keyof PageCalls]: (...values: PageCalls[Name]) => unknown };
 
-/** `selection`: what is being chosen, for those who show it elsewhere. */
+/** `selection`: the page's current selection, for other views. */
 export type FromPage =
   | { type: 'ready' }
   | { type: 'selection'; selection: Selection }

@@ -1,4 +1,4 @@
-// Every text of a comparison's page.
+// All texts of a comparison's page.
 import { type Translation } from '../core/text';
 import { sharedStrings } from './strings';
 

@@ -1,4 +1,4 @@
-// Every message between the host and the page of a comparison. The page says `ready` before the host sends.
+// Messages between the host and a comparison's page. The page sends `ready` before the host sends.
 import { type Position } from '../core/naming';
 import { type Selection } from '../core/rules';
 import { type ModelView } from './adapter';
@@ -9,20 +9,20 @@ export type Side = (typeof sides)[number];
 
 export interface ComparedModuleView extends Position {
   name: string;
-  /** Which of the two adapters have it. */
+  /** Which of the two adapters has it. */
   has: Record<Side, boolean>;
 }
 
 export interface ComparedAdapterView {
   name: string;
-  /** In the workspace. */
+  /** Relative to the workspace. */
   path: string;
-  /** `stale`: measured, and the adapter or a model has changed since. */
+  /** `stale`: measured, but the adapter or a model has changed since. */
   state: 'uninspected' | 'inspected' | 'stale' | 'unreadable';
-  /** What changed, of a stale one. */
+  /** What changed, if stale. */
   changed: 'adapter' | 'models' | null;
   problem: string | null;
-  /** Null where there are no numbers, or none that hold. */
+  /** Null if there are no valid numbers. */
   finding: {
     base: ModelView;
     aligned: ModelView;
@@ -34,19 +34,19 @@ export interface ComparedAdapterView {
     selected: number[];
     projected: number[];
   } | null;
-  /** A row of `measureNames.length` numbers for each module; NaN where one is not defined. */
+  /** A row of `measureNames.length` numbers for each module; NaN if undefined. */
   values: Float64Array;
 }
 
 export interface ComparisonView {
   modules: ComparedModuleView[];
   adapters: Record<Side, ComparedAdapterView>;
-  /** Both were measured on the same two models. */
+  /** Both were measured with the same two models. */
   sameModels: boolean;
 }
 
 export type ToComparison =
-  /** `language`: as for the page of an adapter. */
+  /** `language`: as for an adapter's page. */
   | { type: 'strings'; strings: ComparisonStrings; language: string }
   | { type: 'comparison'; comparison: ComparisonView };
 

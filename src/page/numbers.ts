@@ -1,12 +1,12 @@
-// Numbers in the form in which they travel to a page.
+// Numbers as sent to a page.
 import { type MeasureName, measureNames, type Measures } from '../core/measure-names';
 
-/** A row for each module, in the order of `measureNames`; NaN for what is not defined. */
+/** A row per module, in the order of `measureNames`; NaN if undefined. */
 export function numberRows(modules: readonly (Measures | null)[]): Float64Array {
   return Float64Array.from(modules.flatMap((module) => measureNames.map((column) => module?.[column] ?? NaN)));
 }
 
-/** Takes one of these rows for what it was. */
+/** Restores an object from such a row. */
 export function measuresIn(rows: Float64Array, row: number): Measures {
   const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
   return Object.fromEntries(
@@ -14,7 +14,7 @@ export function measuresIn(rows: Float64Array, row: number): Measures {
   ) as unknown as Measures;
 }
 
-/** Looks a number up in rows of `measureNames`. */
+/** Finds a number by name in rows of `measureNames`. */
 export function numberIn(rows: Float64Array, module: number, column: MeasureName): number {
   return rows[module * measureNames.length + measureNames.indexOf(column)]!;
 }

@@ -1,10 +1,10 @@
-// What every page says, in the language of the editor; a page itself holds no text.
+// Texts shared by all pages, in the language of the editor; the pages themselves contain none.
 import { findingTexts } from '../core/rules';
 import { type Translation } from '../core/text';
 
 export type SharedStrings = ReturnType<typeof sharedStrings>;
 
-/** What every page with a heatmap says. */
+/** Texts of every page with a heatmap. */
 export function sharedStrings(l10n: Translation) {
   return {
     measure: l10n.t('Shown measure'),

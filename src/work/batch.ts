@@ -1,29 +1,29 @@
-// Several adapters of one call: each goes on until something keeps it from that, and none keeps another.
+// Several adapters of one call: each continues until it fails, independently of the others.
 import { SafeLoraError } from '../core/errors';
 
 export class Batch<T> {
   private constructor(
     private readonly going: readonly { path: string; value: T }[],
-    /** What kept adapters from going on, by their paths. */
+    /** Failures of adapters, by path. */
     readonly failures: ReadonlyMap<string, SafeLoraError>,
     private readonly isAlone: boolean,
   ) {}
 
-  /** @param paths of adapters, as they were given */
+  /** @param paths of adapters, as given */
   static of(paths: readonly string[]): Batch<string> {
     const going = paths.map((path) => ({ path, value: path }));
     return new Batch(going, new Map(), paths.length === 1);
   }
 
-  /** Of the adapters that are still going on. */
+  /** Of the adapters that have not failed. */
   get values(): T[] {
     return this.going.map(({ value }) => value);
   }
 
   /**
-   * Takes each adapter a step on, one after the other.
+   * Runs a step for each adapter, one after the other.
    * @param step is also given the adapter's index among `values`
-   * @throws what `step` throws, unless it is a SafeLoraError of one of several adapters: that is kept, and the others go on
+   * @throws the error of `step`, unless it is a SafeLoraError of one of several adapters: that is kept, and the others continue
    */
   async each<U>(step: (value: T, i: number) => U | Promise<U>): Promise<Batch<U>> {
     const going: { path: string; value: U }[] = [];

@@ -1,4 +1,4 @@
-// What a model with an adapter answers, point by point: rows of one model's batches, judged as they come and written down at once.
+// A model's answers with an adapter, point by point: rows of one model's batches, judged and written down as they arrive.
 import { hashBytes } from '../core/safetensors';
 import { type AnswerLine, type Journal, type ScoreLine } from '../evaluation/journal';
 import { isAnswered, type Verdict, type Verdicts } from '../evaluation/figures';
@@ -8,24 +8,24 @@ import { type ChatProcess } from '../llm/chat-process';
 import { type ModelProcess } from '../llm/process';
 import { type Answer, type Row, type ScoreRow } from '../llm/protocol';
 
-/** A set with its prompts as the model takes them. */
+/** A set with its prompts as the model's tokens. */
 export interface EncodedSet {
   set: PromptSet;
   judge: Judge;
   /** Of each prompt. */
   tokens: readonly (readonly number[])[];
-  /** Of each reference; empty where there is none. */
+  /** Of each reference; empty if there is none. */
   references: readonly (readonly number[])[];
 }
 
-/** Modules of a point by their gates; of the aligned model the count is null. */
+/** Modules of a point by their gates; the count is null for the aligned model. */
 export interface Variant {
   count: number | null;
   gates: Uint8Array;
 }
 
 export interface BehaviourPorts {
-  /** @param stage what is done, of `total`: prompts that are encoded, then scores and answers at all points */
+  /** @param stage current work of `total`: encoding prompts, then scores and answers at all points */
   onStage?: (stage: 'prompts' | 'scores' | 'answers', done: number, total: number) => void;
   signal?: AbortSignal;
 }
@@ -36,15 +36,15 @@ export interface BehaviourOptions {
   sets: readonly EncodedSet[];
   journal: Journal;
   maxTokens: number;
-  /** Answers are written down, too. */
+  /** Writes down answers, too. */
   keepsAnswers: boolean;
   ports: BehaviourPorts;
 }
 
-/** Rows of one task: a message to the model's process stays small, and a broken run loses little. */
+/** Rows of one task: messages to the model's process stay small, and an interrupted run loses little. */
 const TASK_ROWS = 1024;
 
-/** Prompts of a set that scores are taken over: they say where answers are worth generating. */
+/** Prompts of a set used for scores, which show where generating answers is worthwhile. */
 const SCORED_PROMPTS = 64;
 
 interface Asked {
@@ -64,14 +64,14 @@ export class Behaviour {
     }
   }
 
-  /** Generates the answers of some variants that are not known yet. @param takes which sets */
+  /** Generates missing answers of some variants. @param takes which sets */
   async answer(variants: readonly Variant[], takes: (set: EncodedSet) => boolean = () => true): Promise<void> {
     const { maxTokens, chat, ports } = this.options;
     const missing = this.missing(variants, (encoded) => takes(encoded) && isAnswered(encoded.set)).map((asked) => ({
       ...asked,
       tokens: asked.encoded.tokens[asked.prompt]!,
     }));
-    // Rows of like length in one task.
+    // One task has rows of similar length.
     missing.sort((x, y) => y.tokens.length - x.tokens.length);
     const total = missing.length;
     let done = 0;
@@ -87,7 +87,7 @@ export class Behaviour {
         done += answers.length;
         ports.onStage?.('answers', done, total);
       };
-      // One after the other, while the model goes on; a failure ends that, too.
+      // One after the other, during generation; a failure ends that, too.
       const failed = new AbortController();
       let recorded = Promise.resolve();
       try {
@@ -102,7 +102,7 @@ export class Behaviour {
           ports.signal ? AbortSignal.any([ports.signal, failed.signal]) : failed.signal,
         );
       } finally {
-        // What has come is written down, also where the run is given up.
+        // Received answers are written down, even if the run is cancelled.
         await recorded.catch(() => undefined);
       }
       await recorded;
@@ -114,7 +114,7 @@ export class Behaviour {
     return this.options.sets.some(({ set }) => set.role === 'harmful');
   }
 
-  /** First tokens of a variant's refusals of harmful prompts, rising. */
+  /** First tokens of a variant's refusals of harmful prompts, ascending. */
   refusalTokens(count: number | null): number[] {
     const { sets } = this.options;
     const found = [...this.answers.values()].filter(
@@ -124,8 +124,8 @@ export class Behaviour {
   }
 
   /**
-   * Scores of variants from prefill alone, where they are not known yet.
-   * @param refusals tokens by which refusals begin
+   * Computes missing scores of variants from prefill alone.
+   * @param refusals first tokens of refusals
    */
   async score(variants: readonly Variant[], refusals: readonly number[]): Promise<void> {
     const { sets, ports, journal, model } = this.options;
@@ -165,7 +165,7 @@ export class Behaviour {
     return this.scores.get(count) ?? null;
   }
 
-  /** Null where something of a point's answers is not known. */
+  /** Null if any of a point's answers is missing. */
   verdictsOf(count: number | null): Verdicts | null {
     const verdicts = this.options.sets.map(({ tokens }, set) =>
       tokens.map((_, prompt): Verdict | undefined => this.answers.get(keyOf({ count, set, prompt }))),
@@ -181,7 +181,7 @@ export class Behaviour {
       .sort((x, y) => order.get(x.count)! - order.get(y.count)! || x.set - y.set || x.prompt - y.prompt);
   }
 
-  /** What is not known yet of the sets that are taken. */
+  /** Missing answers of the selected sets. */
   private missing(
     variants: readonly Variant[],
     takes: (set: EncodedSet) => boolean,
@@ -216,7 +216,7 @@ export class Behaviour {
     };
   }
 
-  /** Of the sets whose references are weighed by their probability. */
+  /** For the sets whose references are scored by their probability. */
   private async weigh(variants: readonly Variant[], takes: (set: EncodedSet) => boolean): Promise<void> {
     const { model, journal, ports } = this.options;
     const missing = this.missing(variants, (encoded) => takes(encoded) && !isAnswered(encoded.set)).map(
@@ -254,7 +254,7 @@ interface Question {
   row: Omit<ScoreRow, 'variant'>;
 }
 
-/** What is asked of every variant: of harmful prompts how likely a refusal is, of those for utility how likely the references are. */
+/** The questions for every variant: the probability of a refusal of harmful prompts, and of the references for utility. */
 function questionsOf({ set, tokens, references }: EncodedSet, refusals: readonly number[]): Question[] {
   const some = tokens.slice(0, SCORED_PROMPTS);
   if (set.role === 'harmful' && refusals.length > 0) {
@@ -272,7 +272,7 @@ function referenceRow(prompt: readonly number[], reference: readonly number[]): 
   return { tokens: [...prompt, ...reference], questions };
 }
 
-/** Nearer to 0 or 1 than this, single precision does not tell a probability from these. */
+/** Closer to 0 or 1, single precision cannot distinguish a probability from these. */
 const LEAST_PROBABILITY = 2 ** -24;
 
 /** log p − log(1 − p) of the sum p of some probabilities. */

@@ -1,4 +1,4 @@
-// Measures what projecting does to the behaviour of the model: from an adapter, its two models and prompts to figures by point.
+// Measures how projecting affects the model's behaviour: from an adapter, its two models and prompts to figures by point.
 import { openAdapter } from '../core/adapter';
 import { makePlan, type Plan } from '../core/plan';
 import { hashBytes, hashFile } from '../core/safetensors';
@@ -35,12 +35,12 @@ import { type LanguageServices, type Ports } from './services';
 
 export interface EvaluateRequest extends Pair, RunRequest {
   adapter: string;
-  /** Empty where the sample's own are meant. */
+  /** Empty for the sample's own. */
   prompts: readonly PromptFile[];
   demands: { text: string; demands: readonly Demand[] } | null;
-  /** Null for as many as usual, or as the model's context allows. */
+  /** Null for the default, or the maximum of the model's context. */
   maxTokens: number | null;
-  /** Phrases of refusals, one a line, in place of this tool's. */
+  /** Refusal phrases, one per line, that replace this tool's. */
   refusals: string | null;
   template: string | null;
   system: string | null;
@@ -48,7 +48,7 @@ export interface EvaluateRequest extends Pair, RunRequest {
   device: Device;
   /** Bytes for the model's process. */
   memory: number;
-  /** The journal of a run that was broken off; a name that is made from what is evaluated. */
+  /** The journal of an interrupted run; its default name is derived from the evaluated input. */
   journalPath: (key: string) => string;
   keepsAnswers: boolean;
 }
@@ -59,21 +59,21 @@ export interface EvaluatePorts extends Ports, FetchPorts, Omit<BehaviourPorts, '
 }
 
 export interface Evaluated {
-  /** SHA-256 of all that the answers depend on. */
+  /** SHA-256 of everything that affects the answers. */
   key: string;
   report: EvaluationReport;
-  /** What was measured of the adapter's modules. */
+  /** Measurements of the adapter's modules. */
   inspection: Report;
   sets: readonly PromptSet[];
   /** Of the points with answers. */
   lines: readonly AnswerLine[];
-  /** Once all that was made of it is written. */
+  /** Called once all results are written. */
   done: () => Promise<void>;
 }
 
 /**
  * @returns the figures
- * @throws SafeLoraError before a model is run where anything is wrong with what is given; what is computed is kept in the journal
+ * @throws SafeLoraError before a model runs if any input is invalid; results so far are kept in the journal
  */
 export async function evaluate(
   request: EvaluateRequest,
@@ -102,7 +102,7 @@ export async function evaluate(
   }
 }
 
-/** What is evaluated, once it is known that it can be. */
+/** The checked input of an evaluation. */
 interface Subject extends ReturnType<typeof lengthsOf> {
   plan: Plan;
   applied: ReturnType<typeof applyAdapter>;

@@ -1,5 +1,4 @@
-// The model that is evaluated: whether it is the one that a server would run, where its weights come from, what tells it from others, and its
-// start.
+// The evaluated model: checks that a server would run the same one, finds its weights, identifies it, and starts it.
 import { type Adapter } from '../core/adapter';
 import { type Checkpoint, type Travel } from '../core/checkpoint';
 import { type NoticeCode, SafeLoraError } from '../core/errors';
@@ -13,14 +12,14 @@ import { type ModelTask } from '../llm/protocol';
 import { type LanguageServices, type Ports } from './services';
 
 export interface FetchPorts extends Pick<Ports, 'onFetched' | 'signal'> {
-  /** The aligned model is not here: all its weights are fetched, since it is run. */
+  /** The aligned model is remote: all its weights are fetched, since it is run. */
   onModel?: (name: string, travel: Travel) => void;
 }
 
-/** What an adapter's notices say of a running model that is another one than what is run here. */
+/** Notices that the running model differs from the one run here. */
 const OTHER_MODEL: readonly NoticeCode[] = ['token-activated', 'names-not-loaded'];
 
-/** @throws SafeLoraError for an adapter that acts otherwise where it is loaded */
+/** @throws SafeLoraError for an adapter that behaves differently when loaded */
 export function refuseOtherModel({ file, notices }: Adapter): void {
   const notice = notices.find(({ code }) => OTHER_MODEL.includes(code));
   if (notice) throw ranOtherwise(file.path, notice.message);
@@ -34,9 +33,9 @@ function ranOtherwise(path: string, why: string): SafeLoraError {
 }
 
 /**
- * Fetches all weights of a model that is elsewhere.
- * @returns what lets the cache evict them again
- * @throws SafeLoraError, also where a stored head is another one than the embedding that it is tied to; the signal's reason
+ * Fetches all weights of a remote model.
+ * @returns a function that allows their eviction again
+ * @throws SafeLoraError, also if a stored head differs from the embedding that it is tied to; the signal's reason
  */
 export async function bringParameters(
   model: Checkpoint,
@@ -60,12 +59,12 @@ export async function bringParameters(
   }
 }
 
-/** A head that a model with a tied one has stored all the same. */
+/** A head stored despite tying. */
 function storedHead({ tensors }: Checkpoint, { isTied }: Architecture): TensorInfo | null {
   return isTied ? (tensors.get(HEAD) ?? null) : null;
 }
 
-/** Whether such a head is used depends on who loads the model, unless it is the embedding. */
+/** Whether such a head is used depends on the loader, unless it equals the embedding. */
 async function refuseOtherHead({ path }: Checkpoint, head: TensorInfo, embedding: TensorInfo): Promise<void> {
   if ((await hashRange(head)) !== (await hashRange(embedding))) throw otherHead(path);
 }
@@ -77,7 +76,7 @@ function otherHead(path: string): SafeLoraError {
   );
 }
 
-/** Where `auto` chose a device that measures and cannot run the model, it runs on the CPU. */
+/** If `auto` chose a device that can measure but not run the model, the model runs on the CPU. */
 export async function startModel(
   task: ModelTask,
   device: ChosenDevice,
@@ -95,7 +94,7 @@ export async function startModel(
   }
 }
 
-/** The very files of a model; on the hub a commit. */
+/** A model's exact files; on the hub a commit. */
 export function weightsOf({ realPath, headersHash, files }: Checkpoint): unknown {
   return [realPath, headersHash, files.map(({ path, identity }) => [path, identity])];
 }

@@ -1,4 +1,4 @@
-// What is put to the model: sets of prompts from wherever they are, held against what is asked for, as the model's tokens.
+// The prompts of an evaluation: sets from files or the hub, checked against the demands, as the model's tokens.
 import { basename, dirname, join } from 'node:path';
 import { type Checkpoint } from '../core/checkpoint';
 import { SafeLoraError } from '../core/errors';
@@ -15,7 +15,7 @@ import { type LanguageServices } from './services';
 
 const USUAL_TOKENS = 128;
 
-/** @throws SafeLoraError where a set cannot be read, or they do not serve what is demanded */
+/** @throws SafeLoraError if a set is unreadable, or the sets do not suffice for the demands */
 export async function readSets(
   files: readonly PromptFile[],
   demands: readonly Demand[],
@@ -36,7 +36,7 @@ export async function readSets(
   });
 }
 
-/** The sample's prompts lie beside its models. @throws SafeLoraError for any other model */
+/** The sample's prompts, stored beside its models. @throws SafeLoraError for any other model */
 async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
   const path = join(dirname(realPath), 'prompts.json');
   if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
@@ -86,7 +86,7 @@ export async function chatOptions({
   };
 }
 
-/** Bytes of a template or a list of phrases. */
+/** Maximum bytes of a template or a list of phrases. */
 const MOST_TEXT = 1_000_000;
 
 async function textOf(path: string): Promise<string> {
@@ -116,8 +116,8 @@ function noPhrases(path: string): SafeLoraError {
 }
 
 /**
- * @param judge in place of the sets' own
- * @throws SafeLoraError where a prompt cannot be encoded; the signal's reason
+ * @param judge replaces the sets' own
+ * @throws SafeLoraError if a prompt cannot be encoded; the signal's reason
  */
 export async function encodeSets(
   sets: readonly PromptSet[],
@@ -147,10 +147,10 @@ export async function encodeSets(
 }
 
 /**
- * @param asked tokens of an answer, null for as many as usual, or as the context allows
+ * @param asked tokens of an answer, null for the default, or the maximum of the context
  * @param path of the model
- * @returns tokens of an answer at most, and of the longest sequence
- * @throws SafeLoraError where a prompt and its answer do not fit into the model's context
+ * @returns maximum tokens of an answer, and of the longest sequence
+ * @throws SafeLoraError if a prompt and its answer exceed the model's context
  */
 export function lengthsOf(
   encoded: readonly EncodedSet[],
@@ -158,7 +158,7 @@ export function lengthsOf(
   asked: number | null,
   path: string,
 ): { maxTokens: number; positions: number } {
-  // Of those that are answered, and of those whose references go through the model behind them.
+  // Of answered prompts, and of those scored together with their references.
   let [prompt, reference] = [nothing, nothing];
   for (const { set, tokens, references } of encoded) {
     tokens.forEach(({ length }, i) => {
@@ -217,7 +217,7 @@ function tooLongReference(path: string, name: string, length: number, most: numb
   );
 }
 
-/** The one that a report names. */
+/** The one named in reports. */
 export function judgeOfSets(sets: readonly EncodedSet[]): Judge {
   return (sets.find(({ set }) => set.role === 'harmful') ?? sets[0]!).judge;
 }

@@ -1,4 +1,4 @@
-// The points of an evaluation: the aligned model first, whose refusals show how refusals begin, then scores of every count, then answers.
+// Runs an evaluation's points: the aligned model first, to learn the first tokens of refusals, then scores of every count, then answers.
 import { type Notice } from '../core/errors';
 import { type MeasuredModule, selectable } from '../core/report';
 import { byRisingSimilarity, isCandidate, select, type Selection } from '../core/rules';
@@ -9,13 +9,13 @@ import { type Behaviour, type Variant } from './behaviour';
 
 export interface RunRequest {
   points: PointRequest;
-  /** The selection that is a point in any case. */
+  /** The selection, which is always a point. */
   selection: Selection;
-  /** Only the scores. */
+  /** Only scores. */
   scoreOnly: boolean;
 }
 
-/** Which points are run, and what is found of them. */
+/** The points and their results. */
 export class Run {
   refusals: number[] = [];
   readonly notices: Notice[] = [];
@@ -27,7 +27,7 @@ export class Run {
     private readonly behaviour: Behaviour,
   ) {}
 
-  /** The aligned model, then the adapter by rising count. */
+  /** The aligned model, then the adapter by ascending count. */
   async points(): Promise<RunPoint[]> {
     const { behaviour, candidates } = this;
     const aligned = this.variant(null);
@@ -51,7 +51,7 @@ export class Run {
     });
   }
 
-  /** Counts at which answers are generated: the original adapter, the selection, and what is asked for. */
+  /** Counts with generated answers: the original adapter, the selection, and the requested ones. */
   private counts(): number[] {
     const { candidates } = this;
     const { points, selection } = this.request;
@@ -82,7 +82,7 @@ const noRefusals: Notice = {
   modules: [],
 };
 
-/** Modules that can be projected, as a count takes them. */
+/** Modules that can be projected, in the order of counts. */
 export function rankedModules(modules: readonly MeasuredModule[]): RankedModule[] {
   return byRisingSimilarity(modules.map(selectable).filter(isCandidate));
 }

@@ -1,4 +1,4 @@
-// Measures adapters on one pair of models and reports on each; nothing of theirs is written.
+// Measures adapters on one pair of models and reports on each; writes nothing to them.
 import { openAdapter } from '../core/adapter';
 import { makePlan, type Plan } from '../core/plan';
 import { buildReport, type Report } from '../core/report';
@@ -21,8 +21,8 @@ export interface InspectPorts extends Ports {
 }
 
 /**
- * @returns the reports of the adapters that could be measured, and what kept the others from it
- * @throws SafeLoraError where a model cannot be opened, or the only adapter cannot be measured
+ * @returns the reports of the measured adapters, and the failures of the others
+ * @throws SafeLoraError if a model cannot be opened, or the only adapter cannot be measured
  */
 export async function inspect(
   { selection, ...request }: InspectRequest,
@@ -38,7 +38,7 @@ export async function inspect(
   });
 }
 
-/** Opens every adapter, and the two models once. */
+/** Opens every adapter, and both models once. */
 export async function planAll(
   { adapters, ...pair }: Pair & { adapters: readonly string[] },
   services: Services,

@@ -1,4 +1,4 @@
-// What a projection has made of an adapter: the numbers of its projected modules as they are now, measured as any other's.
+// Measures an adapter's projected modules as they are now, in the same way as any others.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,12 +15,12 @@ import { type Ports, type Services } from './services';
 export interface ProjectionNumbers {
   /** The projected modules. */
   modules: readonly MeasuredModule[];
-  /** The cosine of the whole update with the whole alignment, projected modules and others. */
+  /** The cosine of the whole update with the whole alignment, including other modules. */
   direction: number | null;
 }
 
 /**
- * Measures the projected modules, and no others. A and B of each are copied first, so that the adapter may be saved meanwhile.
+ * Measures only the projected modules. Copies A and B of each first, so that the adapter may be saved meanwhile.
  * @param measured every module of the plan, with its original numbers
  * @param tensors the projected lora_B's bytes, by module
  * @throws SafeLoraError; the signal's reason
@@ -53,7 +53,7 @@ async function projectedPlan(plan: Plan, tensors: ReadonlyMap<string, Uint8Array
     { name: `${i}.b`, dtype: b.dtype, shape: b.shape, from: tensors.get(name)! },
   ]);
   await writeSafetensors(path, sources, new Map());
-  // A file that was replaced meanwhile holds its tensors elsewhere.
+  // A file that was replaced meanwhile may have its tensors elsewhere.
   await refuseOutdated(plan.adapter);
   const file = await openSafetensors(path);
   const stored = (name: string) => file.tensors.get(name)!;

@@ -1,4 +1,4 @@
-// From adapters and two models to numbers: planned, agreed to, on a device, in passes over the weights that several share.
+// From adapters and two models to numbers: plans, asks for consent, chooses a device, and shares passes over common weights.
 import { type Adapter } from '../core/adapter';
 import { type Checkpoint } from '../core/checkpoint';
 import { makePlan, type Plan } from '../core/plan';
@@ -15,13 +15,13 @@ export interface Pair {
   aligned: string;
 }
 
-/** What is to be measured, and where. */
+/** What to measure, and where. */
 export interface Due {
   plan: Plan;
   device: ChosenDevice;
 }
 
-/** @throws SafeLoraError where a model cannot be opened or does not fit the adapter; the signal's reason */
+/** @throws SafeLoraError if a model cannot be opened or does not fit the adapter; the signal's reason */
 export async function planFor(
   adapter: Adapter,
   pair: Pair,
@@ -40,7 +40,7 @@ export async function openPair(
   return [await models.open(base, signal), await models.open(aligned, signal)];
 }
 
-/** Asks whether weights may travel, then chooses where to compute. @throws what either throws */
+/** Asks for consent to downloads, then chooses the device. @throws the errors of both */
 export async function prepare(
   plans: readonly Plan[],
   device: Device,
@@ -52,9 +52,9 @@ export async function prepare(
 }
 
 /**
- * Measures plans in one pass over the weights that they share.
- * @param options `keep` says whether a module's projection is wanted
- * @returns what became of each, in their order
+ * Measures plans in one pass over their shared weights.
+ * @param options `keep` tells whether to keep a module's projection
+ * @returns the result of each, in their order
  */
 export async function measureTogether(
   plans: readonly Plan[],
@@ -64,13 +64,13 @@ export async function measureTogether(
 ): Promise<Outcome[]> {
   if (plans.length === 0) return [];
   const running = await engine.on(device);
-  // Before any weight has come: what a broken run leaves in the cache can be found and removed.
+  // Before the first download: an interrupted run's cached data can then be found and removed.
   for (const plan of new Map(plans.map((one) => [pairKey(one), one])).values()) await models.remember(plan);
   return measurePlans(plans, running, options);
 }
 
 /**
- * Measures all that go on, in one pass, and takes those that could be measured a step on.
+ * Measures all remaining adapters in one pass, and runs the next step for each measured one.
  * @param options `keep` as for `measureTogether`
  */
 export async function eachMeasured<T extends { plan: Plan }, U>(
@@ -87,7 +87,7 @@ export async function eachMeasured<T extends { plan: Plan }, U>(
   return batch.each((value, i) => step(value, measuredOf(outcomes[i]!), { version, device }));
 }
 
-/** What is due, as many together as a pass takes and on one device. */
+/** Measures the pending ones, grouped by device and pass. */
 export async function* passesOf<T extends Due>(due: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
   let pass: T[] = [];
   for await (const one of due) {
@@ -104,7 +104,7 @@ export async function* passesOf<T extends Due>(due: AsyncIterable<T>, most: numb
   if (pass.length > 0) yield pass;
 }
 
-/** Equal for plans on the same two models. */
+/** Equal for plans with the same two models. */
 export function pairKey({ base, aligned }: Plan): string {
   return JSON.stringify([base.realPath, aligned.realPath]);
 }

@@ -1,4 +1,4 @@
-// Projects what a selection takes: the projection with its report, and adapters written as copies.
+// Projects a selection: computes the projection with its report, and writes adapters as copies.
 import { type Adapter } from '../core/adapter';
 import { companions } from '../core/companions';
 import { type Notice, SafeLoraError, someNames } from '../core/errors';
@@ -12,7 +12,7 @@ import { type InspectRequest, planAll } from './inspect';
 import { eachMeasured } from './measure';
 import { type Ports, type Services } from './services';
 
-/** What a selection makes of an adapter. */
+/** The result of a selection on an adapter. */
 export interface Projected {
   projection: Projection;
   report: Report;
@@ -20,8 +20,8 @@ export interface Projected {
 
 /**
  * The projection of the selected modules, and its report.
- * @param measured every module, the selected ones with their projections
- * @throws SafeLoraError where a projected B does not fit its dtype
+ * @param measured every module, with the projections of selected ones
+ * @throws SafeLoraError if a projected B does not fit its dtype
  */
 export async function project(
   plan: Plan,
@@ -35,11 +35,11 @@ export async function project(
 }
 
 export interface CopyRequest extends InspectRequest {
-  /** Where the adapters' copies go, in their order. */
+  /** Destinations of the copies, in the adapters' order. */
   destinationsOf: (adapters: readonly Adapter[]) => readonly string[];
-  /** Earlier results are replaced. */
+  /** Replaces earlier results. */
   force: boolean;
-  /** Adapters that were projected before are gone on from. */
+  /** Accepts adapters that were projected before. */
   again: boolean;
 }
 
@@ -50,8 +50,8 @@ export interface CopyPorts extends Ports {
 
 /**
  * Measures adapters on one pair of models and writes a projected copy of each. No source is changed.
- * @returns the reports of the adapters that were written, and what kept the others from it
- * @throws SafeLoraError where a model cannot be opened, or the only adapter cannot be projected
+ * @returns the reports of the written adapters, and the failures of the others
+ * @throws SafeLoraError if a model cannot be opened, or the only adapter cannot be projected
  */
 export async function projectCopies(
   request: CopyRequest,

@@ -1,4 +1,4 @@
-// What all work on adapters uses and whom it asks: each surface gives its own.
+// Services and questions of all work on adapters: each surface provides its own.
 import { type Checkpoint } from '../core/checkpoint';
 import { type Plan } from '../core/plan';
 import { type ChosenDevice } from '../engine/devices';
@@ -12,31 +12,31 @@ import { type ModelTask } from '../llm/protocol';
 
 /** Given once by each surface. */
 export interface Services {
-  /** Of the tool, as reports and provenance name it. */
+  /** Of the tool, for reports and provenance. */
   readonly version: string;
   readonly models: {
     /**
-     * @param given a folder, hf://org/name[@revision], or org/name where no folder is called so
+     * @param given a folder, hf://org/name[@revision], or org/name if no folder has that name
      * @throws SafeLoraError, or the signal's reason
      */
     open(given: string, signal?: AbortSignal): Promise<Checkpoint>;
-    /** Notes that these two were measured. Where it cannot be written down, only that is lost. */
+    /** Records that these two were measured; write failures are ignored. */
     remember(plan: Plan): Promise<void>;
   };
   readonly engine: {
-    /** @throws SafeLoraError where a device that was asked for by name cannot run; the signal's reason */
+    /** @throws SafeLoraError if an explicitly named device cannot run; the signal's reason */
     choose(device: Device, signal?: AbortSignal): Promise<ChosenDevice>;
     /** The engine on a device that can run. */
     on(device: ChosenDevice): Promise<Engine>;
   };
 }
 
-/** The same where language models can be run, too. */
+/** The same, but language models must run, too. */
 export interface LanguageServices extends Services {
   readonly prompts: {
     /**
      * Fetches a file of a dataset, hf://datasets/org/name[@revision]/file.
-     * @returns where it lies
+     * @returns its path
      * @throws SafeLoraError, or the signal's reason
      */
     fetch(given: string, signal?: AbortSignal): Promise<string>;
@@ -44,17 +44,17 @@ export interface LanguageServices extends Services {
   readonly onnxruntimeVersion: string;
   /** Runs language models, each in a process of its own. */
   readonly language: {
-    /** @throws SafeLoraError where the tokenizer or the template cannot be used; the signal's reason */
+    /** @throws SafeLoraError if the tokenizer or the template cannot be used; the signal's reason */
     chat(source: ChatSource, signal?: AbortSignal): Promise<ChatProcess>;
-    /** @throws SafeLoraError where the model cannot be run; the signal's reason */
+    /** @throws SafeLoraError if the model cannot run; the signal's reason */
     start(task: ModelTask, device: ChosenDevice, signal?: AbortSignal): Promise<ModelProcess>;
   };
 }
 
-/** Decides whether the weights that plans lack may travel. @throws what keeps them from it */
+/** Decides whether to download the plans' missing weights. @throws if they must not be downloaded */
 export type Agree = (plans: readonly Plan[], signal?: AbortSignal) => Promise<void>;
 
-/** What a piece of work tells, asks and is given up by. */
+/** Progress, questions and the cancel signal of a task. */
 export interface Ports extends Pick<MeasureOptions, 'onProgress' | 'onFetched' | 'signal'> {
   agree: Agree;
 }

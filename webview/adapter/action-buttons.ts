@@ -1,4 +1,4 @@
-// The buttons of the page, and when each can be used.
+// The page's buttons, and when each is enabled.
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type Button, button, element, format, menuButton, setText, show } from '../shared/ui';
@@ -19,7 +19,7 @@ export interface ActionPorts {
 export class ActionButtons {
   /** At the head of the page. */
   readonly toolbar: HTMLElement;
-  /** Beside the selection: Project, what is projected, and what comes next. */
+  /** Beside the selection: Project, the projected modules, and the next step. */
   readonly apply: HTMLElement;
   private readonly buttons: Record<ActionName, Button>;
   private readonly ofResults: HTMLElement;
@@ -45,7 +45,7 @@ export class ActionButtons {
     );
   }
 
-  /** Brings Project into view and gives it the focus, once everything is measured. */
+  /** Scrolls to Project and focuses it, once everything is measured. */
   offer(): void {
     this.isOffered = true;
     this.update();

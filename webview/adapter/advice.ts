@@ -1,4 +1,4 @@
-// The line beside Project: what a selection does not say, and what comes next.
+// The line beside Project: what a selection leaves out, and the next step.
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type PageState } from './state';
 

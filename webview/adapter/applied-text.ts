@@ -1,4 +1,4 @@
-// How the page says what is applied.
+// Texts about the applied projection.
 import { type AppliedView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { format } from '../shared/ui';

@@ -1,5 +1,5 @@
-// What a control does when it is clicked.
-/** A click's work: the host shows what goes wrong. */
+// Click handlers of controls.
+/** A click's work: the host shows failures. */
 export function asking(what: () => Promise<void>): () => void {
   return () => {
     what().catch(() => undefined);

@@ -1,4 +1,4 @@
-// What state things are in and what can be done about it: a line for each, above the numbers.
+// Banners above the numbers: one line per state, with its actions.
 import { type ErrorCode } from '../../src/core/errors';
 import { type Call, type ModelRole, type ModelView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
@@ -10,7 +10,7 @@ import { type PageState } from './state';
 
 type Action = [label: string, act: () => void];
 
-/** The models and the adapter do not belong together: either may be the wrong one. */
+/** The models and the adapter do not match: either may be wrong. */
 const UNFIT: readonly ErrorCode[] = ['model-missing-target', 'model-shape'];
 
 export class Banners {
@@ -22,7 +22,7 @@ export class Banners {
     private readonly call: Call,
   ) {}
 
-  /** A banner that says the same stays, with the focus that may be in it and what a screen reader has said of it. */
+  /** An unchanged banner stays, so that it keeps the focus and is not announced again. */
   update(): void {
     const shown = [...this.root.children] as HTMLElement[];
     const parts = this.parts().map((part) => shown.find(({ dataset }) => dataset.key === part.dataset.key) ?? part);
@@ -94,7 +94,7 @@ export class Banners {
     return text === null ? null : banner('information', text, [], run.state === 'running');
   }
 
-  /** Where the failure lies in a model: choosing another. */
+  /** If the failure is in a model: choose another. */
   private chooseModels({ base, aligned, error }: NonNullable<PageState['run']>): Action[] {
     const { chooseBase, chooseAligned } = this.strings.actions;
     const doesNotFit = error !== null && UNFIT.includes(error.code);

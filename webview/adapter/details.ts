@@ -1,4 +1,4 @@
-// The panel under the heatmap: the numbers of the module that was last pointed at, what they mean, and how to read them.
+// The panel below the heatmap: the numbers of the last module pointed at, their meaning, and how to read them.
 import { type MeasureName } from '../../src/core/measure-names';
 import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
@@ -6,7 +6,7 @@ import { isNearNull, magnitude } from '../shared/measures';
 import { element, format, linkButton, setLabel } from '../shared/ui';
 import { type PageState } from './state';
 
-/** The numbers in their order, each with its text. */
+/** The numbers in display order, each with its text. */
 const FIGURES = [
   ['similarity', decimal],
   ['nullSimilarity', decimal],
@@ -54,7 +54,7 @@ export class ModuleDetails {
     this.update();
   }
 
-  /** Other numbers, another selection, or another adapter; what is the same stays, with the focus and what is marked in it. */
+  /** Updates numbers, selection or adapter; unchanged parts stay, with their focus and text selection. */
   update(): void {
     const all = this.state.document?.modules.length ?? 0;
     if (this.modules.some((module) => module >= all)) this.modules = [];
@@ -124,7 +124,7 @@ export class ModuleDetails {
     );
   }
 
-  /** A number, and what the projection has made of it where that is another. */
+  /** A number, and its value after the projection if different. */
   private texts(module: number, [column, text]: Figure): string[] {
     const value = this.state.value(module, column);
     const spread = this.state.value(module, 'nullSpread');
@@ -134,7 +134,7 @@ export class ModuleDetails {
     return after !== null && text(after) !== text(value) ? [before, text(after)] : [before];
   }
 
-  /** In a sentence each: against chance, for or against the alignment, and what a projection leaves. */
+  /** One sentence each: against chance, for or against the alignment, and after a projection. */
   private meaning(module: number): string {
     const { meaning } = this.strings.details;
     const value = (column: MeasureName): number => this.state.value(module, column);

@@ -1,9 +1,9 @@
-// Which modules a filter shows: a part of the name or an expression between slashes, and ranges of layers.
+// Filters modules: by a part of the name or an expression between slashes, and by ranges of layers.
 import { type ModuleView } from '../../src/page/adapter';
 
 type Matches = (module: Pick<ModuleView, 'name' | 'layer'>) => boolean;
 
-/** @returns null where the expression cannot be read */
+/** @returns null if the expression is invalid */
 export function nameFilter(text: string): Matches | null {
   const wanted = text.trim();
   const expression = /^\/(.*)\/$/.exec(wanted)?.[1];
@@ -18,7 +18,7 @@ export function nameFilter(text: string): Matches | null {
 
 /**
  * @param text layers and ranges of them, such as "0-7, 12"; empty means all modules
- * @returns null where it is something else
+ * @returns null if it is invalid
  */
 export function layerFilter(text: string): Matches | null {
   const wanted = text.trim();

@@ -1,11 +1,11 @@
-// The three facts at the head of the page: what is selected, where the update as a whole points, what a random one would look like.
+// The three facts at the top of the page: the selection, the direction of the whole update, the level of a random one.
 import { signed } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { isNearNull } from '../shared/measures';
 import { format } from '../shared/ui';
 import { type PageState } from './state';
 
-/** Empty before anything is measured. */
+/** Empty before measuring. */
 export function headlineText(state: PageState, { headline, totalDirection }: PageStrings): string {
   if (!state.hasNumbers) return '';
   const modules = state.document?.modules ?? [];
@@ -20,7 +20,7 @@ export function headlineText(state: PageState, { headline, totalDirection }: Pag
     .join(' · ');
 }
 
-/** What the projection has made of it. */
+/** The value after the projection. */
 function afterText(direction: number | null): string {
   return direction === null ? '' : ` → ${signed(direction)}`;
 }

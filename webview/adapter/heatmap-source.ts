@@ -1,4 +1,4 @@
-// What the heatmap of one adapter shows: the chosen measure, with marks for what is selected, projected or no more than chance.
+// The data of an adapter's heatmap: the chosen measure, with marks for selected, projected and chance-level modules.
 import { levelOf } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type ModuleDetails } from './details';
@@ -70,7 +70,7 @@ export class AdapterHeatmapSource implements HeatmapSource {
     this.details.show(modules);
   }
 
-  /** The panel keeps what was last pointed at, so that it can be read. */
+  /** The panel keeps the last module pointed at, so that it can be read. */
   leave(): void {
     return;
   }
@@ -84,7 +84,7 @@ export class AdapterHeatmapSource implements HeatmapSource {
     return measures[this.state.measure];
   }
 
-  /** The scale that was chosen for similarities; other measures have one. */
+  /** The chosen scale for similarities; other measures have one scale. */
   private colours(): { scale: Shown['scale']; range: Range } {
     const { measure, colours } = this.state;
     const { scale, range } = measures[measure];

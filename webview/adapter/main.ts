@@ -1,4 +1,4 @@
-// The page of one adapter: takes what the host sends, shows it, and asks the host for what the user wants.
+// The page of one adapter: receives the host's messages, shows them, and sends the user's requests.
 import '../shared/page.css';
 import {
   BarController,
@@ -42,7 +42,7 @@ let calls = 0;
 
 declare global {
   interface Window {
-    /** For those who look from outside: the developer tools, and the tests. */
+    /** For the developer tools and the tests. */
     safeLoraPage: Page | undefined;
   }
 }
@@ -51,7 +51,7 @@ function send(message: FromPage): void {
   host.postMessage(message);
 }
 
-/** Where it rejects, the host has told the user. */
+/** If it rejects, the host has told the user. */
 const call: Call = (name, ...values) =>
   new Promise((resolve, reject) => {
     pending.set(++calls, { resolve, reject });

@@ -1,4 +1,4 @@
-// Which two models the adapter is measured against, how they are chosen, and what the measuring took.
+// The adapter's two models, how to choose them, and the cost of measuring.
 import { bytesText } from '../../src/core/bytes';
 import { type Call, type ModelRole, type RunView } from '../../src/page/adapter';
 import { localised } from '../../src/core/text';
@@ -46,7 +46,7 @@ export class ModelList {
     return [element('div', {}, element('dt', {}, label), element('dd', {}, name, choose))];
   }
 
-  /** @param reason why it was not a faster device; the status bar's hover has it, too */
+  /** @param reason why it was not a faster device; also in the status bar's hover */
   private measured(text: string, reason: string | null): HTMLElement {
     const facts = element('span', {}, text);
     if (reason !== null) setTitle(facts, format(this.strings.facts.fallback, reason));

@@ -1,4 +1,4 @@
-// What the adapter holds that no projection reaches, and what is to be read with care.
+// Parts of the adapter that no projection changes, and remarks to read with care.
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { element, setLabel, show } from '../shared/ui';
 import { type PageState } from './state';
@@ -14,7 +14,7 @@ export class Notices {
   }
 
   update(): void {
-    // Its own banner says this one.
+    // Shown in its own banner.
     const notices = (this.state.run?.notices ?? []).filter(({ code }) => code !== 'already-projected');
     show(this.root, notices.length > 0 && this.state.failure === undefined);
     this.root.replaceChildren(...notices.map(({ code, message }) => element('li', { 'data-code': code }, message)));

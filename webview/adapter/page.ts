@@ -1,4 +1,4 @@
-// The page as a whole: its parts, and which of them a change concerns.
+// The whole page: its parts, and the ones that each change affects.
 import { type Call, type TensorView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { ActionButtons } from './action-buttons';
@@ -171,7 +171,7 @@ export class Page {
     await this.call('exportPicture', format, picture).catch(() => undefined);
   }
 
-  /** Where the clipboard takes no picture, it is saved as a file. */
+  /** If the clipboard does not accept the picture, it is saved as a file. */
   private async copyPicture(): Promise<void> {
     const png = await this.heatmap.picture(this.pictureTitle);
     try {
@@ -274,7 +274,7 @@ export class Page {
     this.actions.update();
   }
 
-  /** Another measure, other colours, or the numbers of the other side. */
+  /** The measure, the colours or the displayed side changed. */
   private viewChanged(): void {
     this.drawSides();
     this.heatmap.recolour();
@@ -283,7 +283,7 @@ export class Page {
     this.state.emit('view');
   }
 
-  /** Where it fails, the host has said so, and the numbers before are shown. */
+  /** On failure the host has reported it, and the numbers before are shown. */
   private async measureProjection(): Promise<void> {
     await this.call('measureProjection').catch(() => {
       this.state.showsAfter = false;

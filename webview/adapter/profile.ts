@@ -1,4 +1,4 @@
-// The chosen measure by depth: one line per kind, with the chance level and the threshold where they mean something.
+// The chosen measure by depth: one line per kind, with the chance level and the threshold if they apply.
 import { Chart, type ChartDataset } from 'chart.js';
 import { levelOf } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
@@ -9,7 +9,7 @@ import { chartLabel, element, format, setLabel, show } from '../shared/ui';
 
 type Line = ChartDataset<'line', { x: number; y: number }[]>;
 
-// Besides colour: a dash and a point style a line.
+// Each line also has its own dash and point style.
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 const POINTS = ['circle', 'rect', 'triangle', 'rectRot', 'star', 'cross', 'crossRot'] as const;
 
@@ -32,7 +32,7 @@ export class Profile {
     );
   }
 
-  /** One layer has no depth. */
+  /** A single layer has no depth. */
   update(): void {
     const layers = new Set(this.state.document?.modules.flatMap(({ layer }) => (layer === null ? [] : [layer])));
     show(this.root, layers.size > 1);
@@ -85,7 +85,7 @@ export class Profile {
     this.chart.update('none');
   }
 
-  /** Brings one line out among the others. */
+  /** Highlights one line. */
   private point(label: string | null): void {
     if (label === this.pointed) return;
     this.pointed = label;
@@ -103,7 +103,7 @@ export class Profile {
     }
   }
 
-  /** Only the threshold moved. */
+  /** Only the threshold changed. */
   moveThreshold(): void {
     const line = this.chart?.data.datasets.find((dataset) => dataset.label === this.strings.threshold);
     const level = levelOf(this.state.draft);
@@ -183,7 +183,7 @@ export class Profile {
   }
 }
 
-/** The same colour, a quarter as strong. */
+/** The same colour at a quarter of its opacity. */
 function faded(color: string): string {
   return `color-mix(in srgb, ${color} 25%, transparent)`;
 }

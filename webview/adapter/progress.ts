@@ -1,4 +1,4 @@
-// How far a run is: a bar, and for a screen reader its share and its text.
+// A run's progress: a bar, with its percentage and text for screen readers.
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { element, setLabel, show } from '../shared/ui';
 import { runText } from './run-text';

@@ -1,10 +1,10 @@
-// How the page says a run's state.
+// Texts of a run's state.
 import { bytesText } from '../../src/core/bytes';
 import { type RunView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { format } from '../shared/ui';
 
-/** What a run's state means, where it needs a text. */
+/** The text of a run's state, if it needs one. */
 export function runText(run: RunView, states: PageStrings['states']): string | null {
   switch (run.state) {
     case 'no-models':

@@ -1,4 +1,4 @@
-// Choosing modules: a threshold with the histogram behind it, or a count, and what was added or removed by hand.
+// Selects modules: by a threshold with the histogram behind it, or by a count, plus manual changes.
 import { Chart } from 'chart.js';
 import { findingSum, fitsRule, levelOf, ruleNumber, ruleOf, type SelectionRule } from '../../src/core/rules';
 import { localised } from '../../src/core/text';
@@ -8,7 +8,7 @@ import { readTheme } from '../shared/theme';
 import { element, format, linkButton, radioGroup, setLabel, setText, show, textField } from '../shared/ui';
 
 const BINS = 50;
-/** The slider's step; the field takes any number. */
+/** The slider's step; the field accepts any number. */
 const STEP = 0.005;
 
 export class SelectionPanel {
@@ -24,7 +24,7 @@ export class SelectionPanel {
   private readonly thresholdField;
   private readonly countField;
   private chart: Chart<'bar', number[], string> | undefined;
-  /** How the two rules stood when they were last in use. */
+  /** The last state of both rules. */
   private threshold = ruleNumber('threshold').usual;
   private count = ruleNumber('count').min;
 
@@ -76,7 +76,7 @@ export class SelectionPanel {
     );
   }
 
-  /** Another selection. */
+  /** The selection changed. */
   update(): void {
     const { draft } = this.state;
     if (draft.mode === 'threshold') this.threshold = draft.threshold;
@@ -95,7 +95,7 @@ export class SelectionPanel {
     this.colourBars();
   }
 
-  /** Other values or another theme. */
+  /** The values or the theme changed. */
   redraw(): void {
     const counts = new Array<number>(BINS).fill(0);
     this.state.document?.modules.forEach((_, module) => {
@@ -122,7 +122,7 @@ export class SelectionPanel {
     this.update();
   }
 
-  /** @param take answers whether the number can be used; what cannot is marked, and gone when the field is left */
+  /** @param take tells whether the number is valid; an invalid one is marked, and removed on blur */
   private numberField(label: string, take: (value: number) => boolean): ReturnType<typeof textField> {
     const field = textField(
       label,
@@ -154,7 +154,7 @@ export class SelectionPanel {
   }
 }
 
-/** A field keeps what is being typed in it, "0." on the way to "0.4" too. */
+/** A field keeps the text being typed, such as "0." on the way to "0.4". */
 function setUnlessTyping(field: HTMLElement & { value: string }, text: string, value: number): void {
   if (document.activeElement === field && Number(field.value.replace(',', '.')) === value) return;
   field.value = text;

@@ -1,4 +1,4 @@
-// What the page knows and what the user is choosing; everything on screen follows from it.
+// The page's data and the user's selection; everything on screen derives from them.
 import { type MeasureName, type Measures, unmeasured } from '../../src/core/measure-names';
 import { DEFAULT_MODE, ruleOf, select, type Selectable, type Selection, selectionBy } from '../../src/core/rules';
 import {
@@ -13,13 +13,13 @@ import { measuresIn } from '../../src/page/numbers';
 
 export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
 
-/** How similarities are coloured: from the lowest to the highest, around the threshold, or from 0 to 1. */
+/** Colour scale of similarities: from the lowest to the highest, around the threshold, or from 0 to 1. */
 export const colourings = ['fit', 'threshold', 'whole'] as const;
 export type Colouring = (typeof colourings)[number];
 
-/** What survives hiding the tab and reloading the window. */
+/** State that survives hiding the tab and reloading the window. */
 export interface Kept {
-  /** The adapter that it was kept for. */
+  /** Its adapter. */
   path: string;
   draft: Selection;
   measure: MeasureId;
@@ -36,28 +36,28 @@ export class PageState {
   draft: Selection = selectionBy(ruleOf(DEFAULT_MODE));
   measure: MeasureId = 'similarity';
   colours: Colouring = 'fit';
-  /** The numbers that are shown are those after the projection, of the modules that are projected. */
+  /** Projected modules show their numbers after the projection. */
   showsAfter = false;
-  /** The cosine over all modules together after the projection; null before it is measured. */
+  /** The cosine over all modules together after the projection; null before measuring. */
   directionAfter: number | null = null;
   /** Of the table, by name and by layer. */
   filter = '';
   layers = '';
-  /** Indices of the modules that the draft selects. */
+  /** Indices of the selected modules. */
   selected: ReadonlySet<number> = new Set();
 
-  /** Names of the modules that were added or removed by hand. */
+  /** Names of modules added or removed by hand. */
   byHand: ReadonlySet<string> = new Set();
 
-  /** As a rule sees them. */
+  /** As input of a rule. */
   private modules: Selectable[] = [];
-  /** Of projected modules, as they are now. */
+  /** Numbers of projected modules as they are now. */
   private after: ReadonlyMap<number, Measures> = new Map();
   private projected: ReadonlySet<string> = new Set();
   private indexOf = new Map<string, number>();
   private readonly listeners: ((change: Change) => void)[] = [];
 
-  /** What an earlier page kept, perhaps that of an earlier version. */
+  /** The state kept by an earlier page, possibly of an earlier version. */
   takeUp({ measure, colours, filter, layers }: Partial<Kept>): void {
     this.measure = measure ?? this.measure;
     this.colours = colours ?? this.colours;
@@ -100,7 +100,7 @@ export class PageState {
     this.emit('measured');
   }
 
-  /** Where there are none, and none are on their way, the numbers before are shown. */
+  /** If there are none, and none are being measured, the numbers before are shown. */
   setAfter({ measuring, indices, values, direction }: Extract<ToPage, { type: 'after' }>): void {
     this.after = new Map([...indices].map((module, i) => [module, measuresIn(values, i)]));
     this.directionAfter = direction;
@@ -121,12 +121,12 @@ export class PageState {
     this.emit('selection');
   }
 
-  /** NaN where it is not measured or not defined. */
+  /** NaN if not measured or undefined. */
   value(module: number, column: MeasureName): number {
     return this.modules[module]?.[column] ?? NaN;
   }
 
-  /** Null for a module that is not projected, or whose projection is not measured. */
+  /** Null if the module is not projected, or its projection is not measured. */
   valueAfter(module: number, column: MeasureName): number | null {
     const after = this.after.get(module);
     return after ? (after[column] ?? NaN) : null;
@@ -136,7 +136,7 @@ export class PageState {
     return this.after.size > 0;
   }
 
-  /** What the heatmap, the profile and the table show; what is selected follows the original numbers. */
+  /** Values of the heatmap, the profile and the table; the selection uses the original numbers. */
   readonly shown: Numbers = {
     value: (module, column) => (this.showsAfter ? this.valueAfter(module, column) : null) ?? this.value(module, column),
   };
@@ -145,12 +145,12 @@ export class PageState {
     return this.document?.modules.some((_, module) => !Number.isNaN(this.value(module, 'alignmentNorm'))) ?? false;
   }
 
-  /** Adds or removes a module by hand, on top of what the rule says. */
+  /** Adds or removes a module by hand, on top of the rule. */
   toggle(module: number): void {
     this.choose([module], !this.selected.has(module));
   }
 
-  /** Adds or removes modules by hand; those that cannot be selected stay out. */
+  /** Adds or removes modules by hand; ignores those that cannot be selected. */
   choose(modules: readonly number[], wanted: boolean): void {
     const possible = modules.filter(
       (module) => this.document!.modules[module]!.selectable && !Number.isNaN(this.value(module, 'similarity')),

@@ -1,4 +1,4 @@
-// What each threshold would do: how many modules it selects, and how much of the whole update a projection of these keeps.
+// The effect of each threshold: how many modules it selects, and how much of the whole update their projection keeps.
 import { Chart, type ChartDataset, type ScaleOptionsByType } from 'chart.js';
 import { levelOf } from '../../src/core/rules';
 import { percent } from '../../src/core/text';
@@ -27,7 +27,7 @@ export class Sweep {
     );
   }
 
-  /** Other values or another theme. */
+  /** The values or the theme changed. */
   update(): void {
     show(this.root, this.state.hasNumbers);
     if (!this.state.hasNumbers) return;
@@ -70,7 +70,7 @@ export class Sweep {
     this.chart.update('none');
   }
 
-  /** Only the threshold moved. */
+  /** Only the threshold changed. */
   moveThreshold(): void {
     const level = levelOf(this.state.draft);
     const line = this.chart?.data.datasets.find(({ label }) => label === this.strings.sweep.threshold);
@@ -82,7 +82,7 @@ export class Sweep {
     this.chart!.update('none');
   }
 
-  /** From none to all, lowest similarity first; modules whose original is gone stay as they are. */
+  /** From none to all, lowest similarity first; modules without originals stay unchanged. */
   private curves(): { counts: { x: number; y: number }[]; kept: { x: number; y: number }[] } {
     const { modules } = this.state.document!;
     const size = (module: number): number => this.state.value(module, 'updateNorm') * Math.abs(modules[module]!.scale);

@@ -1,4 +1,4 @@
-// Every module as a row: sorted, filtered, driven from the keyboard. What the heatmap shows in colour stands here in figures.
+// Every module as a row: sorted, filtered, usable from the keyboard. The numbers behind the heatmap's colours.
 import { decimal, percent, signed, UNDEFINED } from '../../src/core/text';
 import { type MeasureName } from '../../src/core/measure-names';
 import { type ModuleView } from '../../src/page/adapter';
@@ -9,7 +9,7 @@ import { compareKeys, markSorted, nextSort, type Sort } from '../shared/sorting'
 import { layerFilter, nameFilter } from './filter';
 import { type Button, button, checkbox, element, setText, show, type TextField, textField } from '../shared/ui';
 
-/** Where the column of what is selected stands: first, since a narrow tab shows only the first ones. */
+/** The selection's column comes first, since a narrow tab shows only the first ones. */
 const SELECTED = 0;
 
 interface Column {
@@ -17,7 +17,7 @@ interface Column {
   title: string;
   definition?: string;
   text: (module: number) => string;
-  /** What it is sorted by; null sorts last. */
+  /** The sort key; null sorts last. */
   key: (module: number) => number | string | null;
   numeric?: boolean;
 }
@@ -87,7 +87,7 @@ export class ModuleTable {
     });
   }
 
-  /** Another adapter: rows and columns anew. */
+  /** The adapter changed: rebuilds rows and columns. */
   rebuild(): void {
     const modules = this.state.document?.modules ?? [];
     this.filterField.value = this.state.filter;
@@ -98,7 +98,7 @@ export class ModuleTable {
     this.update();
   }
 
-  /** Other values. */
+  /** The values changed. */
   update(): void {
     this.rows.forEach((row, module) => {
       this.columns.forEach((column, index) => {
@@ -111,7 +111,7 @@ export class ModuleTable {
     this.arrange();
   }
 
-  /** Another selection: rows that are in it, and the text of that cell. */
+  /** The selection changed: updates the rows in it, and the text of that cell. */
   remark(): void {
     this.rows.forEach((row, module) => {
       const selected = String(this.state.selected.has(module));
@@ -235,7 +235,7 @@ export class ModuleTable {
     return row;
   }
 
-  /** The order and the choice of rows; a row that moves keeps the focus, one that goes hands it to its neighbour. */
+  /** Sorts and filters rows; a moved row keeps the focus, a removed one passes it to its neighbour. */
   private arrange(): void {
     const focusedRow = this.rows.findIndex((row) => row === document.activeElement);
     const focused = focusedRow < 0 ? null : focusedRow;
@@ -266,7 +266,7 @@ export class ModuleTable {
     if (focused !== null && next !== undefined) this.rows[next]!.focus();
   }
 
-  /** Brings a module's row into view, with the focus and its details; a filter that hides it is given up. */
+  /** Scrolls to a module's row, with the focus and its details; clears a filter that hides it. */
   reveal(name: string): void {
     const module = this.state.document?.modules.findIndex((candidate) => candidate.name === name) ?? -1;
     if (module < 0) return;
@@ -284,7 +284,7 @@ export class ModuleTable {
     this.rows[module]!.scrollIntoView({ block: 'center' });
   }
 
-  /** One row takes part in the order of Tab. */
+  /** Only one row is in the tab order. */
   private rove(position: number): void {
     for (const row of this.body.querySelectorAll('tr[tabindex="0"]')) row.setAttribute('tabindex', '-1');
     this.current = position;
@@ -332,7 +332,7 @@ export class ModuleTable {
     );
   }
 
-  /** The row that has the focus, with its name and the titles of its columns, as cells of a spreadsheet. */
+  /** The focused row, with its name and the column titles, as spreadsheet cells. */
   private copyRow(): boolean {
     const module = this.order[this.current];
     if (module === undefined) return false;

@@ -1,9 +1,9 @@
-// What the adapter's file holds, tensor by tensor, also where Safe LoRA refuses it. Read from the file when it is opened here.
+// The tensors of the adapter's file, even if Safe LoRA refuses it. Read from the file when opened here.
 import { type Call, type TensorView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { element, format, setText } from '../shared/ui';
 
-/** More rows would make the page slow. */
+/** More rows would slow down the page. */
 const MOST_ROWS = 2000;
 
 export class TensorList {
@@ -25,7 +25,7 @@ export class TensorList {
     });
   }
 
-  /** Another file, or another content of it. */
+  /** The file or its content changed. */
   clear(): void {
     this.root.open = false;
     this.box.replaceChildren();

@@ -1,4 +1,4 @@
-// What the three heatmaps of a comparison show: one adapter on the scale of both, or the difference.
+// The data of a comparison's three heatmaps: one adapter on the shared scale, or the difference.
 import { type Side } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { type OpenLayer } from '../heatmap/layout';
@@ -7,7 +7,7 @@ import { type HeatmapSource, type Key, type Marks, type Shown } from '../heatmap
 import { furthest, lowest } from '../shared/measures';
 import { format } from '../shared/ui';
 
-/** What all three do alike. */
+/** Common to all three. */
 export interface Actions {
   point: (modules: readonly number[], anchor: DOMRect) => void;
   leave: () => void;
@@ -44,7 +44,7 @@ abstract class ComparisonSource implements HeatmapSource {
     return this.state.modules;
   }
 
-  /** All three numbers, whichever of them the cell shows. */
+  /** All three numbers, whichever the cell shows. */
   say(modules: readonly number[]): string {
     const { strings, state } = this;
     const { name } = this.modules[modules[0]!]!;

@@ -1,4 +1,4 @@
-// The page of a comparison: takes what the host sends and shows it.
+// The page of a comparison: receives the host's messages and shows them.
 import '../shared/page.css';
 import './comparison.css';
 import { writeFiguresIn } from '../../src/core/text';
@@ -14,7 +14,7 @@ Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
 declare global {
   interface Window {
-    /** For those who look from outside: the developer tools, and the tests. */
+    /** For the developer tools and the tests. */
     safeLoraComparison: ComparisonPage | undefined;
   }
 }

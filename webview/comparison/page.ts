@@ -1,4 +1,4 @@
-// The page of a comparison as a whole: the status of both adapters, three heatmaps, and the table of the same numbers.
+// The whole page of a comparison: the status of both adapters, three heatmaps, and the table of the same numbers.
 import { findingSum } from '../../src/core/rules';
 import { signed } from '../../src/core/text';
 import { type ComparedAdapterView, type FromComparison, type Side, sides } from '../../src/page/comparison';
@@ -67,7 +67,7 @@ export class ComparisonPage {
     });
   }
 
-  /** Other numbers, or other statuses. */
+  /** The numbers or statuses changed. */
   update(): void {
     const { comparison } = this.state;
     if (!comparison) return;
@@ -172,7 +172,7 @@ export class ComparisonPage {
     for (const map of Object.values(this.maps)) map.show(layer);
   }
 
-  /** The same cell is framed in all three. */
+  /** Frames the same cell in all three. */
   private point(modules: readonly number[], anchor: DOMRect): void {
     for (const map of Object.values(this.maps)) map.highlight(modules);
     if (modules.length === 1) {

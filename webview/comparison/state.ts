@@ -1,13 +1,13 @@
-// What a comparison's page knows: both adapters' numbers, the measure that is shown, and the scales for it.
+// The data of a comparison's page: both adapters' numbers, the shown measure, and its scales.
 import { type ComparisonView, type Side, sides } from '../../src/page/comparison';
 import { isNearNull, type Measure, type MeasureId, measures, type Numbers, type Range } from '../shared/measures';
 import { numberIn } from '../../src/page/numbers';
 
 export class ComparisonState {
   comparison: ComparisonView | undefined;
-  /** Of the shown measure by module; NaN where there is none. */
+  /** Of the shown measure by module; NaN if missing. */
   values: Record<Side | 'difference', readonly number[]> = { a: [], b: [], difference: [] };
-  /** One for both adapters. */
+  /** Shared by both adapters. */
   range: Range = [0, 1];
   differenceRange: Range = [-1, 1];
   private selected: Record<Side, ReadonlySet<number>> = { a: new Set(), b: new Set() };
@@ -58,7 +58,7 @@ export class ComparisonState {
     return isNearNull(this.numbers(side), module);
   }
 
-  /** A module's values of any measure, and B − A; NaN where either has none. */
+  /** A module's values of any measure, and B − A; NaN if either has none. */
   valuesOf(measure: Measure, module: number): Record<Side | 'difference', number> {
     const [a, b] = [measure.value(this.numbers('a'), module), measure.value(this.numbers('b'), module)];
     return { a, b, difference: b - a };

@@ -1,4 +1,4 @@
-// Every module of a comparison as a row: what the three heatmaps show in colour and marks stands here in texts and figures.
+// Every module of a comparison as a row: the texts and numbers behind the three heatmaps' colours and marks.
 import { type Side, sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { type ComparisonState } from './state';
@@ -32,7 +32,7 @@ export class ComparisonTable {
     this.root = element('section', { class: 'modules' }, element('h2', {}, strings.modules), box);
   }
 
-  /** Other modules or other adapters. */
+  /** The modules or adapters changed. */
   rebuild(): void {
     const { comparison, modules } = this.state;
     for (const side of sides) {
@@ -52,7 +52,7 @@ export class ComparisonTable {
     this.update();
   }
 
-  /** Another measure. */
+  /** The measure changed. */
   update(): void {
     const { measure, measureId, values } = this.state;
     setLabel(this.table, format(this.strings.table, this.strings.measures[measureId]));

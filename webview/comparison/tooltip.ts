@@ -5,7 +5,7 @@ import { type ComparisonState } from './state';
 import { measureIds, measures } from '../shared/measures';
 import { element, show } from '../shared/ui';
 
-/** Of the window's edges, and of what is pointed at. */
+/** From the window's edges, and from the cell. */
 const MARGIN = 8;
 
 export class ComparisonTooltip {
@@ -50,7 +50,7 @@ export class ComparisonTooltip {
     ]);
   }
 
-  /** Below the cell or above it: beside it, it would hide the other heatmaps. Always within the window. */
+  /** Below or above the cell: beside it, it would hide the other heatmaps. Always within the window. */
   private showAt(anchor: DOMRect, content: Node[]): void {
     this.root.replaceChildren(...content);
     show(this.root, true);

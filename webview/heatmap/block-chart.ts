@@ -1,4 +1,4 @@
-// One block of a heatmap on its canvas: how large it is, its axes, colours and marks, and where each of its cells lies.
+// One block of a heatmap on its canvas: its size, axes, colours and marks, and the position of each cell.
 import { Chart, type ChartConfiguration, type Plugin } from 'chart.js';
 import { type MatrixDataPoint } from 'chartjs-chart-matrix';
 import { type Theme } from '../shared/theme';
@@ -11,27 +11,27 @@ import { type HeatmapSource, type Shown } from './source';
 type Point = MatrixDataPoint & { cell: Cell };
 export type MatrixChart = Chart<'matrix', Point[], string>;
 
-/** How all blocks of a heatmap look now. */
+/** The common look of a heatmap's blocks. */
 export interface Look {
   shown: Shown;
   theme: Theme;
-  /** Modules whose cells are framed, wherever the pointer is. */
+  /** Modules with framed cells, independent of the pointer. */
   highlighted: readonly number[];
 }
 
-// Cells grow with the room there is, within these bounds in CSS pixels.
+// Cells grow with the available space, within these bounds in CSS pixels.
 const CELL_WIDTH = { least: 34, most: 160 };
 const CELL_HEIGHT = { least: 7, most: 26 };
-/** What stands above a heatmap, about. */
+/** Approximate height above a heatmap. */
 const ABOVE = 300;
 const BODY_HEIGHT = { least: 400, most: 800 };
 const BODY_WIDTH = 400;
-/** Of the axis labels, about; a column is wide enough for its own, so that it stays level. */
+/** Approximate width of a label's letter; a column fits its own label, so that it stays level. */
 const LETTER_WIDTH = 6.4;
 const AXIS_ROOM = { left: 44, top: 24 };
 const GAP = 2;
 
-/** The room of a block, in CSS pixels: as high as fits into the window, where its rows stay high enough to point at. */
+/** The size of a block, in CSS pixels: as high as fits the window, with rows high enough to point at. */
 export function roomOf({ columns, rows }: Block): { width: number; height: number } {
   const label = Math.max(...columns.map((kind) => chartLabel(kind).length)) * LETTER_WIDTH + 8;
   const cell = clampTo(CELL_WIDTH, Math.max(label, Math.min(72, BODY_WIDTH / columns.length)));
@@ -46,7 +46,7 @@ export class BlockChart {
   readonly chart: MatrixChart;
   private focusedCell: Cell | null = null;
 
-  /** @param canvas stands on the page: the chart takes its size */
+  /** @param canvas on the page: the chart takes its size */
   constructor(
     readonly block: Block,
     readonly canvas: HTMLCanvasElement,
@@ -66,7 +66,7 @@ export class BlockChart {
     this.chart.draw();
   }
 
-  /** Other values, another measure or another theme. */
+  /** The values, measure or theme changed. */
   recolour(): void {
     for (const axis of ['x', 'y'] as const) {
       const options = this.chart.options.scales![axis]!;
@@ -76,7 +76,7 @@ export class BlockChart {
     this.chart.update('none');
   }
 
-  /** @param ratio pixels of the canvas for one of the page; undefined is the screen's */
+  /** @param ratio canvas pixels per page pixel; undefined means the screen's */
   sharpen(ratio: number | undefined): void {
     this.chart.options.devicePixelRatio = ratio ?? window.devicePixelRatio;
     this.chart.resize();
@@ -132,7 +132,7 @@ export class BlockChart {
             type: 'category',
             labels: rows,
             offset: true,
-            // The first layer on top: the plugin's own default turns the axis.
+            // The first layer on top: the plugin flips the axis by default.
             reverse: false,
             grid: { display: false },
             border: { display: false },
@@ -154,7 +154,7 @@ export class BlockChart {
     }));
   }
 
-  /** @param chart this one, which begins to draw before its constructor ends */
+  /** @param chart this one, which starts drawing before its constructor ends */
   private drawMarks(chart: MatrixChart): void {
     const { cells } = this.block;
     const { theme, highlighted } = this.look;
@@ -171,7 +171,7 @@ export class BlockChart {
     paint.restore();
   }
 
-  /** There is no point before the first layout. */
+  /** No point exists before the first layout. */
   private colorOf(point: Point | undefined): string | null {
     return point ? colorOf(point.cell, this.source, this.look.shown, this.look.theme) : null;
   }
@@ -191,7 +191,7 @@ export class BlockChart {
   }
 }
 
-/** There is no area before the first layout. */
+/** No area exists before the first layout. */
 function cellSize({ chartArea }: Pick<Partial<Chart>, 'chartArea'>, side: 'width' | 'height', cells: number): number {
   const size = (chartArea?.[side] ?? 0) / cells;
   return Math.max(1, size - Math.min(GAP, size / 4));

@@ -1,19 +1,19 @@
-// How a cell looks, on the page and in a file: its colour, and which marks lie on it.
+// The look of a cell, on the page and in a file: its colour and its marks.
 import { fractionOf } from '../shared/measures';
 import { inkOn, scaleColor, type Theme } from '../shared/theme';
 import { type Cell } from './layout';
 import { type HeatmapSource, type Shown } from './source';
 
 export interface CellLook {
-  /** Null where there is no value. */
+  /** Null without a value. */
   color: string | null;
-  /** What stands out from the colour. */
+  /** A colour in contrast to it. */
   ink: string;
   projected: boolean;
   nearNull: boolean;
-  /** There are several modules, which a click opens. */
+  /** It has several modules, which a click opens. */
   opens: boolean;
-  /** Of its modules, how many are selected, 0 to 1. */
+  /** Share of its modules that are selected, 0 to 1. */
   selected: number;
 }
 

@@ -1,4 +1,4 @@
-// The marks that are painted over a cell's colour: none of them relies on it.
+// The marks painted over a cell's colour: none relies on it.
 import { type Theme } from '../shared/theme';
 import { paintText } from '../shared/ui';
 
@@ -10,7 +10,7 @@ export interface Box {
   height: number;
 }
 
-/** In a smaller cell a sign would hide the colour. */
+/** In a smaller cell, signs would hide the colour. */
 const SIGN_ROOM = { width: 30, height: 11 };
 
 export function outline(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme): void {
@@ -19,14 +19,14 @@ export function outline(paint: CanvasRenderingContext2D, { x, y, width, height }
   paint.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
 }
 
-/** Around the cell that has the focus or is pointed at. */
+/** Around the focused or pointed-at cell. */
 export function frame(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme): void {
   paint.strokeStyle = theme.focus;
   paint.lineWidth = 2;
   paint.strokeRect(x - 2, y - 2, width + 4, height + 4);
 }
 
-/** The sign "about equal" at the left, in a small cell a dash: the value is no more than chance. */
+/** An "about equal" sign at the left, in a small cell a dash: the value is at chance level. */
 export function markNearNull(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, ink: string): void {
   paint.fillStyle = ink;
   if (width < SIGN_ROOM.width || height < SIGN_ROOM.height) {
@@ -54,7 +54,7 @@ export function markOpens(paint: CanvasRenderingContext2D, { x, y, width, height
 }
 
 /**
- * A dot; of several modules as much of it as is selected, with its outline.
+ * A dot; for several modules filled by their selected share, with its outline.
  * @param share above 0, up to 1
  */
 export function markSelected(
@@ -78,7 +78,7 @@ export function markSelected(
   paint.stroke();
 }
 
-/** A corner, whatever lies beneath, also before anything is measured. */
+/** A corner, whatever is below it, also before measuring. */
 export function markProjected(paint: CanvasRenderingContext2D, { x, y, width, height }: Box, theme: Theme): void {
   const size = Math.min(9, height / 2);
   paint.beginPath();

@@ -1,4 +1,4 @@
-// The same cells for mouse and keyboard: what is pointed at, where the focus is, and what a click or a key does there.
+// Mouse and keyboard on the same cells: the pointed-at cell, the focus, and the actions of clicks and keys.
 import { type BlockChart } from './block-chart';
 import { type Block, type Cell, type OpenLayer } from './layout';
 import { type HeatmapSource } from './source';

@@ -1,4 +1,4 @@
-// The heatmap as a whole: a block for each stack or for the experts of one layer, with what explains them.
+// The whole heatmap: a block for each stack or for the experts of one layer, with its legend.
 import { type SharedStrings } from '../../src/page/strings';
 import { readTheme } from '../shared/theme';
 import { element, format, linkButton, setLabel } from '../shared/ui';
@@ -28,12 +28,12 @@ export class Heatmap {
     this.root.append(this.legend, this.heading, this.blocks);
   }
 
-  /** The charts' own data, for those who look from outside: tests and the developer tools. */
+  /** The charts' own data, for the tests and the developer tools. */
   get charts(): readonly MatrixChart[] {
     return this.drawn.map(({ chart }) => chart);
   }
 
-  /** Builds the blocks anew: another adapter, or a layer's experts opened or closed. */
+  /** Rebuilds the blocks: the adapter changed, or a layer's experts were opened or closed. */
   rebuild(): void {
     for (const { chart } of this.drawn) chart.destroy();
     this.readLook();
@@ -51,7 +51,7 @@ export class Heatmap {
     this.drawLegend();
   }
 
-  /** Other values, another measure or another theme. */
+  /** The values, measure or theme changed. */
   recolour(): void {
     this.readLook();
     for (const block of this.drawn) {
@@ -61,7 +61,7 @@ export class Heatmap {
     this.drawLegend();
   }
 
-  /** Another selection: only the marks change, and the threshold on the scale. */
+  /** The selection changed: updates only the marks, and the threshold on the scale. */
   remark(): void {
     for (const { chart } of this.drawn) chart.draw();
     this.look.shown = this.source.shown;
@@ -74,7 +74,7 @@ export class Heatmap {
     this.rebuild();
   }
 
-  /** Frames the cells of these modules, wherever the pointer is. */
+  /** Frames the cells of these modules, independent of the pointer. */
   highlight(modules: readonly number[]): void {
     if (modules === this.look.highlighted) return;
     this.look.highlighted = modules;
@@ -86,7 +86,7 @@ export class Heatmap {
     return pictureOf(title, this.drawn, this.look, this.strings);
   }
 
-  /** The same as SVG, at a size of its own. */
+  /** The same as SVG, at its own size. */
   svg(title: string): string {
     const blocks = this.drawn.map(({ block }) => block);
     return svgOf(title, blocks, this.source, this.look, this.strings);

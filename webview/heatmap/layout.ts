@@ -1,7 +1,7 @@
-// How modules fall into cells: one block per stack, layers down, kinds across, experts collapsed until a layer is opened.
+// Arranges modules in cells: one block per stack, layers down, kinds across, experts collapsed until a layer is opened.
 import { type ModuleView } from '../../src/page/adapter';
 
-/** Where a module sits. */
+/** A module's position. */
 export type ModulePosition = Pick<ModuleView, 'name' | 'stack' | 'layer' | 'kind' | 'expert'>;
 
 export interface Cell {
@@ -16,11 +16,11 @@ export interface Block {
   rows: string[];
   columns: string[];
   cells: Cell[];
-  /** Set where this block is one layer's experts. */
+  /** Set if this block is one layer's experts. */
   layer: number | null;
 }
 
-/** The layer whose experts are shown instead of the whole. */
+/** The layer whose experts are shown instead of all layers. */
 export interface OpenLayer {
   stack: string | null;
   layer: number | null;
@@ -46,7 +46,7 @@ function indicesOf(modules: readonly ModulePosition[], belongs: (module: ModuleP
   return modules.flatMap((module, index) => (belongs(module) ? [index] : []));
 }
 
-/** Kinds of one part of a layer beside each other: T5's decoder has two attentions. */
+/** Groups kinds by their part of a layer: T5's decoder has two attentions. */
 function grouped(kinds: readonly string[]): string[] {
   const part = (kind: string): string => kind.slice(0, kind.lastIndexOf('.') + 1);
   const parts = [...new Set(kinds.map(part))];

@@ -1,11 +1,11 @@
-// What explains a heatmap: the scale of its colours, and the marks on its cells.
+// The legend of a heatmap: its colour scale, and the marks on its cells.
 import { type SharedStrings } from '../../src/page/strings';
 import { fractionOf } from '../shared/measures';
 import { scaleColor, type Theme } from '../shared/theme';
 import { element } from '../shared/ui';
 import { type Key, type Level, type Shown } from './source';
 
-/** Levels that are closer on the scale share no room for two labels. */
+/** Levels closer than this cannot both have labels. */
 const LABEL_SHARE = 0.16;
 
 export function scaleLegend(shown: Shown, theme: Theme): HTMLElement {
@@ -29,7 +29,7 @@ export function scaleLegend(shown: Shown, theme: Theme): HTMLElement {
   );
 }
 
-/** Those within the scale, with their labels where these do not meet. */
+/** Those within the scale, with their labels unless these overlap. */
 function levelMarks(levels: readonly Level[], { range }: Shown): HTMLElement[] {
   let lastLabel = -1;
   return levels
@@ -45,7 +45,7 @@ function levelMarks(levels: readonly Level[], { range }: Shown): HTMLElement[] {
     });
 }
 
-/** What the marks on the cells mean. */
+/** The meaning of the marks on the cells. */
 export function keysLegend(keys: readonly Key[], { legend }: SharedStrings): HTMLElement {
   const parts = keys.map((key) =>
     element('span', { class: 'key' }, element('span', { class: `swatch ${key}` }), legend[key]),

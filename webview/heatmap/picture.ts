@@ -1,4 +1,4 @@
-// The picture of a heatmap for a file: all its blocks with their names, the scale, and what the marks mean.
+// The picture of a heatmap for a file: all its blocks with their names, the scale, and the legend of the marks.
 import { type SharedStrings } from '../../src/page/strings';
 import { scaleColor, type Theme } from '../shared/theme';
 import { element, paintText } from '../shared/ui';
@@ -6,7 +6,7 @@ import { type BlockChart, type Look } from './block-chart';
 import { marksLine } from './legend';
 import { type Shown } from './source';
 
-/** Pixels of the picture for one of the page. */
+/** Picture pixels per page pixel. */
 const RATIO = 2;
 const MARGIN = 20;
 const TOP = 56;

@@ -1,16 +1,16 @@
-// What a heatmap asks of whoever shows one: what its cells hold, and what happens where they are pointed at.
+// The interface between a heatmap and its owner: the contents of cells, and the handlers of pointing and clicking.
 import { type Range, type Scale } from '../shared/measures';
 import { type OpenLayer, type ModulePosition } from './layout';
 
-/** What the cells show: its name and definition, its colours from end to end, and its figures. */
+/** The shown measure: its name and definition, its colours from end to end, and its number format. */
 export interface Shown {
   name: string;
   definition: string;
   scale: Scale;
   range: Range;
-  /** What its low and its high end mean. */
+  /** The meaning of its low and its high end. */
   ends: readonly [string, string];
-  /** Values that are marked on the scale. */
+  /** Values marked on the scale. */
   levels?: readonly Level[];
   text: (value: number) => string;
 }
@@ -29,24 +29,24 @@ export interface Marks {
 /** `some`: some of a cell's experts are selected. */
 export type Key = keyof Marks | 'some' | 'pending';
 
-/** What a heatmap draws, says and does; modules are named by their index. */
+/** A heatmap's data, texts and actions; modules are identified by index. */
 export interface HeatmapSource {
   readonly modules: readonly ModulePosition[];
   readonly shown: Shown;
-  /** What the keyboard does. */
+  /** Help for the keyboard. */
   readonly help: string;
-  /** The marks that its legend explains. */
+  /** The marks in its legend. */
   readonly keys: readonly Key[];
-  /** NaN where there is none; of the experts of a cell that of the one which stands for all. */
+  /** NaN if missing; for a cell with experts, the value of its representative. */
   value(modules: readonly number[]): number;
   marks(module: number): Marks;
   /** A cell as text. */
   say(modules: readonly number[]): string;
-  /** The pointer or the focus is on a cell, or has left it. */
+  /** The pointer or the focus moved to a cell, or left it. */
   point(modules: readonly number[], anchor: DOMRect): void;
   leave(): void;
   /** A click, Space or Enter on a module. */
   act(module: number): void;
-  /** A layer's experts are wanted, or all layers again: answered by `show`. */
+  /** Requests a layer's experts, or all layers again: answered by `show`. */
   open(layer: OpenLayer | undefined): void;
 }

@@ -84,7 +84,7 @@ function cellText(cell: Cell, source: HeatmapSource, { shown, theme }: Look): st
   return `<g><title>${escaped(source.say(cell.modules))}</title><rect x="${x}" y="${y}" width="${width}" height="${height}" ${fill}/>${signs.join('')}</g>`;
 }
 
-/** @param share how much of it is filled, above 0 */
+/** @param share filled part, above 0 */
 function dot(x: number, y: number, share: number, ink: string): string {
   if (share === 1) return `<circle cx="${x}" cy="${y}" r="4" fill="${ink}"/>`;
   const angle = 2 * Math.PI * share;

@@ -1,8 +1,8 @@
-// The measures that can be shown, each with its scale, its text and its definition.
+// The measures to show, each with its scale, its text and its definition.
 import { type MeasureName } from '../../src/core/measure-names';
 import { decimal, localised, percent, signed, UNDEFINED } from '../../src/core/text';
 
-/** One adapter's numbers by module; NaN where one is not measured or not defined. */
+/** One adapter's numbers by module; NaN if not measured or undefined. */
 export interface Numbers {
   value(module: number, column: MeasureName): number;
 }
@@ -35,7 +35,7 @@ function withSign(value: number, text: (value: number) => string): string {
   return `${value < 0 ? '−' : value > 0 ? '+' : ''}${text(Math.abs(value))}`;
 }
 
-/** @param least the smallest end, below which the figures show no difference */
+/** @param least the smallest end, below which the numbers show no difference */
 const symmetricFrom =
   (least: number) =>
   (values: readonly number[]): Range => {
@@ -46,7 +46,7 @@ const symmetric = symmetricFrom(0.01);
 const fromZero = (values: readonly number[]): Range => [0, niceAbove(Math.max(...values, 0))];
 /** The step to which the ends of a fitted scale are rounded. */
 const FIT_STEP = 0.05;
-/** As wide as the values are, within 0 to 1; at least two steps, below which equal values would look different. */
+/** The range of the values, within 0 to 1; at least two steps, below which equal values would look different. */
 const fitted = (values: readonly number[]): Range => {
   if (values.length === 0) return [0, 1];
   const low = Math.max(0, Math.floor(Math.min(...values) / FIT_STEP) * FIT_STEP);
@@ -98,18 +98,18 @@ export function fractionOf([low, high]: Range, value: number): number {
   return high === low ? 0.5 : (value - low) / (high - low);
 }
 
-/** Of those that are numbers, NaN where none is. */
+/** Of the defined values, NaN if there are none. */
 export function lowest(values: readonly number[]): number {
   const known = values.filter((value) => !Number.isNaN(value));
   return known.length === 0 ? NaN : Math.min(...known);
 }
 
-/** Of those that are numbers the one furthest from zero, NaN where none is. */
+/** The defined value farthest from zero, NaN if there is none. */
 export function furthest(values: readonly number[]): number {
   return values.reduce((far, value) => (Math.abs(value) > Math.abs(far) || Number.isNaN(far) ? value : far), NaN);
 }
 
-/** The similarity is no more than a random update's: at most two standard errors above the null level. */
+/** The similarity is at chance level: at most two standard errors above the null level. */
 export function isNearNull(numbers: Numbers, module: number): boolean {
   const distance = numbers.value(module, 'similarity') - numbers.value(module, 'nullSimilarity');
   return distance <= 2 * numbers.value(module, 'nullSpread');

@@ -1,4 +1,4 @@
-// How a table's column headers sort it.
+// Sorting by a table's column headers.
 
 export interface Sort {
   column: string;
@@ -11,7 +11,7 @@ export function nextSort(sort: Sort | null, column: string): Sort | null {
   return sort.descending ? null : { column, descending: true };
 }
 
-/** Says of each header, which names its column in `data-column`, how it sorts. */
+/** Marks how each header sorts; it names its column in `data-column`. */
 export function markSorted(head: HTMLElement, sort: Sort | null): void {
   for (const cell of head.children) {
     const sorted = cell.getAttribute('data-column') === sort?.column;
@@ -19,7 +19,7 @@ export function markSorted(head: HTMLElement, sort: Sort | null): void {
   }
 }
 
-/** Null comes last, either way. */
+/** Null comes last, in both directions. */
 export function compareKeys(a: number | string | null, b: number | string | null, descending: boolean): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   const order = a < b ? -1 : a > b ? 1 : 0;

@@ -13,7 +13,7 @@ export interface Theme {
   accent: string;
   highContrast: boolean;
   dark: boolean;
-  /** One a line of the profile; dashes and points tell them apart as well. */
+  /** One per line of the profile; dashes and points distinguish them as well. */
   lines: string[];
 }
 
@@ -52,7 +52,7 @@ export function onThemeChange(listener: () => void): void {
   new MutationObserver(listener).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 }
 
-// Blue and orange differ for every common form of colour blindness; both run in Lab, so that equal steps look equal.
+// Blue and orange differ for every common form of colour blindness; both use Lab, so that equal steps look equal.
 const BLUE = '#3b9cf2';
 const ORANGE = '#ee8a2a';
 
@@ -64,7 +64,7 @@ export function scaleColor(scale: Scale, fraction: number, theme: Theme): string
   return at < 0.5 ? interpolateLab(ORANGE, middle)(2 * at) : interpolateLab(middle, BLUE)(2 * at - 1);
 }
 
-/** Black or white, whichever stands out from the colour. */
+/** Black or white, whichever contrasts with the colour. */
 export function inkOn(color: string): string {
   const [red, green, blue] = (/\d+/g.exec(color) ? color.match(/\d+/g)! : ['0', '0', '0']).map(Number) as [
     number,

@@ -1,4 +1,4 @@
-// The controls: the webview-ui-toolkit behind one door, and the few lines that build elements.
+// The controls: wraps the webview-ui-toolkit, with a few helpers that build elements.
 import {
   type Button,
   type Checkbox,
@@ -31,13 +31,13 @@ provideVSCodeDesignSystem().register(
 export type { Button, TextField };
 export { format } from '../../src/core/text';
 
-/** The longest sentence of ours, with a path and some names, is shorter. */
+/** Longer than any of our sentences with a path and some names. */
 const MOST_LETTERS = 1500;
-/** Beside the ticks of an axis or in a legend: no kind of a known model is longer, and one that is would cover its neighbours. */
+/** Fits the ticks of an axis or a legend: no kind of a known model is longer, and a longer one would cover its neighbours. */
 const MOST_LABEL_LETTERS = 24;
 const CUT_LABEL_LETTERS = 8;
 
-/** What a file holds as the page may show it: see `visible`. */
+/** Text from a file, made safe for the page: see `visible`. */
 function shown(text: string): string {
   return visible(elided(text, MOST_LETTERS));
 }
@@ -48,17 +48,17 @@ export function chartLabel(text: string): string {
   return label.length <= MOST_LABEL_LETTERS ? label : elided(label, CUT_LABEL_LETTERS);
 }
 
-/** The text of an element. Text comes to the page through this file only, which a rule of ESLint checks. */
+/** Sets an element's text. All text reaches the page through this file, which an ESLint rule checks. */
 export function setText(target: Element, text: string): void {
   target.textContent = shown(text);
 }
 
-/** What pops up over an element. */
+/** An element's tooltip. */
 export function setTitle(target: Element, text: string): void {
   target.setAttribute('title', shown(text));
 }
 
-/** What a screen reader calls an element. */
+/** An element's name for screen readers. */
 export function setLabel(target: Element, text: string): void {
   target.setAttribute('aria-label', shown(text));
 }
@@ -81,7 +81,7 @@ declare global {
 
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | undefined>;
-/** Attributes that a user reads or hears; others are for the code. */
+/** Attributes that users read or hear; others are for the code. */
 const SPOKEN = new Set(['aria-label', 'placeholder', 'title']);
 
 /** An element with attributes and children; `false` and `undefined` leave an attribute out, `true` gives it no value. */
@@ -103,7 +103,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Shows or hides without moving what stands around it more than it must. */
+/** Shows or hides with as little movement of its surroundings as possible. */
 export function show(target: HTMLElement, visible: boolean): void {
   target.hidden = !visible;
 }
@@ -114,7 +114,7 @@ export function button(label: string, onClick: () => void, appearance: 'primary'
   return made;
 }
 
-/** A button that reads as a word of the sentence around it. */
+/** A button that reads like a word in its sentence. */
 export function linkButton(label: string, onClick: () => void, description?: string): HTMLButtonElement {
   const made = element('button', { type: 'button', class: 'link', 'aria-label': description }, label);
   made.addEventListener('click', onClick);
@@ -161,14 +161,14 @@ export function radioGroup(
   return made;
 }
 
-/** A field that answers each keystroke. */
+/** A field that reports each keystroke. */
 export function textField(
   label: string,
   onInput: (value: string) => void,
   { placeholder, size }: { placeholder?: string; size?: number } = {},
 ): TextField {
   const made = element('vscode-text-field', { placeholder, size });
-  // The toolkit names a field without text "Text field" as soon as it stands on the page.
+  // The toolkit names a field without text "Text field" as soon as it is on the page.
   setTimeout(() => {
     setLabel(made, label);
   });
@@ -222,8 +222,8 @@ export function menuButton(label: string, items: readonly { label: string; run: 
 }
 
 /**
- * A line that says how things stand, with what can be done about it.
- * @param quiet says nothing to a screen reader: a text that changes all the time
+ * A status line with its actions.
+ * @param quiet not announced to screen readers, for text that changes often
  */
 export function banner(
   severity: 'information' | 'warning' | 'error',

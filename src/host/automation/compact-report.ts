@@ -1,9 +1,9 @@
-// A report as a language model reads it: few characters, rounded numbers, the modules that matter first.
+// A report for a language model: few characters, rounded numbers, the most important modules first.
 import { type NoticeCode } from '../../core/errors';
 import { type ModuleReport, noticesUnder, type Report, selectedIn } from '../../core/report';
 import { type Selection } from '../../core/rules';
 
-/** Some 8 kB of rows; a model that needs more asks with another selection. */
+/** About 8 kB of rows; a model that needs more asks with another selection. */
 export const MOST_ROWS = 100;
 
 const COLUMNS = ['module', 'similarity', 'null', 'direction', 'gain', 'selected'] as const;
@@ -19,18 +19,18 @@ export interface CompactReport {
   totals: { modules: number; selected: number; direction: number | null };
   columns: readonly string[];
   modules: (string | number | boolean | null)[][];
-  /** Modules that are not listed; those with the higher similarity. */
+  /** Omitted modules; those with the higher similarity. */
   leftOut?: number;
-  /** Modules whose weights in the file are a projection. */
+  /** Modules whose weights in the file are projected. */
   projected: { modules: number; names: string[] };
   notices: { code: NoticeCode; message: string }[];
   note: string;
 }
 
 /**
- * @param adapter what the adapter is called
- * @param selection other than the report's own, perhaps
- * @param projected the modules whose weights in the file are a projection
+ * @param adapter its name
+ * @param selection may differ from the report's own
+ * @param projected modules whose weights in the file are projected
  */
 export function compactReport(
   adapter: string,
@@ -85,7 +85,7 @@ function row(module: ModuleReport, selected: boolean): (string | number | boolea
   return [name, rounded(similarity), rounded(nullSimilarity), rounded(direction), rounded(gain), selected];
 }
 
-/** To four digits: more than two runs on different devices agree in. */
+/** To four digits: more than two devices agree on. */
 function rounded(value: number | null): number | null {
   return value === null ? null : Number(value.toPrecision(4));
 }

@@ -1,11 +1,11 @@
-// A task's definition as the arguments of the command line.
+// Converts a task's definition to command-line arguments.
 import { type ModelPair, type TASK_TYPE } from '../common/contributions';
 
-/** As package.json's taskDefinitions describe it. */
+/** As declared in package.json's taskDefinitions. */
 export interface TaskDefinition {
   readonly type: typeof TASK_TYPE;
   readonly command: 'inspect' | 'project';
-  /** Relative to the workspace folder, as `base`, `aligned`, `out` and `json` are. */
+  /** Relative to the workspace folder, like `base`, `aligned`, `out` and `json`. */
   readonly adapter: string;
   readonly base?: string;
   readonly aligned?: string;
@@ -22,7 +22,7 @@ export interface TaskDefinition {
 const withValue = ['threshold', 'count', 'out', 'device', 'memory', 'json'] as const;
 const flags = ['force', 'again'] as const;
 
-/** What is wrong with a definition is left to the command line to say. */
+/** The command line reports errors in a definition. */
 export function commandLine(definition: TaskDefinition, adapter: string, { base, aligned }: ModelPair): string[] {
   return [
     definition.command,

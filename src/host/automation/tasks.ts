@@ -1,4 +1,4 @@
-// The command line as tasks: one to measure each adapter whose models are known, and those that tasks.json defines.
+// The command line as tasks: one to measure each adapter with known models, and those defined in tasks.json.
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
 import { CONFIG_FILE, readTrainedOn } from '../../core/adapter-config';
@@ -12,7 +12,7 @@ import { commandLine, type TaskDefinition } from './task-arguments';
 import { plain } from '../common/surface';
 
 const SOURCE = 'Safe LoRA';
-/** A terminal that closes with its last line has no problems found in it. */
+/** A terminal that closes with its last line gets no problem matching. */
 const UNTIL_READ_MS = 200;
 
 export class AdapterTasks extends Disposable implements vscode.TaskProvider {
@@ -22,7 +22,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     private readonly adapters: WorkspaceAdapters,
     private readonly models: ModelPairs,
     extensionPath: string,
-    /** Where the editor keeps the CUDA provider; tasks use the same. */
+    /** The editor's storage of the CUDA provider; tasks share it. */
     private readonly storage: string,
   ) {
     super();
@@ -44,7 +44,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     return this.task(definition, task.scope ?? vscode.TaskScope.Workspace, task.name, execution);
   }
 
-  /** Undefined for one whose models are not known. */
+  /** Undefined if its models are unknown. */
   private async inspectTask(folder: vscode.Uri): Promise<vscode.Task | undefined> {
     const scope = vscode.workspace.getWorkspaceFolder(folder);
     if (!scope) return undefined;
@@ -68,7 +68,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     return this.process(definition, adapter, pair, scope);
   }
 
-  /** The definition's own models before those of the settings. */
+  /** Prefers the definition's own models to those of the settings. */
   private async pairOf(
     { base, aligned }: TaskDefinition,
     adapter: string,
@@ -94,7 +94,7 @@ export class AdapterTasks extends Disposable implements vscode.TaskProvider {
     pair: ModelPair,
     scope: vscode.WorkspaceFolder | undefined,
   ): vscode.ProcessExecution {
-    // Nobody is asked whether weights may travel: what is cached has to suffice.
+    // Nobody can consent to downloads: only cached weights are used.
     const args = [this.cli, ...commandLine(definition, adapter, pair), '--offline'];
     return new vscode.ProcessExecution(process.execPath, args, {
       ...(scope ? { cwd: scope.uri.fsPath } : {}),
@@ -117,15 +117,15 @@ function isWhole(pair: Partial<ModelPair>): pair is ModelPair {
   return Boolean(pair.base) && Boolean(pair.aligned);
 }
 
-/** A path of a definition, in which VS Code replaces no variables. */
+/** A path of a definition, where VS Code does not replace variables. */
 function absolute(path: string, scope: vscode.WorkspaceFolder | undefined): string {
   const folder = scope?.uri.fsPath ?? '';
   const expanded = expandHome(path.replaceAll('${workspaceFolder}', () => folder));
-  // Other variables are replaced in the arguments of the process.
+  // VS Code replaces other variables in the process's arguments.
   return isAbsolute(expanded) || expanded.startsWith('${') || isOnHub(expanded) ? expanded : join(folder, expanded);
 }
 
-/** A task that cannot be run says why where its output would stand, in the form that the problem matcher knows. */
+/** A task that cannot run prints the reason in the format of the problem matcher. */
 function failing(message: string): vscode.CustomExecution {
   return new vscode.CustomExecution(() => {
     const written = new vscode.EventEmitter<string>();

@@ -1,4 +1,4 @@
-// Safe LoRA as tools of a language model: one that reads, and one that writes after the user's yes.
+// Safe LoRA as language model tools: one reads, the other writes after the user's consent.
 import { basename, isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
@@ -22,7 +22,7 @@ import { checkSetting } from '../settings/setting-rules';
 import { wantedText } from '../settings/settings';
 import { type Announcement, registerTool } from '../common/surface';
 
-/** What a model wrote, which the schema only asks for. */
+/** A model's input, for which the schema is only a request. */
 interface InspectInput extends Partial<Record<RuleMode, unknown>> {
   adapter?: unknown;
 }
@@ -72,7 +72,7 @@ export class AdapterTools extends Disposable {
     });
   }
 
-  /** Measures without asking anything. */
+  /** Measures without asking. */
   private async measure(document: AdapterDocument, token: vscode.CancellationToken): Promise<void> {
     const { measuring } = document;
     const { base, aligned } = measuring.models;
@@ -81,7 +81,7 @@ export class AdapterTools extends Disposable {
     measuring.requireDone();
   }
 
-  /** What will be written, for the user to say yes or no. */
+  /** Describes what will be written, for the user's consent. */
   private async announce(input: ProjectInput): Promise<Announcement> {
     requireTrust();
     const folder = await adapterFolder(input.adapter);
@@ -149,7 +149,7 @@ export class AdapterTools extends Disposable {
 
   private async projectInPlace(document: AdapterDocument, selection: Selection): Promise<object> {
     await document.apply(selection);
-    // VS Code takes part where a tab shows the adapter, whose dirty mark is its own.
+    // VS Code must know if a tab shows the adapter, since it owns the dirty mark.
     await (this.editor.find(document.uri) ? this.actions.save(document) : document.save());
     return {
       originals: await this.originals.of(document.adapter.path),
@@ -173,7 +173,7 @@ async function announceCopy(folder: vscode.Uri, output: vscode.Uri): Promise<str
   ];
 }
 
-/** Ends the run that an action waits for when the token says so. */
+/** Ends the run that an action waits for if the token is cancelled. */
 async function cancellable<T>(
   { measuring }: AdapterDocument,
   token: vscode.CancellationToken,
@@ -196,9 +196,9 @@ async function orCancelled(result: Promise<object>): Promise<object> {
   }
 }
 
-/** @throws SafeLoraError where the input names no folder that is there */
+/** @throws SafeLoraError if the input names no existing folder */
 async function adapterFolder(input: unknown): Promise<vscode.Uri> {
-  // A slash at its end would make it another adapter's.
+  // A trailing slash would make it another adapter's.
   const path = pathIn(input, 'adapter').replace(/(?<=.)[\\/]+$/, '');
   for (const candidate of candidatesFor(path)) {
     const folder = basename(candidate.path) === ADAPTER_FILE ? vscode.Uri.joinPath(candidate, '..') : candidate;
@@ -211,7 +211,7 @@ async function adapterFolder(input: unknown): Promise<vscode.Uri> {
   throw noSuchFolder(path);
 }
 
-/** @returns undefined where the adapter is to be projected in place */
+/** @returns undefined to project the adapter in place */
 function outputFolder(input: unknown, adapter: vscode.Uri): vscode.Uri | undefined {
   if (input === undefined) return undefined;
   const path = pathIn(input, 'output');
@@ -230,7 +230,7 @@ function pathIn(input: unknown, key: string): string {
       vscode.l10n.t('{0}: {1} is not the path of a folder; give one.', key, JSON.stringify(input ?? null)),
     );
   }
-  // Windows would tell the other machine who asks.
+  // Windows would tell the other machine who the user is.
   if (/^[\\/]{2}/.test(path) && !vscode.workspace.getWorkspaceFolder(vscode.Uri.file(path))) {
     throw wrongInput(
       vscode.l10n.t(
@@ -243,7 +243,7 @@ function pathIn(input: unknown, key: string): string {
   return path;
 }
 
-/** A relative path is tried in each folder of the workspace, with and without that folder's name in front, as VS Code writes it. */
+/** Tries a relative path in each workspace folder, with and without that folder's name as a prefix, as VS Code writes it. */
 function candidatesFor(path: string): vscode.Uri[] {
   if (isAbsolute(path)) return [vscode.Uri.file(path)];
   return (vscode.workspace.workspaceFolders ?? []).flatMap(({ uri, name }) => [
@@ -252,7 +252,7 @@ function candidatesFor(path: string): vscode.Uri[] {
   ]);
 }
 
-/** @param otherwise what is taken where the input says nothing */
+/** @param otherwise the default if the input has no value */
 function selectionOf(input: InspectInput, otherwise: Selection): Selection {
   const [mode, another] = ruleModes.filter((known) => input[known] !== undefined);
   if (mode === undefined) return otherwise;

@@ -1,4 +1,4 @@
-// Every id that package.json and the code share; a test compares the two.
+// Every id shared by package.json and the code; a test compares the two.
 import { type RuleMode } from '../../core/rules';
 import { type Device } from '../../engine/providers';
 
@@ -44,17 +44,17 @@ export const contextKeys = {
 
 export const SECTION = 'safeLora';
 
-/** The section of docs/codes.md for every code that has no row. */
+/** The section of docs/codes.md for codes without a row. */
 export const PROBLEMS_ANCHOR = '## Other codes';
 
-/** The settings by their names in the section, with what they hold. */
+/** The settings by name in the section, with their types. */
 export interface Settings extends Record<RuleMode, number> {
   pairs: Record<string, ModelPair>;
-  /** Where models lie, absolute or from `~`. */
+  /** Folders of models, absolute or from `~`. */
   modelFolders: string[];
   selection: RuleMode;
   device: Device;
-  /** 0 is as many as help. */
+  /** 0 means as many as help. */
   workers: number;
   memoryBudget: number;
   keepOriginals: 'beside' | 'workspaceStorage';

@@ -1,4 +1,4 @@
-// Everything that must be given back is registered with its owner.
+// Registers disposables with their owner.
 import type * as vscode from 'vscode';
 
 export abstract class Disposable implements vscode.Disposable {

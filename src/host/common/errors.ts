@@ -1,4 +1,4 @@
-// How a failure reaches the user: one sentence in the words of the core, the rest in the log.
+// Shows failures to the user: one sentence in the words of the core, the rest in the log.
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../../core/errors';
 import { type Proposals } from '../../models/propose';
@@ -8,7 +8,7 @@ import { type ErrorView } from '../../page/adapter';
 import { proposalTexts } from './proposal-texts';
 import { type Log, showError } from './surface';
 
-/** The user gave something up; nothing needs to be said. */
+/** The user cancelled; nothing is shown. */
 export class Cancelled extends Error {
   override readonly name = 'Cancelled';
 
@@ -20,12 +20,12 @@ export class Cancelled extends Error {
 export function errorView(error: unknown): ErrorView {
   if (error instanceof SafeLoraError) return { code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
-  // What comes back through the editor (from a save, say) has lost its class and its code, not its name.
+  // Errors that pass through the editor (from a save, for example) lose their class and code, but not their name.
   if (error instanceof Error && error.name === 'SafeLoraError') return { code: 'unexpected', message };
   return { code: 'unexpected', message: vscode.l10n.t('Unexpected: {0}', message) };
 }
 
-/** Runs what a command or a page asked for, and shows its failure. */
+/** Runs the action of a command or a page, and shows its failure. */
 export async function showingFailure<T>(log: Log, action: () => Promise<T>): Promise<T | undefined> {
   try {
     return await action();
@@ -40,14 +40,14 @@ export async function showingFailure<T>(log: Log, action: () => Promise<T>): Pro
   }
 }
 
-/** @throws SafeLoraError where the workspace is not trusted to be written to */
+/** @throws SafeLoraError if the workspace is not trusted, and must not be written to */
 export function requireTrust(): void {
   if (!vscode.workspace.isTrusted) throw untrusted();
 }
 
 /**
- * Where nobody can be asked for the models of an adapter.
- * @param proposals what was found for it, which is named and not taken
+ * The error if nobody can be asked for an adapter's models.
+ * @param proposals suggestions, which are listed but not used
  */
 export function modelsUnknown(
   file: string,
@@ -75,7 +75,7 @@ export function modelsUnknown(
   );
 }
 
-/** The best of what is on this machine for each model that is not known; null where nothing is. */
+/** The best local suggestion for each unknown model; null if there are none. */
 function foundText(proposals: Proposals, pair: Partial<ModelPair>): string | null {
   const found = (['base', 'aligned'] as const).flatMap((role) => {
     const proposal = pair[role] === undefined && proposals[role].find(({ state }) => state.kind === 'here');

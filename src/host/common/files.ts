@@ -1,4 +1,4 @@
-// The files beside which problems and numbers are shown, by their names: a language mode can be anything.
+// Files with problems and numbers beside them, by name: their language mode may vary.
 import * as vscode from 'vscode';
 import { CONFIG_FILE } from '../../core/adapter-config';
 import { REPORT_FILE } from '../../core/output';
@@ -6,7 +6,7 @@ import { REPORT_FILE } from '../../core/output';
 export const CONFIG_SELECTOR: vscode.DocumentFilter = { scheme: 'file', pattern: `**/${CONFIG_FILE}` };
 export const REPORT_SELECTOR: vscode.DocumentFilter = { scheme: 'file', pattern: `**/${REPORT_FILE}` };
 
-/** The folder of an adapter by a file in it. */
+/** The adapter's folder of a file in it. */
 export function folderOf(file: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(file, '..');
 }

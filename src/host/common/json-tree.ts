@@ -1,16 +1,16 @@
-// The text of a JSON file as a tree with offsets, however unfinished or hostile it is.
+// Parses a JSON file to a tree with offsets, even if it is unfinished or hostile.
 import { type Node, parseTree } from 'jsonc-parser';
 
-/** Configurations, settings and reports have some levels; the parser's stack ends at some thousand. */
+/** Configurations, settings and reports have a few levels; the parser's stack overflows at some thousand. */
 const MAX_LEVELS = 50;
 
-/** @returns undefined for a text that is too long or too deep to be one of those */
+/** @returns undefined for text that is too long or too deep for these */
 export function jsonTree(text: string, maxLength: number): Node | undefined {
   if (text.length > maxLength) return undefined;
   try {
     return isDeep(text) ? undefined : parseTree(text);
   } catch (error) {
-    // Brackets in comments may have hidden how deep it is.
+    // Brackets in comments may have hidden its depth.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

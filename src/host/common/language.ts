@@ -1,4 +1,4 @@
-// The language in which the extension speaks: the editor's where there is a translation, else English.
+// The extension's language: the editor's if there is a translation, else English.
 import * as vscode from 'vscode';
 
 export function textLanguage(): string {

@@ -1,5 +1,5 @@
-// The editor's line to the network.
+// The editor's network access.
 import { type Fetch } from '../../network/requests';
 
-/** The editor's own, which minds its proxy settings: looked up at each call, since the editor puts it in place. */
+/** The editor's own fetch, which honours its proxy settings: looked up at each call, since the editor replaces it. */
 export const editorFetch: Fetch = (url, init) => globalThis.fetch(url, init);

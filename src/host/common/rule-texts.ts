@@ -1,4 +1,4 @@
-// How the editor puts a rule, in its language.
+// Formats a rule in the editor's language.
 import { l10n } from 'vscode';
 import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '../../core/rules';
 

@@ -1,38 +1,38 @@
-// Everything that the editor shows of ours passes here: names, paths and messages come from strangers' files, and stay text. What they hold
-// of control and bidirectional characters is shown as an escape, what is too long is cut, and no link, icon or markup is made of them.
-// Other modules are kept from the editor's own functions by a rule of ESLint.
+// All of our output in the editor passes here: names, paths and messages come from strangers' files and must remain text. Control and
+// bidirectional characters are escaped, long text is shortened, and nothing becomes a link, an icon or markup. An ESLint rule forbids other
+// modules to use the editor's own functions.
 import * as vscode from 'vscode';
 import { elided, visible, visibleJson } from '../../core/text';
 
-/** What a list's row has room for. */
+/** Fits a row of a list. */
 const MOST_LABEL = 200;
-/** The longest sentence of ours, with a path and some names, is shorter. */
+/** Longer than any of our sentences with a path and some names. */
 const MOST_MESSAGE = 1500;
-/** The log is a file, and is read to find out what a message left out. */
+/** The log is a file that explains what a message left out. */
 const MOST_LOGGED = 20_000;
 
-/** A text of one line. */
+/** Escapes a text of one line. */
 export function plain(text: string, most = MOST_MESSAGE): string {
   return visible(elided(text, most));
 }
 
-/** A text of several lines, each a text of its own. */
+/** Escapes a text of several lines, each separately. */
 export function plainLines(lines: readonly string[]): string {
   return lines.map((line) => plain(line)).join('\n');
 }
 
-/** Of one line where the editor makes links of Markdown's, to commands as well: notifications, their progress, a tool's question. */
+/** One line where the editor renders Markdown links, even to commands: notifications, their progress, a tool's question. */
 function linkless(text: string): string {
   return plain(text).replaceAll('](', '] (');
 }
 
-/** Of one line where the editor draws `$(name)` as an icon; our own is given apart. */
+/** One line where the editor renders `$(name)` as an icon; ours is passed separately. */
 function iconless(text: string, icon?: string): string {
   const label = plain(text, MOST_LABEL).replace(/\$\(/g, '\\$(');
   return icon === undefined ? label : `$(${icon}) ${label}`;
 }
 
-/** An untrusted text in Markdown, with neither HTML nor commands. */
+/** Untrusted text in Markdown, without HTML or commands. */
 export function markdown(value = ''): vscode.MarkdownString {
   const made = new vscode.MarkdownString(value);
   made.isTrusted = false;
@@ -41,7 +41,7 @@ export function markdown(value = ''): vscode.MarkdownString {
 }
 
 export interface MessageOptions extends vscode.MessageOptions {
-  /** Lines below the message of a modal one. */
+  /** Lines below a modal message. */
   lines?: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export const showError = messages(vscode.window.showErrorMessage);
 
 export type Progress = vscode.Progress<{ message?: string; increment?: number }>;
 
-/** Shows a notification while work is done; with a token where it can be cancelled. */
+/** Shows a notification during work; cancellable with a token. */
 export function withProgress<T>(
   title: string,
   work: (progress: Progress, token: vscode.CancellationToken) => Thenable<T>,
@@ -113,7 +113,7 @@ export async function showQuickPick<T extends PickItem>(
   return chosen?.item;
 }
 
-/** The field stays until it is answered: a page in front may take the focus, and people look up what they are asked for. */
+/** The field stays open until answered: a page in front may take the focus, and users look up the answer elsewhere. */
 export function showInputBox(options: vscode.InputBoxOptions & { title: string }): Thenable<string | undefined> {
   return vscode.window.showInputBox({ ...options, title: plain(options.title, MOST_LABEL), ignoreFocusOut: true });
 }
@@ -130,7 +130,7 @@ export function showSaveDialog(
   return vscode.window.showSaveDialog({ ...options, title: plain(options.title, MOST_LABEL) });
 }
 
-/** A sentence in the status bar for some seconds. */
+/** Shows a sentence in the status bar for some seconds. */
 export function showBriefly(text: string): void {
   vscode.window.setStatusBarMessage(iconless(text), 3000);
 }
@@ -147,7 +147,7 @@ export interface Log {
 
 export function createLog(name: string): Log {
   const channel = vscode.window.createOutputChannel(name, { log: true });
-  // Lines that follow the first are indented, so that none passes for an entry of its own.
+  // Indents the following lines, so that none looks like a separate entry.
   const text = (message: string): string =>
     elided(message, MOST_LOGGED)
       .trimEnd()
@@ -179,7 +179,7 @@ export function createTreeView<T>(
   return vscode.window.createTreeView(id, { treeDataProvider, ...options });
 }
 
-/** @param item whose tooltip is made with `plainLines` */
+/** @param item with a tooltip from `plainLines` */
 function plainItem(item: vscode.TreeItem): vscode.TreeItem {
   if (typeof item.label === 'string') item.label = plain(item.label, MOST_LABEL);
   if (typeof item.description === 'string') item.description = plain(item.description, MOST_LABEL);
@@ -194,7 +194,7 @@ export interface StatusBarText {
   command: vscode.Command;
 }
 
-/** An entry of the status bar, hidden until it has something to show. */
+/** An entry of the status bar, hidden while empty. */
 export class StatusBarEntry implements vscode.Disposable {
   private readonly item: vscode.StatusBarItem;
 
@@ -223,7 +223,7 @@ export interface Lens {
   range: vscode.Range;
   icon?: string;
   title: string;
-  /** Without one it only says something. */
+  /** Without one it is only text. */
   command?: string;
   arguments?: unknown[];
   tooltip?: string;
@@ -271,16 +271,16 @@ export function createWebviewPanel(id: string, title: string): vscode.WebviewPan
   return vscode.window.createWebviewPanel(id, plain(title, MOST_LABEL), vscode.ViewColumn.Active);
 }
 
-/** What a language model's tool asks before it works. */
+/** The question of a language model's tool before it runs. */
 export interface Announcement {
-  /** While it works. */
+  /** Its message while it runs. */
   message: string;
   question?: { title: string; paragraphs: readonly string[] };
 }
 
 export interface Tool<T> {
   announce: (input: T) => Promise<Announcement>;
-  /** @returns what is told as JSON; the model sees no invisible character, and the values are the same */
+  /** @returns the result as JSON without invisible characters; the values are the same */
   answer: (input: T, token: vscode.CancellationToken) => Promise<object>;
 }
 
@@ -305,7 +305,7 @@ export function registerTool<T>(name: string, { announce, answer }: Tool<T>): vs
   });
 }
 
-/** A string would be read as Markdown. */
+/** The editor would read a string as Markdown. */
 function paragraphsOf(paragraphs: readonly string[]): vscode.MarkdownString {
   const made = markdown();
   paragraphs.forEach((paragraph, i) => {
@@ -314,7 +314,7 @@ function paragraphsOf(paragraphs: readonly string[]): vscode.MarkdownString {
   return made;
 }
 
-/** For what the editor itself tells of a failure: a tool's, or of a save. */
+/** For failures that the editor itself shows: of a tool or a save. */
 export async function plainFailures<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -1,9 +1,9 @@
-// What the editor's tabs say of adapters that are open.
+// Finds open adapters among the editor's tabs.
 import * as vscode from 'vscode';
 import { EDITOR } from './contributions';
 import { folderOf } from './files';
 
-/** The adapter's file, where a tab shows one. */
+/** The adapter's file, if a tab shows one. */
 export function fileOf({ input }: vscode.Tab): vscode.Uri | undefined {
   return input instanceof vscode.TabInputCustom && input.viewType === EDITOR ? input.uri : undefined;
 }

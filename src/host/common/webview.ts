@@ -1,4 +1,4 @@
-// A page in a webview: only its own bundle and styles from dist/, nothing from elsewhere.
+// A page in a webview: only its own bundle and styles from dist/, no external resources.
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 

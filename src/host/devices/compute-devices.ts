@@ -1,4 +1,4 @@
-// Safe LoRA: Show Compute Devices: every provider, tried now, as a page of text that can be read and copied.
+// Safe LoRA: Show Compute Devices: tests every provider now, and shows the results as text to read and copy.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { l10n } from 'vscode';
@@ -28,7 +28,7 @@ export class ComputeDevices extends Disposable implements vscode.TextDocumentCon
     log: Log,
   ) {
     super();
-    // What the tab is called.
+    // The tab's title.
     this.uri = vscode.Uri.from({ scheme: SCHEME, path: `/${l10n.t('Compute Devices')}.md` });
     this._register(vscode.workspace.registerTextDocumentContentProvider(SCHEME, this));
     this._register(vscode.commands.registerCommand(commands.showDevices, () => showingFailure(log, () => this.show())));
@@ -112,7 +112,7 @@ function providerRow(check: ProviderCheck): string[] {
   return [l10n.t('usable'), similarityError.toExponential(1), ms(milliseconds), ms(firstMilliseconds)];
 }
 
-/** What a library or a driver says is text, not Markdown. */
+/** Text from a library or driver is not Markdown. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const text = (cells: readonly string[]): string => line(cells.map((cell) => markdownText(cell.replace(/\s+/g, ' '))));

@@ -1,4 +1,4 @@
-// Safe LoRA: Install CUDA Provider: downloads it or takes a file, says what CUDA still lacks, and removes it again.
+// Safe LoRA: Install CUDA Provider: downloads it or uses a file, lists what CUDA still lacks, and removes it.
 import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { bytesText } from '../../core/bytes';
@@ -28,11 +28,11 @@ const SCHEME = 'safe-lora-cuda';
 
 export class CudaInstall extends Disposable {
   private readonly target: Target;
-  /** What the last install found missing; a document, so that it can be copied. */
+  /** Components missing after the last install; a document, so that it can be copied. */
   private advice = '';
   private readonly advised = this._register(new vscode.EventEmitter<vscode.Uri>());
 
-  /** @param storage where the provider is kept, for all windows */
+  /** @param storage of the provider, shared by all windows */
   constructor(
     storage: string,
     private readonly log: Log,
@@ -52,7 +52,7 @@ export class CudaInstall extends Disposable {
     const { storage, version } = this.target;
     const before = await cudaState(storage, version).catch((error: unknown) => {
       this.log.warn(errorView(error).message);
-      // What is damaged is installed anew.
+      // A damaged install is replaced.
       return { state: 'absent' } as const;
     });
     if (before.state === 'unsupported') throw nothingToInstall(before.reason);
@@ -82,7 +82,7 @@ export class CudaInstall extends Disposable {
               run: () => this.tell(before),
             },
           ]),
-      // A download that was broken off goes, too.
+      // Removes an interrupted download, too.
       ...((await kindOf(cudaFolder(storage))) === null
         ? []
         : [{ label: vscode.l10n.t('Remove'), description: cudaFolder(storage), run: () => this.remove() }]),
@@ -129,7 +129,7 @@ export class CudaInstall extends Disposable {
     await this.installed();
   }
 
-  /** What it waits for is told in the progress and the log. */
+  /** The progress and the log show the reason for a wait. */
   private network(signal: AbortSignal, progress: Progress): Network {
     const onWait = (message: string): void => {
       this.log.info(message);
@@ -180,7 +180,7 @@ export class CudaInstall extends Disposable {
   }
 }
 
-/** What CUDA lacks, and how it comes. */
+/** What CUDA lacks, and how to install it. */
 function adviceFor(storage: string, { missing, command }: Extract<CudaState, { state: 'incomplete' }>): string {
   return [
     vscode.l10n.t('The CUDA provider is installed. It also needs:'),

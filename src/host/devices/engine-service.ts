@@ -1,4 +1,4 @@
-// The engines of all editors: one for each device in use, started with its first module, stopped some seconds after the last user.
+// The engines of all editors: one per device in use, started for its first module, stopped some seconds after its last user.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { type ChosenDevice, Devices } from '../../engine/devices';
@@ -12,7 +12,7 @@ import { type Log } from '../common/surface';
 declare const SAFE_LORA_VERSION: string;
 declare const ONNXRUNTIME_VERSION: string;
 
-/** Long enough to close one editor and open the next without a new start (about 150 ms). */
+/** Long enough to close one editor and open the next without a restart (about 150 ms). */
 const LINGER_MS = 5000;
 
 export class EngineService extends Disposable {
@@ -22,7 +22,7 @@ export class EngineService extends Disposable {
   private users = 0;
   private stopping: NodeJS.Timeout | undefined;
 
-  /** @param storage where what computes is installed, and what is known of it kept */
+  /** @param storage of the installed providers and cached results */
   constructor(
     extensionPath: string,
     storage: string,
@@ -44,7 +44,7 @@ export class EngineService extends Disposable {
     );
   }
 
-  /** The engines run on for as long as somebody holds them. */
+  /** The engines run while they have users. */
   hold(): vscode.Disposable {
     this.users++;
     clearTimeout(this.stopping);
@@ -59,7 +59,7 @@ export class EngineService extends Disposable {
     });
   }
 
-  /** @throws SafeLoraError where a device that was asked for by name cannot run; the signal's reason */
+  /** @throws SafeLoraError if an explicitly named device cannot run; the signal's reason */
   choose(device: Device, signal?: AbortSignal): Promise<ChosenDevice> {
     return this.devices.choose(device, signal);
   }
@@ -71,7 +71,7 @@ export class EngineService extends Disposable {
     const started = await this.devices.process(provider);
     let engine = this.engines.get(provider);
     if (!engine) {
-      // Each may take the whole memory budget.
+      // Each may use the whole memory budget.
       for (const [other, idle] of this.engines) if (idle.isIdle) this.end(other, idle);
       const workers = setting('workers');
       engine = new Engine({

@@ -1,4 +1,4 @@
-// What a user can do with an open adapter, whether asked for by the page or by a command: the questions first, then the document's work.
+// The user's actions on an open adapter, from the page or a command: asks the questions first, then calls the document.
 import * as vscode from 'vscode';
 import { bytesText } from '../../core/bytes';
 import { type SafeLoraError } from '../../core/errors';
@@ -23,7 +23,7 @@ export class EditorActions {
     private readonly memory: { workspace: vscode.Memento; global: vscode.Memento },
   ) {}
 
-  /** Measures the adapter, after asking for the models that are not known. */
+  /** Measures the adapter, after asking for unknown models. */
   async measure(adapter: AdapterDocument): Promise<void> {
     await this.askForModels(adapter);
     await this.run(adapter);
@@ -41,21 +41,21 @@ export class EditorActions {
     if (base && aligned) await this.run(adapter);
   }
 
-  /** What keeps the adapter from being measured is shown by its tab, and kept for the other surfaces. */
+  /** The adapter's tab shows why it cannot be measured, and the other surfaces keep the reason. */
   private async run(adapter: AdapterDocument): Promise<void> {
     await runVisibly(adapter, () => adapter.measuring.run());
     const { failure } = adapter.measuring;
     if (failure !== undefined) await this.failures.keep(folderOf(adapter.uri), failure);
   }
 
-  /** Asks for the models that are not known. */
+  /** Asks for unknown models. */
   async askForModels(adapter: AdapterDocument): Promise<void> {
     const { base, aligned } = adapter.measuring.models;
     const missing: ModelRole[] = [...(base ? [] : ['base' as const]), ...(aligned ? [] : ['aligned' as const])];
     if (missing.length > 0) await this.askFor(adapter, missing);
   }
 
-  /** Why the adapter cannot be measured where nobody can be asked, with what was found for it. */
+  /** Why the adapter cannot be measured if nobody can be asked, with suggestions. */
   async unknownModels({ adapter, measuring, uri }: AdapterDocument): Promise<SafeLoraError> {
     const proposals = await this.models.propose(adapter, uri);
     return modelsUnknown(adapter.path, adapter.trainedOn, measuring.models, proposals);
@@ -63,7 +63,7 @@ export class EditorActions {
 
   private async askFor(adapter: AdapterDocument, roles: readonly ModelRole[]): Promise<void> {
     let pair = adapter.measuring.models;
-    // Where both are asked for, the two may be swapped.
+    // If both are requested, the two may be swapped.
     if (roles.length > 1) pair = {};
     const proposals = await this.models.propose(adapter.adapter, adapter.uri);
     const askHub = (): Promise<Proposals> => this.models.propose(adapter.adapter, adapter.uri, true);
@@ -98,7 +98,7 @@ export class EditorActions {
     if ((await vscode.workspace.save(adapter.uri)) === undefined) throw new Cancelled();
   }
 
-  /** What VS Code asks for on Save: writes, and says once what lies beside the adapter from then on. */
+  /** VS Code's Save: writes, and reports once the new files beside the adapter. */
   async saved(adapter: AdapterDocument): Promise<void> {
     await adapter.save();
     const key = 'toldAboutOriginals';
@@ -123,7 +123,7 @@ export class EditorActions {
     else await vscode.workspace.saveAs(adapter.uri);
   }
 
-  /** Gives the first file back, on disk too. */
+  /** Restores the first file, also on disk. */
   async restore(adapter: AdapterDocument): Promise<void> {
     const { isProjectedOnDisk } = adapter;
     await adapter.restore();
@@ -136,14 +136,14 @@ export class EditorActions {
     );
   }
 
-  /** Reads the file again; VS Code takes part where it holds edits. */
+  /** Reads the file again; through VS Code if it has edits. */
   async reload(document: OpenedDocument): Promise<void> {
     const dirty = document.failure === undefined ? document.adapter.isDirty : false;
     if (dirty) await vscode.commands.executeCommand('workbench.action.files.revert');
     else await document.reload();
   }
 
-  /** Gives up edits that were kept for an adapter which is no longer there. */
+  /** Discards the kept edits of an adapter that no longer exists. */
   async discard(): Promise<void> {
     await vscode.commands.executeCommand('workbench.action.files.revert');
   }
@@ -155,9 +155,9 @@ export class EditorActions {
   }
 
   /**
-   * With auto save on an edit is on disk a moment later, which the first one in an adapter must say.
-   * @param selection what a copy would hold instead; null where no copy can be offered
-   * @returns false where a copy was saved instead
+   * With auto save an edit is written a moment later; the first edit of an adapter must warn of that.
+   * @param selection of a copy as an alternative; null if no copy can be offered
+   * @returns false if a copy was saved instead
    */
   private async mayWrite(adapter: AdapterDocument, selection: Selection | null): Promise<boolean> {
     const autoSave = vscode.workspace.getConfiguration('files', adapter.uri).get<string>('autoSave', 'off');

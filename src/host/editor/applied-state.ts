@@ -1,4 +1,4 @@
-// What is applied to an adapter: what its file would hold if it were saved now, and what it holds on the disk.
+// The applied state of an adapter: the content if it were saved now, and the content on disk.
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Adapter } from '../../core/adapter';
@@ -6,18 +6,18 @@ import { ReadableFile } from '../../core/files';
 import { REPORT_FILE } from '../../core/output';
 import { type Projection, readProjection } from '../../core/patch';
 
-/** A new object for each edit: two are the same state only if they are one. */
+/** A new object for each edit: states are equal only if they are identical. */
 export interface AppliedState {
-  /** Null is the original. */
+  /** Null means the original. */
   projection: Projection | null;
-  /** The content of the report beside it, where one describes this state. */
+  /** The content of the report beside it, if one describes this state. */
   report: string | null;
 }
 
-/** A report is some hundred kilobytes; what is far larger is none. */
+/** A report is some hundred kilobytes; a far larger file is not one. */
 const MAX_REPORT_BYTES = 20_000_000;
 
-/** The state that the file itself is in. */
+/** The state on disk. */
 export async function stateOnDisk(adapter: Adapter): Promise<AppliedState> {
   const projection = await readProjection(adapter);
   return { projection, report: projection ? await reportBeside(adapter.path) : null };

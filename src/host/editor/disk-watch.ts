@@ -1,4 +1,4 @@
-// Whether the adapter's files on disk are still those that were opened.
+// Detects changes of the adapter's files on disk since they were opened.
 import * as vscode from 'vscode';
 import { ADAPTER_FILES } from '../../core/adapter';
 import { areAsStamped, type FileStamp, kindOf } from '../../core/files';
@@ -7,13 +7,13 @@ import { Disposable } from '../common/dispose';
 
 export class DiskWatch extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** They are others, or again those that were opened. */
+  /** They have changed, or are again as opened. */
   readonly onDidChange = this.changed.event;
   private found: DiskChange = null;
 
   /**
-   * @param stamps of the files as they were opened last
-   * @param settled ends when the document's own saving does
+   * @param stamps of the files when last opened
+   * @param settled resolves after the document's own saving
    */
   constructor(
     private readonly stamps: () => readonly FileStamp[],
@@ -22,7 +22,7 @@ export class DiskWatch extends Disposable {
     super();
   }
 
-  /** What has become of the files since they were opened. */
+  /** The change of the files since they were opened. */
   get change(): DiskChange {
     return this.found;
   }

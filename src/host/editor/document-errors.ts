@@ -1,4 +1,4 @@
-// Why a document cannot do what was asked.
+// Errors of a document's actions.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { SafeLoraError } from '../../core/errors';

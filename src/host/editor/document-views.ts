@@ -1,4 +1,4 @@
-// What others show of a document: the page, and the status bar.
+// Views of a document for the page and the status bar.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { comparePositions, positions } from '../../core/naming';
@@ -7,7 +7,7 @@ import { select, type Selection } from '../../core/rules';
 import { type AppliedView, type DocumentView, type ModuleView } from '../../page/adapter';
 import { type AdapterDocument } from './document';
 
-/** What is shown before anything is measured. */
+/** Shown before measuring. */
 export function documentView(document: AdapterDocument): DocumentView {
   const { name, path, rank, trainedOn, config } = document.adapter;
   const { alpha, targetModules } = config;
@@ -22,7 +22,7 @@ export function documentView(document: AdapterDocument): DocumentView {
   };
 }
 
-/** What Undo, Redo and Save move. */
+/** The state that Undo, Redo and Save change. */
 export function appliedView({ projection, irrecoverable, selection, isDirty }: AdapterDocument): AppliedView {
   return {
     modules: projection?.provenance.modules ?? irrecoverable,
@@ -34,13 +34,13 @@ export function appliedView({ projection, irrecoverable, selection, isDirty }: A
 
 export interface Choice {
   selection: Selection;
-  /** How many modules it selects; null before they were measured. */
+  /** Number of selected modules; null before measuring. */
   selected: number | null;
-  /** Where they were measured; null before they were. */
+  /** The device of the measurement; null before measuring. */
   device: Report['device'] | null;
 }
 
-/** What is being chosen. */
+/** The current selection. */
 export function choiceOf({ draft, firstSelection, isOutdated, measuring }: AdapterDocument): Choice {
   const selection = draft ?? firstSelection;
   const measured = isOutdated ? null : measuring.measured;

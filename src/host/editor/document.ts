@@ -1,4 +1,4 @@
-// An adapter as a VS Code document: its edits are sets of projected modules, so that dirty mark, Undo, Save and hot exit are VS Code's.
+// An adapter as a VS Code document: its edits are sets of projected modules, so that VS Code provides dirty mark, Undo, Save and hot exit.
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter, openAdapter } from '../../core/adapter';
@@ -34,11 +34,11 @@ import { TemporaryCopy } from './temporary-copy';
 import { type Log, showInformation, showWarning } from '../common/surface';
 import { folderOf } from '../common/files';
 
-/** Another state is applied, or the present one was saved. */
+/** Another state was applied, or the present one was saved. */
 export type Move = 'moved' | 'saved';
 
 export interface DocumentServices {
-  /** What measures: the two after it, as the work knows them. */
+  /** Combines the two below for measuring. */
   work: Services;
   engine: EngineService;
   hub: HubService;
@@ -53,13 +53,13 @@ export class AdapterDocument extends Disposable {
   private readonly history = this._register(new EditHistory());
   readonly onDidEdit = this.history.onDidEdit;
   private readonly reopened = this._register(new vscode.EventEmitter<void>());
-  /** The adapter itself is another one: read anew, or its surroundings changed. */
+  /** The adapter itself changed: it was read again, or its surroundings changed. */
   readonly onDidReopen = this.reopened.event;
   private readonly moved = this._register(new vscode.EventEmitter<Move>());
   readonly onDidMove = this.moved.event;
 
   private readonly viewChanged = this._register(new vscode.EventEmitter<void>());
-  /** What is being chosen, or how many modules that selects, is another. */
+  /** The selection or its number of modules changed. */
   readonly onDidChangeView = this.viewChanged.event;
 
   readonly measuring: MeasuringRun;
@@ -71,10 +71,10 @@ export class AdapterDocument extends Disposable {
     ),
   );
   private chosen: Selection | null = null;
-  /** What Save As writes instead of what is applied, while it asks where to. */
+  /** Save As writes this instead, while it asks for a destination. */
   private copy: AppliedState | null = null;
   private obstacle: ReadOnlyReason | null = null;
-  /** Of the original tensors, taken before the first edit: what projections and backups belong to. */
+  /** Hashes of the original tensors, taken before the first edit: projections and backups belong to them. */
   private hashes: TensorHashes | undefined;
   private saving: Promise<unknown> = Promise.resolve();
 
@@ -113,8 +113,8 @@ export class AdapterDocument extends Disposable {
   }
 
   /**
-   * @param backup the patch file in which VS Code kept unsaved edits
-   * @throws SafeLoraError for a file that is no LoRA adapter, or a backup of another one
+   * @param backup the patch file with unsaved edits that VS Code kept
+   * @throws SafeLoraError for a file that is not a LoRA adapter, or another one's backup
    */
   static async open(uri: vscode.Uri, services: DocumentServices, backup?: string): Promise<AdapterDocument> {
     const temporary = uri.scheme === 'file' ? null : await TemporaryCopy.of(uri);
@@ -146,7 +146,7 @@ export class AdapterDocument extends Disposable {
     return this.history.isDirty;
   }
 
-  /** The file on disk is no longer the one that was opened. */
+  /** The file on disk has changed since it was opened. */
   get isOutdated(): boolean {
     return this.disk.change !== null;
   }
@@ -159,43 +159,43 @@ export class AdapterDocument extends Disposable {
     return this.obstacle !== null;
   }
 
-  /** Why the file cannot be replaced, null where it can. */
+  /** Why the file cannot be replaced, or null. */
   get readOnlyReason(): ReadOnlyReason | null {
     return this.obstacle;
   }
 
-  /** The file on disk holds a projection whose originals are kept. */
+  /** The file on disk is a projection with kept originals. */
   get isProjectedOnDisk(): boolean {
     return this.history.saved.projection !== null;
   }
 
-  /** What is applied, saved or not; null is the original. */
+  /** The applied projection, saved or not; null means the original. */
   get projection(): Projection | null {
     return this.history.state.projection;
   }
 
-  /** Modules that were projected before, and whose originals are nowhere. */
+  /** Modules that were projected before and have no originals. */
   get irrecoverable(): string[] {
     return this.opened.modules.filter((module) => module.alreadyProjected).map((module) => module.name);
   }
 
-  /** The selection that is applied, or null where none is. */
+  /** The applied selection, or null. */
   get selection(): Selection | null {
     const gone = this.irrecoverable.length > 0 ? this.opened.provenance : null;
     return (this.projection?.provenance ?? gone)?.selection ?? null;
   }
 
-  /** The selection with which a page begins. */
+  /** A page's initial selection. */
   get firstSelection(): Selection {
     return this.selection ?? selectionSetting(this.uri);
   }
 
-  /** What the page is choosing, null before it does. */
+  /** The page's selection, null before there is one. */
   get draft(): Selection | null {
     return this.chosen;
   }
 
-  /** True where the last save kept originals in the adapter's own folder. */
+  /** True if the last save kept originals in the adapter's own folder. */
   get keepsOriginalsBeside(): boolean {
     const { originals, path } = this.opened;
     return originals !== null && dirname(originals.file.path) === path;
@@ -206,7 +206,7 @@ export class AdapterDocument extends Disposable {
     this.viewChanged.fire();
   }
 
-  /** The numbers of what is applied; `projectionNumbers` tells when they are there. */
+  /** The numbers of the applied projection; `projectionNumbers` tells when they are ready. */
   async measureProjection(): Promise<void> {
     await this.projectionNumbers.measure(this.requireProjection(), this.services.hub.agree);
   }
@@ -218,7 +218,7 @@ export class AdapterDocument extends Disposable {
     });
   }
 
-  /** Makes the projection of the selected modules the document's state, as one step of Undo. */
+  /** Applies the projection of the selected modules, as one step of Undo. */
   async apply(selection: Selection): Promise<void> {
     await this.prepareEdit();
     const next = await this.projected(selection);
@@ -232,21 +232,21 @@ export class AdapterDocument extends Disposable {
     this.history.make(next, label);
   }
 
-  /** The file as it was before anything was projected in place, as one step of Undo. */
+  /** Applies the file before any in-place projection, as one step of Undo. */
   async restore(): Promise<void> {
     await this.prepareEdit();
     if (this.projection === null) throw nothingToRestore(this.opened);
     this.history.make({ projection: null, report: null }, vscode.l10n.t('Restore original weights'));
   }
 
-  /** @throws SafeLoraError where the patch was made from another adapter */
+  /** @throws SafeLoraError if the patch belongs to another adapter */
   async applyPatch(path: string): Promise<void> {
     await this.prepareEdit();
     const projection = await readPatch(path, this.opened);
     this.history.make({ projection, report: null }, vscode.l10n.t('Apply patch {0}', basename(path)));
   }
 
-  /** @throws SafeLoraError where nothing is applied */
+  /** @throws SafeLoraError if nothing is applied */
   requireProjection(): Projection {
     if (this.projection) return this.projection;
     throw nothingApplied();
@@ -259,7 +259,7 @@ export class AdapterDocument extends Disposable {
     this.record('patch', projection, path);
   }
 
-  /** Replaces the adapter's file; the replaced weights are kept first. */
+  /** Replaces the adapter's file, after keeping the replaced weights. */
   save(): Promise<void> {
     return this.serialised(async () => {
       requireTrust();
@@ -317,7 +317,7 @@ export class AdapterDocument extends Disposable {
     });
   }
 
-  /** Lets Save As write what is selected, where it is not to be applied here. */
+  /** Lets Save As write the selection without applying it here. */
   async withCopy(selection: Selection, action: () => Promise<void>): Promise<void> {
     this.copy = await this.projected(selection);
     try {
@@ -327,7 +327,7 @@ export class AdapterDocument extends Disposable {
     }
   }
 
-  /** Reads the adapter anew; what was applied and not saved is given up. */
+  /** Reads the adapter again; discards unsaved edits. */
   revert(): Promise<void> {
     return this.serialised(async () => {
       const { path, file, stamps } = this.opened;
@@ -345,7 +345,7 @@ export class AdapterDocument extends Disposable {
     });
   }
 
-  /** Keeps what is applied and not saved, as a patch. */
+  /** Keeps unsaved edits as a patch. */
   backup(path: string): Promise<void> {
     return this.writeState(path, this.projection);
   }
@@ -355,7 +355,7 @@ export class AdapterDocument extends Disposable {
     await writePatch(path, this.opened, this.hashes, projection);
   }
 
-  /** Everything that must hold before an edit is made. */
+  /** Checks all preconditions of an edit. */
   private async prepareEdit(): Promise<void> {
     requireTrust();
     this.refuseReadOnly();
@@ -375,7 +375,7 @@ export class AdapterDocument extends Disposable {
     throw readOnly(this.opened.file.path);
   }
 
-  /** Begins with the adapter as it was opened. */
+  /** Starts with the adapter as it was opened. */
   private async takeUp(): Promise<void> {
     this.history.begin(await stateOnDisk(this.opened));
     this.hashes = undefined;

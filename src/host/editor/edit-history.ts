@@ -1,4 +1,4 @@
-// The steps of Undo and Redo between applied states; VS Code keeps their order, and asks for each.
+// Undo and Redo steps between applied states; VS Code keeps their order, and requests each.
 import * as vscode from 'vscode';
 import { Disposable } from '../common/dispose';
 import { showWarning } from '../common/surface';
@@ -18,14 +18,14 @@ export class EditHistory extends Disposable {
   readonly onDidStep = this.stepped.event;
   private present: AppliedState = { projection: null, report: null };
   private onDisk = this.present;
-  /** Counts the adapters that the document was read as; edits of an earlier one are no longer gone back to. */
+  /** Counts how often the document was read; edits from an earlier reading can no longer be undone. */
   private generation = 0;
 
   get state(): AppliedState {
     return this.present;
   }
 
-  /** The state that was read or saved last. */
+  /** The state last read or saved. */
   get saved(): AppliedState {
     return this.onDisk;
   }
@@ -34,13 +34,13 @@ export class EditHistory extends Disposable {
     return this.present !== this.onDisk;
   }
 
-  /** Begins with what the file holds. */
+  /** Starts with the file's state. */
   begin(state: AppliedState): void {
     this.present = state;
     this.onDisk = state;
   }
 
-  /** Takes up what was applied and not saved when the window was closed: no step of Undo. */
+  /** Restores unsaved edits from when the window was closed: not a step of Undo. */
   resume(state: AppliedState): void {
     this.present = state;
   }
@@ -49,7 +49,7 @@ export class EditHistory extends Disposable {
     this.onDisk = state;
   }
 
-  /** The weights are others: steps between earlier states lead nowhere. */
+  /** The weights changed: steps between earlier states are void. */
   abandon(): void {
     this.generation++;
   }

@@ -1,4 +1,4 @@
-// What is taken out of the editor: the report as CSV for a spreadsheet, as Markdown for a review.
+// Exports from the editor: the report as CSV for a spreadsheet, as Markdown for a review.
 import { type ModuleReport, type Report } from '../../core/report';
 import { englishFindingTexts, findingSum, selectionBy } from '../../core/rules';
 import { decimal, inEnglish, markdownCode, markdownText, percent, signed } from '../../core/text';
@@ -9,21 +9,21 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof ModuleReport)[]; // prettier-ignore
 
 /**
- * How a formula may begin, full-width signs and what is skipped before one included:
+ * Possible starts of a formula, including full-width signs and skipped characters before one:
  * https://owasp.org/www-community/attacks/CSV_Injection
  */
 const FORMULA = /^(?:[\t\r\n]|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠])/u;
 
-/** One row a module, after a row of names (RFC 4180); undefined numbers are empty. */
+/** One row per module, after a row of names (RFC 4180); undefined numbers are empty. */
 export function reportCsv({ modules }: Report): string {
   const rows = modules.map((module) => COLUMNS.map((column) => csvCell(module[column])).join(','));
   return `${[COLUMNS.join(','), ...rows].join('\r\n')}\r\n`;
 }
 
-/** Numbers stay numbers; a spreadsheet would run a name that begins like a formula. */
+/** Numbers stay numbers; a spreadsheet would run a name that starts like a formula. */
 function csvCell(value: string | number | boolean | null): string {
   const text = typeof value !== 'string' ? String(value ?? '') : FORMULA.test(value) ? `'${value}` : value;
-  // Some spreadsheets separate cells by semicolons or tabs.
+  // Some spreadsheets use semicolons or tabs as separators.
   return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

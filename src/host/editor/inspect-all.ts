@@ -1,4 +1,4 @@
-// Many adapters measured without a tab: first those that need no answer, then what is asked once for all; how far it is, and what became of each.
+// Measures many adapters without a tab: first those without questions, then asks once for the others; reports progress and results.
 import * as vscode from 'vscode';
 import { bytesText } from '../../core/bytes';
 import { refuseOutdated } from '../../core/identity';
@@ -16,11 +16,11 @@ import { notFetched } from '../models/hub-service';
 import { selectionSetting } from '../settings/settings';
 import { type Progress } from '../common/surface';
 
-/** So many adapters go through the engine together; where the work is given up, the results of the earlier passes stay. */
+/** Adapters in one engine pass; cancelling keeps the results of earlier passes. */
 const PASS_SIZE = 16;
 
 interface Planned extends Due {
-  /** Where an adapter lies decides which settings are its own. */
+  /** An adapter's folder determines its settings. */
   scope: vscode.Uri;
 }
 
@@ -38,10 +38,10 @@ export class InspectAll extends Disposable {
   readonly notFetched: vscode.Uri[] = [];
   /** Adapters whose models are not known. */
   readonly withoutModels: vscode.Uri[] = [];
-  /** Adapters whose models are on the hub, and whose user has to agree before they travel. */
+  /** Adapters with models on the hub that need consent to a download. */
   private readonly toFetch: vscode.Uri[] = [];
   private mayAsk = false;
-  /** Models on the hub whose weights are not to be fetched. */
+  /** Hub models whose weights must not be fetched. */
   private readonly declined = new Set<string>();
   private readonly abort = new AbortController();
 
@@ -62,9 +62,9 @@ export class InspectAll extends Disposable {
     );
   }
 
-  /** What keeps one from being measured keeps no other from it. */
+  /** Adapters fail independently. */
   async run(): Promise<void> {
-    // The engine stays for all of them.
+    // Keeps the engine for all of them.
     const held = this.services.engine.hold();
     try {
       await this.measureEach(this.folders);
@@ -96,7 +96,7 @@ export class InspectAll extends Disposable {
     }
   }
 
-  /** What is still to be measured of an adapter; in its own tab it is measured there. */
+  /** The rest to measure of an adapter; one with a tab is measured there. */
   private planOne(folder: vscode.Uri): Promise<Due | 'measured' | 'set aside'> {
     return this.withDocument(folder, async ({ measuring, uri }) => {
       const { base, aligned } = measuring.models;
@@ -114,7 +114,7 @@ export class InspectAll extends Disposable {
     });
   }
 
-  /** Asks once for each pair of models. */
+  /** Asks once per pair of models. */
   private readonly agree: Agree = async (plans, signal) => {
     if (!this.mayAsk) return this.services.hub.refuse(plans, signal);
     for (const plan of plans) {
@@ -133,7 +133,7 @@ export class InspectAll extends Disposable {
   private async measurePass(pass: readonly Planned[]): Promise<void> {
     if (this.signal.aborted) return;
     const outcomes = await this.measure(pass).catch((failure: unknown) => pass.map((): Outcome => ({ failure })));
-    // One after the other: two of the same content have one entry in the store.
+    // One after the other: two with the same content share an entry in the store.
     for (const [i, outcome] of outcomes.entries()) {
       const planned = pass[i]!;
       await this.settled(planned.scope, async () => {
@@ -148,7 +148,7 @@ export class InspectAll extends Disposable {
     const plans = pass.map(({ plan }) => plan);
     const outcomes = await measureTogether(plans, pass[0]!.device, this.services.work, {
       signal: this.signal,
-      // A kept result holds no projections: they are computed again where one is wanted.
+      // A cached result has no projections: they are recomputed when needed.
       keep: () => false,
       onFetched: ({ bytesFetched, bytesToFetch }) => {
         const message = vscode.l10n.t(
@@ -177,7 +177,7 @@ export class InspectAll extends Disposable {
     this.services.history.add(measuredEntry(scope, report, models));
   }
 
-  /** Counts an adapter as measured or failed. @returns what is left to do for it */
+  /** Counts an adapter as measured or failed. @returns its remaining work */
   private async settled<T>(
     folder: vscode.Uri,
     action: () => Promise<T | 'measured' | 'set aside'>,

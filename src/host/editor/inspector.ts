@@ -1,4 +1,4 @@
-// Measuring and projecting without a tab: the document of an adapter is the open one, or one that lives as long as the work.
+// Measures and projects without a tab: uses the adapter's open document, or a temporary one.
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
@@ -12,7 +12,7 @@ import { reasonOf } from '../status/reason';
 import { Cancelled, showingFailure } from '../common/errors';
 import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
 
-/** So many adapters are named in a notification. */
+/** Maximum adapters named in a notification. */
 const MOST_NAMED = 3;
 
 export class Inspector {
@@ -26,12 +26,12 @@ export class Inspector {
     private readonly failures: MeasuringFailures,
   ) {}
 
-  /** @throws SafeLoraError where the adapter cannot be read */
+  /** @throws SafeLoraError if the adapter is unreadable */
   async withDocument<T>(folder: vscode.Uri, action: (document: AdapterDocument) => Promise<T>): Promise<T> {
     const file = vscode.Uri.joinPath(folder, ADAPTER_FILE);
     const open = this.editor.find(file);
     if (open) {
-      // What lies on disk is meant, where nothing in the tab would be lost.
+      // Use the version on disk if the tab has nothing to lose.
       if (open.adapter.isOutdated && !open.adapter.isDirty) await open.revert();
       return action(open.adapter);
     }
@@ -43,12 +43,12 @@ export class Inspector {
     }
   }
 
-  /** Measures an adapter, after asking for the models that are not known. */
+  /** Measures an adapter, after asking for unknown models. */
   async inspect(folder: vscode.Uri): Promise<void> {
     await this.withMeasured(folder, (document) => this.actions.measure(document));
   }
 
-  /** What keeps an adapter from being measured is thrown, since there may be no tab that shows it. */
+  /** Throws the reason if an adapter cannot be measured, since there may be no tab to show it. */
   async withMeasured(folder: vscode.Uri, measure: (document: AdapterDocument) => Promise<void>): Promise<void> {
     try {
       await this.withDocument(folder, async (document) => {
@@ -61,7 +61,7 @@ export class Inspector {
     }
   }
 
-  /** Measures every adapter whose result is not there or stale, and offers afterwards to choose the models of those that lack them. */
+  /** Measures every adapter with a missing or stale result, and then offers to choose the missing models. */
   inspectAll(folders: readonly vscode.Uri[]): Promise<void> {
     this.batch ??= this.measureDue(folders).finally(() => {
       this.batch = undefined;
@@ -106,7 +106,7 @@ export class Inspector {
     if ((await showWarning(text, showLog)) === showLog) this.services.log.show();
   }
 
-  /** Asks for the models of each, where an answer before has not named them, and measures those whose models are known then. */
+  /** Asks for the models of each, unless an earlier answer named them, and measures those with known models. */
   private async offerModels(folders: readonly vscode.Uri[]): Promise<void> {
     const names = folders.map((folder) => folderName(folder.fsPath));
     const text =
@@ -126,7 +126,7 @@ export class Inspector {
         known.push(folder);
       }
     } catch (error) {
-      // What was answered before holds.
+      // Reuses earlier answers.
       if (!(error instanceof Cancelled)) throw error;
     } finally {
       await this.batch;

@@ -1,4 +1,4 @@
-// One adapter's way from two model folders to numbers: streamed, cancelled, resumed, and kept for every selection and window after it.
+// Measures one adapter with two models: streamed, cancellable, resumable, and cached for later selections and windows.
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { folderName } from '../../core/model-names';
@@ -30,19 +30,19 @@ import { selectionSetting, setting } from '../settings/settings';
 import { type ModelView, type RunView } from '../../page/adapter';
 import { type Log } from '../common/surface';
 
-/** Where the run stands. */
+/** The state of the run. */
 type Phase =
   | { state: 'idle' | 'done' }
   | { state: 'running'; progress: Progress | null; fetched: Fetched | null }
   | { state: 'cancelled' | 'failed'; failure: unknown };
 
-/** What the numbers are of, and what they took. */
+/** The numbers' sources and cost. */
 interface Ground {
   plan: Plan | null;
   device: Report['device'] | null;
   bytesRead: number;
   seconds: number;
-  /** The numbers are those of an earlier run. */
+  /** The numbers are from an earlier run. */
   recalled: boolean;
 }
 
@@ -50,13 +50,13 @@ const nothing: Readonly<Ground> = { plan: null, device: null, bytesRead: 0, seco
 
 export class MeasuringRun extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** The run moved on or changed its state. */
+  /** The run progressed or changed its state. */
   readonly onDidChange = this.changed.event;
   private readonly moduleMeasured = this._register(new vscode.EventEmitter<string>());
-  /** A module's numbers are there. */
+  /** A module's numbers arrived. */
   readonly onDidMeasure = this.moduleMeasured.event;
   private readonly replaced = this._register(new vscode.EventEmitter<void>());
-  /** All numbers are others: dropped, or those of an earlier run. */
+  /** All numbers changed: dropped, or replaced by an earlier run's. */
   readonly onDidReplace = this.replaced.event;
   private readonly finished = this._register(new vscode.EventEmitter<void>());
   /** A run has measured the last module. */
@@ -65,9 +65,9 @@ export class MeasuringRun extends Disposable {
   private readonly results = new Map<string, ModuleFinding>();
   private ground: Ground = { ...nothing };
   private phase: Phase = { state: 'idle' };
-  /** Of the run that goes on, whatever becomes of its phase meanwhile. */
+  /** Of the current run, independent of its phase. */
   private aborting: AbortController | undefined;
-  /** Projections are wanted, which no earlier run kept. */
+  /** Projections are needed, which no earlier run kept. */
   private again = false;
   private current: Promise<void> | undefined;
   private recalling: Promise<void> | undefined;
@@ -79,7 +79,7 @@ export class MeasuringRun extends Disposable {
     private readonly hub: HubService,
     private pair: Partial<ModelPair>,
     private readonly scope: vscode.Uri,
-    /** Where the numbers are kept; null for an adapter that is a copy of something else. */
+    /** The store of the numbers; null for a temporary copy of an adapter. */
     private readonly store: InspectionStore | null,
     private readonly log: Log,
   ) {
@@ -94,26 +94,26 @@ export class MeasuringRun extends Disposable {
     return this.phase.state === 'running';
   }
 
-  /** @throws SafeLoraError where not every module was measured */
+  /** @throws SafeLoraError unless every module was measured */
   get complete(): { plan: Plan; modules: MeasuredModule[] } {
     this.requireDone();
     const plan = this.ground.plan!;
     return { plan, modules: this.measuredModules(plan) };
   }
 
-  /** Null before every module was measured. */
+  /** Null until every module was measured. */
   get measured(): { modules: MeasuredModule[]; device: Report['device'] } | null {
     const { plan, device } = this.ground;
     if (this.phase.state !== 'done' || !plan) return null;
     return { modules: this.measuredModules(plan), device: device! };
   }
 
-  /** Why the last run failed; undefined where it did not. */
+  /** Why the last run failed, else undefined. */
   get failure(): unknown {
     return this.phase.state === 'failed' ? this.phase.failure : undefined;
   }
 
-  /** @throws why it is not measured: the failure of the run, or that it was cancelled, or that there was none */
+  /** @throws the reason if it is not measured: the run's failure, its cancellation, or that there was none */
   requireDone(): void {
     const { phase } = this;
     if ('failure' in phase) throw phase.failure;
@@ -125,7 +125,7 @@ export class MeasuringRun extends Disposable {
     return this.results.get(module);
   }
 
-  /** Other models make other numbers. */
+  /** Other models give other numbers. */
   async setModels(pair: Partial<ModelPair>): Promise<void> {
     if (pair.base === this.pair.base && pair.aligned === this.pair.aligned) return;
     await this.recalling;
@@ -135,8 +135,8 @@ export class MeasuringRun extends Disposable {
   }
 
   /**
-   * Does something to the adapter's file while no run goes on, which would read its tensors where they no longer are.
-   * @param action answers with the adapter as it is then, and whether its original weights are the same, so that all numbers hold
+   * Runs an action on the adapter's file between runs, which would read its tensors at old offsets.
+   * @param action returns the new adapter, and whether its original weights are unchanged, so that all numbers stay valid
    */
   async paused(action: () => Promise<{ adapter: Adapter; same: boolean }>): Promise<void> {
     const resume = this.isRunning;
@@ -156,7 +156,7 @@ export class MeasuringRun extends Disposable {
     }
   }
 
-  /** Measures what is not measured yet, and everything where the models are no longer what they were. Failures end in the state, not in the promise. */
+  /** Measures the missing modules, or everything if the models changed. Failures change the state, and do not reject the promise. */
   run(agree: Agree = this.hub.agree): Promise<void> {
     this.current ??= this.afterRecall(agree).finally(() => {
       this.current = undefined;
@@ -164,11 +164,11 @@ export class MeasuringRun extends Disposable {
     return this.current;
   }
 
-  /** Takes up the numbers of an earlier run where nothing has changed since, without reading a weight. */
+  /** Restores an earlier run's numbers if nothing has changed, without reading weights. */
   recall(): Promise<void> {
     this.recalling ??= this.tryToRecall()
       .catch((error: unknown) => {
-        // A run will meet the same, and say it.
+        // A run will hit the same failure, and report it.
         this.log.debug(`Nothing recalled: ${(error as Error).message}`);
       })
       .finally(() => {
@@ -177,7 +177,7 @@ export class MeasuringRun extends Disposable {
     return this.recalling;
   }
 
-  /** Keeps the numbers for the adapter's file as it is now. */
+  /** Caches the numbers for the adapter's present file. */
   async keep(): Promise<void> {
     const { plan } = this.ground;
     if (!this.store || this.phase.state !== 'done' || !plan) return;
@@ -189,8 +189,8 @@ export class MeasuringRun extends Disposable {
   }
 
   /**
-   * What a selection makes of the adapter; projections that were not kept are computed now.
-   * @throws SafeLoraError where the models are no longer those that were measured
+   * The result of a selection; missing projections are computed now.
+   * @throws SafeLoraError if the models changed since they were measured
    */
   async projected(selection: Selection): Promise<Projected> {
     for (;;) {
@@ -233,20 +233,20 @@ export class MeasuringRun extends Disposable {
     const { phase } = this;
     for (const [name, finding] of before) if (!this.results.has(name)) this.results.set(name, finding);
     this.enter({ state: 'done' });
-    // A tab that was closed meanwhile enters no phase.
+    // A tab closed meanwhile must not enter a phase.
     throw 'failure' in phase ? phase.failure : new Cancelled();
   }
 
   /**
-   * What a run on the present models would measure, for a pass over several adapters; null where the numbers of an earlier run hold.
-   * @throws SafeLoraError where a model or the adapter cannot be read
+   * The work of a run on the present models, for a pass over several adapters; null if an earlier run's numbers are valid.
+   * @throws SafeLoraError if a model or the adapter is unreadable
    */
   async toMeasure(signal: AbortSignal, agree: Agree): Promise<Due | null> {
     await this.recalling;
     return this.phase.state === 'done' ? null : this.prepare(signal, agree);
   }
 
-  /** Ends a run at once; what was measured stays. */
+  /** Ends a run at once; keeps results so far. */
   async stop(): Promise<void> {
     this.abort();
     await this.current;
@@ -295,7 +295,7 @@ export class MeasuringRun extends Disposable {
     await this.walk(agree);
   }
 
-  /** False where a file of either model is not the one that was read. */
+  /** False if a file of either model has changed since it was read. */
   private async modelsHold(): Promise<boolean> {
     const { plan } = this.ground;
     if (!plan) return true;
@@ -313,7 +313,7 @@ export class MeasuringRun extends Disposable {
     if (inspection && isDue && !this.isDisposed) this.takeUp(plan, inspection);
   }
 
-  /** What was kept of a plan; the numbers of every module, or nothing. What keeps it from being read costs a run, no more. */
+  /** Cached results of a plan; the numbers of every module, or nothing. A read failure only costs a run. */
   private async kept(plan: Plan): Promise<Inspection | null> {
     if (!this.store) return null;
     try {
@@ -381,14 +381,14 @@ export class MeasuringRun extends Disposable {
     }
   }
 
-  /** Plans a run; null where the numbers of an earlier one hold, which are taken up. */
+  /** Plans a run; null if an earlier run's numbers are valid, which are then restored. */
   private async prepare(signal: AbortSignal, agree: Agree): Promise<Due | null> {
     const { base, aligned } = this.pair;
     await refuseOutdated(this.adapter);
     const plan = await planFor(this.adapter, { base: base!, aligned: aligned! }, this.services, signal);
     const before = this.ground.plan;
     if (before && (before.base.realPath !== plan.base.realPath || before.aligned.realPath !== plan.aligned.realPath)) {
-      // A branch on the hub has moved: numbers of two commits are no one run.
+      // A branch on the hub has moved: do not mix numbers of two commits.
       this.results.clear();
       this.replaced.fire();
     }
@@ -401,7 +401,7 @@ export class MeasuringRun extends Disposable {
     const device = await prepare([plan], setting('device', this.scope), this.services, { agree, signal });
     const { device: earlier } = this.ground;
     if (earlier && earlier.provider !== device.provider && this.results.size > 0) {
-      // Numbers of two devices are no one run.
+      // Do not mix numbers of two devices.
       this.results.clear();
       this.replaced.fire();
     }

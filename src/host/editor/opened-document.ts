@@ -1,17 +1,17 @@
-// What VS Code holds as the document: an adapter, or the reason why it cannot be read, until another try succeeds.
+// VS Code's document: an adapter, or the reason why it is unreadable, until a retry succeeds.
 import * as vscode from 'vscode';
 import { Disposable } from '../common/dispose';
 import { AdapterDocument, type DocumentServices } from './document';
 
 export class OpenedDocument extends Disposable implements vscode.CustomDocument {
   private readonly loaded = this._register(new vscode.EventEmitter<void>());
-  /** Another try to read it was made. */
+  /** A retry to read it finished. */
   readonly onDidLoad = this.loaded.event;
   private readonly askedFor = this._register(new vscode.EventEmitter<string>());
-  /** A module is to be brought before the user. */
+  /** Requests to reveal a module. */
   readonly onDidAskFor = this.askedFor.event;
   private readonly offered = this._register(new vscode.EventEmitter<void>());
-  /** The projection of the selection is to be brought before the user. */
+  /** Requests to reveal the projection of the selection. */
   readonly onDidOffer = this.offered.event;
   private loading: Promise<void> | undefined;
   private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
@@ -19,7 +19,7 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private constructor(
     readonly uri: vscode.Uri,
     private readonly services: DocumentServices,
-    /** The patch file in which VS Code kept edits that were not saved. */
+    /** The patch file with unsaved edits that VS Code kept. */
     private backup: string | undefined,
   ) {
     super();
@@ -31,45 +31,45 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
     return document;
   }
 
-  /** @throws why the adapter cannot be read */
+  /** @throws the reason if the adapter is unreadable */
   get adapter(): AdapterDocument {
     if ('failure' in this.content) throw this.content.failure;
     return this.content.adapter;
   }
 
-  /** Undefined where the adapter could be read. */
+  /** Undefined if the adapter is readable. */
   get failure(): unknown {
     return 'failure' in this.content ? this.content.failure : undefined;
   }
 
-  /** VS Code kept edits for this adapter that were not brought back. */
+  /** VS Code kept edits for this adapter that were not restored. */
   get hasUnsaved(): boolean {
     return this.backup !== undefined && this.failure !== undefined;
   }
 
-  /** Brings a module before the user, in every tab. */
+  /** Reveals a module in every tab. */
   reveal(module: string): void {
     this.askedFor.fire(module);
   }
 
-  /** Brings the projection of the selection before the user, in every tab; nothing is projected. */
+  /** Reveals the projection of the selection in every tab; projects nothing. */
   offer(): void {
     this.offered.fire();
   }
 
-  /** Reads the file again where it could not be read, or was changed. */
+  /** Reads the file again if it was unreadable or changed. */
   async reload(): Promise<void> {
     if ('adapter' in this.content) await this.content.adapter.revert();
     else await this.load();
   }
 
-  /** Reads the file again, without the edits that were kept. */
+  /** Reads the file again, without the kept edits. */
   async revert(): Promise<void> {
     this.backup = undefined;
     await this.reload();
   }
 
-  /** Gives something back together with the document. */
+  /** Disposes of something together with the document. */
   attach(item: vscode.Disposable): void {
     this._register(item);
   }

@@ -1,4 +1,4 @@
-// One tab: serves the page, sends it what it shows, and does what it asks for.
+// One tab: serves the page, sends its data, and handles its requests.
 import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
 import { type Selection } from '../../core/rules';
@@ -17,7 +17,7 @@ import { type Answers, type FromPage, type PageCalls, type ToPage } from '../../
 import { pageStrings } from '../../page/adapter-strings';
 import { type Log, showBriefly, showInformation, showSaveDialog } from '../common/surface';
 
-/** Rows and progress go to the page together: drawing is dear, and ten times a second looks alive. */
+/** Rows and progress are sent together: drawing is expensive, and ten times a second looks live. */
 const BATCH_MS = 100;
 
 export class AdapterPage extends Disposable {
@@ -101,7 +101,7 @@ export class AdapterPage extends Disposable {
     }
   }
 
-  /** Everything anew: the page just began, or the adapter was read again. */
+  /** Sends everything: the page just started, or the adapter was read again. */
   private show(): void {
     this.listening?.dispose();
     const { failure } = this.document;
@@ -127,7 +127,7 @@ export class AdapterPage extends Disposable {
     this.sendDocument();
   }
 
-  /** A page that has not begun yet shows the module once it has. */
+  /** A page that has not started yet shows the module later. */
   private reveal(module: string): void {
     if (this.ready) this.send({ type: 'reveal', module });
     else this.wanted = module;
@@ -156,11 +156,11 @@ export class AdapterPage extends Disposable {
 
   private sendApplied(move: Move): void {
     this.send({ type: 'applied', applied: appliedView(this.document.adapter), followSelection: move === 'moved' });
-    // Some notices are of what is applied.
+    // Some notices are about the applied projection.
     this.sendRun();
   }
 
-  /** @param all every row there is; else those that came since the last time */
+  /** @param all every row; else those since the last time */
   private sendMeasured(all: boolean): void {
     const { measuring } = this.document.adapter;
     const names = [...(all ? this.indexOf.keys() : this.fresh)].filter((name) => measuring.resultOf(name));
@@ -183,10 +183,10 @@ export class AdapterPage extends Disposable {
     });
   }
 
-  /** Of a refused adapter, too: only its file has to be one of safetensors. */
+  /** Works for a refused adapter, too: its file only has to be safetensors. */
   private async listTensors(): Promise<void> {
     const { failure, uri } = this.document;
-    // Of another file system there is no copy where it was refused.
+    // A refused adapter from another file system has no copy.
     if (failure !== undefined && uri.scheme !== 'file') throw failure as Error;
     const { tensors } = failure === undefined ? this.document.adapter.adapter.file : await openSafetensors(uri.fsPath);
     const inOrder = [...tensors.values()].sort((a, b) => a.offset - b.offset);

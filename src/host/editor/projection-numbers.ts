@@ -1,4 +1,4 @@
-// The numbers of what is applied: measured after an edit of this session, and for a saved projection when somebody asks.
+// The numbers of the applied projection: measured after an edit in this session, and for a saved projection on request.
 import * as vscode from 'vscode';
 import { type Projection } from '../../core/patch';
 import { measureProjection, type ProjectionNumbers as Numbers } from '../../work/measure-projection';
@@ -17,7 +17,7 @@ interface Running {
 
 export class ProjectionNumbers extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** There are numbers now, or none any more, or they are being measured. */
+  /** The numbers arrived, were dropped, or are being measured. */
   readonly onDidChange = this.changed.event;
   private known = new WeakMap<Projection, Numbers>();
   private running: Running | null = null;
@@ -26,16 +26,16 @@ export class ProjectionNumbers extends Disposable {
     private readonly measuring: MeasuringRun,
     private readonly services: Services,
     private readonly scope: vscode.Uri,
-    /** Keeps weights from travelling that nobody was asked about. */
+    /** Prevents downloads without consent. */
     private readonly refuse: Agree,
     private readonly log: Log,
   ) {
     super();
-    // Other models, or other weights, make other numbers.
+    // Other models or weights give other numbers.
     this._register(measuring.onDidReplace(() => this.forget()));
   }
 
-  /** Null where they were not measured. */
+  /** Null if not measured. */
   of(projection: Projection | null): Numbers | null {
     return projection && (this.known.get(projection) ?? null);
   }
@@ -44,7 +44,7 @@ export class ProjectionNumbers extends Disposable {
     return projection !== null && this.running?.projection === projection;
   }
 
-  /** Another projection is applied. Where its numbers cannot be had without asking, they wait until somebody asks. */
+  /** Another projection was applied. If measuring it needs a question, it waits for a request. */
   follow(projection: Projection | null): void {
     if (!this.isMeasuring(projection)) this.stop();
     this.changed.fire();
@@ -54,9 +54,9 @@ export class ProjectionNumbers extends Disposable {
     });
   }
 
-  /** @throws SafeLoraError; Cancelled where another projection was applied meanwhile */
+  /** @throws SafeLoraError; Cancelled if another projection was applied meanwhile */
   async measure(projection: Projection, agree: Agree): Promise<void> {
-    // A run that may ask nobody may fail where this one does not.
+    // A run that may not ask can fail where this one does not.
     if (this.isMeasuring(projection)) await this.running!.done.catch(() => undefined);
     if (!this.of(projection)) await this.start(projection, agree);
   }

@@ -1,4 +1,4 @@
-// The custom editor for adapter_model.safetensors, as VS Code asks for it.
+// The custom editor for adapter_model.safetensors.
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
@@ -11,14 +11,14 @@ import { OpenedDocument } from './opened-document';
 import { AdapterPage } from './page';
 import { plain, plainFailures } from '../common/surface';
 
-/** VS Code takes either kind of event from one emitter, though its types ask for one kind. */
+/** VS Code accepts both kinds of event from one emitter, though its types allow only one kind. */
 type EditEvent = vscode.CustomDocumentEditEvent<OpenedDocument>;
 
 export class AdapterEditorProvider extends Disposable implements vscode.CustomEditorProvider<OpenedDocument> {
   private readonly edited = this._register(new vscode.EventEmitter<EditEvent>());
   readonly onDidChangeCustomDocument = this.edited.event;
   private readonly shown = this._register(new vscode.EventEmitter<void>());
-  /** A document was read, or tried to be. */
+  /** A document was read, or failed to. */
   readonly onDidShow = this.shown.event;
   private readonly open = new Map<string, OpenedDocument>();
 
@@ -33,16 +33,16 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
     );
   }
 
-  /** Opens an adapter's editor, or brings it to the front. */
+  /** Opens an adapter's editor, or focuses it. */
   async reveal(uri: vscode.Uri): Promise<OpenedDocument> {
     await vscode.commands.executeCommand('vscode.openWith', uri, EDITOR);
-    // The editor may spell the path otherwise, where the file system does not care.
+    // The editor may spell the path differently on a case-insensitive file system.
     const document = this.open.get(uri.toString()) ?? this.active;
     if (document) return document;
     throw notOpened(uri);
   }
 
-  /** The adapter of a file, where a tab has it open and could read it. */
+  /** The adapter of a file, if a tab has it open and it is readable. */
   find(uri: vscode.Uri): OpenedDocument | undefined {
     const document = this.open.get(uri.toString());
     return document?.failure === undefined ? document : undefined;
@@ -84,7 +84,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
 
   async saveCustomDocument(document: OpenedDocument): Promise<void> {
     await plainFailures(() => this.actions.saved(document.adapter));
-    // VS Code takes what is there when this returns for saved; an edit made meanwhile must be said again.
+    // VS Code considers the state at return as saved; report edits made meanwhile again.
     setTimeout(() => {
       if (document.adapter.isDirty) this.edited.fire({ document } as EditEvent);
     });

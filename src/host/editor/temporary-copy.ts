@@ -1,4 +1,4 @@
-// An adapter from another file system, a git revision, say, in a folder on disk: the engine reads files.
+// Copies an adapter from another file system, such as a git revision, to a folder on disk: the engine reads files.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { SafeLoraError } from '../../core/errors';
 export class TemporaryCopy implements vscode.Disposable {
   private constructor(
     private readonly parent: string,
-    /** The adapter's folder, with the name of the one that it was copied from. */
+    /** The adapter's folder, named like the original's. */
     readonly folder: string,
   ) {}
 
@@ -44,7 +44,7 @@ function sibling(uri: vscode.Uri, name: string): vscode.Uri {
     const parsed = JSON.parse(query) as { path?: unknown };
     if (typeof parsed.path === 'string') query = JSON.stringify({ ...parsed, path: renamed(parsed.path) });
   } catch {
-    // Other file systems' queries say nothing about the path.
+    // Other file systems' queries do not describe the path.
   }
   return uri.with({ path: renamed(uri.path), query });
 }

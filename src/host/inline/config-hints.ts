@@ -1,4 +1,4 @@
-// Beside the values of an adapter_config.json: what was measured of each target, and the scale that rank and alpha come to.
+// Hints beside the values of an adapter_config.json: each target's measurements, and the scale from rank and alpha.
 import * as vscode from 'vscode';
 import { loraScale } from '../../core/applied-config';
 import { meanOf, modulesByTarget } from '../../core/report';
@@ -39,7 +39,7 @@ function scaleHints(document: vscode.TextDocument, text: ConfigText): vscode.Inl
   return [rank, alpha].map((entry) => hint(document, entry, label, tooltip));
 }
 
-/** The editor cuts a hint at 43 letters (`editor.inlayHints.maximumLength`). */
+/** The editor truncates a hint at 43 characters (`editor.inlayHints.maximumLength`). */
 function targetHints(
   document: vscode.TextDocument,
   { targets, targetsAreList }: ConfigText,

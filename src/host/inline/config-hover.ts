@@ -1,4 +1,4 @@
-// On a target module: its layers as a small table, and the same as a picture with τ and the null level.
+// The hover of a target module: its layers as a small table, and as a picture with τ and the null level.
 import * as vscode from 'vscode';
 import { modulesByTarget, type ModuleReport } from '../../core/report';
 import { levelOf } from '../../core/rules';
@@ -11,7 +11,7 @@ import { sparkline } from './sparkline';
 import { DIGITS, ofOriginals, ruleText } from '../status/finding-texts';
 import { markdown } from '../common/surface';
 
-/** A hover is read at a glance; the editor has the rest. */
+/** A hover is read at a glance; the editor has the details. */
 const MOST_ROWS = 32;
 const MOST_LETTERS = 80;
 
@@ -84,11 +84,11 @@ function content(target: string, modules: readonly ModuleReport[], status: Adapt
 }
 
 function row(cells: readonly string[]): string {
-  // The editor gives cells no room of their own.
+  // The editor gives cells no padding.
   return `| ${cells.map((cell) => (/^:?-+:?$/.test(cell) ? cell : `${cellText(cell)}&nbsp;&nbsp;`)).join(' | ')} |`;
 }
 
-/** Names come from files, and a hover has room for short ones. */
+/** Names come from files, and a hover fits only short ones. */
 function cellText(text: string): string {
   return markdownText(elided(text, MOST_LETTERS));
 }

@@ -1,4 +1,4 @@
-// Above an adapter_config.json: the status of the adapter, and what can be done about it.
+// Lenses above an adapter_config.json: the adapter's status and its actions.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';
@@ -31,7 +31,7 @@ export class ConfigLenses extends Disposable implements LensProvider {
   }
 }
 
-/** What the file holds and its tab would write, before what was measured. */
+/** The state of the file and its tab, before measurements. */
 function stateLenses(status: AdapterStatus): Omit<Lens, 'range'>[] {
   const unsaved = { icon: 'circle-filled', title: vscode.l10n.t('unsaved edit'), command: commands.openReport };
   return [
@@ -76,7 +76,7 @@ function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
       };
       const finding = { title: statusFinding(status), command: commands.openReport };
       const actions = [...(selected.size > 0 && !isProjectedAsSelected(status) ? [project] : []), open, ...restore];
-      // After the state there is no room for both, and Restore is what is left to do.
+      // After the state both do not fit: Restore is the remaining action.
       return status.projected.length > 0 ? [...actions, finding] : [finding, ...actions];
     }
   }

@@ -1,4 +1,4 @@
-// Where entries are in the text of an adapter_config.json, however unfinished it is while somebody types.
+// Finds entries in the text of an adapter_config.json, even while it is incomplete.
 import { findNodeAtLocation, getNodeValue, type Node } from 'jsonc-parser';
 import type * as vscode from 'vscode';
 import { jsonTree } from '../common/json-tree';
@@ -11,20 +11,20 @@ export interface Located<T> {
 }
 
 export interface ConfigText {
-  /** The entries of `target_modules`; one where it is a pattern. */
+  /** The entries of `target_modules`; one if it is a pattern. */
   targets: Located<string>[];
   /** `target_modules` is a list of name endings, not a pattern. */
   targetsAreList: boolean;
   rank: Located<number> | null;
   alpha: Located<number> | null;
   rslora: boolean;
-  /** Some modules have a rank or an alpha of their own. */
+  /** Some modules have their own rank or alpha. */
   hasPatterns: boolean;
-  /** Of an entry: its value where that is one word, else its key. */
+  /** An entry's value if that is one word, else its key. */
   entry: (key: string) => Located<unknown> | null;
 }
 
-/** A configuration has some thousand; one far larger is none. */
+/** Some thousand characters; a far larger text is no configuration. */
 const MOST_LETTERS = 1_000_000;
 
 export function readConfigText(document: vscode.TextDocument): ConfigText {

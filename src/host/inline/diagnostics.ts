@@ -1,4 +1,4 @@
-// What an open adapter_config.json should make its reader know, as information and warnings beside its entries.
+// Problems of an open adapter_config.json, as information and warnings on its entries.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter, adapterStamps, openAdapter } from '../../core/adapter';
@@ -20,26 +20,26 @@ import { type Log, problem } from '../common/surface';
 
 export const SOURCE = 'Safe LoRA';
 
-/** Of a problem: an error's, a notice's, or one that only stands here. */
+/** Of a problem: an error's, a notice's, or one only used here. */
 export type ProblemCode = ErrorCode | NoticeCode | 'modules-selected' | 'adapter-modified';
 
-/** Somebody types, or several files change: one look afterwards is enough. */
+/** Debounce: users type, and several files may change. */
 const SETTLE_MS = 200;
 
 interface Problem {
   code: ProblemCode;
   message: string;
   severity: vscode.DiagnosticSeverity;
-  /** The entries of the configuration that it is about, the first that is there. */
+  /** The related entries of the configuration; the first existing one is marked. */
   keys: readonly string[];
 }
 
 export class ConfigDiagnostics extends Disposable {
   private readonly collection = this._register(vscode.languages.createDiagnosticCollection('safe-lora'));
   private readonly pending = new Map<string, NodeJS.Timeout>();
-  /** Only the latest look at a document says what it found. */
+  /** Only the latest check of a document publishes its result. */
   private readonly turns = new WeakMap<vscode.TextDocument, number>();
-  /** What each adapter says of itself, which typing in its configuration does not change. */
+  /** Each adapter's own notices, which typing in its configuration does not change. */
   private readonly told = new Map<string, { stamps: FileStamp[]; problems: Problem[] }>();
 
   constructor(
@@ -98,7 +98,7 @@ export class ConfigDiagnostics extends Disposable {
     );
   }
 
-  /** What the adapter says; where it was measured, its report holds the same notices and more. */
+  /** The adapter's notices; a measured one's report has the same and more. */
   private async problemsOfAdapter(folder: vscode.Uri, status: AdapterStatus): Promise<Problem[]> {
     if (status.report) return noticesUnder(status.report, status.selection).map(problemOf);
     const key = folder.toString();
@@ -119,7 +119,7 @@ async function problemsOfUnmeasured(folder: string, originals: string): Promise<
   } catch (error) {
     const { code, message } = errorView(error);
     const severity = code === 'not-lora' ? vscode.DiagnosticSeverity.Information : vscode.DiagnosticSeverity.Warning;
-    // The problem is in that very file.
+    // The problem is in this file itself.
     const own = `${join(folder, CONFIG_FILE)}: `;
     return [
       { code, message: message.startsWith(own) ? message.slice(own.length) : message, severity, keys: keysOf(code) },
@@ -155,7 +155,7 @@ function problemsOfStatus(status: AdapterStatus): Problem[] {
   return [{ code: 'modules-selected', message, severity, keys: ['target_modules'] }];
 }
 
-/** Before the models are known, the adapter's own word is all there is. */
+/** Before the models are known, only the adapter itself can tell. */
 function quantisedNotice({ trainedOn }: Adapter): Notice[] {
   const name = trainedOn === null ? null : unquantisedName(trainedOn);
   if (name === null) return [];
@@ -185,7 +185,7 @@ function problemOf(notice: Notice): Problem {
   return { code, message, severity: WARNINGS.includes(code) ? Warning : Information, keys: keysOf(code, notice) };
 }
 
-/** The entries that a code is about; the first that is set is meant. */
+/** The entries related to a code; the first existing one is marked. */
 function keysOf(code: ProblemCode, notice?: Notice): string[] {
   switch (code) {
     case 'aligned-mismatch':

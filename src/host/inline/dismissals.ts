@@ -1,4 +1,4 @@
-// Problems that the user does not want to see in this workspace, by their codes, until all are shown again.
+// Problems that the user has hidden in this workspace, by code, until all are shown again.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';

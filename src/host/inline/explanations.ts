@@ -1,4 +1,4 @@
-// The link from a problem's code to its row in docs/codes.md.
+// Links a problem's code to its row in docs/codes.md.
 import * as vscode from 'vscode';
 import { PROBLEMS_ANCHOR } from '../common/contributions';
 
@@ -13,7 +13,7 @@ export class Explanations {
     const lines = await this.lines;
     const row = lines.findIndex((line) => line.startsWith(`| \`${code}\` |`));
     const line = row < 0 ? lines.indexOf(PROBLEMS_ANCHOR) : row;
-    // The editor opens a file at the line that its address names so.
+    // The editor opens a file at the line in the URL's fragment.
     return this.page.with({ fragment: `L${line + 1}` });
   }
 

@@ -1,4 +1,4 @@
-// What can be done about a problem beside the configuration, from its light bulb.
+// Quick fixes for problems of the configuration.
 import * as vscode from 'vscode';
 import { commands } from '../common/contributions';
 import { Disposable } from '../common/dispose';

@@ -1,4 +1,4 @@
-// In a saved safe_lora_report.json: its finding above it, and beside each module what stands there, one click from the editor.
+// Lenses of a saved safe_lora_report.json: its finding above it, and each module's result beside it, one click from the editor.
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
@@ -57,7 +57,7 @@ function moduleText(module: ModuleReport): string {
   ].join(' · ');
 }
 
-/** Another adapter's, or edited by hand: its modules are not those that were measured, or by the same rule others are projected in the file. */
+/** Another adapter's report, or an edited one: its modules differ from the measured ones, or its rule from the file's projection. */
 function isOfAnother({ modules, selection }: Report, status: AdapterStatus): boolean {
   const { report, projected } = status;
   const names = new Set(modules.map(({ name }) => name));

@@ -1,4 +1,4 @@
-// A wrong value in a settings file is a problem of that file; the code goes on with one that makes sense.
+// Reports a wrong value as a problem of the settings file; the code uses a valid one instead.
 import { findNodeAtLocation, type Node } from 'jsonc-parser';
 import * as vscode from 'vscode';
 import { openCheckpoint } from '../../core/checkpoint';
@@ -15,22 +15,22 @@ import { type Log, problem, showWarning } from '../common/surface';
 /** Far more than any settings have. */
 const MOST_LETTERS = 10_000_000;
 
-/** Typing in the settings editor writes the file at every pause. */
+/** Debounce: the settings editor writes the file at every pause. */
 const SETTLE_MS = 300;
 const SOURCE = 'Safe LoRA';
 const NAMING_FOLDERS = ['pairs', 'modelFolders'] as const satisfies readonly (keyof Settings)[];
 
-/** A settings file of the workspace, and what stands in it. */
+/** A settings file of the workspace, and its content. */
 interface SettingsFile {
   uri: vscode.Uri;
-  /** Where in the file the settings begin. */
+  /** Path to the settings in the file. */
   path: readonly string[];
   readonly valueOf: (name: keyof Settings) => unknown;
 }
 
 interface Problem {
   setting: keyof Settings;
-  /** From the setting inwards. */
+  /** Path within the setting. */
   path: readonly (string | number)[];
   message: string;
 }
@@ -38,9 +38,9 @@ interface Problem {
 export class SettingsCheck extends Disposable {
   private readonly diagnostics = this._register(vscode.languages.createDiagnosticCollection('safe-lora-settings'));
   private timer: NodeJS.Timeout | undefined;
-  /** What was found in the folders that each file names, until they change. */
+  /** Findings in the folders that each file names, until they change. */
   private readonly folders = new Map<string, Promise<Problem[]>>();
-  /** Only the latest check says what it found. */
+  /** Only the latest check publishes its result. */
   private checks = 0;
   private toldOfUserSettings = false;
 
@@ -53,7 +53,7 @@ export class SettingsCheck extends Disposable {
         this.checkSoon();
       }),
     );
-    // A line that moved moves its problem.
+    // Problems move with their lines.
     this._register(
       vscode.workspace.onDidSaveTextDocument(({ uri }) => {
         if (!settingsFiles().some((file) => file.uri.toString() === uri.toString())) return;
@@ -101,7 +101,7 @@ export class SettingsCheck extends Disposable {
     return found;
   }
 
-  /** The user's settings may lie on another machine, so their problems have no file here. */
+  /** The user's settings may be on another machine, so their problems have no file here. */
   private tellOfUserSettings(): void {
     if (this.toldOfUserSettings) return;
     const configuration = vscode.workspace.getConfiguration(SECTION);
@@ -128,7 +128,7 @@ function settingsFiles(): SettingsFile[] {
     path: [],
     valueOf: (name) => vscode.workspace.getConfiguration(SECTION, folder.uri).inspect(name)?.[level],
   });
-  // Without a workspace file the one folder's settings are the workspace's.
+  // Without a workspace file, the only folder's settings are the workspace's.
   if (!workspaceFile) return workspaceFolders.map((folder) => ofFolder(folder, 'workspaceValue'));
   return [
     {
@@ -163,9 +163,9 @@ async function wrongFolders(valueOf: SettingsFile['valueOf']): Promise<Problem[]
   return [...(await wrongPairs(valueOf('pairs'))), ...(await wrongModelFolders(valueOf('modelFolders')))];
 }
 
-/** Those that are not there. */
+/** Missing ones. */
 async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
-  // By its index in the list as it is in the file, wrong values included.
+  // By its index in the file's list, wrong values included.
   const found = (Array.isArray(folders) ? folders : []).map(async (folder: unknown, i): Promise<Problem[]> => {
     const [valid] = checkSetting('modelFolders', [folder]).value;
     if (valid === undefined || (await kindOf(expandHome(valid)).catch(() => null)) === 'folder') return [];
@@ -176,12 +176,12 @@ async function wrongModelFolders(folders: unknown): Promise<Problem[]> {
   return (await Promise.all(found)).flat();
 }
 
-/** A model on the hub is looked at when it is used: settings are read without the network. */
+/** A model on the hub is checked on use: settings are read without the network. */
 const offline: ModelSource = {
   open: async (given) => ((await referenceOf(given)) === null ? openCheckpoint(given) : { realPath: given }),
 };
 
-/** The pairs whose folders hold no model, or the same one twice. */
+/** The pairs with a folder without a model, or with one model twice. */
 async function wrongPairs(pairs: unknown): Promise<Problem[]> {
   const found = Object.entries(checkSetting('pairs', pairs).value).map(async ([key, pair]) =>
     (await folderProblems(pair, offline)).map(({ role, message }): Problem => ({
@@ -207,7 +207,7 @@ async function locate(file: SettingsFile, problems: readonly Problem[]): Promise
   });
 }
 
-/** The key of a property, which is the first child of the node that holds its value; an item of a list itself. */
+/** The key of a property, which is the first child of its value's parent; a list's item itself. */
 function keyAt(tree: Node, path: readonly (string | number)[]): Node | undefined {
   const value = findNodeAtLocation(tree, [...path]);
   return value?.parent?.type === 'array' ? value : value?.parent?.children?.[0];

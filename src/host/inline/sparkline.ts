@@ -1,27 +1,27 @@
-// Similarity by layer as a small picture: one bar a layer, the chance level across it, τ over all of them.
+// Similarity by layer as a small picture: one bar per layer, the chance level across it, τ over all of them.
 import { localised } from '../../core/text';
 import { type ModuleReport } from '../../core/report';
 
 export interface SparklineOptions {
   modules: readonly ModuleReport[];
   selected: ReadonlySet<string>;
-  /** Null where modules are chosen by count. */
+  /** Null if modules are selected by count. */
   threshold: number | null;
   dark: boolean;
 }
 
 const SIZE = { width: 360, height: 72 };
 const PAD = { left: 26, right: 4, top: 6, bottom: 6 };
-// The page's hues, which every form of colour blindness can tell apart.
+// The page's hues, distinguishable for all colour-blind people.
 const COLORS = {
   dark: { bar: '#8a8a8a', selected: '#56b4e9', level: '#f0e442', threshold: '#e69f00', text: '#cccccc' },
   light: { bar: '#8a8a8a', selected: '#0072b2', level: '#7a5c00', threshold: '#d55e00', text: '#333333' },
 };
 
-/** The editor cuts a hover at 100,000 letters, and a bar takes 200. */
+/** The editor truncates a hover at 100,000 characters, and a bar takes 200. */
 const MOST_BARS = 128;
 
-/** The picture as the address of an image; of very many modules only the lowest of each layer. */
+/** The picture as an image URL; for very many modules only the lowest of each layer. */
 export function sparkline({ modules: all, selected, threshold, dark }: SparklineOptions): string {
   const modules = all.length > MOST_BARS ? lowestOfLayers(all).slice(0, MOST_BARS) : all;
   const colors = COLORS[dark ? 'dark' : 'light'];

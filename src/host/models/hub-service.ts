@@ -1,4 +1,4 @@
-// Models wherever they are, for the editor: the hub with the user's token, and the question before weights travel.
+// Models from folders and the hub, for the editor: uses the user's token, and asks before downloading weights.
 import * as vscode from 'vscode';
 import { orAborted } from '../../core/aborting';
 import { bytesText } from '../../core/bytes';
@@ -20,7 +20,7 @@ const SECRET = 'safeLora.hubToken';
 
 export class HubService extends Disposable {
   private opened: Hub | undefined;
-  /** Paths of the tensors whose travel was agreed to. */
+  /** Paths of tensors whose download the user accepted. */
   private readonly agreed = new Set<string>();
 
   /** @param storage shared with the command line's tasks */
@@ -35,26 +35,26 @@ export class HubService extends Disposable {
     );
     this._register(
       secrets.onDidChange(({ key }) => {
-        // The open one goes on with the token that it has.
+        // The open client keeps its token.
         if (key === SECRET) this.opened = undefined;
       }),
     );
   }
 
   /**
-   * @param given a folder, hf://org/name[@revision], or org/name where no folder is called so
+   * @param given a folder, hf://org/name[@revision], or org/name if no folder has that name
    * @throws SafeLoraError, or the signal's reason
    */
   open(given: string, signal?: AbortSignal): Promise<Checkpoint> {
     return this.hub().open(given, signal);
   }
 
-  /** As `open`, without the network: what is on this machine. */
+  /** Like `open`, but offline: only data on this machine. */
   openKept(given: string): Promise<Checkpoint> {
     return this.make(true).open(given);
   }
 
-  /** A model's card from the hub; null where it has none. */
+  /** A model's card from the hub; null if it has none. */
   card(id: string): Promise<string | null> {
     return this.hub().card(id);
   }
@@ -81,12 +81,12 @@ export class HubService extends Disposable {
     });
   }
 
-  /** Says what has to travel for each plan, and asks once for each tensor. @throws Cancelled where the answer is no */
+  /** Lists each plan's downloads, and asks once per tensor. @throws Cancelled if the user declines */
   readonly agree: Agree = async (plans, signal) => {
     for (const plan of plans) await this.agreeTo(plan, signal);
   };
 
-  /** For work during which nobody is asked. @throws SafeLoraError where weights would have to travel */
+  /** For work without questions. @throws SafeLoraError if weights would have to be downloaded */
   readonly refuse: Agree = async (plans) => {
     for (const plan of plans) if ((await this.lacking(plan)).lines.length > 0) throw notFetched(plan);
   };
@@ -127,7 +127,7 @@ export class HubService extends Disposable {
     return { lines, paths: asked };
   }
 
-  /** For safe-lora pairs. Where it cannot be written down, only that is lost. */
+  /** Records the pair for safe-lora pairs; write failures are ignored. */
   async remember({ base, aligned }: Plan): Promise<void> {
     if (base.remote || aligned.remote) {
       await new PairRegistry(this.storage).remember(base, aligned).catch(() => undefined);
@@ -148,7 +148,7 @@ export class HubService extends Disposable {
   }
 }
 
-/** @returns the error of a plan whose weights were not agreed to */
+/** @returns the error of a plan whose downloads were declined */
 export function notFetched({ adapter }: Plan): SafeLoraError {
   return new SafeLoraError(
     'hub-declined',
@@ -159,12 +159,12 @@ export function notFetched({ adapter }: Plan): SafeLoraError {
   );
 }
 
-/** Whether a model is named on the hub and no folder, going by its name alone. */
+/** Whether a model is on the hub rather than in a folder, judging only by its name. */
 export function isOnHub(given: string): boolean {
   return given.startsWith('hf://');
 }
 
-/** From what a user may type or paste; null for what names no model. */
+/** From user input; null if it names no model. */
 export function hubReference(given: string): string | null {
   const text = given.trim().replace(/^(?:https:\/\/huggingface\.co\/|hf:\/\/)/, '');
   return parseReference(text) === null ? null : `hf://${text}`;

@@ -1,4 +1,4 @@
-// The question for an adapter's model: what was found or is known first, each with its reason, then the workspace's models, then any folder.
+// Asks for an adapter's model: suggestions first, each with its reason, then the workspace's models, then any folder.
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
@@ -21,24 +21,24 @@ import {
   withProgress,
 } from '../common/surface';
 
-/** What the user chose: a folder for the role that was asked for, or a proposed pair. */
+/** The user's choice: a folder for the requested role, or a suggested pair. */
 export type Choice = { folder: string } | { pair: ModelPair };
 
 export interface Question {
   role: ModelRole;
   adapter: Adapter;
-  /** Those that are known; with both the two may be swapped. */
+  /** Known models; with both known, the two may be swapped. */
   pair: Partial<ModelPair>;
   proposals: Proposals;
-  /** Both models are asked for, so that a pair can be proposed. */
+  /** Both models are requested, so that a pair can be suggested. */
   both: boolean;
-  /** The proposals once more, with what model cards on the hub say. */
+  /** The suggestions, extended by model cards on the hub. */
   askHub: () => Promise<Proposals>;
 }
 
 interface ModelItem extends PickItem {
   choice?: Choice;
-  /** Of something that cannot be taken as it is. */
+  /** For a choice that needs another step. */
   unusable?: Proposal;
   explains?: string;
   browses?: true;
@@ -46,11 +46,11 @@ interface ModelItem extends PickItem {
   asksCard?: true;
 }
 
-/** Weights of a model in the workspace, in either of the two forms that are read. */
+/** A model's weights in the workspace, in either supported form. */
 const MODEL_FILES = '**/{model.safetensors,model.safetensors.index.json}';
 const MOST_MODELS = 200;
 
-/** @returns undefined where the user gave up */
+/** @returns undefined if the user cancelled */
 export async function pickModel(question: Question): Promise<Choice | undefined> {
   const { role, adapter, pair } = question;
   const title =
@@ -79,7 +79,7 @@ export async function pickModel(question: Question): Promise<Choice | undefined>
   }
 }
 
-/** Reads the model card, and says where it names no base. @returns undefined where the user gave up */
+/** Reads the model card, and tells if it names no base. @returns undefined if the user cancelled */
 async function proposalsOfHub(question: Question): Promise<Proposals | undefined> {
   const model = question.adapter.trainedOn!;
   for (;;) {
@@ -99,7 +99,7 @@ async function proposalsOfHub(question: Question): Promise<Proposals | undefined
   }
 }
 
-/** The list stays until it is answered: a page that opens meanwhile takes the focus, and people look up what they are asked for. */
+/** The list stays open until answered: a page that opens meanwhile takes the focus, and users look up the answer elsewhere. */
 function ask(items: readonly ModelItem[], title: string, adapter: Adapter): Promise<ModelItem | undefined> {
   const browse: ModelItem = { icon: 'folder-opened', label: vscode.l10n.t('Browse…'), browses: true };
   const placeHolder = adapter.trainedOn
@@ -134,7 +134,7 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
     }));
   const explained = explanation(proposals, proposalTexts());
   return [
-    // Without a heading, which would take its room from the reasons: they are cut where the list ends.
+    // Without a heading, which would take space from the reasons: they are truncated at the list's edge.
     ...(explained === null ? [] : [explanationItem(explained, proposals, adapter)]),
     ...(both ? pairItem(proposals) : []),
     ...proposed.map((proposal) => proposalItem(proposal, proposal.folder === other ? isOther : null)),
@@ -143,7 +143,7 @@ async function itemsOf(question: Question): Promise<ModelItem[]> {
   ];
 }
 
-/** Both models at once, where both are here. */
+/** Both models at once, if both are on this machine. */
 function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
   const [base, aligned] = [bases, aligneds].map((proposals) => proposals.find(({ state }) => state.kind === 'here'));
   if (!base?.folder || !aligned?.folder || base.folder === aligned.folder) return [];
@@ -152,7 +152,7 @@ function pairItem({ base: bases, aligned: aligneds }: Proposals): ModelItem[] {
     {
       icon: 'check-all',
       label: vscode.l10n.t('Both: {0} and {1}', lastPart(base.name), lastPart(aligned.name)),
-      // The shorter first, so that both are seen.
+      // The shorter first, so that both are visible.
       detail: [
         vscode.l10n.t('Base: {0}.', whyText(base, texts)),
         vscode.l10n.t('Aligned: {0}.', whyText(aligned, texts)),
@@ -204,7 +204,7 @@ async function explain(explained: string, { trainedOnBase }: Proposals): Promise
   await showInformation(explained, { modal: true, lines: [detail] });
 }
 
-/** @returns undefined where the user gave up */
+/** @returns undefined if the user cancelled */
 async function askForReference(title: string): Promise<string | undefined> {
   const given = await showInputBox({
     title,
@@ -216,7 +216,7 @@ async function askForReference(title: string): Promise<string | undefined> {
   return given === undefined ? undefined : (hubReference(given) ?? undefined);
 }
 
-/** @returns 'again' where another model is to be chosen, undefined where the user gave up */
+/** @returns 'again' to choose another model, undefined if the user cancelled */
 async function offerDownload(proposal: Proposal): Promise<Choice | 'again' | undefined> {
   const { id, name } = proposal;
   const again = vscode.l10n.t('Choose Another');
@@ -250,7 +250,7 @@ async function browse(title: string, start: string | undefined, adapter: Adapter
   return folder === undefined ? undefined : { folder };
 }
 
-/** What the adapter names is the aligned model as a rule, and so what the base is not. */
+/** The adapter usually names the aligned model, which therefore is not the base. */
 function unlikely(folder: string, { role, adapter, pair }: Question): number {
   const other = role === 'base' ? pair.aligned : pair.base;
   return folder === other ? 2 : Number((adapter.trainedOn?.endsWith(basename(folder)) ?? false) === (role === 'base'));

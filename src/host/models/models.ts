@@ -1,4 +1,4 @@
-// Which two models belong to an adapter: asked for once, checked at once, remembered for the next adapter on the same model.
+// The two models of an adapter: requested once, checked at once, remembered for the next adapter on the same model.
 import { homedir } from 'node:os';
 import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
@@ -14,20 +14,20 @@ import { askRemedy } from './remedies';
 import { setting } from '../settings/settings';
 import { withProgress } from '../common/surface';
 
-/** By what an adapter's models are found. */
+/** Criteria to find an adapter's models. */
 export type ModelKey = Pick<Adapter, 'trainedOn' | 'path'>;
 
 export class ModelPairs {
-  /** Of this window; the settings of a workspace that is not trusted are not written. */
+  /** For this window; settings of an untrusted workspace are not written. */
   private readonly chosen = new Map<string, Partial<ModelPair>>();
 
   private readonly changed = new vscode.EventEmitter<void>();
-  /** Other models were chosen, for this window at least. */
+  /** Other models were chosen, at least for this window. */
   readonly onDidChange = this.changed.event;
 
   constructor(private readonly hub: HubService) {}
 
-  /** What is known of the adapter's models; either may still be missing. */
+  /** The known models of an adapter; either may be missing. */
   find(adapter: ModelKey, scope: vscode.Uri): Partial<ModelPair> {
     const key = pairKey(adapter);
     const pair = this.chosen.get(key) ?? setting('pairs', scope)[key] ?? {};
@@ -36,7 +36,7 @@ export class ModelPairs {
 
   async remember(adapter: Adapter, scope: vscode.Uri, pair: Partial<ModelPair>): Promise<void> {
     const key = pairKey(adapter);
-    // Until the settings say it.
+    // Until the settings contain it.
     this.chosen.set(key, pair);
     this.changed.fire();
     if (!pair.base || !pair.aligned || !vscode.workspace.isTrusted) return;
@@ -52,22 +52,22 @@ export class ModelPairs {
   }
 
   /**
-   * What this machine has for the adapter, and what is known of its models; nothing is applied.
-   * @param asksHub reads model cards from the hub as well: only where the user wants it
+   * Suggestions on this machine for the adapter and its models; nothing is applied.
+   * @param asksHub reads model cards from the hub as well: only on the user's request
    */
   propose({ trainedOn, path }: ModelKey, scope: vscode.Uri, asksHub = false): Promise<Proposals> {
     const modelFolders = setting('modelFolders', scope).map(expandHome);
     const search = { env: process.env, home: homedir(), modelFolders };
     let asked = 0;
     const readCard: ReadCard = (id) =>
-      // What the first leads to may be private; what the first says holds all the same.
+      // The first one's source may be private; its own information is valid all the same.
       asked++ === 0 ? this.hub.card(id) : this.hub.card(id).catch(() => null);
     return propose({ trainedOn, path }, search, asksHub ? readCard : undefined);
   }
 
   /**
-   * Asks for a model until one is given that can be read.
-   * @returns the folder, or both where a proposed pair was chosen; undefined where the user gave up
+   * Asks for a model until the answer is readable.
+   * @returns the folder, or both if a suggested pair was chosen; undefined if the user cancelled
    */
   async choose(question: Question): Promise<Choice | undefined> {
     const { role, pair } = question;
@@ -100,7 +100,7 @@ function foldersOf(choice: Choice): string[] {
   return 'pair' in choice ? [choice.pair.base, choice.pair.aligned] : [choice.folder];
 }
 
-/** Shows that the hub is asked, where it is. */
+/** Shows progress while it asks the hub. */
 async function looking<T>(choice: Choice, look: () => Promise<T>): Promise<T> {
   const onHub = foldersOf(choice).filter(isOnHub);
   if (onHub.length === 0) return look();
@@ -108,7 +108,7 @@ async function looking<T>(choice: Choice, look: () => Promise<T>): Promise<T> {
   return withProgress(title, look);
 }
 
-/** Opens a model, as far as it takes to tell it from another. */
+/** Opens a model as far as needed to tell it from another. */
 export interface ModelSource {
   open: (given: string) => Promise<Pick<Checkpoint, 'realPath'>>;
 }
@@ -123,7 +123,7 @@ async function opened(given: string, source: ModelSource): Promise<Opened> {
   }
 }
 
-/** What is wrong with a model for a role, beside the other that is known. */
+/** Problems of a model for a role, given the other known one. */
 function problemOf(folder: string, model: Opened, other: Opened | null, role: ModelRole): ErrorView | null {
   if ('message' in model) return model;
   if (other === null) return null;
@@ -136,7 +136,7 @@ function problemOf(folder: string, model: Opened, other: Opened | null, role: Mo
   return { code: 'wrong-input', message };
 }
 
-/** What is wrong with the folders of a pair: one that holds no model, or the same model in both. */
+/** Problems of a pair's folders: one without a model, or the same model in both. */
 export async function folderProblems(
   pair: ModelPair,
   source: ModelSource,
@@ -153,7 +153,7 @@ export async function folderProblems(
   });
 }
 
-/** Adapters on the same model share their pair; one that does not name its model has a pair of its own. */
+/** Adapters on the same model share their pair; one that names no model has its own. */
 function pairKey(adapter: ModelKey): string {
   return adapter.trainedOn ?? adapter.path;
 }

@@ -1,4 +1,4 @@
-// What to do about a model that cannot be taken: the buttons depend on what failed.
+// Remedies for an unusable model: the buttons depend on the failure.
 import * as vscode from 'vscode';
 import { type ErrorCode } from '../../core/errors';
 import { type ErrorView } from '../../page/adapter';
@@ -10,12 +10,12 @@ type Button = 'retry' | 'token' | 'another';
 const HUB: Readonly<Partial<Record<ErrorCode, readonly Button[]>>> = {
   'hub-access': ['token', 'another'],
   'hub-answer': ['retry', 'another'],
-  // A private model looks the same as none.
+  // A private model looks like a missing one.
   'hub-missing': ['another', 'token'],
   'hub-unreachable': ['retry', 'another'],
 };
 
-/** @returns what the user wants; undefined where the user gave up */
+/** @returns the user's choice; undefined if the user cancelled */
 export async function askRemedy({ code, message }: ErrorView): Promise<'retry' | 'another' | undefined> {
   const labels: Record<Button, string> = {
     retry: vscode.l10n.t('Retry'),

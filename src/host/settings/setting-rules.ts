@@ -1,4 +1,4 @@
-// What each setting may hold, and what the code goes on with where it holds something else.
+// Valid values of each setting, and the fallback for invalid ones.
 import { isAbsolute } from 'node:path';
 import { isObject } from '../../core/objects';
 import { type RuleMode, ruleModes, ruleNumber } from '../../core/rules';
@@ -6,20 +6,20 @@ import { devices } from '../../engine/providers';
 import { type ModelPair, type Settings } from '../common/contributions';
 
 type ScalarRule =
-  /** The first is taken instead of a wrong one. */
+  /** The first replaces an invalid one. */
   | { kind: 'choice'; choices: readonly string[] }
   | { kind: 'number' | 'integer'; min: number; max: number; instead: number };
 type Rule = ScalarRule | { kind: 'pairs' } | { kind: 'folders' };
 
-/** What a value should have been. */
+/** Description of the valid values. */
 export type Wanted = Rule | { kind: 'pair' } | { kind: 'folder' };
 
 export interface WrongValue {
-  /** From the setting inwards; empty where the setting itself is wrong. */
+  /** Path within the setting; empty if the setting itself is wrong. */
   path: readonly (string | number)[];
   value: unknown;
   wanted: Wanted;
-  /** Undefined where the value is left out. */
+  /** Undefined to omit the value. */
   instead: unknown;
 }
 
@@ -57,7 +57,7 @@ function check(wanted: Rule, value: unknown): CheckedSetting<unknown> {
   return { value: instead, wrong };
 }
 
-/** The value itself where it is right, else the nearest that makes sense. */
+/** The value itself if valid, else the closest valid one. */
 function valid(wanted: ScalarRule, value: unknown): unknown {
   if (wanted.kind === 'choice') return wanted.choices.find((choice) => choice === value) ?? wanted.choices[0];
   const { kind, min, max, instead } = wanted;
@@ -86,7 +86,7 @@ function checkFolders(value: unknown): CheckedSetting<Settings['modelFolders']> 
   return { value: value.filter(isFolder), wrong };
 }
 
-/** No relative path: the same setting holds in every window. */
+/** Must be absolute: the same setting applies in every window. */
 function isFolder(value: unknown): value is string {
   return typeof value === 'string' && (isAbsolute(value) || /^~(?:[\\/]|$)/.test(value));
 }

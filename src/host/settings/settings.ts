@@ -1,4 +1,4 @@
-// The settings, checked: whatever stands in a settings file, the code gets a value of the right kind.
+// The settings, checked: whatever a settings file contains, the code gets a valid value.
 import * as vscode from 'vscode';
 import { ruleOf, type Selection, selectionBy } from '../../core/rules';
 import { SECTION, type Settings } from '../common/contributions';
@@ -9,13 +9,13 @@ export function setting<K extends keyof Settings>(name: K, scope?: vscode.Uri): 
   return checkSetting(name, vscode.workspace.getConfiguration(SECTION, scope).get(name)).value;
 }
 
-/** The selection that the settings ask for. */
+/** The selection of the settings. */
 export function selectionSetting(scope?: vscode.Uri): Selection {
   const mode = setting('selection', scope);
   return selectionBy(ruleOf(mode, setting(mode, scope)));
 }
 
-/** What a value should have been, as part of a sentence: “… is not a number from 0 to 1”. */
+/** Description of the valid values, as part of a sentence: “… is not a number from 0 to 1”. */
 export function wantedText(wanted: Wanted): string {
   switch (wanted.kind) {
     case 'choice':

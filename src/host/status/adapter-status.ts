@@ -1,4 +1,4 @@
-// The status of each adapter: not measured, measured, or changed since; what every surface but the editor shows.
+// The status of each adapter: not measured, measured, or stale; shown by every surface but the editor.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
@@ -24,32 +24,32 @@ import { type Log } from '../common/surface';
 export interface AdapterStatus {
   readonly folder: vscode.Uri;
   readonly name: string;
-  /** `stale`: measured, and the adapter or a model has changed since. */
+  /** `stale`: measured, but the adapter or a model has changed since. */
   readonly state: 'uninspected' | 'inspected' | 'stale' | 'unreadable';
-  /** What changed, of a stale one. */
+  /** What changed, if stale. */
   readonly changed: 'adapter' | 'models' | null;
-  /** Why it cannot be read. */
+  /** Why it is unreadable. */
   readonly problem: string | null;
-  /** Why it could last not be measured, of one that has no result. */
+  /** Why the last measurement failed, if it has no result. */
   readonly failure: string | null;
-  /** Only of an inspected one: a stale result is not shown. */
+  /** Only if inspected: a stale result is not shown. */
   readonly report: Report | null;
-  /** The file's own, or that of the settings. */
+  /** The file's own, or the settings' default. */
   readonly selection: Selection;
-  /** The names of the modules that it takes. */
+  /** Names of the selected modules. */
   readonly selected: ReadonlySet<string>;
   /** The modules whose lora_B in the file is a projection. */
   readonly projected: readonly string[];
-  /** Their originals are at hand. */
+  /** Their originals are available. */
   readonly restorable: boolean;
 }
 
 const FILES = `**/{${ADAPTER_FILES.join(',')}}`;
-/** Saving writes several files; what lies between them is nobody's business. */
+/** Debounce: a save writes several files. */
 const SETTLE_MS = 250;
 const SETTINGS = ['pairs', 'selection', 'threshold', 'count'];
 
-/** A status as it was found, and the files of the adapter that it was read from. */
+/** A status, and the adapter's files that it was read from. */
 interface Known {
   status: AdapterStatus;
   stamps: FileStamp[];
@@ -57,13 +57,13 @@ interface Known {
 
 export class AdapterStatuses extends Disposable {
   private readonly changed = this._register(new vscode.EventEmitter<vscode.Uri | undefined>());
-  /** The status of an adapter is another; undefined where that of any may be. */
+  /** An adapter's status changed; undefined for any of them. */
   readonly onDidChange = this.changed.event;
   private readonly known = new Map<string, Promise<Known>>();
   private readonly settling = new Map<string, NodeJS.Timeout>();
-  /** Watchers of the folders of models with which adapters were measured, or could not be. */
+  /** Watchers of model folders with which adapters were measured, or failed. */
   private readonly models = new Map<string, vscode.Disposable>();
-  /** Adapters are read whole one after the other, however many have been touched. */
+  /** Adapters are read whole one after the other, even if many changed. */
   private reading: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -79,7 +79,7 @@ export class AdapterStatuses extends Disposable {
     for (const event of [files.onDidChange, files.onDidCreate, files.onDidDelete]) {
       this._register(event((file) => this.settle(vscode.Uri.joinPath(file, '..'))));
     }
-    // A folder that is renamed is announced without its files.
+    // The watcher reports a renamed folder without its files.
     this._register(adapters.onDidChange(() => this.settle(undefined)));
     this._register(pairs.onDidChange(() => this.settle(undefined)));
     this._register(inspections.onDidKeep((folder) => this.forget(vscode.Uri.file(folder))));
@@ -91,7 +91,7 @@ export class AdapterStatuses extends Disposable {
     );
   }
 
-  /** What was found earlier, unless a file of the adapter has changed since: not every folder is watched. */
+  /** The earlier status, unless a file of the adapter has changed: not every folder is watched. */
   async of(folder: vscode.Uri): Promise<AdapterStatus> {
     const key = folder.toString();
     const earlier = this.known.get(key);
@@ -114,7 +114,7 @@ export class AdapterStatuses extends Disposable {
     super.dispose();
   }
 
-  /** @param folder undefined where any adapter may be concerned */
+  /** @param folder undefined for all adapters */
   private settle(folder: vscode.Uri | undefined): void {
     const key = folder?.toString() ?? '';
     clearTimeout(this.settling.get(key));
@@ -187,7 +187,7 @@ export class AdapterStatuses extends Disposable {
     return others || !(await areAsStamped(entry.modelFiles)) ? 'models' : null;
   }
 
-  /** Touched, or checked out again, an adapter may still be the same. */
+  /** An adapter that was touched or checked out again may be unchanged. */
   private async isSame(path: string, entry: Entry): Promise<boolean> {
     const now = await Promise.all(entry.adapter.stamps.map(({ path: file }) => stampOf(file)));
     if (now.some(({ size }, i) => size !== entry.adapter.stamps[i]!.size)) return false;

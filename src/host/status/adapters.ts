@@ -1,4 +1,4 @@
-// The workspace's adapters: found once, then followed by a watcher; the explorer's menu asks for them by a context key.
+// The workspace's adapters: searched once, then watched; a context key serves the explorer's menu.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
@@ -13,9 +13,9 @@ const PATTERN = `**/${CONFIG_FILE}`;
 export interface PickOptions {
   title: string;
   placeHolder: string;
-  /** An adapter's file that is offered first. */
+  /** An adapter's file to suggest first. */
   preferred?: vscode.Uri | undefined;
-  /** One that is not offered. */
+  /** One not to suggest. */
   without?: vscode.Uri;
 }
 
@@ -28,12 +28,12 @@ export class WorkspaceAdapters extends Disposable {
   private readonly folders = new Map<string, vscode.Uri>();
   private readonly found: Promise<void>;
   private readonly changed = this._register(new vscode.EventEmitter<void>());
-  /** Adapters came or went. */
+  /** Adapters were added or removed. */
   readonly onDidChange = this.changed.event;
 
   constructor(private readonly log: Log) {
     super();
-    // A folder that comes or goes with its files, copied or renamed, is announced without them.
+    // The watcher reports a copied or renamed folder without its files.
     const anything = this._register(vscode.workspace.createFileSystemWatcher('**', false, true, false));
     this._register(anything.onDidCreate((created) => void this.look(created)));
     this._register(anything.onDidDelete((deleted) => this.forget(deleted)));
@@ -126,7 +126,7 @@ export class WorkspaceAdapters extends Disposable {
     if (gone.length > 0) this.publish();
   }
 
-  /** @returns whether the adapter was not known yet */
+  /** @returns whether the adapter is new */
   private add(file: vscode.Uri): boolean {
     const folder = folderOf(file);
     const known = this.folders.has(folder.toString());

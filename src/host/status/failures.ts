@@ -15,7 +15,7 @@ import { type OriginalsLocation } from './originals-location';
 
 export interface Failure {
   readonly message: string;
-  /** The folders of its models, whose change may help. */
+  /** The folders of its models: a change there may fix it. */
   readonly modelFolders: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export class MeasuringFailures extends Disposable {
     this.changed.fire(folder);
   }
 
-  /** Null where none is known of the adapter and its models as they are now. */
+  /** Null if no failure is known for the present adapter and models. */
   async of(folder: vscode.Uri): Promise<Failure | null> {
     const kept = this.kept.get(folder.toString());
     if (!kept) return null;
@@ -68,7 +68,7 @@ export class MeasuringFailures extends Disposable {
     this.kept.delete(folder.toString());
   }
 
-  /** Null for an adapter that cannot even be looked at, which its status says. */
+  /** Null for an adapter that cannot be examined, which its status reports. */
   private async stampsOf(path: string): Promise<FileStamp[] | null> {
     try {
       return await adapterStamps(path, await this.originals.of(path));

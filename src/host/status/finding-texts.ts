@@ -1,11 +1,11 @@
-// What was found of an adapter, as short texts.
+// An adapter's findings as short texts.
 import { l10n } from 'vscode';
 import { type ModuleReport, type Report } from '../../core/report';
 import { findingSum, findingTexts, type Selection } from '../../core/rules';
 import { decimal, signed } from '../../core/text';
 import { type AdapterStatus } from './adapter-status';
 
-/** Digits of a number that is read in passing. */
+/** Digits of a number read at a glance. */
 export const DIGITS = 2;
 
 /** "3 of 12 modules at or below τ = 0.35" */
@@ -28,7 +28,7 @@ export function findingText(
   ].join(' · ');
 }
 
-/** The finding of a measured adapter, which describes the original weights whatever is projected. */
+/** The finding of a measured adapter, which describes the original weights even if some are projected. */
 export function statusFinding({ report, selection, selected, projected }: AdapterStatus): string {
   if (!report) return '';
   const finding = findingText(report, selection, selected.size);
@@ -65,12 +65,12 @@ export function projectedText({ projected }: AdapterStatus): string {
   return projected.length === 1 ? l10n.t('1 module projected') : l10n.t('{0} modules projected', projected.length);
 }
 
-/** What is to be said beside numbers of a projected adapter. */
+/** Remark beside numbers of a projected adapter. */
 export function ofOriginals(): string {
   return l10n.t('These numbers describe the original weights, before projection.');
 }
 
-/** What is to be said of an adapter whose result no longer holds. */
+/** Remark on an adapter with a stale result. */
 export function staleText({ changed }: AdapterStatus): string {
   return changed === 'models'
     ? l10n.t('The models have changed since the adapter was measured')
@@ -82,7 +82,7 @@ export function projectText(modules: number): string {
   return modules === 1 ? l10n.t('Project 1 Module') : l10n.t('Project {0} Modules', modules);
 }
 
-/** Every selected module is projected in the file, and no other. */
+/** The file's projected modules are exactly the selected ones. */
 export function isProjectedAsSelected({ selected, projected }: AdapterStatus): boolean {
   return projected.length === selected.size && projected.every((name) => selected.has(name));
 }

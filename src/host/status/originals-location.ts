@@ -1,4 +1,4 @@
-// Where saving in place keeps the weights that it replaces: beside the adapter, or in the workspace's storage.
+// Where in-place saving keeps the weights that it replaces: beside the adapter, or in the workspace's storage.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type * as vscode from 'vscode';
@@ -10,7 +10,7 @@ export class OriginalsLocation {
   /** @param storage the extension's folder for this workspace */
   constructor(private readonly storage: vscode.Uri) {}
 
-  /** A file that was begun is extended, whatever the setting says since. */
+  /** An existing file is extended, whatever the setting is now. */
   async of(folder: string): Promise<string> {
     const beside = join(folder, ORIGINALS_FILE);
     if ((await kindOf(beside)) !== null) return beside;

@@ -1,6 +1,6 @@
-// What a failure says, for places that have room for one sentence.
+// A failure's reason, for places with room for one sentence.
 
-/** A message names its file first, then what is wrong, then what to do next. */
+/** A message names its file first, then the problem, then the next step. */
 const SOURCE = /^(?:\/|~|[A-Za-z]:[\\/]|\\\\|hf:\/\/).*?: /;
 
 /** "/adapters/dora/adapter_config.json: use_dora is set; use a LoRA." → "use_dora is set" */

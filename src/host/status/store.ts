@@ -1,5 +1,5 @@
-// What was measured, kept in the workspace's storage: a file for each adapter on its two models, found again by their identity, and for
-// each adapter's folder one that says which is its last.
+// Results in the workspace's storage: a file for each adapter on its two models, found by their identity, and for each adapter's folder one
+// that names its last result.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,25 +19,25 @@ import { Disposable } from '../common/dispose';
 
 declare const SAFE_LORA_VERSION: string;
 
-/** The last result of an adapter's folder: which it is, and the files whose change makes it stale. */
+/** The last result of an adapter's folder: its identity, and the files whose change makes it stale. */
 export interface Entry {
   key: string;
   adapter: AdapterIdentity;
-  /** `base_model_name_or_path`, by which the models are found. */
+  /** `base_model_name_or_path`, which determines the models. */
   trainedOn: string | null;
   models: ModelPair;
   modelFiles: FileStamp[];
 }
 
-/** Of either kind of file, some 300 kB each at most; the oldest go first. */
+/** For either kind of file, at most about 300 kB each; the oldest are removed. */
 const MOST_FILES = 1000;
 
 export class InspectionStore extends Disposable {
   private readonly kept = this._register(new vscode.EventEmitter<string>());
-  /** Another result was kept for the adapter in this folder. */
+  /** A new result was stored for the adapter in this folder. */
   readonly onDidKeep = this.kept.event;
 
-  /** Of adapters as they were opened: a run asks before it, and again at its end. */
+  /** For adapters as opened: a run asks at its start and its end. */
   private readonly identities = new WeakMap<Adapter, AdapterIdentity>();
 
   /** @param storage the extension's folder for this workspace */
@@ -45,7 +45,7 @@ export class InspectionStore extends Disposable {
     super();
   }
 
-  /** The last result of the adapter in a folder, whether or not it still holds. */
+  /** The last result of the adapter in a folder, valid or stale. */
   async entry(folder: string): Promise<Entry | null> {
     try {
       const value: unknown = JSON.parse((await readOwnText(this.entryFile(folder))) ?? '');
@@ -56,8 +56,8 @@ export class InspectionStore extends Disposable {
   }
 
   /**
-   * Reads the adapter's files whole where they are not as they were last seen.
-   * @throws SafeLoraError where they are no longer those that were opened
+   * Reads the adapter's whole files if they have changed since the last time.
+   * @throws SafeLoraError if they have changed since they were opened
    */
   async identify(adapter: Adapter): Promise<AdapterIdentity> {
     const known = this.identities.get(adapter) ?? (await this.entry(adapter.path))?.adapter;
@@ -68,7 +68,7 @@ export class InspectionStore extends Disposable {
     return identity;
   }
 
-  /** Where the result of a plan belongs. */
+  /** The location of a plan's result. */
   async entryFor({ adapter, base, aligned }: Plan): Promise<Entry> {
     const identity = await this.identify(adapter);
     const [baseFiles, alignedFiles] = [base, aligned].map((model: Checkpoint) => checkpointStamps(model));
@@ -85,7 +85,7 @@ export class InspectionStore extends Disposable {
     return readFile(this.resultFile(key), 'utf8').then(parseInspection, () => null);
   }
 
-  /** @param modules every module of the plan as it was measured */
+  /** @param modules every module of the plan, as measured */
   async keep(plan: Plan, report: Report, modules: readonly MeasuredModule[]): Promise<void> {
     const entry = await this.entryFor(plan);
     await write(this.resultFile(entry.key), reportText(makeInspection(report, modules)));
@@ -93,7 +93,7 @@ export class InspectionStore extends Disposable {
     await prune(this.folderOf('results'));
   }
 
-  /** Makes a kept result the folder's last. */
+  /** Makes a stored result the folder's last. */
   async point(folder: string, entry: Entry): Promise<void> {
     if (isDeepStrictEqual(await this.entry(folder), entry)) return;
     await write(this.entryFile(folder), JSON.stringify({ version: SAFE_LORA_VERSION, folder, entry }));

@@ -37,7 +37,7 @@ interface ModuleNode {
   folder: vscode.Uri;
   name: string;
   position: Position;
-  /** Null before the adapter is measured. */
+  /** Null before measuring. */
   report: ModuleReport | null;
   selected: boolean;
   projected: boolean;
@@ -129,14 +129,14 @@ export class AdaptersTree extends Disposable implements vscode.TreeDataProvider<
       similarity: ({ report }) => orLast(report && lowestOf(report.modules)?.similarity),
     };
     const sortKey = sortKeys[this.order];
-    // Infinity − Infinity is no number: those without a result stay in their order.
+    // Infinity − Infinity is NaN: those without a result keep their order.
     this.nodes = nodes.sort((a, b) => sortKey(a.status) - sortKey(b.status) || 0);
     const inspected = found.filter(({ state }) => state === 'inspected').length;
     this.view.description = nodes.length === 0 ? '' : vscode.l10n.t('{0} of {1} measured', inspected, nodes.length);
     return this.nodes;
   }
 
-  /** Many adapters may change at once: one look afterwards is enough. */
+  /** Debounce: many adapters may change at once. */
   private refresh(): void {
     this.refreshing ??= setTimeout(() => {
       this.refreshing = undefined;
@@ -188,7 +188,7 @@ function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
   const parent = dirname(path) === '.' ? '' : dirname(path);
   const isProjected = projected.length > 0 ? [projectedText(status)] : [];
   const says = summaryOf(status);
-  // The explorer's own decoration of the folder comes with its address.
+  // The URI brings the explorer's own decoration of the folder.
   item.resourceUri = folder;
   item.id = folder.toString();
   item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');

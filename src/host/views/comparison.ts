@@ -1,4 +1,4 @@
-// Two adapters side by side: asked for from the palette, the explorer or the tree; a tab for each two.
+// Compares two adapters side by side: opened from the palette, the explorer or the tree; one tab per pair.
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
@@ -87,7 +87,7 @@ export class Comparisons extends Disposable {
   }
 }
 
-/** One tab: sends the page what it shows, and anew when either adapter stands otherwise. */
+/** One tab: sends the page its data, again whenever either adapter's status changes. */
 class ComparisonPanel extends Disposable {
   private readonly panel: vscode.WebviewPanel;
   private ready = false;
@@ -142,7 +142,7 @@ class ComparisonPanel extends Disposable {
     if (!this.ready) return;
     const update = ++this.updates;
     const [a, b] = await Promise.all(sides.map((side) => this.statuses.of(this.folders[side])));
-    // Where a later one overtook this one, it has the newer statuses.
+    // If a later update overtook this one, it has the newer statuses.
     if (update === this.updates) this.send({ type: 'comparison', comparison: comparisonView(a!, b!) });
   }
 
@@ -190,7 +190,7 @@ function foldersOf(items: unknown): vscode.Uri[] {
   );
 }
 
-/** @throws SafeLoraError where there are not exactly two */
+/** @throws SafeLoraError unless there are exactly two */
 function onlyTwo(folders: readonly vscode.Uri[]): Folders {
   const [a, b, ...more] = new Map(folders.map((folder) => [folder.toString(), folder])).values();
   if (a && b && more.length === 0) return { a, b };

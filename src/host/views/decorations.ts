@@ -1,4 +1,4 @@
-// Two letters in the explorer: on the folder of an adapter its status, on a kept original what it is.
+// Two letters in the explorer: an adapter's status on its folder, and a mark on kept originals.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { ORIGINALS_FILE } from '../../core/adapter';

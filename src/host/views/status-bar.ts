@@ -16,7 +16,7 @@ import { StatusBarEntry } from '../common/surface';
 
 interface Shown {
   folder: vscode.Uri;
-  /** Null before it was measured. */
+  /** Null before measuring. */
   device: Report['device'] | null;
   selection: Selection;
   selected: number | null;
