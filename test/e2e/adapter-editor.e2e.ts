@@ -88,6 +88,8 @@ describe('the first adapter of a workspace', () => {
         'Open Heatmap',
         'Measure Adapter',
         'Project Adapter',
+        // Adapters are compared by their folders.
+        ...(path === 'adapters/benign' ? ['Compare Adapters'] : []),
         'Choose Models…',
         'Restore Original Weights',
       ];

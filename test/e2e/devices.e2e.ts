@@ -47,7 +47,7 @@ describe('the compute devices', () => {
     const tab = await session.projectAdapter('harmful');
     await tab.measured();
     assert.match(
-      (await tab.within('dd.measured').getAttribute('title')) ?? '',
+      (await tab.within('dd.measured > span').getAttribute('title')) ?? '',
       /^auto: cuda: there is no NVIDIA driver; webgpu: slower than the CPU here/,
     );
     await session.workbench.screenshot('compute devices fallback');
