@@ -1,7 +1,7 @@
 // The main way in a real editor: see, choose, apply, save, undo, restore; and every byte as the command line writes it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { cli, sample } from '../fixtures/make';
@@ -409,6 +409,32 @@ describe('what goes beyond one file', () => {
     await until(() => existsSync(target), 'the copy');
     const { modules } = provenanceOf(target);
     assert.deepEqual(modules.sort(), references.harmful!.selected.sort());
+  });
+
+  it('becomes read-only when its folder becomes a link, keeps the edit, and saves it once it can', async () => {
+    const { workbench } = session;
+    await workbench.command('View: Close All Editors');
+    const tab = await session.projectAdapter('mixed-all');
+    await tab.measured();
+    await tab.button(/^Project \d/).click();
+    await workbench.untilDirty(MODEL_FILE);
+    const [folder, moved] = [session.path('adapters', 'mixed-all'), session.outside('moved')];
+    renameSync(folder, moved);
+    symlinkSync(moved, folder);
+    await workbench.command('File: Save');
+    await tab.banner('Read-only: the adapter is a symbolic link').waitFor();
+    assert.ok(await workbench.isDirty(MODEL_FILE));
+    rmSync(folder);
+    renameSync(moved, folder);
+    await workbench.command('File: Save');
+    await workbench.untilDirty(MODEL_FILE, false);
+    await tab.banner('Read-only').waitFor({ state: 'detached' });
+    assert.deepEqual(
+      provenanceOf(session.modelFile('mixed-all')).modules.length,
+      references['mixed-all']!.selected.length,
+    );
+    await tab.button('Restore Originals').click();
+    await until(() => readFileSync(session.modelFile('mixed-all')).equals(original('mixed-all')), 'the original');
   });
 
   it('notices a change on disk, refuses to save over it, and reloads', async () => {

@@ -58,11 +58,11 @@ export class Workbench {
   /** Opens a file by its path in the workspace, with its default editor, through quick open. */
   async openFile(path: string): Promise<void> {
     const folder = dirname(path) === '.' ? '' : ` ${dirname(path)}`;
-    // Until the search has come back, the list still shows what was opened before.
     const { name } = parse(path);
     // A file whose tab has a label of its own is listed under that label.
     const labels = [`${basename(path)}${folder}`, `${basename(dirname(path))} (${name}) ${path}`];
     const rows = labels.map((label) => `.monaco-list-row[aria-label^="${label},"]`);
+    // Until the search has come back, the list still shows what was opened before.
     const found = this.quick.locator(rows.join(', ')).first();
     await this.choose('Control+P', path, found);
     await this.group.locator(`.tab.active[data-resource-name="${basename(path)}"]`).waitFor();

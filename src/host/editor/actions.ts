@@ -218,8 +218,9 @@ async function runVisibly(adapter: AdapterDocument, measure: () => Promise<void>
     };
     const listening = measuring.onDidChange(tell);
     token.onCancellationRequested(() => void measuring.stop());
-    await run;
-    listening.dispose();
+    await run.finally(() => {
+      listening.dispose();
+    });
   };
   await withProgress(title, show, true);
 }

@@ -263,12 +263,13 @@ export class AdapterDocument extends Disposable {
   save(): Promise<void> {
     return this.serialised(async () => {
       requireTrust();
+      await this.updateObstacle();
       this.refuseReadOnly();
       const { state } = this.history;
       const { path } = this.opened;
       await this.measuring.paused(async () => {
         const originals = await this.services.originals.of(path);
-        this.warn(await this.tryToSave(() => saveInPlace(this.opened, state.projection, originals, state.report)));
+        this.warn(await saveInPlace(this.opened, state.projection, originals, state.report));
         this.history.markSaved(state);
         this.opened = await openAdapter(path, originals);
         return { adapter: this.opened, same: true };
@@ -279,17 +280,6 @@ export class AdapterDocument extends Disposable {
       this.moved.fire('saved');
       if (this.projectionNumbers.of(state.projection) === null) this.projectionNumbers.follow(state.projection);
     });
-  }
-
-  /** A file that turned out to be read-only is shown as such, so that Save As is offered. */
-  private async tryToSave<T>(save: () => Promise<T>): Promise<T> {
-    try {
-      return await save();
-    } catch (error) {
-      this.obstacle = await writeObstacle(this.opened).catch(() => null);
-      if (this.isReadOnly) this.reopened.fire();
-      throw error;
-    }
   }
 
   /** Writes what is applied to another folder. */
@@ -370,6 +360,17 @@ export class AdapterDocument extends Disposable {
     return { projection, report: travellingReport(report) };
   }
 
+  private async findObstacle(): Promise<ReadOnlyReason | null> {
+    return this.uri.scheme === 'file' ? writeObstacle(this.opened) : 'not-on-disk';
+  }
+
+  /** Permissions and links may change while the adapter is open. A missing file is reported by the save itself. */
+  private async updateObstacle(): Promise<void> {
+    const before = this.obstacle;
+    this.obstacle = await this.findObstacle().catch(() => before);
+    if (this.obstacle !== before) this.reopened.fire();
+  }
+
   private refuseReadOnly(): void {
     if (!this.isReadOnly) return;
     throw readOnly(this.opened.file.path);
@@ -379,13 +380,13 @@ export class AdapterDocument extends Disposable {
   private async takeUp(): Promise<void> {
     this.history.begin(await stateOnDisk(this.opened));
     this.hashes = undefined;
-    this.obstacle = this.uri.scheme === 'file' ? await writeObstacle(this.opened) : 'not-on-disk';
+    this.obstacle = await this.findObstacle();
     this.disk.reset();
   }
 
   private recordMeasured(): void {
     const { services, uri, measuring } = this;
-    services.history.add(measuredEntry(folderOf(uri), measuring.report(selectionSetting(uri)), measuring.models));
+    services.history.add(measuredEntry(folderOf(uri), measuring.report(selectionSetting(uri))));
   }
 
   /** @param target what was written elsewhere; null where the adapter itself was saved */

@@ -35,7 +35,7 @@ export class InspectAll extends Disposable {
   measured = 0;
   readonly failed: FailedAdapter[] = [];
   /** Adapters whose models stay on the hub because the user said so. */
-  readonly notFetched: vscode.Uri[] = [];
+  leftOnHub = 0;
   /** Adapters whose models are not known. */
   readonly withoutModels: vscode.Uri[] = [];
   /** Adapters with models on the hub that need consent to a download. */
@@ -173,8 +173,7 @@ export class InspectAll extends Disposable {
     const { version } = this.services.work;
     const report = buildReport(plan, measured, selectionSetting(scope), { version, device });
     await this.services.inspections.keep(plan, report, measured.modules);
-    const models = { base: plan.base.path, aligned: plan.aligned.path };
-    this.services.history.add(measuredEntry(scope, report, models));
+    this.services.history.add(measuredEntry(scope, report));
   }
 
   /** Counts an adapter as measured or failed. @returns its remaining work */
@@ -191,7 +190,7 @@ export class InspectAll extends Disposable {
       if (errorView(error).code !== 'hub-declined') {
         await this.fail(folder, error);
       } else if (this.mayAsk) {
-        this.notFetched.push(folder);
+        this.leftOnHub++;
       } else {
         this.toFetch.push(folder);
         return undefined;

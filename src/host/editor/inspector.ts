@@ -87,17 +87,17 @@ export class Inspector {
       }
       return all;
     };
-    const { measured, failed, withoutModels, notFetched, isCancelled } = await withProgress(title, work, true);
-    void this.tell(measured, failed, notFetched.length);
+    const { measured, failed, withoutModels, leftOnHub, isCancelled } = await withProgress(title, work, true);
+    void this.tell(measured, failed, leftOnHub);
     if (withoutModels.length > 0 && !isCancelled)
       void showingFailure(this.services.log, () => this.offerModels(withoutModels));
   }
 
-  /** @param notFetched adapters whose models the user left on the hub */
-  private async tell(measured: number, failed: readonly FailedAdapter[], notFetched: number): Promise<void> {
-    const done = notFetched === 0 ? measuredText(measured) : `${measuredText(measured)} ${notFetchedText(notFetched)}`;
+  /** @param leftOnHub adapters whose models the user left on the hub */
+  private async tell(measured: number, failed: readonly FailedAdapter[], leftOnHub: number): Promise<void> {
+    const done = leftOnHub === 0 ? measuredText(measured) : `${measuredText(measured)} ${leftOnHubText(leftOnHub)}`;
     if (failed.length === 0) {
-      if (measured + notFetched > 0) void showInformation(done);
+      if (measured + leftOnHub > 0) void showInformation(done);
       return;
     }
     const reasons = failed.map(({ folder, message }) => `${folderName(folder.fsPath)} (${reasonOf(message)})`);
@@ -139,7 +139,7 @@ function measuredText(measured: number): string {
   return measured === 1 ? vscode.l10n.t('1 adapter measured.') : vscode.l10n.t('{0} adapters measured.', measured);
 }
 
-function notFetchedText(count: number): string {
+function leftOnHubText(count: number): string {
   return count === 1
     ? vscode.l10n.t('1 was not measured, because its models were not downloaded.')
     : vscode.l10n.t('{0} were not measured, because their models were not downloaded.', count);

@@ -209,12 +209,16 @@ export class MeasuringRun extends Disposable {
   /** Measures every module once more, as after a change of the device. What was known stays known where that fails. */
   async repeat(): Promise<void> {
     this.requireDone();
-    const before = this.ground;
-    this.ground = { ...before, bytesRead: 0, seconds: 0 };
+    const { ground } = this;
+    const results = new Map(this.results);
+    this.ground = { ...ground, bytesRead: 0, seconds: 0 };
     try {
-      await this.measureAgain([...this.results.keys()]);
+      await this.measureAgain([...results.keys()]);
     } catch (error) {
-      this.ground = before;
+      // All of them: the numbers of two devices must not mix.
+      this.ground = ground;
+      for (const [name, finding] of results) this.results.set(name, finding);
+      this.replaced.fire();
       this.changed.fire();
       throw error;
     }

@@ -1,4 +1,4 @@
-// What was measured and saved in this workspace, newest first: kept with the workspace, without weights.
+// Actions on adapters in this workspace, newest first; stored with the workspace, without weights.
 import * as vscode from 'vscode';
 import { type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
@@ -29,8 +29,7 @@ export interface HistoryEntry {
 /** @param report with the selection of the settings */
 export function measuredEntry(
   folder: vscode.Uri,
-  { selection, totals }: Report,
-  models: Partial<ModelPair>,
+  { base, aligned, selection, totals }: Report,
 ): Omit<HistoryEntry, 'at'> {
   return {
     action: 'measured',
@@ -39,7 +38,7 @@ export function measuredEntry(
     modules: totals.modules,
     selection,
     direction: totals.direction,
-    models,
+    models: { base: base.path, aligned: aligned.path },
     target: null,
   };
 }
