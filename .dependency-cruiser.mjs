@@ -27,7 +27,7 @@ const rooms = {
       'src/network',
       'src/work',
     ],
-    libraries: ['picocolors', 'undici'],
+    libraries: ['commander', 'picocolors', 'undici'],
   },
   'src/host': {
     rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/page', 'src/work'],

@@ -13,22 +13,20 @@ import { projectCopies } from '../work/project';
 import { type Ports } from '../work/services';
 import {
   type Arguments,
-  DEFAULT_MEMORY,
   type EvaluateArguments,
-  HELP,
   type InspectArguments,
   MissingModel,
-  parseArguments,
   type ProjectArguments,
   UsageError,
 } from './arguments';
+import { DEFAULT_MEMORY, parseArguments } from './command-line';
 import { installCuda } from './cuda';
 import { doctorLines } from './doctor';
 import { evaluateCommand } from './evaluate';
 import { checkHtmlTarget, checkJsonTarget, writeHtml, writeJson } from './targets';
 import { pairs } from './pairs';
 import { ProgressLine } from './progress';
-import { withProposals } from './proposals';
+import { quoted, withProposals } from './proposals';
 import { devicesOf, type Program, RunServices, travelLines } from './services';
 import { onEndingSignal } from './signals';
 import { storageFolder } from './storage';
@@ -46,19 +44,19 @@ export async function run(argv: readonly string[], program: Program): Promise<nu
     call.interrupt(status);
   });
   try {
-    return await call.run(await readArguments(argv));
+    return await call.run(await readArguments(argv, program.name));
   } catch (error) {
-    return statusOf(error, program.terminal);
+    return statusOf(error, program);
   } finally {
     stopListening();
   }
 }
 
-async function readArguments(argv: readonly string[]): Promise<Arguments> {
+async function readArguments(argv: readonly string[], name: string): Promise<Arguments> {
   try {
     return parseArguments(argv);
   } catch (error) {
-    throw error instanceof MissingModel ? await withProposals(error) : error;
+    throw error instanceof MissingModel ? await withProposals(error, [name, ...argv.map(quoted)].join(' ')) : error;
   }
 }
 
@@ -88,7 +86,7 @@ class Call {
     if (!this.isQuiet) announceWaits(this.terminal.notice);
     switch (args.command) {
       case 'help':
-        this.terminal.printExactly(HELP);
+        this.terminal.printExactly(args.text);
         return 0;
       case 'version':
         this.terminal.print([this.program.version]);
@@ -246,13 +244,16 @@ async function finish(
   return failed.length > 0 ? 1 : 0;
 }
 
-function statusOf(error: unknown, terminal: Terminal): number {
+function statusOf(error: unknown, { name, terminal }: Program): number {
   if (error instanceof Interrupted) {
     terminal.complain('interrupted; downloaded and evaluated data is kept; run it again to resume.');
     return error.status;
   }
   if (error instanceof UsageError) {
-    terminal.complain(`${error.message} (safe-lora --help shows how)`);
+    const { message, hints, command } = error;
+    terminal.complain(message);
+    for (const hint of hints) terminal.tell(hint);
+    terminal.tell(`Run ${[name, ...(command === null ? [] : [command]), '--help'].join(' ')} to see the options.`);
     return 2;
   }
   if (error instanceof SafeLoraError) {

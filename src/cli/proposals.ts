@@ -3,18 +3,29 @@ import { homedir } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { ADAPTER_FILE } from '../core/adapter-folder';
 import { readTrainedOn } from '../core/adapter-config';
-import { type ModelRole, propose, type Proposals } from '../models/propose';
+import { type Proposal, propose, type Proposals } from '../models/propose';
 import { downloadCommand, englishTexts, explanation, reasonText, stateText } from '../models/proposal-texts';
 import { MissingModel, UsageError } from './arguments';
 
-/** The same error with suggestions for the first adapter. */
-export async function withProposals({ message, adapters, given }: MissingModel): Promise<UsageError> {
-  const roles = (['base', 'aligned'] as const).filter((role) => !given[role]);
-  const proposals = await proposalsFor(adapters[0]!).catch(() => null);
-  if (proposals === null) return new UsageError(message);
+/**
+ * The same error with suggestions for the first adapter.
+ * @param call as the user gave it
+ */
+export async function withProposals(error: MissingModel, call: string): Promise<UsageError> {
+  const { message, roles, adapter, command } = error;
+  const proposals = await proposalsFor(adapter).catch(() => null);
+  if (proposals === null) return error;
+  const best = roles.flatMap((role) => proposals[role].slice(0, 1));
   const explained = explanation(proposals, englishTexts);
-  const hints = [...(explained === null ? [] : [explained]), ...hintsFor(roles, proposals)];
-  return new UsageError([message, ...hints].join('; '));
+  const complete = best.map(optionOf);
+  const hints = [
+    ...(explained === null ? [] : [`  ${explained}`]),
+    ...best.flatMap(proposalLines),
+    ...(complete.length === roles.length && !complete.includes(null)
+      ? ['Try:', `  ${[call, ...complete].join(' ')}`]
+      : []),
+  ];
+  return new UsageError(message, hints, command);
 }
 
 async function proposalsFor(path: string): Promise<Proposals> {
@@ -23,25 +34,26 @@ async function proposalsFor(path: string): Promise<Proposals> {
   return propose({ path: folder, trainedOn }, { env: process.env, home: homedir(), modelFolders: [] });
 }
 
-function hintsFor(roles: readonly ModelRole[], proposals: Proposals): string[] {
-  const best = roles.flatMap((role) => proposals[role].slice(0, 1));
-  const here = best.filter(({ state }) => state.kind === 'here');
-  const found = here.map((proposal) => {
-    const { role, folder } = proposal;
-    return `--${role} ${quoted(folder!)} (${reasonText(proposal, englishTexts)})`;
-  });
-  const others = best
-    .filter(({ state }) => state.kind !== 'here')
-    .map((proposal) => {
-      const { role, name, id, state } = proposal;
-      const command = state.kind === 'pickle' ? null : downloadCommand(id);
-      const next = command === null ? '' : `: ${command}`;
-      return `${role} ${name} (${reasonText(proposal, englishTexts)}) is ${stateText(proposal, englishTexts)}${next}`;
-    });
-  return [...(found.length > 0 ? [`found: ${found.join(', ')}`] : []), ...others];
+/** The model and why it is proposed; the command that downloads it if it is not here. */
+function proposalLines(proposal: Proposal): string[] {
+  const { role, name, folder, id, state } = proposal;
+  const reason = reasonText(proposal, englishTexts);
+  const head = `  ${role.padEnd('aligned'.length)}  `;
+  if (state.kind === 'here') return [`${head}${folder!}`, `${' '.repeat(head.length)}${reason}`];
+  const command = state.kind === 'pickle' ? null : downloadCommand(id);
+  return [
+    `${head}${name} is ${stateText(proposal, englishTexts)} (${reason})`,
+    ...(command === null ? [] : [`${' '.repeat(head.length)}${command}`]),
+  ];
 }
 
-/** Quotes the path for a shell if needed. */
-function quoted(path: string): string {
-  return /^[\w./:\\@+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+/** The option that uses the model, from the hub if it is not here; null for one that neither has. */
+function optionOf({ role, folder, id, state }: Proposal): string | null {
+  if (state.kind === 'here') return `--${role} ${quoted(folder!)}`;
+  return state.kind === 'absent' && downloadCommand(id) !== null ? `--${role} hf://${id!}` : null;
+}
+
+/** Quotes a word for a shell if needed. */
+export function quoted(word: string): string {
+  return /^[\w./:\\@+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -23,6 +23,8 @@ export interface Program {
   onnxruntimeVersion: string;
   /** The folder of the built programs. */
   folder: string;
+  /** How a shell starts it. */
+  name: string;
   terminal: Terminal;
 }
 

@@ -288,7 +288,7 @@ describe('an adapter that cannot be projected', () => {
   const files: [string, Record<string, TensorSpec>, RegExp][] = [
     ['no tensor', {}, /nothing to project/],
     ['only other tensors', { 'score.weight': a }, /only score.weight/],
-    ['an A without its B', { [key('A')]: a }, /holds only lora_A/],
+    ['an A without its B', { [key('A')]: a }, /contains only lora_A/],
     ['an A and a B that do not multiply', { [key('A')]: a, [key('B')]: randomTensor(3, [6, 3]) }, /do not multiply/],
     ['the same module twice', { [key('A')]: a, [key('B')]: b, [`${Q0}.lora_A.weight`]: a }, /twice/],
     [
@@ -562,14 +562,14 @@ describe('files that cannot be read', () => {
         rmSync(weightsOf(adapter));
       },
       'adapter',
-      /holds adapter_config\.json but no adapter_model\.safetensors/,
+      /contains adapter_config\.json but no adapter_model\.safetensors/,
     );
     await refused(
       ({ base }) => {
         rmSync(modelOf(base));
       },
       'base',
-      /holds config\.json but no weights/,
+      /contains config\.json but no weights/,
     );
     await refused(
       ({ base }) => {
@@ -635,32 +635,51 @@ describe('files that cannot be read', () => {
 describe('a call that is wrong', () => {
   const models = ['--base', 'b', '--aligned', 'a'];
   const calls: [string[], RegExp][] = [
-    [[], /command is missing/],
-    [['frobnicate'], /no command frobnicate/],
-    [['inspect', ...models], /ADAPTER is missing/],
+    [[], /no command given: use inspect, project/],
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['inspct'], /unknown command 'inspct' \(Did you mean inspect\?\)/],
+    [['inspect', ...models], /missing required argument 'ADAPTER'/],
+    [['inspect', '', ...models], /argument value '' is invalid for argument 'ADAPTER'. Name a folder/],
     [['inspect', 'x', '--aligned', 'a'], /--base MODEL is missing/],
     [['inspect', 'x', '--base', 'b'], /--aligned MODEL is missing/],
-    [['project', 'x', ...models], /needs --out/],
-    [['inspect', 'x', ...models, '--out', 'y'], /Unknown option '--out'/],
-    [['inspect', 'x', ...models, '--treshold', '0.3'], /Unknown option '--treshold'/],
+    [['inspect', 'x'], /--base MODEL and --aligned MODEL are missing/],
+    [['project', 'x', ...models], /--out DIR is missing/],
+    [['inspect', 'x', ...models, '--out', 'y'], /unknown option '--out'/],
+    [['inspect', 'x', ...models, '--treshold', '0.3'], /unknown option '--treshold' \(Did you mean --threshold\?\)/],
     ...['1.5', '-0.1', 'high', '', ' ', 'NaN'].map((value): [string[], RegExp] => [
       ['inspect', 'x', ...models, `--threshold=${value}`],
-      /--threshold .*not a number from 0 to 1/,
+      /--threshold .*Use a number from 0 to 1/,
     ]),
-    ...['0', '-1', '2.5', 'all', ''].map((value): [string[], RegExp] => [
+    ...['0', '-1', '2.5', 'all', '', '9'.repeat(400)].map((value): [string[], RegExp] => [
       ['inspect', 'x', ...models, `--count=${value}`],
-      /--count .*not a whole number from 1/,
+      /--count .*Use a whole number from 1/,
     ]),
-    [['inspect', 'x', ...models, '--threshold', '0.3', '--count', '2'], /exclude each other/],
-    [['inspect', 'x', ...models, '--device', 'tpu'], /--device tpu is none of/],
-    [['inspect', 'x', ...models, '--memory', '10'], /--memory 10/],
-    [['doctor', 'x'], /takes no argument/],
+    [
+      ['inspect', 'x', ...models, '--threshold', '0.3', '--count', '2'],
+      /'--threshold <T>' cannot be used with option '--count <K>'/,
+    ],
+    [['inspect', 'x', ...models, '--device', 'tpu'], /'tpu' is invalid. Allowed choices are auto, /],
+    [['inspect', 'x', ...models, '--memory', '10'], /'10' is invalid. Use a whole number from 256/],
+    [['inspect', 'x', ...models, '--json='], /Name a file/],
+    [['evaluate', 'x', 'y', ...models], /too many arguments for 'evaluate'/],
+    [
+      ['evaluate', 'x', ...models, '--score', '--choose', 'asr <= 0.1'],
+      /'--score' cannot be used with option '--choose/,
+    ],
+    [['evaluate', 'x', ...models, '--choose', 'asr = 0'], /Use a list such as "asr <= 0.1/],
+    [['evaluate', 'x', ...models, '--points', 'some'], /Use auto, or a list of numbers/],
+    [['evaluate', 'x', ...models, '--prompts', ''], /Name a file/],
+    [['evaluate', 'x', ...models, '--json', 'f', '--html', './f'], /need different files/],
+    [['doctor', 'x'], /too many arguments for 'doctor'/],
+    [['pairs', 'frob'], /too many arguments for 'list'/],
+    [['pairs', 'remove'], /missing required argument 'ID'/],
+    [['pairs', 'remove', 'x', '--json', '-'], /unknown option '--json'/],
   ];
   for (const [args, cause] of calls) {
     it(`exits with 2 for: safe-lora ${args.join(' ')}`, async () => {
       const result = await cli(args);
       assert.equal(result.status, 2);
-      assert.match(result.stderr, /^safe-lora: [^\n]+\n$/);
+      assert.match(result.stderr, /^safe-lora: [^\n]+\nRun node \S*cli\.js( [a-z-]+)? --help to see the options\.\n$/);
       assert.match(result.stderr, cause);
       assert.equal(result.stdout, '');
     });

@@ -219,7 +219,7 @@ describe('the table', () => {
     );
     assert.match(
       (await cli(['inspect', harmful, ...models, '--count', '2'])).stdout,
-      /^2 of 12 modules, the 2 of lowest similarity, in layers 1, 2$/m,
+      /^2 of 12 modules, those with the lowest similarity, in layers 1, 2$/m,
     );
   });
 
@@ -244,10 +244,20 @@ describe('safe-lora', () => {
   it('explains itself', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     assert.deepEqual(await cli(['--version']), { status: 0, signal: null, stdout: `${version}\n`, stderr: '' });
-    for (const args of [['--help'], ['help'], ['inspect', '--help'], ['project', '-h'], ['doctor', '--help']]) {
-      const { status, stdout } = await cli(args);
-      assert.equal(status, 0);
-      assert.match(stdout, /^Usage:/);
+    const pages = [[], ['inspect'], ['project'], ['evaluate'], ['doctor'], ['install-cuda'], ['pairs']];
+    for (const page of pages) {
+      for (const args of [
+        [...page, '--help'],
+        [...page, '-h'],
+        ['help', ...page],
+      ]) {
+        const { status, stdout, stderr } = await cli(args);
+        assert.deepEqual([status, stderr], [0, '']);
+        assert.ok(stdout.startsWith(`Usage: ${['safe-lora', ...page].join(' ')} `), stdout);
+        // A page of its own that fits into a terminal.
+        assert.ok(stdout.split('\n').every((line) => line.length <= 80));
+        assert.equal(stdout.includes('--threshold <T>'), ['inspect', 'project', 'evaluate'].includes(page[0] ?? ''));
+      }
     }
   });
 

@@ -136,7 +136,7 @@ describe('install-cuda', { skip: elsewhere }, () => {
     for (const args of [['--archive', 'x', '--remove'], ['x'], ['--archive', ''], ['--device', 'cuda']]) {
       const { status, stderr } = await run(args);
       assert.equal(status, 2, args.join(' '));
-      assert.match(stderr, /^safe-lora: [^\n]* \(safe-lora --help shows how\)\n$/);
+      assert.match(stderr, /^safe-lora: [^\n]*\nRun .* install-cuda --help to see the options\.\n$/);
     }
     assert.equal(feed.asked.length, 0);
   });

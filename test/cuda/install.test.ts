@@ -311,7 +311,7 @@ describe('an install from a feed', () => {
     const secret = await fails(
       findOffer(target, network(), 'https://u:p@nowhere.invalid/i.json?k=p'),
       'download-failed',
-      'https://nowhere.invalid/i.json: holds a user name',
+      'https://nowhere.invalid/i.json: contains a user name',
     );
     assert.ok(!/u:p|k=p/.test(secret));
   });

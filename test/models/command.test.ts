@@ -22,15 +22,26 @@ function setup(trainedOn: string): {
 
 describe('inspect without its models', () => {
   it('names both where both are in the cache', async () => {
-    const { cache, run } = setup(CHAT);
+    const { adapter, cache, run } = setup(CHAT);
     const [aligned, base] = [CHAT, BASE].map((id) => cacheRevision(cache, id, { files: wholeModel }));
     const { status, stdout, stderr } = await run();
     assert.deepEqual([status, stdout], [2, '']);
     const where = `in the Hugging Face cache (revision main, ${COMMIT.slice(0, 7)})`;
-    assert.equal(
-      stderr,
-      `safe-lora: --base MODEL is missing: the pretrained model; found: --base ${base!} (Llama 2 family: the base of Llama-2-7b-chat-hf, ${where}), --aligned ${aligned!} (named by the adapter, ${where}) (safe-lora --help shows how)\n`,
+    const [said, ...lines] = stderr.split('\n');
+    assert.equal(said, 'safe-lora: --base MODEL and --aligned MODEL are missing');
+    assert.deepEqual(lines.slice(0, 4), [
+      `  base     ${base!}`,
+      `           Llama 2 family: the base of Llama-2-7b-chat-hf, ${where}`,
+      `  aligned  ${aligned!}`,
+      `           named by the adapter, ${where}`,
+    ]);
+    // The call again, complete: a command to copy.
+    const words = `inspect ${adapter} --base ${base!} --aligned ${aligned!}`;
+    assert.match(
+      lines.slice(4).join('\n'),
+      /^Try:\n {2}node \S*cli\.js inspect .*\nRun .* inspect --help to see the options\.\n$/,
     );
+    assert.ok(lines[5]!.endsWith(words), lines[5]);
   });
 
   it('names the one that is missing alone, and the command for one that is not here', async () => {
@@ -40,9 +51,10 @@ describe('inspect without its models', () => {
     assert.match(stderr, /--base MODEL is missing/);
     assert.ok(
       stderr.includes(
-        `base ${BASE} (Llama 2 family: the base of Llama-2-7b-chat-hf) is not on this machine: hf download ${BASE} --include`,
+        `  base     ${BASE} is not on this machine (Llama 2 family: the base of Llama-2-7b-chat-hf)\n           hf download ${BASE} --include`,
       ),
     );
+    assert.match(stderr, new RegExp(`Try:\\n.* --aligned somewhere --base hf://${BASE}\\n`));
     assert.doesNotMatch(stderr, /named by the adapter/);
   });
 
@@ -57,17 +69,14 @@ describe('inspect without its models', () => {
     cpSync(join(sample, 'aligned'), join(folder, 'aligned'), { recursive: true });
     cpSync(join(sample, 'adapters', 'benign'), join(folder, 'benign'), { recursive: true });
     const { stderr } = await cli(['inspect', join(folder, 'benign'), '--base', 'x'], { env: { HF_HOME: folder } });
-    assert.ok(
-      stderr.includes(`--aligned '${join(folder, 'aligned').replace("'", "'\\''")}' (named by the adapter`),
-      stderr,
-    );
+    assert.ok(stderr.includes(` --aligned '${join(folder, 'aligned').replace("'", "'\\''")}'\n`), stderr);
   });
 
   it('says what it said before where the adapter cannot be read or names nothing', async () => {
     for (const path of ['nowhere', join(sample, 'base')]) {
       const { status, stderr } = await cli(['inspect', path, '--base', 'x']);
       assert.equal(status, 2);
-      assert.match(stderr, /^safe-lora: --aligned MODEL is missing: [^;]* \(safe-lora --help shows how\)\n$/);
+      assert.match(stderr, /^safe-lora: --aligned MODEL is missing\nRun .* --help to see the options\.\n$/);
     }
   });
 });

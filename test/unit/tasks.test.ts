@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { parseArguments } from '../../src/cli/arguments';
+import { parseArguments } from '../../src/cli/command-line';
 import { commandLine, type TaskDefinition } from '../../src/host/automation/task-arguments';
 import { cli, root, smallCase, temporaryFolder } from '../fixtures/make';
 
