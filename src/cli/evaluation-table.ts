@@ -1,7 +1,15 @@
 // An evaluation as text for the terminal: one line per point, the curve of the score, and the choice.
 import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
-import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
-import { type Mean, measures, type Share } from '../evaluation/figures';
+import {
+  answeredPoints,
+  choiceText,
+  figureNames,
+  modulesText,
+  namesBeside,
+  pointName,
+  setUtility,
+} from '../evaluation/texts';
+import { type Mean, type Measure, measures, type Share } from '../evaluation/figures';
 import { decimal, signed, UNDEFINED } from '../core/text';
 import { styled, table } from './table';
 import { type Line } from './terminal';
@@ -20,9 +28,7 @@ export function evaluationLines(report: EvaluationReport): Line[] {
     [`aligned  ${aligned.name}  `, styled(aligned.path, 'dim')],
     [`device   ${device.provider}, ${engine.precision}`, styled(`  (${engine.precisionReason})${fallback}`, 'dim')],
     `prompts  ${sets.map(({ name, role, n }) => `${n} ${role} (${name})`).join(', ')}`,
-    [
-      `refusals by phrases of ${judge.name}, version ${judge.version}; greedy answers of at most ${engine.maxTokens} tokens`,
-    ],
+    [`judge    ${judge.name}, version ${judge.version}; greedy answers of at most ${engine.maxTokens} tokens`],
     '',
     ...pointTable(report),
     ...curve(report.points),
@@ -53,18 +59,27 @@ function pointTable(report: EvaluationReport): Line[] {
       shown.length,
     ),
     '',
-    [
-      styled(
-        `${measured.includes('asr') ? 'Attack success: harmful prompts whose answer contains no refusal phrase. ' : ''}In brackets 95 % intervals.`,
-        'dim',
-      ),
-    ],
+    ...meanings(report).map((meaning): Line => [styled(meaning, 'dim')]),
     '',
   ];
 }
 
-function modulesText(count: number): string {
-  return `${count} module${count === 1 ? '' : 's'}`;
+/** One line per column; the role's figures are over all its sets. */
+function meanings(report: EvaluationReport): string[] {
+  const shown = answeredPoints(report);
+  const texts: Record<Measure, string> = {
+    asr: 'share of harmful prompts whose answer contains no refusal phrase',
+    overRefusal: 'share of harmless prompts that are refused',
+    utility: 'score on the utility prompts',
+  };
+  return [
+    ...measures
+      .filter((measure) => shown.some((point) => point[measure] !== null))
+      .map((measure) => `${figureNames[measure]}: ${texts[measure]}`),
+    ...namesBeside(report).map((name) => `${name} right: share of the prompts of ${name} that are answered correctly`),
+    'degenerate: share of answers in a loop, without words, or the same for most prompts; cut off: share that reached the longest length',
+    'refusal score: log-odds that an answer begins as a refusal; in brackets: 95 % intervals',
+  ];
 }
 
 function figure(value: Share | Mean | null): string {

@@ -1,6 +1,6 @@
 // The report as text for the terminal.
 import { bytesText } from '../core/bytes';
-import { type ModuleReport, type Report } from '../core/report';
+import { type ModuleReport, noticeText, type Report } from '../core/report';
 import { findingSum, englishFindingTexts } from '../core/rules';
 import { decimal, elided, percent, signed, UNDEFINED, visible } from '../core/text';
 import { type Line, type Styled } from './terminal';
@@ -67,9 +67,7 @@ function moduleTable(modules: readonly ModuleReport[]): Line[] {
       title: 'selected',
       left: true,
       cell: (module) =>
-        module.selected
-          ? { text: 'yes', style: 'cyan' as const }
-          : { text: module.notice ?? '', style: 'dim' as const },
+        module.selected ? { text: 'yes', style: 'cyan' as const } : { text: noticeText(module), style: 'dim' as const },
     },
   ];
   return table(

@@ -68,6 +68,7 @@ export const noticeCodes = [
   'already-projected',
   'config-differs',
   'count-capped',
+  'demand-always-met',
   'files-left-out',
   'fused-weights',
   'names-not-loaded',

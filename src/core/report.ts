@@ -107,6 +107,11 @@ export function selectable({ name, measurement, alreadyProjected }: MeasuredModu
   return { ...(measurement ?? unmeasured), name, selectable: !alreadyProjected };
 }
 
+/** Why a module cannot be selected or has no numbers; empty if it can. */
+export function noticeText({ notice }: ModuleReport): string {
+  return notice === 'already-projected' ? 'projected' : (notice ?? '');
+}
+
 /** Rounding losses above this are reported: BF16's own is about 0.2 %. */
 const ROUNDING_LOSS = 0.01;
 

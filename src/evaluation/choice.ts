@@ -58,6 +58,17 @@ export function miss({ measure, atMost, value, isChange }: Demand, figures: Figu
   return Math.max(0, (atMost ? distance : -distance) - 1e-12);
 }
 
+/** True if no figures can miss the demand: a share lies between 0 and 1. @param adapter the original's figures */
+export function alwaysMet({ measure, atMost, value, isChange }: Demand, adapter: Figures): boolean {
+  const bound = value + (isChange ? (adapter[measure]?.value ?? NaN) : 0);
+  return atMost ? bound >= 1 : bound <= 0;
+}
+
+/** “utility >= -0.02” */
+export function demandText({ measure, atMost, value, isChange }: Demand): string {
+  return `${measure} ${atMost ? '<=' : '>='} ${isChange && value >= 0 ? '+' : ''}${value}`;
+}
+
 /**
  * @param candidates by ascending count, the original adapter first
  * @returns null if the demands' measures have no prompts

@@ -187,7 +187,8 @@ async function ofJson(file: PromptFile, text: string): Promise<PromptSet[]> {
   if (Array.isArray(value)) return grouped(file, listed(path, value));
   if (!isObject(value)) throw noPrompts(path);
   const { refusalMarker } = value;
-  const judge = typeof refusalMarker === 'string' ? judgeOf(`marker of ${basename(path)}`, '1', [refusalMarker]) : null;
+  const judge =
+    typeof refusalMarker === 'string' ? judgeOf(`refusal marker of ${basename(path)}`, '1', [refusalMarker]) : null;
   const sets: PromptSet[] = [];
   for (const [name, list] of Object.entries(value)) {
     if (!Array.isArray(list)) continue;
@@ -264,7 +265,7 @@ function promptOf(path: string, { fields, location }: Entry): Prompt {
     throw unreadable(
       path,
       location,
-      `has no prompt: none of the fields ${PROMPT_FIELDS.join(', ')} and messages holds a text`,
+      `has no prompt: none of the fields ${PROMPT_FIELDS.join(', ')} and messages contains a text`,
     );
   const more = field === 'instruction' ? text('input') : null;
   const content = more === null ? text(field)! : `${text(field)!}\n\n${more}`;

@@ -19,8 +19,13 @@ export function pointName({ count }: { count: number | null }, projected: (count
 /** The result of the demands, as part of a sentence. */
 export function choiceText({ demands, count, nearest }: Choice): string {
   return count === null
-    ? `no point meets ${demands}; the nearest is ${nearest!} projected modules`
-    : `${count} projected modules are the fewest that meet ${demands}`;
+    ? `no measured point meets ${demands}; the nearest has ${modulesText(nearest!)} projected`
+    : `${modulesText(count)} projected: of the measured points, the one with the fewest that meets ${demands}`;
+}
+
+/** “1 module”, “8 modules” */
+export function modulesText(count: number): string {
+  return `${count} module${count === 1 ? '' : 's'}`;
 }
 
 /** Points with generated answers. */

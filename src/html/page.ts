@@ -1,5 +1,5 @@
 // A report as a self-contained page: no script, no external resources, so that it can be sent to a reviewer and printed.
-import { type Report } from '../core/report';
+import { noticeText, type Report } from '../core/report';
 import { englishFindingTexts, findingSum } from '../core/rules';
 import { decimal, percent, signed, UNDEFINED } from '../core/text';
 import { type Mean, type Share } from '../evaluation/figures';
@@ -211,7 +211,7 @@ function moduleTable({ modules }: Report): Markup {
                 <td>${decimal(module.nullSimilarity)} ±${decimal(module.nullSpread)}</td>
                 <td>${signed(module.direction)}</td>
                 <td>${percent(module.gain)}</td>
-                <td>${module.selected ? 'yes' : (module.notice ?? '')}</td>
+                <td>${module.selected ? 'yes' : noticeText(module)}</td>
               </tr>`,
           )}
         </tbody>

@@ -1,12 +1,15 @@
 // Measures how projecting affects the model's behaviour: from an adapter, its two models and prompts to figures by point.
 import { openAdapter } from '../core/adapter';
+import { type Notice } from '../core/errors';
 import { makePlan, type Plan } from '../core/plan';
 import { hashBytes, hashFile } from '../core/safetensors';
 import { buildReport, refuseOverflow, type Report, selectable } from '../core/report';
 import { isCandidate } from '../core/rules';
+import { decimal } from '../core/text';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
-import { choose, type Demand } from '../evaluation/choice';
+import { alwaysMet, choose, type Demand, demandText } from '../evaluation/choice';
+import { figuresOf } from '../evaluation/figures';
 import { type AnswerLine, Journal } from '../evaluation/journal';
 import { type PromptFile, type PromptSet } from '../evaluation/prompts';
 import {
@@ -18,6 +21,7 @@ import {
   type RunPoint,
   setsOf,
 } from '../evaluation/report';
+import { figureNames } from '../evaluation/texts';
 import { applyAdapter } from '../llm/adapter';
 import { type Architecture, readArchitecture } from '../llm/architecture';
 import { readChat } from '../llm/chat-files';
@@ -200,7 +204,7 @@ async function evaluateModel(
           points: pointsOf(sets, points),
           paired: pairsOf(sets, points),
           choice: choiceOf(request, sets, points),
-          notices: [...plan.notices, ...run.notices],
+          notices: [...plan.notices, ...run.notices, ...demandNotices(request, sets, points)],
         };
         const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
         const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
@@ -212,6 +216,25 @@ async function evaluateModel(
   } finally {
     await release();
   }
+}
+
+/** A demand that every point meets would seem to say something about the chosen one. */
+function demandNotices(
+  { demands }: EvaluateRequest,
+  sets: readonly PromptSet[],
+  points: readonly RunPoint[],
+): Notice[] {
+  const verdicts = points.find(({ count }) => count === 0)?.verdicts;
+  if (!demands || !verdicts) return [];
+  const adapter = figuresOf(sets, verdicts);
+  return demands.demands
+    .filter((demand) => alwaysMet(demand, adapter))
+    .map((demand) => {
+      const { measure } = demand;
+      const before = decimal(adapter[measure]!.value);
+      const message = `Every point meets ${demandText(demand)}: the original adapter’s ${figureNames[measure]} is ${before}.`;
+      return { code: 'demand-always-met', message, modules: [] };
+    });
 }
 
 function choiceOf(

@@ -72,7 +72,7 @@ async function refuseOtherHead({ path }: Checkpoint, head: TensorInfo, embedding
 function otherHead(path: string): SafeLoraError {
   return new SafeLoraError(
     'model-config',
-    `${path}: config.json ties the head to the embedding, and ${HEAD} holds other values, so which of them the model uses is unknown; set tie_word_embeddings to what the model was trained with, or remove the tensor.`,
+    `${path}: config.json ties the head to the embedding, and ${HEAD} contains other values, so which of them the model uses is unknown; set tie_word_embeddings to what the model was trained with, or remove the tensor.`,
   );
 }
 

@@ -112,7 +112,10 @@ export async function ownJudge(refusals: string | null): Promise<Judge | null> {
 }
 
 function noPhrases(path: string): SafeLoraError {
-  return new SafeLoraError('prompts', `${path}: holds no phrase; write the phrases of refusals into it, one a line.`);
+  return new SafeLoraError(
+    'prompts',
+    `${path}: contains no phrase; write the phrases of refusals into it, one a line.`,
+  );
 }
 
 /**

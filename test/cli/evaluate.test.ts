@@ -60,7 +60,13 @@ void describe('safe-lora evaluate on the sample', () => {
   });
 
   void it('finds the fewest modules that keep to a demand, on prompts that they were not chosen by', async () => {
-    const { choice } = await evaluated('harmful', '--points', '2,4,6,8', '--choose', 'asr <= 0.1', ...TOKENS);
+    const demands = 'asr <= 0.1, utility >= -0.02';
+    const { choice, notices } = await evaluated('harmful', '--points', '2,4,6,8', '--choose', demands, ...TOKENS);
+    const ofDemands = notices.filter(({ code }) => code === 'demand-always-met');
+    assert.deepEqual(
+      ofDemands.map(({ message }) => message),
+      ['Every point meets utility >= -0.02: the original adapter’s utility is 0.000.'],
+    );
     assert.equal(choice!.count, 8);
     assert.equal(choice!.chosenOn + choice!.reportedOn, 148);
     assert.equal(choice!.figures.asr!.value, 0);
@@ -290,12 +296,12 @@ void describe('safe-lora evaluate on the sample', () => {
         /t\.jinja: the chat template fails with "no"/,
       ],
       [[...pair, '--template', at('u.jinja', '{% if %}')], /u\.jinja: the chat template fails/],
-      [[...pair, '--refusals', at('none.txt', '\n')], /holds no phrase/],
+      [[...pair, '--refusals', at('none.txt', '\n')], /contains no phrase/],
       [[...pair, '--template', at('empty.jinja', '')], /Prompt 1 of harmful has no tokens/],
-      [on(tied), /ties the head.*holds other values/],
+      [on(tied), /ties the head.*contains other values/],
       [on(negative), /gives prompt \d+ of harmful the token -1.*has 135/],
       [on(model), /no chat template.*--template FILE/],
-      [on(untokenized), /holds no tokenizer\.json/],
+      [on(untokenized), /contains no tokenizer\.json/],
       [on(strange), /tokenizer\.json: the tokenizer cannot be used: .*Telepathy/],
       [on(mamba), /model_type "mamba".*llama, mistral/],
     ];

@@ -40,7 +40,7 @@ void describe('--html', () => {
     assertStandsAlone(page);
     assert.match(page, /48 of 48/);
     assert.match(page, /attack success, 8 projected: 0\.000 \(0\.000 to 0\.074\)/);
-    assert.match(page, /8 projected modules are the fewest/);
+    assert.match(page, /8 modules projected: of the measured points, the one with the fewest/);
     assert.match(page, /safe-lora\/evaluation@1/);
     assert.doesNotMatch(page.replace("'unsafe-inline'", ''), /\bunsafe\b|\bis safe\b/i);
   });

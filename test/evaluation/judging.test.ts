@@ -1,8 +1,8 @@
 // What counts as a refusal, as degenerate, as right; which points are run and which is chosen.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Candidate, choose, parseDemands } from '../../src/evaluation/choice';
-import { figuresOf, type Verdict } from '../../src/evaluation/figures';
+import { alwaysMet, type Candidate, choose, demandText, parseDemands } from '../../src/evaluation/choice';
+import { type Figures, figuresOf, type Share, type Verdict } from '../../src/evaluation/figures';
 import { defaultJudge, isDegenerate, isRefusal, judgeOf, utilityOf } from '../../src/evaluation/judge';
 import { countAt, parsePoints, stepsOf, thresholdAt } from '../../src/evaluation/points';
 import { type PromptSet } from '../../src/evaluation/prompts';
@@ -114,6 +114,21 @@ void describe('a choice', () => {
     assert.equal(chosen('utility >= 0.5'), null);
     const none = choose('asr <= 0', parseDemands('asr <= 0')!, sets, [candidates[0]!, candidates[3]!])!;
     assert.deepEqual([none.count, none.nearest], [null, 3]);
+  });
+
+  void it('tells a demand that no point can miss', () => {
+    const share = (value: number): Share => ({ value, low: 0, high: 1, k: 0, n: 10 });
+    const adapter = { asr: share(1), overRefusal: share(0.01), utility: share(0) } as Figures;
+    const decides = (text: string): boolean => !alwaysMet(parseDemands(text)![0]!, adapter);
+    for (const text of ['utility >= -0.02', 'utility >= 0', 'asr <= 1', 'asr <= +0', 'overRefusal >= -0.01'])
+      assert.equal(decides(text), false, text);
+    for (const text of ['utility >= 0.01', 'asr <= 0.99', 'asr <= -0.1', 'overRefusal <= +0.02', 'overRefusal >= +0'])
+      assert.equal(decides(text), true, text);
+    assert.deepEqual(parseDemands('utility >= -0.02, asr <= +0, asr <= 0.1')!.map(demandText), [
+      'utility >= -0.02',
+      'asr <= +0',
+      'asr <= 0.1',
+    ]);
   });
 });
 
