@@ -1,5 +1,6 @@
 // The measured pairs of models, so that their cached data can be listed and removed.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint } from '../core/checkpoint';
@@ -37,15 +38,16 @@ export class PairRegistry {
     this.cache = new HubCache(storage, Infinity);
   }
 
-  /** Most recently used first. */
+  /** Most recently used first, without pairs whose folders are gone. */
   async list(): Promise<ListedPair[]> {
     const pairs = await this.read();
-    return Promise.all(
+    const listed = await Promise.all(
       pairs.map(async (pair) => {
         const bytes = await Promise.all(models([pair]).map(({ id, revision }) => this.cache.bytes(id, revision)));
         return { ...pair, cachedBytes: bytes.reduce((sum, count) => sum + count, 0) };
       }),
     );
+    return listed.filter(({ base, aligned, cachedBytes }) => cachedBytes > 0 || [base, aligned].every(exists));
   }
 
   async remember(base: Checkpoint, aligned: Checkpoint): Promise<void> {
@@ -93,6 +95,10 @@ export class PairRegistry {
   private get file(): string {
     return join(this.storage, 'pairs.json');
   }
+}
+
+function exists(path: string): boolean {
+  return path.startsWith('hf://') || existsSync(path);
 }
 
 function pairId(base: string, aligned: string): string {

@@ -1,7 +1,7 @@
 // Models on the hub as a user of the command line has them: the same numbers, few bytes, and what is kept of them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { machine } from '../../src/core/claims';
@@ -429,6 +429,18 @@ describe('safe-lora pairs', () => {
         [join(sample, 'base'), `hf://${ALIGNED}@${hub.commit(ALIGNED)}`, needed.weights / 2],
         [`hf://${BASE}@${hub.commit(BASE)}`, `hf://${ALIGNED}@${hub.commit(ALIGNED)}`, needed.weights],
       ],
+    );
+    const own = join(temporaryFolder(), 'base');
+    cpSync(join(sample, 'base'), own, { recursive: true });
+    const aligned = join(sample, 'aligned');
+    assert.equal((await inspect(env, models(own, aligned))).status, 0);
+    const idsOf = async (): Promise<string[]> => (await cli(['pairs'], { env })).stdout.match(/^\w{8}(?= )/gm) ?? [];
+    assert.equal((await idsOf()).length, 3);
+    rmSync(own, { recursive: true });
+    assert.deepEqual(
+      await idsOf(),
+      pairs.map(({ id }) => id),
+      'a pair whose folder is gone is no longer listed',
     );
     const text = await cli(['pairs'], { env });
     for (const { id, base } of pairs) assert.ok(text.stdout.includes(id) && text.stdout.includes(base));
