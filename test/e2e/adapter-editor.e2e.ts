@@ -202,9 +202,15 @@ describe('an open adapter', () => {
 
   it('counts, overrides by hand, and resets', async () => {
     const tab = new AdapterTab(session.workbench);
+    const before = (await tab.table()).filter(({ selected }) => selected).map(({ name }) => name);
+    assert.ok(before.length > 0);
     await tab.within('vscode-radio').filter({ hasText: 'Count K' }).click();
-    await tab.within('vscode-text-field:visible[aria-label^="Count K"] input').fill('4');
-    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    const field = tab.within('vscode-text-field:visible[aria-label^="Count K"] input');
+    // Changing the rule alone changes no selection.
+    assert.equal(await field.inputValue(), String(before.length));
+    await tab.findingIs(`${before.length} of 12 modules, those with the lowest similarity`);
+    await field.fill('4');
+    await tab.findingIs('4 of 12 modules, those with the lowest similarity');
     const added = (await tab.table()).find((row) => !row.selected)!.name;
     await tab.row(added).click();
     await session.workbench.press('Space');
@@ -217,11 +223,11 @@ describe('an open adapter', () => {
       .within('canvas')
       .first()
       .click({ position: await cellCentre(tab, cell) });
-    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    await tab.findingIs('4 of 12 modules, those with the lowest similarity');
     await tab.row(added).click();
     await session.workbench.press('Space');
     await tab.within('.by-hand .link').click();
-    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    await tab.findingIs('4 of 12 modules, those with the lowest similarity');
   });
 
   it('sorts and filters its table', async () => {
@@ -313,7 +319,7 @@ describe('an open adapter', () => {
     await workbench.command('View: Close All Editors');
     const tab = await session.projectAdapter('benign');
     await tab.measured();
-    await tab.findingIs('4 of 12 modules, the 4 of lowest similarity');
+    await tab.findingIs('4 of 12 modules, those with the lowest similarity');
     await tab.banner('4 modules projected in the file').waitFor();
     agrees(await tab.table(), references.benign!);
   });
@@ -371,7 +377,7 @@ describe('what goes beyond one file', () => {
     await workbench.fileDialog('Save As', session.path('adapters', 'harmful', MODEL_FILE));
     await workbench.asked('already exists');
     await workbench.press('Enter');
-    await workbench.notification(/holds an adapter already/).waitFor();
+    await workbench.notification(/contains an adapter already/).waitFor();
     assert.deepEqual(readFileSync(session.modelFile('harmful')), original('harmful'));
     await tab.button('Save As…').click();
     const target = session.path('adapters', 'mixed-projected', MODEL_FILE);

@@ -24,9 +24,9 @@ export class SelectionPanel {
   private readonly thresholdField;
   private readonly countField;
   private chart: Chart<'bar', number[], string> | undefined;
-  /** The last state of both rules. */
+  /** The last state of both rules; null for a count that was never given. */
   private threshold = ruleNumber('threshold').usual;
-  private count = ruleNumber('count').min;
+  private count: number | null = null;
 
   constructor(
     private readonly state: PageState,
@@ -39,7 +39,9 @@ export class SelectionPanel {
     ];
     this.mode = radioGroup(strings.selection, options, (mode) => {
       if (mode !== this.state.draft.mode)
-        this.setRule(mode === 'count' ? ruleOf('count', this.count) : ruleOf('threshold', this.threshold));
+        this.setRule(
+          mode === 'count' ? ruleOf('count', this.count ?? this.asMany()) : ruleOf('threshold', this.threshold),
+        );
     });
     this.thresholdField = this.numberField(strings.thresholdField, (value) => {
       if (!fitsRule('threshold', value)) return false;
@@ -86,7 +88,7 @@ export class SelectionPanel {
     show(this.countPart, draft.mode === 'count');
     this.slider.value = String(this.threshold);
     setUnlessTyping(this.thresholdField, localised(Number(this.threshold.toFixed(6))), this.threshold);
-    setUnlessTyping(this.countField, String(this.count), this.count);
+    if (this.count !== null) setUnlessTyping(this.countField, String(this.count), this.count);
     setText(this.finding, findingText(this.state, this.strings));
     show(this.finding, this.state.hasNumbers);
     const { added, removed } = draft.overrides;
@@ -147,6 +149,12 @@ export class SelectionPanel {
       bin + 0.5 <= reach ? theme.accent : theme.muted,
     );
     this.chart.update('none');
+  }
+
+  /** As many as the threshold selects: changing the rule alone changes no selection. */
+  private asMany(): number {
+    const selected = this.state.selected.size;
+    return fitsRule('count', selected) ? selected : ruleNumber('count').usual;
   }
 
   private setRule(rule: SelectionRule): void {
