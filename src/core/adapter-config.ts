@@ -146,7 +146,7 @@ class SettingReader {
       throw this.refuse(`${key} has ${entries.length} entries, more than ${MAX_PATTERNS}`);
     const length = entries.reduce((sum, [pattern]) => sum + (isPlain(pattern) ? 0 : pattern.length), 0);
     if (length > MAX_EXPRESSIONS)
-      throw this.refuse(`${key} holds ${length} characters of regular expressions, more than ${MAX_EXPRESSIONS}`);
+      throw this.refuse(`${key} contains ${length} characters of regular expressions, more than ${MAX_EXPRESSIONS}`);
     const patterns = entries.map(([pattern, setting]) => {
       if (typeof setting !== 'number' || !isValid(setting))
         throw this.refuse(`${key} gives ${shown(pattern)} not ${what}`);
@@ -283,7 +283,7 @@ function alphaZero(path: string): SafeLoraError {
 function untranslatable(path: string, key: string, pattern: string, error: PatternError): SafeLoraError {
   return new SafeLoraError(
     'adapter-config',
-    `${path}: ${key} holds ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
+    `${path}: ${key} contains ${quoted(pattern)}, which ${error.message}; write the names of the modules instead.`,
   );
 }
 

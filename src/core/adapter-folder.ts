@@ -47,11 +47,14 @@ async function noAdapter(folder: string): Promise<SafeLoraError> {
     );
   }
   const refuse = (what: string, next: string): SafeLoraError =>
-    new SafeLoraError('file-access', `${folder}: holds ${what}; ${next}.`);
+    new SafeLoraError('file-access', `${folder}: contains ${what}; ${next}.`);
   const inside = await adaptersInside(folder);
-  if (inside.length === 1) return refuse(`no ${ADAPTER_FILE} itself`, `give ${inside[0]!}`);
+  if (inside.length === 1) return refuse(`no ${ADAPTER_FILE}, but an adapter in a subfolder`, `give ${inside[0]!}`);
   if (inside.length > 1)
-    return refuse(`no ${ADAPTER_FILE} itself but ${inside.length} adapters`, `give one of ${someNames(inside)}`);
+    return refuse(
+      `no ${ADAPTER_FILE}, but ${inside.length} adapters in subfolders`,
+      `give one of ${someNames(inside)}`,
+    );
   const names = await readdir(folder).catch((error: unknown) => {
     throw fileError(folder, error);
   });

@@ -84,7 +84,7 @@ export function pairTensors(file: SafetensorsFile, config: AdapterConfig): { pai
   const found = new Map<string, Sides>();
   for (const { name, side, tensor } of loras) {
     const sides = found.get(name) ?? {};
-    if (sides[side]) throw malformed(file, `holds lora_${side} of ${shown(name)} twice`);
+    if (sides[side]) throw malformed(file, `contains lora_${side} of ${shown(name)} twice`);
     sides[side] = tensor;
     found.set(name, sides);
   }
@@ -107,7 +107,7 @@ const VARIANTS: readonly (readonly [name: RegExp, setting: string])[] = [
 
 function refuseVariants(file: SafetensorsFile): void {
   const refuse = (key: string, what: string, next: string): SafeLoraError =>
-    new SafeLoraError('unsupported-adapter', `${file.path}: holds ${shown(key)}: ${what}; ${next}.`);
+    new SafeLoraError('unsupported-adapter', `${file.path}: contains ${shown(key)}: ${what}; ${next}.`);
   for (const key of file.tensors.keys()) {
     const setting = VARIANTS.find(([name]) => name.test(key))?.[1];
     if (setting !== undefined) throw refuse(key, ...UNSUPPORTED[setting]!);
@@ -139,7 +139,7 @@ function refuseSeveral(file: SafetensorsFile): void {
   const shown = someNames([...names].map((name) => name ?? 'one without a name'));
   throw malformed(
     file,
-    `holds several adapters (${shown})`,
+    `contains several adapters (${shown})`,
     'save each in a folder of its own, with model.save_pretrained(DIR, selected_adapters=[NAME])',
   );
 }
@@ -176,7 +176,7 @@ function checkedPair(
   a: TensorInfo | undefined,
   b: TensorInfo | undefined,
 ): LoraPair {
-  if (!a || !b) throw malformed(file, `holds only lora_${a ? 'A' : 'B'} of ${shown(name)}`);
+  if (!a || !b) throw malformed(file, `contains only lora_${a ? 'A' : 'B'} of ${shown(name)}`);
   for (const tensor of [a, b]) {
     if (!isFloatDtype(tensor.dtype)) throw unreadDtype(file.path, tensor);
   }

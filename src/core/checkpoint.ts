@@ -114,7 +114,7 @@ function notAFolder(path: string): SafeLoraError {
   const next = isPartOfModel ? `give the folder that it is in, ${dirname(path)}` : format?.next;
   return new SafeLoraError(
     'file-access',
-    `${path}: is not a folder${format ? ` (${format.what})` : ''}; ${next ?? "give the folder that holds the model's config.json and safetensors files"}.`,
+    `${path}: is not a folder${format ? ` (${format.what})` : ''}; ${next ?? "give the folder that contains the model's config.json and safetensors files"}.`,
   );
 }
 
@@ -234,7 +234,7 @@ function noSafetensors(path: string, format: Format | null): SafeLoraError {
   return new SafeLoraError(
     'file-access',
     format
-      ? `${path}: holds ${format.what}; ${format.next}.`
+      ? `${path}: contains ${format.what}; ${format.next}.`
       : `${path}: contains neither ${SINGLE_FILE} nor ${INDEX_FILE}; give the folder of a model in safetensors format.`,
   );
 }

@@ -204,7 +204,7 @@ export async function claimWhile(
     if (typeof claimed === 'function') return claimed;
     if (!(await isWanted())) return null;
     if (!isTold && performance.now() - began > TOLD_AFTER_MS) {
-      tell(`waiting for ${holderText(claimed)}, which holds ${path}`);
+      tell(`waiting for ${holderText(claimed)}, which uses ${path}`);
       isTold = true;
     }
     await delay(POLL_MS, undefined, signal ? { signal } : {}).catch(() => undefined);

@@ -125,7 +125,7 @@ const MODEL_FILES: Table = [
     'give a language model in safetensors format',
   ],
   [/^snapshots$/, 'a repository of the hub cache', 'give one of the folders in its snapshots folder'],
-  [/^checkpoint-\d+$/, 'no model itself but {}', 'give that folder, or another checkpoint'],
+  [/^checkpoint-\d+$/, 'no model, but {}', 'give that folder, or another checkpoint'],
   [/\.safetensors$/i, '{}, but transformers loads model.safetensors', TRANSFORMERS],
   ARCHIVE,
   [/\.(?:pt|pth|ckpt|nemo)$/, '{}, which is not in safetensors format', TRANSFORMERS],

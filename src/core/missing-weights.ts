@@ -23,7 +23,7 @@ export function missingWeights(
   const stacked = adaptedStack(names);
   if (stacked !== undefined) {
     const stack = expertStack(`${withoutWrappers(stacked)}.0`, resolver);
-    const held = stack ? `, which ${stack.name} [${stack.shape.join(', ')}] holds` : '';
+    const held = stack ? `, which ${stack.name} [${stack.shape.join(', ')}] contains` : '';
     return new SafeLoraError(
       'unsupported-adapter',
       `${checkpoint.path}: the adapter adapts stacked experts (target_parameters) at ${someNames(names)}${held}; this is not supported: use an adapter of two-dimensional weights.`,

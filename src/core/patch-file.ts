@@ -59,7 +59,7 @@ export async function readPatch(path: string, adapter: Adapter): Promise<Project
       throw damaged(`${shown(b.name)} is not the tensor that was saved`);
     tensors.set(name, bytes);
   }
-  if (tensors.size < file.tensors.size) throw damaged('it holds tensors that belong to no module of the adapter');
+  if (tensors.size < file.tensors.size) throw damaged('it contains tensors that belong to no module of the adapter');
   if (!provenance) return null;
   // A module without its original stays unchanged, and has no tensor here.
   const left = adapter.modules.filter(

@@ -248,7 +248,7 @@ function projectedNotices(modules: readonly PlannedModule[]): Notice[] {
   const code = 'already-projected';
   const names = modules.filter(({ notice }) => notice === code).map(({ name }) => name);
   if (names.length === 0) return [];
-  const message = `Already projected, without the original weights: ${someNames(names)}. Their numbers describe the projection; they are not selected.`;
+  const message = `Projected before, and their original weights are missing: ${someNames(names)}. Their numbers describe the projected weights, and they cannot be selected.`;
   return [{ code, message, modules: names }];
 }
 

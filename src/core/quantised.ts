@@ -76,6 +76,6 @@ export function quantised({ path, name }: Checkpoint, modules: readonly string[]
   const advice = original === null ? 'give the checkpoint that it was made from' : `give the unquantised ${original}`;
   return new SafeLoraError(
     'quantised',
-    `${path}: the model is quantised at ${someNames(modules)} (${sourceOf(evidence)} holds ${evidence.name}, ${evidence.dtype}), so the exact weights are lost; ${advice}.`,
+    `${path}: the model is quantised at ${someNames(modules)} (${sourceOf(evidence)} contains ${evidence.name}, ${evidence.dtype}), so the exact weights are lost; ${advice}.`,
   );
 }

@@ -175,7 +175,7 @@ export interface FindingTexts extends RuleTexts {
 export function findingTexts(l10n: Translation): FindingTexts {
   return {
     threshold: l10n.t('{0} of {1} modules at or below τ = {2}'),
-    count: l10n.t('{0} of {1} modules, the {2} of lowest similarity'),
+    count: l10n.t('{0} of {1} modules, those with the lowest similarity'),
     all: l10n.t('{0} of {1} modules: fewer than K = {2} can be selected'),
     byHand: l10n.t('{0} of {1} modules selected'),
   };

@@ -279,7 +279,7 @@ class HeaderParser {
     this.object((key) => {
       if (values.has(key)) this.failTwice(key);
       if (values.size === MAX_METADATA) this.fail(`has more than ${MAX_METADATA} entries in __metadata__`);
-      if (this.peek() !== QUOTE) this.fail(`holds a __metadata__ value that is not a string (${quoted(key)})`);
+      if (this.peek() !== QUOTE) this.fail(`contains a __metadata__ value that is not a string (${quoted(key)})`);
       values.set(key, this.string());
     });
     return values;

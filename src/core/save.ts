@@ -175,7 +175,7 @@ async function writeReport(folder: string, report: string | null): Promise<SafeL
 function originalsGone(path: string): SafeLoraError {
   return new SafeLoraError(
     'originals-foreign',
-    `${path}: no longer holds the original weights of this adapter; put the file back before you save.`,
+    `${path}: no longer contains the original weights of this adapter; put the file back before you save.`,
   );
 }
 
@@ -189,7 +189,7 @@ function unloadableName(path: string): SafeLoraError {
 function occupied(folder: string, file: string): SafeLoraError {
   return new SafeLoraError(
     'output-exists',
-    `${folder}: holds an adapter already (${file}); choose a folder without one.`,
+    `${folder}: contains an adapter already (${file}); choose a folder without one.`,
   );
 }
 

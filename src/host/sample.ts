@@ -1,7 +1,7 @@
 // The sample shipped with the extension: copied to a folder of the user, opened there, and measured without questions.
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../core/adapter-folder';
 import { fileError } from '../core/errors';
@@ -47,7 +47,7 @@ export class Sample extends Disposable {
     const folder = this.context.globalState.get<string>(OPENED);
     if (folder === undefined || vscode.workspace.workspaceFolders?.[0]?.uri.fsPath !== folder) return;
     await this.context.globalState.update(OPENED, undefined);
-    void showInformation(vscode.l10n.t('You can change anything in this copy of the sample: {0}', folder));
+    void showInformation(vscode.l10n.t('Your copy of the sample: {0}', tildified(folder)));
     const { id } = this.context.extension;
     const step = { category: `${id}#start`, step: `${id}#start#heatmap` };
     await vscode.commands.executeCommand('workbench.action.openWalkthrough', step, false);
@@ -85,6 +85,11 @@ export class Sample extends Disposable {
       throw fileError(folder, error, 'write');
     }
   }
+}
+
+/** Short enough for one line of a notification. */
+function tildified(path: string): string {
+  return path.startsWith(homedir() + sep) ? `~${path.slice(homedir().length)}` : path;
 }
 
 /** Creates the folder or, if the name is taken, the first free one of NAME-2, NAME-3 … */

@@ -88,7 +88,7 @@ function templateIn(value: unknown): string | null {
 function noTokenizer(path: string): SafeLoraError {
   return new SafeLoraError(
     'model-config',
-    `${path}: holds no ${TOKENIZER}, which is needed to run the model; write it with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).`,
+    `${path}: contains no ${TOKENIZER}, which is needed to run the model; write it with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).`,
   );
 }
 

@@ -116,13 +116,14 @@ function refuseMore({ tensors, path }: Checkpoint, a: Architecture, known: Reado
     return layer !== undefined && Number(layer) < a.layers.length;
   };
   const more = [...tensors.keys()].filter((name) => !known.has(name) && isOurs(name) && !COMPUTED.test(name));
-  if (more.length > 0) throw unsupportedModel(path, `holds ${someNames(more)}, which models of its type do not have`);
+  if (more.length > 0)
+    throw unsupportedModel(path, `contains ${someNames(more)}, which models of its type do not have`);
 }
 
 function missingParameters(path: string, names: readonly string[]): SafeLoraError {
   return new SafeLoraError(
     'model-missing-target',
-    `${path}: holds no ${someNames(names)}, which its config.json asks for; download the whole model again.`,
+    `${path}: contains no ${someNames(names)}, which its config.json asks for; download the whole model again.`,
   );
 }
 

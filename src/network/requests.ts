@@ -178,7 +178,7 @@ export function parsedObject(bytes: Uint8Array): Record<string, unknown> | null 
 function requireSecure(url: string): void {
   const { protocol, hostname, username, password } = new URL(URL.canParse(url) ? url : 'none:');
   if (username !== '' || password !== '')
-    throw new RequestFailure(shownUrl(url), 'holds a user name or a password, which no request may', false);
+    throw new RequestFailure(shownUrl(url), 'contains a user name or a password, which no request may', false);
   const isLoopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback)) return;
   throw new RequestFailure(shownUrl(url), 'is not an https address, and nothing else is trusted', false);

@@ -90,10 +90,10 @@ export function pageStrings(l10n: Translation) {
     byCount: l10n.t('Count K'),
     thresholdSlider: l10n.t('Threshold τ: modules whose similarity is at or below it are selected'),
     thresholdField: l10n.t('Threshold τ, from 0 to 1'),
-    countField: l10n.t('Count K: how many modules of lowest similarity are selected'),
+    countField: l10n.t('Count K: how many modules with the lowest similarity are selected'),
     headline: {
       selected: l10n.t('{0} of {1} selected'),
-      nearNull: l10n.t('{0} no more than chance'),
+      nearNull: l10n.t('{0} at chance level'),
     },
     advice: {
       select: l10n.t(
@@ -111,8 +111,8 @@ export function pageStrings(l10n: Translation) {
     applyNone: l10n.t('Take Back'),
     appliedClean: l10n.t('{0} projected in the file'),
     appliedDirty: l10n.t('{0} projected, not saved'),
-    nothingApplied: l10n.t('nothing projected'),
-    nothingAppliedDirty: l10n.t('nothing projected, not saved'),
+    nothingApplied: l10n.t('no module projected'),
+    nothingAppliedDirty: l10n.t('no module projected, not saved'),
     modules: l10n.t('Modules'),
     filter: l10n.t('Filter by name, or /expression/'),
     filterLayers: l10n.t('Layers, e.g. 0-7, 12'),

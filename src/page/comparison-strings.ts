@@ -31,7 +31,7 @@ export function comparisonStrings(l10n: Translation) {
     expertsCell: l10n.t(
       '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click or press Enter to open them.',
     ),
-    nearNullNote: l10n.t('no more than chance'),
+    nearNullNote: l10n.t('at chance level'),
     states: {
       loading: l10n.t('Reading…'),
       nothing: l10n.t('Neither adapter has numbers to compare.'),

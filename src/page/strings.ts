@@ -39,7 +39,7 @@ export function sharedStrings(l10n: Translation) {
       participationRatio: l10n.t('participation ratio of V: about how many directions alignment changed'),
     },
     ends: {
-      similarity: [l10n.t('outside the alignment’s directions'), l10n.t('within them')],
+      similarity: [l10n.t('unlike what alignment changed'), l10n.t('like it')],
       aboveNull: [l10n.t('below chance'), l10n.t('above chance')],
       direction: [l10n.t('against the alignment'), l10n.t('with it')],
       gain: [l10n.t('removed by a projection'), l10n.t('kept')],
@@ -55,7 +55,7 @@ export function sharedStrings(l10n: Translation) {
     legend: {
       selected: l10n.t('selected'),
       some: l10n.t('some experts selected; › opens them, the lowest is shown'),
-      nearNull: l10n.t('no more than chance'),
+      nearNull: l10n.t('at chance level'),
       projected: l10n.t('projected'),
       pending: l10n.t('not measured'),
     },

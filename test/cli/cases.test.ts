@@ -61,16 +61,16 @@ const measured: Record<string, Measured> = {
 
 const refused: Record<string, RegExp> = {
   comfy_10784_kohya: /adapter_model\.safetensors: has the names of kohya .*; save or convert it in PEFT format/,
-  llamacpp_gguf_adapter: /holds adapter\.gguf, a GGUF file.* not supported; give the adapter/,
-  mistral_consolidated_only: /base: holds consolidated\.safetensors.*; give the version for transformers/,
-  mlx_1119_native: /holds adapters\.safetensors, an adapter of MLX; save or convert it in PEFT format/,
+  llamacpp_gguf_adapter: /contains adapter\.gguf, a GGUF file.* not supported; give the adapter/,
+  mistral_consolidated_only: /base: contains consolidated\.safetensors.*; give the version for transformers/,
+  mlx_1119_native: /contains adapters\.safetensors, an adapter of MLX; save or convert it in PEFT format/,
   peft_1599_html: /adapter_model\.safetensors: is a web page, not safetensors; download the file itself/,
   peft_2500_zero3_empty: /8 of its 8 LoRA tensors are empty.*ZeRO-3.*stage3_gather_16bit_weights_on_model_save/,
   peft_bdlora: /use_bdlora makes A or B block-diagonal/,
-  several_adapters_one_file: /holds several adapters \(default, reference\); save each in a folder of its own/,
-  shard_noindex: /holds model-00001-of-00002\.safetensors but no index; download model\.safetensors\.index\.json/,
+  several_adapters_one_file: /contains several adapters \(default, reference\); save each in a folder of its own/,
+  shard_noindex: /contains model-00001-of-00002\.safetensors but no index; download model\.safetensors\.index\.json/,
   torchtune_2537_native: /has the names of torchtune .*; save or convert it in PEFT format/,
-  trl_subfolder_default: /holds no adapter_model\.safetensors itself; give .*adapter.other/,
+  trl_subfolder_default: /contains no adapter_model\.safetensors, but an adapter in a subfolder; give .*adapter.other/,
   vllm_33259_fused_ckpt: /keeps its experts stacked in model\.layers\.0\.mlp\.experts\.gate_up_proj \[2, 48, 32\]/,
   vllm_41384_no_target_parameters: /stacked experts \(target_parameters\).*experts\.gate_up_proj \[2, 48, 32\]/,
 };

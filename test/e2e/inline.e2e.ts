@@ -220,7 +220,7 @@ describe('the configuration of an adapter', () => {
     const path = session.path('.vscode', 'settings.json');
     const settings = JSON.parse(readFileSync(path, 'utf8')) as object;
     writeFileSync(path, JSON.stringify({ ...settings, 'safeLora.selection': 'count', 'safeLora.count': 5 }));
-    await untilLens(session, /5 of 42 modules, the 5 of lowest similarity/);
+    await untilLens(session, /5 of 42 modules, those with the lowest similarity/);
     writeFileSync(path, JSON.stringify({ ...settings, 'safeLora.threshold': 0.2 }));
     const below = report.modules.filter(({ similarity }) => similarity! <= 0.2).length;
     await untilLens(session, new RegExp(`${below} of 42 modules at or below τ = 0.2 `));

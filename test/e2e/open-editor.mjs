@@ -15,6 +15,8 @@ process.once('exit', () => {
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => process.exit(130));
 cpSync(join(root, 'sample'), workspace, { recursive: true });
 
+const START = 'Start with F1, then “Safe LoRA: Open Sample Workspace”: it opens an adapter and measures it.';
+
 /** `code` is a script on every platform, on Windows one for the shell. */
 function code(...args) {
   const shell = process.platform === 'win32';
@@ -29,7 +31,7 @@ function openInVisualStudioCode() {
   const places = ['--user-data-dir', join(temporary, 'data'), '--extensions-dir', join(temporary, 'extensions')];
   const { status, stdout, stderr } = code(...places, '--install-extension', vsix);
   if (status !== 0) throw new Error(`code did not install ${vsix}:\n${stdout}${stderr}`);
-  console.log('VS Code opens on a copy of the sample; close its window to end.');
+  console.log(`VS Code opens on a copy of the sample; close its window to end.\n${START}`);
   code(...places, '--new-window', '--wait', '--disable-workspace-trust', workspace);
 }
 
@@ -38,5 +40,5 @@ async function serveInBrowser() {
   const { startEditor } = await import('./editor.ts');
   install();
   const editor = await startEditor({ extensions: [vsix] });
-  console.log(`${editor.url(workspace)}\nOpen this address in a browser; Ctrl-C ends the editor.`);
+  console.log(`${editor.url(workspace)}\nOpen this address in a browser; Ctrl-C ends the editor.\n${START}`);
 }

@@ -44,7 +44,7 @@ describe('the sample workspace', () => {
       `one command, no question, ${((performance.now() - started) / 1000).toFixed(1)} s to the first heatmap`,
     );
     assert.equal((await tab.table()).length, 42);
-    await workbench.notification(/You can change anything in this copy of the sample: .*safe-lora-sample/).waitFor();
+    await workbench.notification(/Your copy of the sample: .*safe-lora-sample/).waitFor();
     await showsTheSample(workbench);
     assert.deepEqual(files(join(parent, 'safe-lora-sample')), files(sample));
     for (const name of files(sample).filter((name) => name.endsWith('.safetensors'))) {

@@ -81,7 +81,7 @@ describe('the language model tools', () => {
       [{ adapter: 'adapters/nowhere' }, /adapters\/nowhere: there is no such folder/],
       [{ adapter: 'base' }, /adapter/],
       [{ adapter: 'adapters/harmful', threshold: 2 }, /threshold/],
-      [{ adapter: 'adapters/harmful', threshold: 0.5, count: 3 }, /threshold and count exclude each other/],
+      [{ adapter: 'adapters/harmful', threshold: 0.5, count: 3 }, /threshold and count cannot be used together/],
     ];
     for (const [input, wanted] of cases) assert.match((await inspect(session, input)).error!, wanted);
   });
@@ -165,7 +165,7 @@ describe('the language model tools', () => {
     assert.deepEqual(readFileSync(session.path('projected', 'mixed', MODEL_FILE)), wanted);
     assert.deepEqual(readFileSync(session.modelFile('mixed')), original('mixed'));
     const again = await project(session, input);
-    assert.match(again.answered.error!, /holds an adapter already/);
+    assert.match(again.answered.error!, /contains an adapter already/);
   });
 
   it('write nothing where the rule selects nothing', async () => {

@@ -241,7 +241,7 @@ describe('a long wait is told', () => {
     const claim = `${large(model).path}.claim`;
     writeFileSync(claim, JSON.stringify({ pid: 7, host: 'elsewhere' }));
     await fetchLarge(model);
-    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which holds ${claim}`]);
+    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which uses ${claim}`]);
   });
 
   it('on standard error, unless only errors are wanted', async () => {

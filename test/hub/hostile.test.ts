@@ -82,7 +82,7 @@ describe('for what a model is', () => {
     ['a redirect to itself', redirect(({ path }) => path), /is redirected without end/],
     ['a redirect to a file', redirect(() => 'file:///etc/passwd'), /file:\/\/\/etc\/passwd: is not an https address/],
     ['a redirect without encryption', redirect(() => 'http://192.0.2.1/x'), /192\.0\.2\.1\/x: is not an https address/],
-    ['a redirect with a password', redirect(() => `http://u:p@127.0.0.1/x`), /holds a user name or a password/],
+    ['a redirect with a password', redirect(() => `http://u:p@127.0.0.1/x`), /contains a user name or a password/],
     ['a redirect to nowhere', redirect(() => 'http://[/'), /is redirected to nowhere/],
     ['a page', json('<!doctype html><title>Log in</title>'), /did not return a commit and its files/],
     ['nothing', json(''), /did not return a commit and its files/],

@@ -112,7 +112,7 @@ describe('a claim', () => {
       return Promise.resolve(true);
     };
     (await claimWhile(path, isWanted))?.();
-    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which holds ${path}`]);
+    assert.deepEqual(told, [`waiting for process 7 on elsewhere, which uses ${path}`]);
     (await claimInTurn(path))();
     assert.equal(told.length, 1, 'nothing is said where it is free');
   });

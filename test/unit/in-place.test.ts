@@ -522,7 +522,7 @@ describe('saving a copy', () => {
     const adapter = await openAdapter(path);
     await assert.rejects(
       saveCopy(join(newAdapter(), FILE), adapter, null, null),
-      refusal('output-exists', /holds an adapter already/),
+      refusal('output-exists', /contains an adapter already/),
     );
     await assert.rejects(
       saveCopy(join(dirname(path), 'x.safetensors'), adapter, null, null),

@@ -140,7 +140,7 @@ describe('a quantised model', () => {
       );
       const error = await refusal(plan);
       assert.equal(error.code, 'quantised');
-      assert.ok(error.message.includes(`holds ${name}, U8`), error.message);
+      assert.ok(error.message.includes(`contains ${name}, U8`), error.message);
     });
   }
   it('is refused where the parts of a needed weight are packed', async () => {
@@ -684,7 +684,7 @@ describe('settings of PEFT', () => {
       const error = await refusal(adapter({ alpha_pattern: { [pattern]: 16 } }));
       assert.ok(error.message.includes(JSON.stringify(pattern)), error.message);
     }
-    assert.match((await refusal(adapter({ target_modules: '(?P<x>q' }))).message, /target_modules holds/);
+    assert.match((await refusal(adapter({ target_modules: '(?P<x>q' }))).message, /target_modules contains/);
   }); // prettier-ignore
 });
 
@@ -752,12 +752,12 @@ describe('other formats and locations', () => {
       { 'adapter_config.json': '{}', 'README.md': '' },
       /adapter_config\.json but no adapter_model/,
     ],
-    ['a pickle inside', { 'checkpoint-5/adapter_model.bin': '' }, /itself; give .*checkpoint-5/],
-    ['one adapter inside', { 'default/adapter_model.safetensors': '' }, /itself; give .*default/],
+    ['a pickle inside', { 'checkpoint-5/adapter_model.bin': '' }, /in a subfolder; give .*checkpoint-5/],
+    ['one adapter inside', { 'default/adapter_model.safetensors': '' }, /in a subfolder; give .*default/],
     [
       'several inside',
       { 'checkpoint-5/adapter_model.safetensors': '', 'checkpoint-10/adapter_model.safetensors': '' },
-      /but 2 adapters; give one of .*checkpoint-10, .*checkpoint-5/,
+      /but 2 adapters in subfolders; give one of .*checkpoint-10, .*checkpoint-5/,
     ],
     [
       'one of verl',
@@ -780,7 +780,7 @@ describe('other formats and locations', () => {
     ['TensorFlow', { 'tf_model.h5': '' }, /another framework/],
     ['diffusers', { 'model_index.json': '' }, /a model of diffusers/],
     ['a sharded pickle', { 'pytorch_model-00001-of-00002.bin': '' }, /PyTorch's pickle format/],
-    ['a checkpoint inside', { 'checkpoint-5/model.safetensors': '' }, /no model itself but checkpoint-5/],
+    ['a checkpoint inside', { 'checkpoint-5/model.safetensors': '' }, /no model, but checkpoint-5/],
     ['FSDP', { 'pytorch_model_fsdp_0/__0_0.distcp': '' }, /a checkpoint of a training in parts/],
     ['another name', { 'gptq_model-4bit-128g.safetensors': '' }, /but transformers loads model\.safetensors/],
     ['a configuration alone', { 'config.json': '{}' }, /config\.json but no weights; download/],
@@ -797,7 +797,7 @@ describe('other formats and locations', () => {
       ['m-Q4.gguf', /is not a folder \(m-Q4\.gguf, a GGUF file, .*\); give the adapter or model that/],
       ['model.safetensors', /is not a folder; give the folder that it is in, .*case-\d+\.$/],
       ['config.json', /is not a folder; give the folder that it is in, .*case-\d+\.$/],
-      ['notes.txt', /is not a folder; give the folder that holds the model's config\.json/],
+      ['notes.txt', /is not a folder; give the folder that contains the model's config\.json/],
     ] as const)
       assert.match((await refusal(openCheckpoint(join(path, file)))).message, cause);
   });

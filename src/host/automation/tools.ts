@@ -257,7 +257,7 @@ function selectionOf(input: InspectInput, otherwise: Selection): Selection {
   const [mode, another] = ruleModes.filter((known) => input[known] !== undefined);
   if (mode === undefined) return otherwise;
   if (another !== undefined)
-    throw wrongInput(vscode.l10n.t('{0} and {1} exclude each other; give one of them.', mode, another));
+    throw wrongInput(vscode.l10n.t('{0} and {1} cannot be used together; give one of them.', mode, another));
   const { value, wrong } = checkSetting(mode, input[mode]);
   if (!wrong[0]) return selectionBy(ruleOf(mode, value));
   throw wrongInput(

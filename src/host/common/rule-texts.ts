@@ -6,7 +6,7 @@ import { type RuleTexts, ruleText, type Selection, type SelectionRule } from '..
 export function takenText(selection: Selection): string {
   const texts: RuleTexts = {
     threshold: l10n.t('those with a similarity at or below τ = {0}'),
-    count: l10n.t('the {0} of lowest similarity'),
+    count: l10n.t('the {0} with the lowest similarity'),
   };
   const rule = ruleText(selection, texts);
   const { added, removed } = selection.overrides;

@@ -295,7 +295,7 @@ export class AdapterDocument extends Disposable {
       const count = projection?.tensors.size ?? 0;
       void showInformation(
         count === 0
-          ? vscode.l10n.t('Saved unchanged, nothing projected: {0}', target.fsPath)
+          ? vscode.l10n.t('Saved without a projection: {0}', target.fsPath)
           : vscode.l10n.t('Saved with {0} modules projected: {1}', count, target.fsPath),
       );
       const { linked } = await companions(this.opened);
