@@ -40,7 +40,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const found = new Found();
   const program = programOf(found);
   if (argv.length === 0)
-    throw new UsageError(`no command given: use ${program.commands.map((command) => command.name()).join(', ')}`);
+    throw new UsageError(`no command given; use ${program.commands.map((command) => command.name()).join(', ')}`);
   try {
     program.parse(argv, { from: 'user' });
   } catch (error) {

@@ -635,7 +635,7 @@ describe('files that cannot be read', () => {
 describe('a call that is wrong', () => {
   const models = ['--base', 'b', '--aligned', 'a'];
   const calls: [string[], RegExp][] = [
-    [[], /no command given: use inspect, project/],
+    [[], /no command given; use inspect, project/],
     [['frobnicate'], /unknown command 'frobnicate'/],
     [['inspct'], /unknown command 'inspct' \(Did you mean inspect\?\)/],
     [['inspect', ...models], /missing required argument 'ADAPTER'/],

@@ -45,7 +45,14 @@ describe('the problem matcher', () => {
 
   it('takes nothing else for a problem: a wrong call, a device, a bug', async () => {
     const { base, adapter } = smallCase(temporaryFolder());
-    for (const args of [['inspect'], ['inspect', adapter], ['inspect', adapter, '--base', base], ['project'], ['x']]) {
+    for (const args of [
+      [],
+      ['inspect'],
+      ['inspect', adapter],
+      ['inspect', adapter, '--base', base],
+      ['project'],
+      ['x'],
+    ]) {
       const { status, stderr } = await cli(args);
       assert.equal(status, 2);
       assert.equal(problemIn(stderr), null, stderr);
