@@ -228,6 +228,7 @@ describe('tasks', () => {
     measure: { ...measured, adapter: 'adapters/harmful', threshold: 0.5, json: 'report.json' },
     'no model': { ...measured, adapter: 'adapters/benign', aligned: 'gone' },
     'no pair': { command: 'inspect', adapter: 'adapters/mixed' },
+    behaviour: { ...measured, command: 'evaluate', adapter: 'adapters/harmful', points: '3,8', json: 'behaviour.json' },
     'by pair': { command: 'project', adapter: 'adapters/mixed', out: 'projected' },
   };
 
@@ -254,6 +255,16 @@ describe('tasks', () => {
     await until(() => existsSync(session.path('report.json')), 'the report');
     const report = JSON.parse(readFileSync(session.path('report.json'), 'utf8')) as { totals: object };
     assert.equal((report.totals as { selected: number }).selected, 4);
+  });
+
+  it('run the model, and give the figures of the command line', async () => {
+    await run('behaviour');
+    await until(() => existsSync(session.path('behaviour.json')), 'the figures');
+    const { points } = JSON.parse(readFileSync(session.path('behaviour.json'), 'utf8')) as {
+      points: { count: number | null; asr: { value: number } | null }[];
+    };
+    const asr = Object.fromEntries(points.flatMap(({ count, asr }) => (count && asr ? [[count, asr.value]] : [])));
+    assert.deepEqual(asr, { 3: 1, 8: 0 });
   });
 
   it('turn an error into a problem of the file that it names', async () => {

@@ -63,6 +63,32 @@ describe('the problem matcher', () => {
 });
 
 describe('a task definition', () => {
+  it('of evaluate names its prompts and points', () => {
+    const definition: TaskDefinition = {
+      type: 'safe-lora',
+      command: 'evaluate',
+      adapter: 'one',
+      prompts: ['harmful:a.txt', 'b.jsonl'],
+      points: '3,8',
+      choose: 'asr <= 0.1',
+      html: 'page.html',
+    };
+    const args = parseArguments(commandLine(definition, '/w/one', { base: '/m/base', aligned: '/m/aligned' }));
+    assert.equal(args.command, 'evaluate');
+    const { adapter, prompts, points, demands, html } = args;
+    assert.deepEqual(
+      [adapter, points, demands?.text, html],
+      ['/w/one', { counts: [3, 8], thresholds: [] }, 'asr <= 0.1', 'page.html'],
+    );
+    assert.deepEqual(
+      prompts.map(({ role, path }) => [role, path]),
+      [
+        ['harmful', 'a.txt'],
+        [null, 'b.jsonl'],
+      ],
+    );
+  });
+
   it('becomes what the command line reads', () => {
     const definition: TaskDefinition = {
       type: 'safe-lora',
