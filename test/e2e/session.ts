@@ -179,7 +179,7 @@ after(async () => {
 });
 
 export function copySample(workspace: string): void {
-  for (const part of ['base', 'aligned', 'adapters']) {
+  for (const part of ['base', 'aligned', 'adapters', 'prompts.json']) {
     cpSync(join(sample, part), join(workspace, part), { recursive: true });
   }
 }
