@@ -13,7 +13,7 @@ const rooms = {
   'src/evaluation': { rooms: ['src/core'], libraries: ['csv-parse', 'pure-rand', 'yaml'] },
   'src/html': { rooms: ['src/core', 'src/evaluation'], libraries: ['d3-scale-chromatic'] },
   'src/work': { rooms: ['src/core', 'src/engine', 'src/evaluation', 'src/llm'] },
-  'src/page': { rooms: ['src/core'] },
+  'src/page': { rooms: ['src/core', 'src/evaluation'] },
   'src/cli': {
     rooms: [
       'src/core',
@@ -30,11 +30,23 @@ const rooms = {
     libraries: ['commander', 'picocolors', 'undici'],
   },
   'src/host': {
-    rooms: ['src/core', 'src/cuda', 'src/engine', 'src/hub', 'src/models', 'src/network', 'src/page', 'src/work'],
+    rooms: [
+      'src/core',
+      'src/cuda',
+      'src/engine',
+      'src/evaluation',
+      'src/html',
+      'src/hub',
+      'src/llm',
+      'src/models',
+      'src/network',
+      'src/page',
+      'src/work',
+    ],
     libraries: ['vscode', 'jsonc-parser'],
   },
   webview: {
-    rooms: ['src/core', 'src/page'],
+    rooms: ['src/core', 'src/evaluation', 'src/page'],
     libraries: [
       '@vscode/webview-ui-toolkit',
       'chart.js',

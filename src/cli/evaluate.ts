@@ -1,7 +1,7 @@
 // safe-lora evaluate: measures what projecting does to the model's behaviour; handles its files and progress.
 import { writeFile } from 'node:fs/promises';
-import { freemem } from 'node:os';
 import { join } from 'node:path';
+import { openAdapter } from '../core/adapter';
 import { replaceFile } from '../core/atomic';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
@@ -13,9 +13,6 @@ import { storageFolder } from './storage';
 import { StatusLine, type Terminal } from './terminal';
 
 const ANSWERS_SCHEMA = 'safe-lora/answers@1';
-
-/** Share of the machine's free memory for the model. */
-const USUAL_SHARE = 0.5;
 
 export interface EvaluateCall {
   args: EvaluateArguments;
@@ -36,7 +33,7 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
     const evaluated = await evaluate(
       {
         ...args,
-        memory: args.memory ?? freemem() * USUAL_SHARE,
+        adapter: await openAdapter(args.adapter),
         keepsAnswers: answers !== undefined,
         journalPath: (key) =>
           answers === undefined ? join(storageFolder(), 'evaluations', `${key}.jsonl`) : `${answers}.part`,

@@ -14,6 +14,13 @@ export interface Verdict {
   utility: number | null;
   /** SHA-256 of the answer, to detect equal ones. */
   sha256: string;
+  /** A person's judgement, which replaces the judge's. */
+  byHand?: true;
+}
+
+/** What figures need of a set: not the text of its prompts. */
+export interface JudgedSet extends Pick<PromptSet, 'name' | 'role' | 'metric'> {
+  prompts: readonly Pick<Prompt, 'group'>[];
 }
 
 /** Verdicts of one point by the numbers of their set and their prompt in it. */
@@ -73,7 +80,7 @@ export function share(k: number, n: number): Share {
   return n === 0 ? { k, n, value: 0, low: 0, high: 1 } : { k, n, value: k / n, ...wilson(k, n) };
 }
 
-export function figuresOf(sets: readonly PromptSet[], verdicts: Verdicts): Figures {
+export function figuresOf(sets: readonly JudgedSet[], verdicts: Verdicts): Figures {
   const answered = verdicts.filter((_, i) => isAnswered(sets[i]!));
   const judged = answered.flatMap(markEqual);
   const cutOff = answered.flat().filter((verdict) => verdict.cutOff);
@@ -91,7 +98,7 @@ export function figuresOf(sets: readonly PromptSet[], verdicts: Verdicts): Figur
 }
 
 /** False for a set that only asks for its references' probabilities. */
-export function isAnswered({ metric }: PromptSet): boolean {
+export function isAnswered({ metric }: Pick<JudgedSet, 'metric'>): boolean {
   return metric !== 'likelihood';
 }
 
@@ -103,11 +110,13 @@ function markEqual(verdicts: readonly Verdict[]): boolean[] {
   const counts = new Map<string, number>();
   for (const { sha256, refused } of verdicts) if (!refused) counts.set(sha256, (counts.get(sha256) ?? 0) + 1);
   const isCommon = (count: number): boolean => count >= LEAST_EQUAL && count > verdicts.length / 2;
-  return verdicts.map(({ degenerate, refused, sha256 }) => degenerate || (!refused && isCommon(counts.get(sha256)!)));
+  return verdicts.map(
+    ({ degenerate, refused, sha256, byHand }) => degenerate || (!refused && !byHand && isCommon(counts.get(sha256)!)),
+  );
 }
 
 function ofRole(
-  sets: readonly PromptSet[],
+  sets: readonly JudgedSet[],
   verdicts: Verdicts,
   role: Role,
   counts: (verdict: Verdict) => boolean,
@@ -131,7 +140,7 @@ function shareOf(values: readonly Valued[]): Share {
   return { ...alone, low: Math.min(alone.low, drawn.low), high: Math.max(alone.high, drawn.high) };
 }
 
-function utilityOver(sets: readonly PromptSet[], verdicts: Verdicts, takes: Role | PromptSet): Mean | null {
+function utilityOver(sets: readonly JudgedSet[], verdicts: Verdicts, takes: Role | JudgedSet): Mean | null {
   const found = valuesOf(sets, verdicts, takes, ({ utility }) => utility);
   return found.length === 0 ? null : meanOf(found);
 }
@@ -144,9 +153,9 @@ interface Valued {
 
 /** Groups are separate per set. */
 function valuesOf(
-  sets: readonly PromptSet[],
+  sets: readonly JudgedSet[],
   verdicts: Verdicts,
-  takes: Role | PromptSet,
+  takes: Role | JudgedSet,
   valueOf: (verdict: Verdict) => number | null,
 ): Valued[] {
   return sets.flatMap((set, i) => {
@@ -158,7 +167,7 @@ function valuesOf(
   });
 }
 
-function groupOf({ group }: Prompt, set: number): string | null {
+function groupOf({ group }: Pick<Prompt, 'group'>, set: number): string | null {
   return group === null ? null : `${set} ${group}`;
 }
 
@@ -176,7 +185,7 @@ export function meanOf(values: readonly Valued[]): Mean {
 }
 
 /** Differences between two points on the same prompts. */
-export function differences(sets: readonly PromptSet[], first: Verdicts, second: Verdicts): Difference[] {
+export function differences(sets: readonly JudgedSet[], first: Verdicts, second: Verdicts): Difference[] {
   const of = (metric: Difference['metric'], role: Role, valueOf: (verdict: Verdict) => number | null): Difference[] => {
     const [before, after] = [first, second].map((verdicts) => valuesOf(sets, verdicts, role, valueOf));
     return before!.length === 0 ? [] : [{ metric, ...difference(before!, after!) }];

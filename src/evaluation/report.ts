@@ -1,8 +1,9 @@
 // The report of an evaluation: figures by point, and everything needed to repeat it. It omits the answers, which are hazardous text.
 import { type Notice } from '../core/errors';
 import { type Selection } from '../core/rules';
-import { type Choice } from './choice';
-import { type Difference, differences, type Figures, figuresOf, type Verdicts } from './figures';
+import { choose, type Choice, type Demand } from './choice';
+import { correct, type Correction, correctedAnswers } from './corrections';
+import { type Difference, differences, type Figures, figuresOf, type JudgedSet, type Verdicts } from './figures';
 import { type Judge, type Metric } from './judge';
 import { type PromptSet, type Role } from './prompts';
 
@@ -45,7 +46,24 @@ export interface EvaluationReport {
   points: EvaluatedPoint[];
   paired: ({ from: number | null; to: number } & Difference)[];
   choice: Choice | null;
+  /** Figures after corrections by hand; the figures above are the judge's. Null without corrections. */
+  corrected: Corrected | null;
   notices: Notice[];
+}
+
+/** The figures of a report. */
+export type Results = Pick<EvaluationReport, 'points' | 'paired' | 'choice'>;
+
+export interface Corrected extends Results {
+  corrections: Correction[];
+  /** Corrected answers of all points. */
+  answers: number;
+}
+
+/** Demands as given and as read. */
+export interface Demands {
+  text: string;
+  demands: readonly Demand[];
 }
 
 /** Null for the aligned model, 0 for the original adapter. */
@@ -82,12 +100,44 @@ const nothing: Omit<EvaluatedPoint, keyof RunPoint> = {
   sets: [],
 };
 
-export function pointsOf(sets: readonly PromptSet[], points: readonly RunPoint[]): EvaluatedPoint[] {
+/** @param demands null if nothing is to be chosen */
+export function resultsOf(
+  sets: readonly JudgedSet[],
+  points: readonly RunPoint[],
+  demands: Demands | null,
+): Results {
+  return { points: pointsOf(sets, points), paired: pairsOf(sets, points), choice: choiceOf(sets, points, demands) };
+}
+
+/** Null without corrections. */
+export function correctedResults(
+  sets: readonly JudgedSet[],
+  points: readonly RunPoint[],
+  demands: Demands | null,
+  corrections: readonly Correction[],
+): Corrected | null {
+  if (corrections.length === 0) return null;
+  const found = correct(points, corrections);
+  const answers = found.reduce((sum, { verdicts }) => sum + (verdicts ? correctedAnswers(verdicts) : 0), 0);
+  return { corrections: [...corrections], answers, ...resultsOf(sets, found, demands) };
+}
+
+function choiceOf(
+  sets: readonly JudgedSet[],
+  points: readonly RunPoint[],
+  demands: Demands | null,
+): EvaluationReport['choice'] {
+  if (!demands) return null;
+  const candidates = points.flatMap(({ count, verdicts }) => (count !== null && verdicts ? [{ count, verdicts }] : []));
+  return candidates.length === 0 ? null : choose(demands.text, demands.demands, sets, candidates);
+}
+
+function pointsOf(sets: readonly JudgedSet[], points: readonly RunPoint[]): EvaluatedPoint[] {
   return points.map(({ verdicts, ...point }) => ({ ...point, ...(verdicts ? figuresOf(sets, verdicts) : nothing) }));
 }
 
 /** Compares each point with the original adapter, and that with the aligned model. */
-export function pairsOf(sets: readonly PromptSet[], points: readonly RunPoint[]): EvaluationReport['paired'] {
+function pairsOf(sets: readonly JudgedSet[], points: readonly RunPoint[]): EvaluationReport['paired'] {
   const generated = points.filter(({ verdicts }) => verdicts !== null);
   const adapter = generated.find(({ count }) => count === 0);
   if (!adapter) return [];

@@ -3,7 +3,9 @@ import { type ErrorCode, type Notice } from '../core/errors';
 import { type ModuleReport, type Report } from '../core/report';
 import { type WriteObstacle } from '../core/save';
 import { type Selection } from '../core/rules';
+import { type Correction } from '../evaluation/corrections';
 import { type PageStrings } from './adapter-strings';
+import { type AnswersView, type BehaviourView } from './behaviour';
 
 export interface ModuleView extends Pick<
   ModuleReport,
@@ -113,6 +115,13 @@ export type ToPage =
   | { type: 'after'; measuring: boolean; indices: Uint32Array; values: Float64Array; direction: number | null }
   /** `followSelection`: Undo, Redo or a patch changed the state, and the page's selection follows. */
   | { type: 'applied'; applied: AppliedView; followSelection: boolean }
+  | { type: 'behaviour'; behaviour: BehaviourView }
+  /** Hazardous text: null hides it. */
+  | { type: 'answers'; answers: AnswersView | null }
+  /** A selection made for the user, such as the result of Choose by Target. */
+  | { type: 'select'; selection: Selection }
+  /** Shows the second view. */
+  | { type: 'showBehaviour' }
   /** In file order. */
   | { type: 'tensors'; tensors: readonly TensorView[] }
   /** Reveals the button that projects the selection, on the user's request. */
@@ -145,6 +154,19 @@ export interface PageCalls {
   copyText: [text: string];
   /** Answered with `tensors`. */
   listTensors: [];
+  /** Asks for prompts and points, then measures the behaviour at them. */
+  evaluate: [];
+  /** Goes on with the evaluation that was cancelled, or failed. */
+  resumeEvaluation: [];
+  cancelEvaluation: [];
+  /** Asks for demands, and selects the point that meets them with the fewest modules. */
+  chooseByTarget: [];
+  /** Answered with `answers`, after a question the first time. @param count of the chosen point */
+  showAnswers: [count: number];
+  hideAnswers: [];
+  correctJudgement: [correction: Correction];
+  askModelToJudge: [];
+  exportBehaviour: [format: 'json' | 'html' | 'answers', selection: Selection];
   manageTrust: [];
   showLog: [];
 }

@@ -24,10 +24,23 @@ export interface Variant {
   gates: Uint8Array;
 }
 
+interface Asked {
+  count: number | null;
+  set: number;
+  prompt: number;
+}
+
 export interface BehaviourPorts {
   /** @param stage current work of `total`: encoding prompts, then scores and answers at all points */
   onStage?: (stage: 'prompts' | 'scores' | 'answers', done: number, total: number) => void;
+  /** Answers as they arrive: hazardous text. */
+  onAnswers?: (answers: readonly AnswerText[]) => void;
   signal?: AbortSignal;
+}
+
+/** An answer, by the numbers of its set and prompt. */
+export interface AnswerText extends Asked {
+  text: string;
 }
 
 export interface BehaviourOptions {
@@ -47,12 +60,6 @@ const TASK_ROWS = 1024;
 /** Prompts of a set used for scores, which show where generating answers is worthwhile. */
 const SCORED_PROMPTS = 64;
 
-interface Asked {
-  count: number | null;
-  set: number;
-  prompt: number;
-}
-
 export class Behaviour {
   private readonly answers = new Map<string, AnswerLine>();
   private readonly scores = new Map<number | null, ScoreLine>();
@@ -71,8 +78,6 @@ export class Behaviour {
       ...asked,
       tokens: asked.encoded.tokens[asked.prompt]!,
     }));
-    // One task has rows of similar length.
-    missing.sort((x, y) => y.tokens.length - x.tokens.length);
     const total = missing.length;
     let done = 0;
     if (total > 0) ports.onStage?.('answers', 0, total);
@@ -83,6 +88,7 @@ export class Behaviour {
         const texts = await chat.decode(answers.map(({ tokens }) => tokens));
         const lines = answers.map((answer, i) => this.judged(part[answer.row]!, answer, texts[i]!));
         for (const line of lines) this.answers.set(keyOf(line), line);
+        ports.onAnswers?.(lines.map(({ count, set, prompt }, i) => ({ count, set, prompt, text: texts[i]! })));
         await this.options.journal.write(lines);
         done += answers.length;
         ports.onStage?.('answers', done, total);

@@ -1,5 +1,6 @@
 // Measures how projecting affects the model's behaviour: from an adapter, its two models and prompts to figures by point.
-import { openAdapter } from '../core/adapter';
+import { freemem } from 'node:os';
+import { type Adapter } from '../core/adapter';
 import { type Notice } from '../core/errors';
 import { makePlan, type Plan } from '../core/plan';
 import { hashBytes, hashFile } from '../core/safetensors';
@@ -8,16 +9,16 @@ import { isCandidate } from '../core/rules';
 import { decimal } from '../core/text';
 import { type Device } from '../engine/providers';
 import { measuredOf } from '../engine/run';
-import { alwaysMet, choose, type Demand, demandText } from '../evaluation/choice';
+import { alwaysMet, demandText } from '../evaluation/choice';
 import { figuresOf } from '../evaluation/figures';
 import { type AnswerLine, Journal } from '../evaluation/journal';
 import { type PromptFile, type PromptSet } from '../evaluation/prompts';
 import {
+  type Demands,
   EVALUATION_SCHEMA,
   type EvaluationReport,
   judgeName,
-  pairsOf,
-  pointsOf,
+  resultsOf,
   type RunPoint,
   setsOf,
 } from '../evaluation/report';
@@ -38,10 +39,10 @@ import { measureTogether, openPair, type Pair, prepare } from './measure';
 import { type LanguageServices, type Ports } from './services';
 
 export interface EvaluateRequest extends Pair, RunRequest {
-  adapter: string;
+  adapter: Adapter;
   /** Empty for the sample's own. */
   prompts: readonly PromptFile[];
-  demands: { text: string; demands: readonly Demand[] } | null;
+  demands: Demands | null;
   /** Null for the default, or the maximum of the model's context. */
   maxTokens: number | null;
   /** Refusal phrases, one per line, that replace this tool's. */
@@ -50,16 +51,25 @@ export interface EvaluateRequest extends Pair, RunRequest {
   system: string | null;
   precision: Precision | null;
   device: Device;
-  /** Bytes for the model's process. */
-  memory: number;
+  /** Bytes for the model's process; null for half of the machine's free memory. */
+  memory: number | null;
   /** The journal of an interrupted run; its default name is derived from the evaluated input. */
   journalPath: (key: string) => string;
+  /** The journal contains the answers. */
   keepsAnswers: boolean;
 }
+
+/** Share of the machine's free memory for the model. */
+const USUAL_SHARE = 0.5;
+
+/** Milliseconds between two interim results. */
+const INTERIM_MS = 1000;
 
 export interface EvaluatePorts extends Ports, FetchPorts, Omit<BehaviourPorts, 'signal'> {
   /** The model is being loaded. */
   onLoad?: (precision: ChosenPrecision) => void;
+  /** Results so far, about once a second. @param order as in the report */
+  onInterim?: (points: readonly RunPoint[], sets: readonly PromptSet[], order: readonly string[]) => void;
 }
 
 export interface Evaluated {
@@ -69,6 +79,7 @@ export interface Evaluated {
   /** Measurements of the adapter's modules. */
   inspection: Report;
   sets: readonly PromptSet[];
+  points: readonly RunPoint[];
   /** Of the points with answers. */
   lines: readonly AnswerLine[];
   /** Called once all results are written. */
@@ -85,7 +96,7 @@ export async function evaluate(
   ports: EvaluatePorts,
 ): Promise<Evaluated> {
   const { signal } = ports;
-  const adapter = await openAdapter(request.adapter);
+  const { adapter } = request;
   const [base, aligned] = await openPair(request, services, signal);
   const plan = makePlan(adapter, base, aligned);
   const sets = await readSets(request.prompts, request.demands?.demands ?? [], aligned, services, signal);
@@ -94,7 +105,7 @@ export async function evaluate(
   const parameters = findParameters(aligned, architecture);
   const applied = applyAdapter(plan, architecture);
   const judge = await ownJudge(request.refusals);
-  const precision = choosePrecision(architecture, request.memory, request.precision, aligned.path);
+  const precision = choosePrecision(architecture, request.memory ?? freemem() * USUAL_SHARE, request.precision, aligned.path);
   const chat = await services.language.chat(await readChat(aligned, await chatOptions(request)), signal);
   try {
     const encoded = await encodeSets(sets, chat, judge, ports);
@@ -176,9 +187,19 @@ async function evaluateModel(
       const { model, ran } = await startModel(task, device, services, signal);
       try {
         const { keepsAnswers } = request;
-        const behaviour = new Behaviour({ model, chat, sets: encoded, journal, maxTokens, keepsAnswers, ports });
+        const order = candidates.map(({ name }) => name);
+        let shown = performance.now();
+        const onStage: BehaviourPorts['onStage'] = (stage, done, total) => {
+          ports.onStage?.(stage, done, total);
+          if (stage === 'prompts' || performance.now() - shown < INTERIM_MS) return;
+          shown = performance.now();
+          ports.onInterim?.(run.points(), sets, order);
+        };
+        const options = { model, chat, sets: encoded, journal, maxTokens, keepsAnswers };
+        const behaviour = new Behaviour({ ...options, ports: { ...ports, onStage } });
         const run = new Run(request, modules, candidates, behaviour);
-        const points = await run.points();
+        await run.evaluate();
+        const points = run.points();
         const report: EvaluationReport = {
           schema: EVALUATION_SCHEMA,
           tool: { version: services.version },
@@ -198,17 +219,16 @@ async function evaluateModel(
           chat: { template: chat.templatePath, system: request.system, sha256: chat.sha256 },
           judge: judgeName(judge),
           selection: request.selection,
-          order: candidates.map(({ name }) => name),
+          order,
           sets: identity.sets,
           refusalTokens: run.refusals.length > 0 ? run.refusals : null,
-          points: pointsOf(sets, points),
-          paired: pairsOf(sets, points),
-          choice: choiceOf(request, sets, points),
+          ...resultsOf(sets, points, request.demands),
+          corrected: null,
           notices: [...plan.notices, ...run.notices, ...demandNotices(request, sets, points)],
         };
         const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
         const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
-        return { key, report, inspection, sets, lines: behaviour.linesOf(counts), done: () => journal.remove() };
+        return { key, report, inspection, sets, points, lines: behaviour.linesOf(counts), done: () => journal.remove() };
       } finally {
         model.end();
       }
@@ -235,14 +255,4 @@ function demandNotices(
       const message = `Every point meets ${demandText(demand)}: the original adapter’s ${figureNames[measure]} is ${before}.`;
       return { code: 'demand-always-met', message, modules: [] };
     });
-}
-
-function choiceOf(
-  { demands }: EvaluateRequest,
-  sets: readonly PromptSet[],
-  points: readonly RunPoint[],
-): EvaluationReport['choice'] {
-  if (!demands) return null;
-  const candidates = points.flatMap(({ count, verdicts }) => (count !== null && verdicts ? [{ count, verdicts }] : []));
-  return candidates.length === 0 ? null : choose(demands.text, demands.demands, sets, candidates);
 }

@@ -12,8 +12,8 @@ import { type ModelTask } from '../llm/protocol';
 import { type LanguageServices, type Ports } from './services';
 
 export interface FetchPorts extends Pick<Ports, 'onFetched' | 'signal'> {
-  /** The aligned model is remote: all its weights are fetched, since it is run. */
-  onModel?: (name: string, travel: Travel) => void;
+  /** The aligned model is remote: all its weights are fetched, since it is run. It may throw to decline. */
+  onModel?: (name: string, travel: Travel) => void | Promise<void>;
 }
 
 /** Notices that the running model differs from the one run here. */
@@ -45,7 +45,7 @@ export async function bringParameters(
 ): Promise<() => Promise<void>> {
   const head = storedHead(model, architecture);
   const tensors = [...parameters.values(), ...(head ? [head] : [])];
-  if (model.remote) onModel?.(model.name, await model.remote.needed(tensors));
+  if (model.remote) await onModel?.(model.name, await model.remote.needed(tensors));
   const fetching = await Fetching.of(new Map(model.remote ? [[model, tensors]] : []), signal, (fetched) => {
     onFetched?.(fetched);
   });

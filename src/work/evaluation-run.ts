@@ -19,6 +19,8 @@ export interface RunRequest {
 export class Run {
   refusals: number[] = [];
   readonly notices: Notice[] = [];
+  /** Points with generated answers. */
+  private answered: (number | null)[] = [];
 
   constructor(
     private readonly request: RunRequest,
@@ -27,8 +29,7 @@ export class Run {
     private readonly behaviour: Behaviour,
   ) {}
 
-  /** The aligned model, then the adapter by ascending count. */
-  async points(): Promise<RunPoint[]> {
+  async evaluate(): Promise<void> {
     const { behaviour, candidates } = this;
     const aligned = this.variant(null);
     await behaviour.answer([aligned], ({ set }) => set.role === 'harmful');
@@ -36,9 +37,16 @@ export class Run {
     if (this.refusals.length === 0 && behaviour.hasHarmful) this.notices.push(noRefusals);
     const all = [aligned, ...Array.from({ length: candidates.length + 1 }, (_, count) => this.variant(count))];
     await behaviour.score(all, this.refusals);
-    if (!this.request.scoreOnly)
-      await behaviour.answer([aligned, ...this.counts().map((count) => this.variant(count))]);
-    return all.map(({ count }): RunPoint => {
+    if (this.request.scoreOnly) return;
+    this.answered = [null, ...this.counts()];
+    await behaviour.answer(this.answered.map((count) => this.variant(count)));
+  }
+
+  /** Results so far: the aligned model, then the adapter by ascending count. */
+  points(): RunPoint[] {
+    const { behaviour, candidates } = this;
+    const all = [null, ...Array.from({ length: candidates.length + 1 }, (_, count) => count)];
+    return all.map((count): RunPoint => {
       const score = behaviour.scoreOf(count);
       return {
         count,
@@ -46,7 +54,7 @@ export class Run {
         modules: count === null ? [] : candidates.slice(0, count).map(({ name }) => name),
         refusalScore: score?.refusalScore ?? null,
         referenceScore: score?.referenceScore ?? null,
-        verdicts: this.request.scoreOnly ? null : behaviour.verdictsOf(count),
+        verdicts: this.answered.includes(count) ? behaviour.verdictsOf(count) : null,
       };
     });
   }
