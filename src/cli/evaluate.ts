@@ -3,16 +3,16 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAdapter } from '../core/adapter';
 import { replaceFile } from '../core/atomic';
+import { ANSWERS_SCHEMA, answersText } from '../evaluation/answers';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
+import { TimeLeft } from '../work/time-left';
 import { type EvaluateArguments } from './arguments';
 import { evaluationLines } from './evaluation-table';
 import { checkHtmlTarget, checkJsonTarget, checkTarget, writeHtml, writeJson } from './targets';
 import { type RunServices, travelLine } from './services';
 import { storageFolder } from './storage';
 import { StatusLine, type Terminal } from './terminal';
-
-const ANSWERS_SCHEMA = 'safe-lora/answers@1';
 
 export interface EvaluateCall {
   args: EvaluateArguments;
@@ -50,7 +50,8 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
               line.show(`loading the model, ${precision}: ${reason}`);
             },
             onStage: (stage, done, total) => {
-              line.show(`${done} of ${total} ${stage}${time.left(stage, done, total)}`);
+              const seconds = time.seconds(stage, done, total);
+              line.show(`${done} of ${total} ${stage}${seconds === null ? '' : `, ${seconds} s left`}`);
             },
           },
     );
@@ -65,31 +66,15 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
   }
 }
 
-/** By the rate since a stage began. */
-class TimeLeft {
-  private stage = '';
-  private started = 0;
-  private from = 0;
-
-  left(stage: string, done: number, total: number): string {
-    if (this.stage !== stage || done < this.from)
-      [this.stage, this.started, this.from] = [stage, performance.now(), done];
-    const seconds = ((performance.now() - this.started) / 1000) * ((total - done) / (done - this.from));
-    return Number.isFinite(seconds) && done > this.from ? `, ${Math.ceil(seconds)} s left` : '';
-  }
-}
-
 /** One line per answer, by points, sets and prompts. */
 async function writeAnswers(path: string | undefined, { report, key, sets, lines }: Evaluated): Promise<void> {
   if (path === undefined) return;
-  const { adapter, judge } = report;
-  const head = { schema: ANSWERS_SCHEMA, evaluation: key, adapter: adapter.name, judge };
   const records = lines.map(({ count, set, prompt, answer, refused, degenerate, cutOff, utility }) => {
     const { name, role, prompts } = sets[set]!;
     const { messages, reference } = prompts[prompt]!;
     return { count, set: name, role, messages, answer, reference, refused, degenerate, cutOff, utility };
   });
-  const text = [head, ...records].map((record) => `${JSON.stringify(record)}\n`).join('');
+  const text = answersText(key, report, records);
   // Readable only by the user: the text is hazardous.
   await replaceFile(path, (temporary) => writeFile(temporary, text, { mode: 0o600 }));
 }

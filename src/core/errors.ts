@@ -32,6 +32,7 @@ export const errorCodes = [
   'models-unknown',
   'not-lora',
   'not-measured',
+  'not-evaluated',
   'nothing-applied',
   'no-memory',
   'non-finite',

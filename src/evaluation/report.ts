@@ -101,11 +101,7 @@ const nothing: Omit<EvaluatedPoint, keyof RunPoint> = {
 };
 
 /** @param demands null if nothing is to be chosen */
-export function resultsOf(
-  sets: readonly JudgedSet[],
-  points: readonly RunPoint[],
-  demands: Demands | null,
-): Results {
+export function resultsOf(sets: readonly JudgedSet[], points: readonly RunPoint[], demands: Demands | null): Results {
   return { points: pointsOf(sets, points), paired: pairsOf(sets, points), choice: choiceOf(sets, points, demands) };
 }
 

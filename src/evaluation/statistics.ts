@@ -83,6 +83,19 @@ export function pairedDifference(paired: Paired): Interval & { difference: numbe
   };
 }
 
+/**
+ * Agreement of two judges beyond chance (Cohen 1960).
+ * @param pairs both judges' yes or no for each answer
+ * @returns null without pairs, or where chance alone would agree on all
+ */
+export function cohensKappa(pairs: readonly (readonly [boolean, boolean])[]): number | null {
+  const n = pairs.length;
+  const [first, second] = [0, 1].map((judge) => pairs.filter((pair) => pair[judge]).length / n) as [number, number];
+  const observed = pairs.filter(([one, other]) => one === other).length / n;
+  const chance = first * second + (1 - first) * (1 - second);
+  return n === 0 || chance === 1 ? null : (observed - chance) / (1 - chance);
+}
+
 const RESAMPLES = 2000;
 
 /**

@@ -7,6 +7,7 @@ import { Commands } from './commands';
 import { CudaInstall } from './devices/cuda-install';
 import { AdapterEditorProvider } from './editor/provider';
 import { EngineService } from './devices/engine-service';
+import { LanguageService } from './devices/language-service';
 import { HubService } from './models/hub-service';
 import { ConfigHints } from './inline/config-hints';
 import { ConfigHover } from './inline/config-hover';
@@ -16,9 +17,11 @@ import { Dismissals } from './inline/dismissals';
 import { Explanations } from './inline/explanations';
 import { QuickFixes } from './inline/quick-fixes';
 import { ReportLenses } from './inline/report-lenses';
+import { Changes } from './status/changes';
 import { AdapterStatuses } from './status/adapter-status';
 import { MeasuringFailures } from './status/failures';
 import { History } from './status/history';
+import { EvaluationStore } from './status/evaluations';
 import { InspectionStore } from './status/store';
 import { Inspector } from './editor/inspector';
 import { ModelPairs } from './models/models';
@@ -33,11 +36,15 @@ import { ComputeDevices } from './devices/compute-devices';
 import { Decorations } from './views/decorations';
 import { HistoryTree } from './views/history-tree';
 import { StatusBar } from './views/status-bar';
+import { MOST_BYTES } from '../evaluation/prompts';
+import { type LanguageServices } from '../work/services';
+import { BehaviourActions } from './behaviour/actions';
 import { writeFiguresIn } from '../core/text';
 import { textLanguage } from './common/language';
 import { createLog } from './common/surface';
 
 declare const SAFE_LORA_VERSION: string;
+declare const ONNXRUNTIME_VERSION: string;
 
 export function activate(context: vscode.ExtensionContext): void {
   writeFiguresIn(textLanguage());
@@ -51,17 +58,28 @@ export function activate(context: vscode.ExtensionContext): void {
   const storage = context.storageUri ?? context.globalStorageUri;
   const originals = new OriginalsLocation(storage);
   const inspections = new InspectionStore(storage);
-  const work = { version: SAFE_LORA_VERSION, models: hub, engine };
+  const language = new LanguageService(context.extensionPath, engine, log);
+  const work: LanguageServices = {
+    version: SAFE_LORA_VERSION,
+    onnxruntimeVersion: ONNXRUNTIME_VERSION,
+    models: hub,
+    engine,
+    language,
+    prompts: { fetch: (given, signal) => hub.datasetFile(given, MOST_BYTES, signal) },
+  };
+  const changes = new Changes(inspections, models, originals);
+  const evaluations = new EvaluationStore(storage, changes);
   const history = new History(context.workspaceState);
-  const services = { work, engine, hub, models, originals, inspections, history, log };
+  const services = { work, engine, hub, models, originals, inspections, evaluations, history, log };
   const failures = new MeasuringFailures(models, originals);
   const actions = new EditorActions(models, failures, {
     workspace: context.workspaceState,
     global: context.globalState,
   });
-  const editor = new AdapterEditorProvider(services, actions, context.extensionUri);
+  const behaviour = new BehaviourActions(work, context.globalState);
+  const editor = new AdapterEditorProvider(services, actions, behaviour, context.extensionUri);
   const adapters = new WorkspaceAdapters(log);
-  const statuses = new AdapterStatuses(adapters, inspections, models, originals, failures, log);
+  const statuses = new AdapterStatuses(adapters, inspections, models, originals, changes, evaluations, failures, log);
   const inspector = new Inspector(services, editor, actions, statuses, failures);
   const dismissals = new Dismissals(context.workspaceState);
   const explanations = new Explanations(vscode.Uri.joinPath(context.extensionUri, 'docs', 'codes.md'));
@@ -70,6 +88,7 @@ export function activate(context: vscode.ExtensionContext): void {
     engine,
     hub,
     inspections,
+    evaluations,
     history,
     failures,
     editor,

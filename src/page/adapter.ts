@@ -1,11 +1,12 @@
 // Messages between the host and the page. The page receives numbers, never weights; it sends `ready` before the host sends.
-import { type ErrorCode, type Notice } from '../core/errors';
+import { type Notice } from '../core/errors';
 import { type ModuleReport, type Report } from '../core/report';
 import { type WriteObstacle } from '../core/save';
 import { type Selection } from '../core/rules';
 import { type Correction } from '../evaluation/corrections';
 import { type PageStrings } from './adapter-strings';
 import { type AnswersView, type BehaviourView } from './behaviour';
+import { type ErrorView } from './error-view';
 
 export interface ModuleView extends Pick<
   ModuleReport,
@@ -61,11 +62,6 @@ export interface FailureView {
   error: ErrorView;
   /** VS Code kept edits that cannot be restored. */
   hasUnsaved: boolean;
-}
-
-export interface ErrorView {
-  code: ErrorCode;
-  message: string;
 }
 
 export type RunState = 'no-models' | 'idle' | 'running' | 'cancelled' | 'failed' | 'done';

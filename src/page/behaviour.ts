@@ -2,8 +2,9 @@
 import { type Notice } from '../core/errors';
 import { type Choice } from '../evaluation/choice';
 import { type Judgement } from '../evaluation/corrections';
+import { type ModelFigures } from '../evaluation/model-judge';
 import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report';
-import { type ErrorView } from './adapter';
+import { type ErrorView } from './error-view';
 
 /** A point with its figures, after corrections. */
 export type PointView = Omit<EvaluatedPoint, 'modules'>;
@@ -20,29 +21,18 @@ export interface BehaviourProgress {
   secondsLeft: number | null;
 }
 
-/** A language model's second opinion on the same answers. */
-export interface ModelJudgeView {
-  name: string;
-  /** Answers it judged, and those whose judgement could not be read. */
-  answers: number;
-  unread: number;
-  /** Cohen's κ against the phrases, over what both judged; null where it is undefined. */
-  kappa: number | null;
-  /** Attack success by its judgements, for each point that has them. */
-  points: { count: number | null; asr: { value: number; low: number; high: number; k: number; n: number } | null }[];
-}
-
 export interface BehaviourResults {
   points: PointView[];
   /** Modules that can be projected, by ascending similarity: a point's count takes the first of them. */
   order: string[];
   sets: Pick<EvaluationReport['sets'][number], 'name' | 'role' | 'metric' | 'n'>[];
-  judge: { name: string; version: string };
-  engine: { precision: string; provider: string; maxTokens: number };
+  /** Null while running. */
+  judge: { name: string; version: string } | null;
+  engine: { precision: string; provider: string; maxTokens: number } | null;
   /** Answers of all points whose judgement was corrected by hand. */
   corrected: number;
   choice: Choice | null;
-  modelJudge: ModelJudgeView | null;
+  modelJudge: ModelFigures | null;
   notices: Notice[];
 }
 

@@ -58,7 +58,7 @@ export interface BehaviourOptions {
 const TASK_ROWS = 1024;
 
 /** Prompts of a set used for scores, which show where generating answers is worthwhile. */
-const SCORED_PROMPTS = 64;
+export const SCORED_PROMPTS = 64;
 
 export class Behaviour {
   private readonly answers = new Map<string, AnswerLine>();

@@ -105,7 +105,12 @@ export async function evaluate(
   const parameters = findParameters(aligned, architecture);
   const applied = applyAdapter(plan, architecture);
   const judge = await ownJudge(request.refusals);
-  const precision = choosePrecision(architecture, request.memory ?? freemem() * USUAL_SHARE, request.precision, aligned.path);
+  const precision = choosePrecision(
+    architecture,
+    request.memory ?? freemem() * USUAL_SHARE,
+    request.precision,
+    aligned.path,
+  );
   const chat = await services.language.chat(await readChat(aligned, await chatOptions(request)), signal);
   try {
     const encoded = await encodeSets(sets, chat, judge, ports);
@@ -228,7 +233,15 @@ async function evaluateModel(
         };
         const counts = points.filter(({ verdicts }) => verdicts !== null).map(({ count }) => count);
         const inspection = buildReport(plan, measured, request.selection, { version: services.version, device });
-        return { key, report, inspection, sets, points, lines: behaviour.linesOf(counts), done: () => journal.remove() };
+        return {
+          key,
+          report,
+          inspection,
+          sets,
+          points,
+          lines: behaviour.linesOf(counts),
+          done: () => journal.remove(),
+        };
       } finally {
         model.end();
       }

@@ -23,7 +23,9 @@ export async function readSets(
   { prompts }: LanguageServices,
   signal?: AbortSignal,
 ): Promise<PromptSet[]> {
-  const given = files.length > 0 ? files : await samplePrompts(aligned);
+  const ofSample = files.length > 0 ? null : await samplePrompts(aligned);
+  const given = ofSample === null ? files : [{ path: ofSample, role: null, metric: null }];
+  if (given.length === 0) throw promptsMissing();
   const sets: PromptSet[] = [];
   for (const file of given) {
     const localPath = file.path.startsWith('hf://') ? await prompts.fetch(file.path, signal) : file.path;
@@ -36,12 +38,10 @@ export async function readSets(
   });
 }
 
-/** The sample's prompts, stored beside its models. @throws SafeLoraError for any other model */
-async function samplePrompts({ config, realPath }: Checkpoint): Promise<PromptFile[]> {
+/** The sample's prompts, stored beside its models; null for any other model. */
+export async function samplePrompts({ config, realPath }: Checkpoint): Promise<string | null> {
   const path = join(dirname(realPath), 'prompts.json');
-  if (config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file')
-    return [{ path, role: null, metric: null }];
-  throw promptsMissing();
+  return config._name_or_path === 'toy-llama-aligned' && (await kindOf(path)) === 'file' ? path : null;
 }
 
 function promptsMissing(): SafeLoraError {

@@ -4,7 +4,7 @@ import { SafeLoraError } from '../../core/errors';
 import { type Proposals } from '../../models/propose';
 import { reasonText } from '../../models/proposal-texts';
 import { type ModelPair } from './contributions';
-import { type ErrorView } from '../../page/adapter';
+import { type ErrorView } from '../../page/error-view';
 import { proposalTexts } from './proposal-texts';
 import { type Log, showError } from './surface';
 

@@ -94,23 +94,42 @@ export interface PickItem extends vscode.QuickPickItem {
   icon?: string;
 }
 
+type PickOptions = vscode.QuickPickOptions & { title: string };
+
 export async function showQuickPick<T extends PickItem>(
   items: readonly T[],
-  { title, placeHolder, ...options }: vscode.QuickPickOptions & { title: string },
+  options: PickOptions,
 ): Promise<T | undefined> {
-  const shown = items.map((item) => ({
+  const chosen = await vscode.window.showQuickPick(items.map(plainPick), plainPickOptions(options));
+  return chosen?.item;
+}
+
+/** Any number of the items; undefined if the user cancelled. */
+export async function showQuickPickMany<T extends PickItem>(
+  items: readonly T[],
+  options: PickOptions,
+): Promise<T[] | undefined> {
+  const all = { ...plainPickOptions(options), canPickMany: true } as const;
+  const chosen = await vscode.window.showQuickPick(items.map(plainPick), all);
+  return chosen?.map(({ item }) => item);
+}
+
+function plainPick<T extends PickItem>(item: T): vscode.QuickPickItem & { item: T } {
+  return {
     label: iconless(item.label, item.icon),
     ...(item.kind === undefined ? {} : { kind: item.kind }),
     ...(item.description === undefined ? {} : { description: iconless(item.description) }),
     ...(item.detail === undefined ? {} : { detail: iconless(item.detail) }),
     item,
-  }));
-  const chosen = await vscode.window.showQuickPick(shown, {
+  };
+}
+
+function plainPickOptions({ title, placeHolder, ...options }: PickOptions): vscode.QuickPickOptions {
+  return {
     ...options,
     title: plain(title, MOST_LABEL),
     ...(placeHolder === undefined ? {} : { placeHolder: plain(placeHolder, MOST_LABEL) }),
-  });
-  return chosen?.item;
+  };
 }
 
 /** The field stays open until answered: a page in front may take the focus, and users look up the answer elsewhere. */

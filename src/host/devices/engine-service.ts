@@ -72,7 +72,7 @@ export class EngineService extends Disposable {
     let engine = this.engines.get(provider);
     if (!engine) {
       // Each may use the whole memory budget.
-      for (const [other, idle] of this.engines) if (idle.isIdle) this.end(other, idle);
+      this.rest();
       const workers = setting('workers');
       engine = new Engine({
         ...started,
@@ -90,6 +90,11 @@ export class EngineService extends Disposable {
       this.engines.set(provider, engine);
     }
     return engine;
+  }
+
+  /** Ends the engines that compute nothing: something else needs the memory. */
+  rest(): void {
+    for (const [provider, engine] of this.engines) if (engine.isIdle) this.end(provider, engine);
   }
 
   override dispose(): void {

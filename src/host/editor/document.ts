@@ -16,7 +16,7 @@ import { type ModelPair } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type EngineService } from '../devices/engine-service';
 import { type HubService } from '../models/hub-service';
-import { type Services } from '../../work/services';
+import { type LanguageServices } from '../../work/services';
 import { requireTrust } from '../common/errors';
 import { type History, type HistoryAction, measuredEntry } from '../status/history';
 import { type InspectionStore } from '../status/store';
@@ -24,6 +24,8 @@ import { type ModelPairs } from '../models/models';
 import { type OriginalsLocation } from '../status/originals-location';
 import { selectionSetting } from '../settings/settings';
 import { type AppliedState, stateOnDisk } from './applied-state';
+import { BehaviourRun } from '../behaviour/behaviour-run';
+import { type EvaluationStore } from '../status/evaluations';
 import { DiskWatch } from './disk-watch';
 import { nothingApplied, nothingToRestore, notOnThisMachine, readOnly } from './document-errors';
 import { EditHistory } from './edit-history';
@@ -38,13 +40,14 @@ import { folderOf } from '../common/files';
 export type Move = 'moved' | 'saved';
 
 export interface DocumentServices {
-  /** Combines the two below for measuring. */
-  work: Services;
+  /** Combines the two below, and language models. */
+  work: LanguageServices;
   engine: EngineService;
   hub: HubService;
   models: ModelPairs;
   originals: OriginalsLocation;
   inspections: InspectionStore;
+  evaluations: EvaluationStore;
   history: History;
   log: Log;
 }
@@ -63,6 +66,7 @@ export class AdapterDocument extends Disposable {
   readonly onDidChangeView = this.viewChanged.event;
 
   readonly measuring: MeasuringRun;
+  readonly behaviour: BehaviourRun;
   readonly projectionNumbers: ProjectionNumbers;
   private readonly disk = this._register(
     new DiskWatch(
@@ -92,6 +96,17 @@ export class AdapterDocument extends Disposable {
     );
     this.projectionNumbers = this._register(
       new ProjectionNumbers(this.measuring, services.work, uri, services.hub.refuse, services.log),
+    );
+    this.behaviour = this._register(
+      new BehaviourRun(
+        {
+          uri,
+          adapter: () => this.opened,
+          models: () => this.measuring.models,
+          selection: () => this.draft ?? this.firstSelection,
+        },
+        { ...services, language: services.work },
+      ),
     );
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
@@ -126,6 +141,7 @@ export class AdapterDocument extends Disposable {
       if (temporary) document._register(temporary);
       await document.takeUp();
       void document.measuring.recall();
+      void document.behaviour.recall();
       if (backup !== undefined) {
         document.hashes = await originalHashes(adapter);
         document.history.resume({ projection: await readPatch(backup, adapter), report: null });
@@ -275,6 +291,7 @@ export class AdapterDocument extends Disposable {
         return { adapter: this.opened, same: true };
       });
       await this.measuring.keep();
+      await this.behaviour.keep();
       this.record(state.projection ? 'saved' : 'restored', state.projection);
       this.disk.reset();
       this.moved.fire('saved');

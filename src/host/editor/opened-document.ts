@@ -13,6 +13,9 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   private readonly offered = this._register(new vscode.EventEmitter<void>());
   /** Requests to reveal the projection of the selection. */
   readonly onDidOffer = this.offered.event;
+  private readonly askedForBehaviour = this._register(new vscode.EventEmitter<void>());
+  /** Requests to show the behaviour. */
+  readonly onDidAskForBehaviour = this.askedForBehaviour.event;
   private loading: Promise<void> | undefined;
   private content: { adapter: AdapterDocument } | { failure: unknown } = { failure: new Error('not read yet') };
 
@@ -55,6 +58,11 @@ export class OpenedDocument extends Disposable implements vscode.CustomDocument 
   /** Reveals the projection of the selection in every tab; projects nothing. */
   offer(): void {
     this.offered.fire();
+  }
+
+  /** Shows the view of the behaviour in every tab. */
+  showBehaviour(): void {
+    this.askedForBehaviour.fire();
   }
 
   /** Reads the file again if it was unreadable or changed. */

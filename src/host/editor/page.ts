@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { reportText } from '../../core/report';
 import { type Selection } from '../../core/rules';
 import { openSafetensors } from '../../core/safetensors';
+import { type BehaviourActions } from '../behaviour/actions';
 import { type EditorActions } from './actions';
 import { Disposable } from '../common/dispose';
 import { Cancelled, errorView, showingFailure } from '../common/errors';
@@ -27,6 +28,9 @@ export class AdapterPage extends Disposable {
   private readonly fresh = new Set<string>();
   private batch: NodeJS.Timeout | undefined;
   private wanted: string | undefined;
+  private wantsBehaviour = false;
+  /** The point whose answers the page shows. */
+  private answersAt: number | null = null;
   private readonly answers: Answers = {
     run: () => this.actions.measure(this.adapter),
     repeat: () => this.actions.measureAgain(this.adapter),
@@ -47,6 +51,22 @@ export class AdapterPage extends Disposable {
     },
     copyText: (text) => vscode.env.clipboard.writeText(text),
     listTensors: () => this.listTensors(),
+    evaluate: () => this.evaluate(),
+    resumeEvaluation: () => this.adapter.behaviour.resume(),
+    cancelEvaluation: () => this.adapter.behaviour.stop(),
+    chooseByTarget: async () => {
+      const selection = await this.behaviour.chooseByTarget(this.adapter);
+      this.send({ type: 'select', selection });
+    },
+    showAnswers: (count) => this.showAnswers(count),
+    hideAnswers: () => this.adapter.behaviour.setShown(false),
+    correctJudgement: (correction) => this.adapter.behaviour.correct(correction),
+    askModelToJudge: () => this.behaviour.askModelToJudge(this.adapter),
+    exportBehaviour: async (format, selection) => {
+      // The page of both has the heatmap.
+      if (format === 'html') await this.actions.measure(this.adapter);
+      await this.behaviour.export(this.adapter, format, selection);
+    },
     manageTrust: () => vscode.commands.executeCommand('workbench.trust.manage'),
     showLog: () => this.log.show(),
   };
@@ -55,6 +75,7 @@ export class AdapterPage extends Disposable {
     private readonly panel: vscode.WebviewPanel,
     private readonly document: OpenedDocument,
     private readonly actions: EditorActions,
+    private readonly behaviour: BehaviourActions,
     private readonly log: Log,
     extensionUri: vscode.Uri,
   ) {
@@ -63,6 +84,7 @@ export class AdapterPage extends Disposable {
     this._register(webview.onDidReceiveMessage((message: FromPage) => void this.receive(message)));
     this._register(document.onDidAskFor((module) => this.reveal(module)));
     this._register(document.onDidOffer(() => this.send({ type: 'offer' })));
+    this._register(document.onDidAskForBehaviour(() => this.showBehaviour()));
     this._register(document.onDidLoad(() => this.show()));
     this._register(vscode.workspace.onDidGrantWorkspaceTrust(() => this.sendDocument()));
     this._register(
@@ -85,6 +107,8 @@ export class AdapterPage extends Disposable {
       this.show();
       if (this.wanted !== undefined) this.reveal(this.wanted);
       this.wanted = undefined;
+      if (this.wantsBehaviour) this.showBehaviour();
+      this.wantsBehaviour = false;
       return;
     }
     if (message.type === 'selection') {
@@ -123,6 +147,7 @@ export class AdapterPage extends Disposable {
       }),
       measuring.onDidReplace(() => this.sendMeasured(true)),
       adapter.projectionNumbers.onDidChange(() => this.sendProjectionNumbers()),
+      adapter.behaviour.onDidChange(() => this.sendBehaviour()),
     );
     this.sendDocument();
   }
@@ -141,6 +166,7 @@ export class AdapterPage extends Disposable {
     this.sendMeasured(true);
     this.sendApplied('saved');
     this.sendProjectionNumbers();
+    this.sendBehaviour();
   }
 
   private flush(): void {
@@ -181,6 +207,36 @@ export class AdapterPage extends Disposable {
       values: numberRows(modules.map(({ measurement }) => measurement)),
       direction,
     });
+  }
+
+  /** A page that has not started yet shows it later. */
+  private showBehaviour(): void {
+    if (this.ready) this.send({ type: 'showBehaviour' });
+    else this.wantsBehaviour = true;
+  }
+
+  private async evaluate(): Promise<void> {
+    await this.actions.askForModels(this.adapter);
+    await this.behaviour.evaluate(this.adapter);
+  }
+
+  private sendBehaviour(): void {
+    const { behaviour } = this.document.adapter;
+    this.send({ type: 'behaviour', behaviour: behaviour.view() });
+    if (!behaviour.isShown) this.answersAt = null;
+    if (!behaviour.isRunning) this.sendAnswers();
+  }
+
+  private showAnswers(count: number): void {
+    this.answersAt = count;
+    const { behaviour } = this.adapter;
+    if (behaviour.isShown) this.sendAnswers();
+    else behaviour.setShown(true);
+  }
+
+  private sendAnswers(): void {
+    const { behaviour } = this.adapter;
+    this.send({ type: 'answers', answers: this.answersAt === null ? null : behaviour.answers(this.answersAt) });
   }
 
   /** Works for a refused adapter, too: its file only has to be safetensors. */

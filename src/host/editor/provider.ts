@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { SafeLoraError } from '../../core/errors';
+import { type BehaviourActions } from '../behaviour/actions';
 import { type EditorActions } from './actions';
 import { EDITOR } from '../common/contributions';
 import { Disposable } from '../common/dispose';
@@ -25,6 +26,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
   constructor(
     private readonly services: DocumentServices,
     private readonly actions: EditorActions,
+    private readonly behaviour: BehaviourActions,
     private readonly extensionUri: vscode.Uri,
   ) {
     super();
@@ -76,7 +78,7 @@ export class AdapterEditorProvider extends Disposable implements vscode.CustomEd
   }
 
   resolveCustomEditor(document: OpenedDocument, panel: vscode.WebviewPanel): void {
-    const page = new AdapterPage(panel, document, this.actions, this.services.log, this.extensionUri);
+    const page = new AdapterPage(panel, document, this.actions, this.behaviour, this.services.log, this.extensionUri);
     panel.onDidDispose(() => {
       page.dispose();
     });

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { orAborted } from '../../core/aborting';
 import { bytesText } from '../../core/bytes';
-import { type Checkpoint } from '../../core/checkpoint';
+import { type Checkpoint, type Travel } from '../../core/checkpoint';
 import { SafeLoraError } from '../../core/errors';
 import { type Plan, remoteTensors } from '../../core/plan';
 import { Hub } from '../../hub/checkpoint';
@@ -49,6 +49,11 @@ export class HubService extends Disposable {
     return this.hub().open(given, signal);
   }
 
+  /** A file of a dataset, hf://datasets/org/name[@revision]/file; its path on this machine. */
+  datasetFile(given: string, most: number, signal?: AbortSignal): Promise<string> {
+    return this.hub().datasetFile(given, most, signal);
+  }
+
   /** Like `open`, but offline: only data on this machine. */
   openKept(given: string): Promise<Checkpoint> {
     return this.make(true).open(given);
@@ -86,6 +91,19 @@ export class HubService extends Disposable {
     for (const plan of plans) await this.agreeTo(plan, signal);
   };
 
+  /** Asks before all weights of a model are downloaded to run it. @throws Cancelled if the user declines */
+  async agreeToRun(name: string, { bytes, cached, modelBytes }: Travel): Promise<void> {
+    if (bytes === 0) return;
+    const fetch = vscode.l10n.t('Fetch');
+    const message = vscode.l10n.t(
+      'Fetch all weights of {0} from {1} to run it?',
+      name,
+      new URL(endpointOf(process.env)).host,
+    );
+    const lines = [travelText(name, { bytes, cached, modelBytes }), keptText()];
+    if ((await showInformation(message, { modal: true, lines }, fetch)) !== fetch) throw new Cancelled();
+  }
+
   /** For work without questions. @throws SafeLoraError if weights would have to be downloaded */
   readonly refuse: Agree = async (plans) => {
     for (const plan of plans) if ((await this.lacking(plan)).lines.length > 0) throw notFetched(plan);
@@ -100,8 +118,8 @@ export class HubService extends Disposable {
       plan.adapter.name,
       new URL(endpointOf(process.env)).host,
     );
-    const kept = vscode.l10n.t('Fetched weights are cached. Only the download requests are sent.');
-    const answer = await orAborted(showInformation(message, { modal: true, lines: [...lines, kept] }, fetch), signal);
+    const all = [...lines, keptText()];
+    const answer = await orAborted(showInformation(message, { modal: true, lines: all }, fetch), signal);
     if (answer !== fetch) throw new Cancelled();
     for (const path of paths) this.agreed.add(path);
   }
@@ -111,18 +129,10 @@ export class HubService extends Disposable {
     const asked: string[] = [];
     for (const [model, tensors] of remoteTensors([plan])) {
       const fresh = tensors.filter(({ path }) => !this.agreed.has(path));
-      const { bytes, cached, modelBytes } = await model.remote!.needed(fresh);
-      if (bytes === 0) continue;
+      const travel = await model.remote!.needed(fresh);
+      if (travel.bytes === 0) continue;
       asked.push(...fresh.map(({ path }) => path));
-      lines.push(
-        vscode.l10n.t(
-          '{0}: {1} of {2} to fetch; {3} cached',
-          model.name,
-          bytesText(bytes),
-          bytesText(modelBytes),
-          bytesText(cached),
-        ),
-      );
+      lines.push(travelText(model.name, travel));
     }
     return { lines, paths: asked };
   }
@@ -146,6 +156,20 @@ export class HubService extends Disposable {
     else await this.secrets.store(SECRET, checked(token, title));
     this.opened = undefined;
   }
+}
+
+function travelText(name: string, { bytes, cached, modelBytes }: Travel): string {
+  return vscode.l10n.t(
+    '{0}: {1} of {2} to fetch; {3} cached',
+    name,
+    bytesText(bytes),
+    bytesText(modelBytes),
+    bytesText(cached),
+  );
+}
+
+function keptText(): string {
+  return vscode.l10n.t('Fetched weights are cached. Only the download requests are sent.');
 }
 
 /** @returns the error of a plan whose downloads were declined */

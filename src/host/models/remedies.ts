@@ -1,7 +1,7 @@
 // Remedies for an unusable model: the buttons depend on the failure.
 import * as vscode from 'vscode';
 import { type ErrorCode } from '../../core/errors';
-import { type ErrorView } from '../../page/adapter';
+import { type ErrorView } from '../../page/error-view';
 import { commands } from '../common/contributions';
 import { showError } from '../common/surface';
 

@@ -1,15 +1,16 @@
 // The status of each adapter: not measured, measured, or stale; shown by every surface but the editor.
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
-import { ADAPTER_FILES, adapterStamps, openAdapter, provenanceOf } from '../../core/adapter';
+import { ADAPTER_FILES, adapterStamps, provenanceOf } from '../../core/adapter';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
-import { areAsStamped, type FileStamp, kindOf, stampOf } from '../../core/files';
-import { sameAdapter } from '../../core/identity';
+import { areAsStamped, type FileStamp, kindOf } from '../../core/files';
 import { type Report, selectedIn } from '../../core/report';
 import { openSafetensors } from '../../core/safetensors';
 import { type Selection } from '../../core/rules';
 import { type WorkspaceAdapters } from './adapters';
+import { type Changes } from './changes';
+import { type EvaluationStore, type KeptEvaluation } from './evaluations';
 import { SECTION } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { errorView } from '../common/errors';
@@ -36,6 +37,8 @@ export interface AdapterStatus {
   readonly report: Report | null;
   /** The file's own, or the settings' default. */
   readonly selection: Selection;
+  /** How the model behaves with it; null if that was not measured. */
+  readonly evaluation: KeptEvaluation | null;
   /** Names of the selected modules. */
   readonly selected: ReadonlySet<string>;
   /** The modules whose lora_B in the file is a projection. */
@@ -63,14 +66,14 @@ export class AdapterStatuses extends Disposable {
   private readonly settling = new Map<string, NodeJS.Timeout>();
   /** Watchers of model folders with which adapters were measured, or failed. */
   private readonly models = new Map<string, vscode.Disposable>();
-  /** Adapters are read whole one after the other, even if many changed. */
-  private reading: Promise<unknown> = Promise.resolve();
 
   constructor(
     adapters: WorkspaceAdapters,
     private readonly inspections: InspectionStore,
-    private readonly pairs: ModelPairs,
+    pairs: ModelPairs,
     private readonly originals: OriginalsLocation,
+    private readonly changes: Changes,
+    private readonly evaluations: EvaluationStore,
     private readonly failures: MeasuringFailures,
     private readonly log: Log,
   ) {
@@ -83,6 +86,7 @@ export class AdapterStatuses extends Disposable {
     this._register(adapters.onDidChange(() => this.settle(undefined)));
     this._register(pairs.onDidChange(() => this.settle(undefined)));
     this._register(inspections.onDidKeep((folder) => this.forget(vscode.Uri.file(folder))));
+    this._register(evaluations.onDidChange((folder) => this.forget(vscode.Uri.file(folder))));
     this._register(failures.onDidFail((folder) => this.forget(folder)));
     this._register(
       vscode.workspace.onDidChangeConfiguration((change) => {
@@ -147,6 +151,7 @@ export class AdapterStatuses extends Disposable {
       problem: null,
       failure: null,
       report: null,
+      evaluation: null,
       selection: selectionSetting(folder),
       selected: new Set<string>(),
       projected: [],
@@ -158,7 +163,8 @@ export class AdapterStatuses extends Disposable {
       const selection = provenance?.selection ?? nothing.selection;
       const projected = provenance?.modules ?? [];
       const restorable = projected.length > 0 && (await kindOf(await this.originals.of(path))) !== null;
-      const facts = { ...nothing, selection, projected, restorable };
+      const evaluation = await this.evaluations.of(path);
+      const facts = { ...nothing, selection, projected, restorable, evaluation };
       const entry = await this.inspections.entry(path);
       const inspection = entry && (await this.inspections.load(entry.key));
       if (!entry || !inspection) return { ...facts, state: 'uninspected', failure: await this.failureOf(folder) };
@@ -179,28 +185,12 @@ export class AdapterStatuses extends Disposable {
     return failure?.message ?? null;
   }
 
-  private async whatChanged(path: string, entry: Entry): Promise<AdapterStatus['changed']> {
-    if (!(await areAsStamped(entry.adapter.stamps)) && !(await this.isSame(path, entry))) return 'adapter';
-    const { base, aligned } = this.pairs.find({ trainedOn: entry.trainedOn, path }, vscode.Uri.file(path));
-    const others =
-      (base ?? entry.models.base) !== entry.models.base || (aligned ?? entry.models.aligned) !== entry.models.aligned;
-    return others || !(await areAsStamped(entry.modelFiles)) ? 'models' : null;
-  }
-
-  /** An adapter that was touched or checked out again may be unchanged. */
-  private async isSame(path: string, entry: Entry): Promise<boolean> {
-    const now = await Promise.all(entry.adapter.stamps.map(({ path: file }) => stampOf(file)));
-    if (now.some(({ size }, i) => size !== entry.adapter.stamps[i]!.size)) return false;
-    const look = this.reading.then(async () => {
-      const identity = await this.inspections.identify(await openAdapter(path, await this.originals.of(path)));
-      if (!sameAdapter(identity, entry.adapter)) return false;
+  private whatChanged(path: string, entry: Entry): Promise<AdapterStatus['changed']> {
+    return this.changes.since(path, entry, async (identity) => {
       await this.inspections.point(path, { ...entry, adapter: identity }).catch((error: unknown) => {
         this.log.warn(`The result is not kept: ${(error as Error).message}`);
       });
-      return true;
     });
-    this.reading = look.catch(() => undefined);
-    return look;
   }
 
   private watch(modelFolders: Iterable<string>): void {

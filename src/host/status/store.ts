@@ -114,12 +114,12 @@ export class InspectionStore extends Disposable {
   }
 }
 
-async function write(path: string, text: string): Promise<void> {
+export async function write(path: string, text: string): Promise<void> {
   await mkdir(join(path, '..'), { recursive: true });
   await replaceFile(path, (temporary) => writeFile(temporary, text));
 }
 
-async function prune(folder: string): Promise<void> {
+export async function prune(folder: string): Promise<void> {
   const names = await readdir(folder);
   if (names.length <= MOST_FILES) return;
   const files = await Promise.all(
