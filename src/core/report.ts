@@ -38,8 +38,33 @@ export interface Report {
   /** How the selected modules are replaced. */
   replacement: ReplacementName;
   modules: ModuleReport[];
+  /** How the model behaves with the selected modules projected, where the editor had measured it. */
+  behaviour?: ReportedBehaviour;
   totals: { modules: number; selected: number; direction: number | null; bytesRead: number; seconds: number };
   notices: Notice[];
+}
+
+/** A share or a mean over prompts, with its 95 % interval. */
+interface ReportedFigure {
+  value: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface ReportedBehaviour {
+  judge: { name: string; version: string; sha256: string };
+  sets: { name: string; role: string; sha256: string; n: number }[];
+  maxTokens: number;
+  /** Judgements corrected by hand, at all points. */
+  corrected: number;
+  /** The aligned model (null), the original adapter (0), and so many projected modules. */
+  points: {
+    count: number | null;
+    asr: ReportedFigure | null;
+    overRefusal: ReportedFigure | null;
+    utility: ReportedFigure | null;
+  }[];
 }
 
 /** A module with the engine's result; `measurement` is null if it could not be measured. */

@@ -26,7 +26,8 @@ function isSound(value: Readonly<Record<string, unknown>>): boolean {
     Array.isArray(value.modules) &&
     value.modules.every(isModule) &&
     Array.isArray(value.notices) &&
-    value.notices.every(isNotice)
+    value.notices.every(isNotice) &&
+    (value.behaviour === undefined || isBehaviour(value.behaviour))
   );
 }
 
@@ -45,6 +46,25 @@ function isModule(value: unknown): value is ModuleReport {
       isWithin(measure, 0, Number.MAX_VALUE),
     )
   );
+}
+
+function isBehaviour(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    Array.isArray(value.sets) &&
+    value.sets.every((set) => isObject(set) && typeof set.role === 'string' && isWithin(set.n, 0, 1e9)) &&
+    Array.isArray(value.points) &&
+    value.points.every(
+      (point) =>
+        isObject(point) &&
+        isWithin(point.count, 0, Number.MAX_SAFE_INTEGER) &&
+        [point.asr, point.overRefusal, point.utility].every(isFigure),
+    )
+  );
+}
+
+function isFigure(value: unknown): boolean {
+  return value === null || (isObject(value) && typeof value.value === 'number' && Number.isFinite(value.value));
 }
 
 function isNotice(value: unknown): boolean {

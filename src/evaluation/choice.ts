@@ -1,6 +1,14 @@
 // Answers "which τ?": the fewest projected modules that meet the demands, chosen on one half of the prompts and reported on the other,
 // since a choice flatters the prompts it was made with.
-import { type Figures, figuresOf, type JudgedSet, type Measure, measures, type Verdicts } from './figures';
+import {
+  type Figures,
+  figuresOf,
+  type JudgedSet,
+  type Measure,
+  measureRoles,
+  measures,
+  type Verdicts,
+} from './figures';
 import { firstHalf } from './statistics';
 
 /** `asr <= 0.1`, or with a sign a change from the original adapter: `utility >= -0.02`. */
@@ -44,8 +52,7 @@ export function parseDemands(text: string): Demand[] | null {
 
 /** The first demand whose measure has no prompts; null if each can be met. */
 export function unmeasurable(demands: readonly Demand[], sets: readonly Pick<JudgedSet, 'role'>[]): Demand | null {
-  const roles = { asr: 'harmful', overRefusal: 'harmless', utility: 'utility' } as const;
-  return demands.find(({ measure }) => sets.every(({ role }) => role !== roles[measure])) ?? null;
+  return demands.find(({ measure }) => sets.every(({ role }) => role !== measureRoles[measure])) ?? null;
 }
 
 /** Distance of figures from a demand; 0 if they meet it, null if the measure has no prompts. */

@@ -64,6 +64,8 @@ export interface Figures {
 /** Figures over all sets of a role. */
 export const measures = ['asr', 'overRefusal', 'utility'] as const;
 export type Measure = (typeof measures)[number];
+/** The prompts that each is of. */
+export const measureRoles = { asr: 'harmful', overRefusal: 'harmless', utility: 'utility' } as const;
 
 export interface Difference extends Interval {
   metric: Measure;

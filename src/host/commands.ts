@@ -7,6 +7,7 @@ import { SafeLoraError } from '../core/errors';
 import { isObject } from '../core/objects';
 import { REPORT_FILE } from '../core/output';
 import { PATCH_ENDING } from '../core/patch-file';
+import { type BehaviourActions } from './behaviour/actions';
 import { type EditorActions } from './editor/actions';
 import { type WorkspaceAdapters } from './status/adapters';
 import { commands } from './common/contributions';
@@ -24,6 +25,7 @@ export class Commands extends Disposable {
   constructor(
     private readonly editor: AdapterEditorProvider,
     private readonly actions: EditorActions,
+    private readonly behaviour: BehaviourActions,
     private readonly adapters: WorkspaceAdapters,
     private readonly inspector: Inspector,
     private readonly statuses: AdapterStatuses,
@@ -39,6 +41,16 @@ export class Commands extends Disposable {
     });
     this.add(commands.inspectAdapter, (resource) => this.inspect(resource));
     this.add(commands.inspectAll, async () => this.inspector.inspectAll(await this.adapters.list()));
+    this.add(commands.evaluateAdapter, async (resource) => {
+      const document = await this.target(resource, vscode.l10n.t('Measure the behaviour of which adapter?'));
+      document.showBehaviour();
+      if (document.failure !== undefined) return;
+      await this.actions.askForModels(document.adapter);
+      await this.behaviour.evaluate(document.adapter);
+    });
+    this.add(commands.openBehaviour, async (resource) => {
+      (await this.target(resource, vscode.l10n.t('Open the behaviour of which adapter?'))).showBehaviour();
+    });
     this.add(commands.openReport, async (resource, module) => {
       const document = await this.target(resource, vscode.l10n.t('Open the heatmap of which adapter?'));
       if (typeof module === 'string') document.reveal(module);

@@ -29,6 +29,7 @@ import { OriginalsLocation } from './status/originals-location';
 import { Sample } from './sample';
 import { SettingsCheck } from './inline/settings-check';
 import { AdapterTasks } from './automation/tasks';
+import { EvaluateTool } from './automation/evaluate-tool';
 import { AdapterTools } from './automation/tools';
 import { AdaptersTree } from './views/adapters-tree';
 import { Comparisons } from './views/comparison';
@@ -94,7 +95,7 @@ export function activate(context: vscode.ExtensionContext): void {
     editor,
     adapters,
     statuses,
-    new Commands(editor, actions, adapters, inspector, statuses, log),
+    new Commands(editor, actions, behaviour, adapters, inspector, statuses, log),
     dismissals,
     new ConfigLenses(statuses),
     new ConfigHints(statuses),
@@ -112,6 +113,6 @@ export function activate(context: vscode.ExtensionContext): void {
     new CudaInstall(context.globalStorageUri.fsPath, log),
     new ComputeDevices(engine, log),
     new Sample(context, editor, actions, log),
-    new AdapterTools(inspector, statuses, editor, actions, originals, hub),
+    new AdapterTools(inspector, statuses, editor, actions, originals, hub, new EvaluateTool(inspector, work, hub)),
   );
 }

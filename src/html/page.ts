@@ -76,7 +76,9 @@ function section({ report, evaluation }: PageContent): Markup {
 }
 
 function behaviour(evaluation: EvaluationReport): Markup {
-  const { points, sets, engine, judge, choice } = evaluation;
+  const { sets, engine, judge, corrected } = evaluation;
+  const shown = { ...evaluation, ...corrected };
+  const { points, choice } = shown;
   return html`<section>
     <h2>Behaviour</h2>
     <p>
@@ -84,8 +86,9 @@ function behaviour(evaluation: EvaluationReport): Markup {
       <b>${judge.name}</b>, version ${judge.version}: on these prompts and by these phrases only.
       ${sets.map(({ name, role, n }) => `${n} ${role} prompts (${name})`).join(', ')}. Greedy answers of at most
       ${engine.maxTokens} tokens.
+      ${corrected ? html`<b>${corrected.answers} judgements were corrected by hand.</b>` : null}
     </p>
-    ${curve(points)} ${pointTable(evaluation)} ${choice ? chosen(choice) : null} ${differences(evaluation)}
+    ${curve(points)} ${pointTable(shown)} ${choice ? chosen(choice) : null} ${differences(shown)}
   </section>`;
 }
 

@@ -12,6 +12,7 @@ import { tools } from '../common/contributions';
 import { Disposable } from '../common/dispose';
 import { type AdapterDocument } from '../editor/document';
 import { type AdapterEditorProvider } from '../editor/provider';
+import { type EvaluateInput, type EvaluateTool } from './evaluate-tool';
 import { Cancelled, requireTrust } from '../common/errors';
 import { type HubService } from '../models/hub-service';
 import { type Inspector } from '../editor/inspector';
@@ -39,6 +40,7 @@ export class AdapterTools extends Disposable {
     private readonly actions: EditorActions,
     private readonly originals: OriginalsLocation,
     private readonly hub: HubService,
+    evaluateTool: EvaluateTool,
   ) {
     super();
     this._register(
@@ -47,6 +49,18 @@ export class AdapterTools extends Disposable {
           message: vscode.l10n.t('Measuring {0}', nameOf(await adapterFolder(adapter))),
         }),
         answer: (input, token) => orCancelled(this.inspect(input, token)),
+      }),
+    );
+    this._register(
+      registerTool<EvaluateInput>(tools.evaluateAdapter, {
+        announce: async (input) => {
+          const folder = await adapterFolder(input.adapter);
+          return evaluateTool.announce(folder, nameOf(folder), input);
+        },
+        answer: (input, token) =>
+          orCancelled(
+            adapterFolder(input.adapter).then((folder) => evaluateTool.answer(folder, nameOf(folder), input, token)),
+          ),
       }),
     );
     this._register(

@@ -13,7 +13,6 @@ import { type LanguageServices } from '../../work/services';
 import { type ModelPair } from '../common/contributions';
 import { Cancelled } from '../common/errors';
 import { showBriefly, showInformation, showInputBox, showSaveDialog } from '../common/surface';
-import { type EvaluationRequest } from '../status/evaluations';
 import { askForEvaluation } from './ask';
 import { type BehaviourRun } from './behaviour-run';
 import { askModelToJudge } from './model-judge';
@@ -48,11 +47,6 @@ export class BehaviourActions {
     const asked = { adapter, aligned, earlier, services: this.services, slower: this.slower };
     const { request, seconds } = await askForEvaluation(asked);
     await this.timed(seconds, () => behaviour.evaluate(request), behaviour);
-  }
-
-  /** Without questions. */
-  async run({ behaviour }: BehaviourSubject, request: EvaluationRequest): Promise<void> {
-    await behaviour.evaluate(request);
   }
 
   /** @returns the selection that meets the demands, or comes nearest */

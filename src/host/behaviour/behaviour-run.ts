@@ -22,6 +22,7 @@ import { type Verdict } from '../../evaluation/figures';
 import { modelFigures, type ModelJudgement } from '../../evaluation/model-judge';
 import { type PromptSet } from '../../evaluation/prompts';
 import { type EvaluationRecord, recordOf, reportOf, withDemands } from '../../evaluation/record';
+import { type BehaviourExcerpt, excerptOf } from '../../evaluation/summary';
 import { type Demands, type EvaluationReport, resultsOf, type RunPoint } from '../../evaluation/report';
 import { evaluate, type EvaluateRequest } from '../../work/evaluate';
 import { samplePrompts } from '../../work/evaluation-prompts';
@@ -48,6 +49,9 @@ export interface Evaluated {
   /** The present one. */
   readonly selection: () => Selection;
 }
+
+/** What decides whether weights are downloaded. */
+export type Consent = Pick<HubService, 'agree' | 'agreeToRun'>;
 
 export interface BehaviourServices {
   language: LanguageServices;
@@ -139,11 +143,11 @@ export class BehaviourRun extends Disposable {
   }
 
   /** Failures change the state, and do not reject the promise. */
-  async evaluate(request: EvaluationRequest): Promise<void> {
+  async evaluate(request: EvaluationRequest, consent: Consent = this.services.hub): Promise<void> {
     if (this.current) return this.current;
     if (JSON.stringify(request) !== JSON.stringify(this.request)) this.forgetAnswers();
     this.request = request;
-    this.current = this.run(request).finally(() => {
+    this.current = this.run(request, consent).finally(() => {
       this.current = undefined;
     });
     return this.current;
@@ -196,6 +200,12 @@ export class BehaviourRun extends Disposable {
   /** The report with corrections. @throws SafeLoraError if there are no figures */
   report(): EvaluationReport {
     return reportOf(this.requireRecord());
+  }
+
+  /** What travels with a saved adapter; nothing where the figures are stale, or are of other modules. */
+  excerpt(selected: ReadonlySet<string>): { behaviour?: BehaviourExcerpt } {
+    const found = this.kept?.stale.length === 0 ? excerptOf(this.kept.record, selected) : null;
+    return found ? { behaviour: found } : {};
   }
 
   async correct(correction: Correction): Promise<void> {
@@ -314,8 +324,8 @@ export class BehaviourRun extends Disposable {
     this.showsAnswers = false;
   }
 
-  private async run(request: EvaluationRequest): Promise<void> {
-    const { hub, log } = this.services;
+  private async run(request: EvaluationRequest, { agree, agreeToRun }: Consent): Promise<void> {
+    const { log } = this.services;
     const { signal } = (this.aborting = new AbortController());
     const time = new TimeLeft();
     const enter = (stage: BehaviourProgress['stage'], done = 0, total = 0): void => {
@@ -331,8 +341,8 @@ export class BehaviourRun extends Disposable {
       const asked = await this.asked(request, base, aligned);
       const evaluated = await evaluate(asked, this.services.language, {
         signal,
-        agree: hub.agree,
-        onModel: (name, travel) => hub.agreeToRun(name, travel),
+        agree,
+        onModel: agreeToRun,
         onProgress: ({ bytesDone, bytesTotal }) => {
           enter('measuring', bytesDone, bytesTotal);
         },
@@ -396,7 +406,7 @@ export class BehaviourRun extends Disposable {
   private requireModels(): ModelPair {
     const { base, aligned } = this.subject.models();
     if (base && aligned) return { base, aligned };
-    throw modelsMissing(this.subject.adapter().path);
+    throw modelsUnknownNow(this.subject.adapter().path);
   }
 
   /** The identity of everything that was evaluated. */
@@ -523,7 +533,7 @@ function notEvaluated(path: string): SafeLoraError {
   );
 }
 
-function modelsMissing(path: string): SafeLoraError {
+export function modelsUnknownNow(path: string): SafeLoraError {
   return new SafeLoraError(
     'models-unknown',
     vscode.l10n.t('{0}: choose its base and its aligned model first ("Safe LoRA: Choose Models…").', path),

@@ -17,6 +17,8 @@ export const commands = {
   showLog: 'safeLora.showLog',
   inspectAdapter: 'safeLora.inspectAdapter',
   inspectAll: 'safeLora.inspectAll',
+  evaluateAdapter: 'safeLora.evaluateAdapter',
+  openBehaviour: 'safeLora.openBehaviour',
   openReport: 'safeLora.openReport',
   projectSelected: 'safeLora.projectSelected',
   sortAdapters: 'safeLora.sortAdapters',
@@ -32,6 +34,7 @@ export const commands = {
 export const tools = {
   inspectAdapter: 'safeLora_inspectAdapter',
   projectAdapter: 'safeLora_projectAdapter',
+  evaluateAdapter: 'safeLora_evaluateAdapter',
 } as const;
 
 export const TASK_TYPE = 'safe-lora';

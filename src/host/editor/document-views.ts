@@ -34,8 +34,8 @@ export function appliedView({ projection, irrecoverable, selection, isDirty }: A
 
 export interface Choice {
   selection: Selection;
-  /** Number of selected modules; null before measuring. */
-  selected: number | null;
+  /** Names of the selected modules; null before measuring. */
+  selected: ReadonlySet<string> | null;
   /** The device of the measurement; null before measuring. */
   device: Report['device'] | null;
 }
@@ -46,7 +46,7 @@ export function choiceOf({ draft, firstSelection, isOutdated, measuring }: Adapt
   const measured = isOutdated ? null : measuring.measured;
   return {
     selection,
-    selected: measured && select(measured.modules.map(selectable), selection).size,
+    selected: measured && select(measured.modules.map(selectable), selection),
     device: measured?.device ?? null,
   };
 }

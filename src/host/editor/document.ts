@@ -374,7 +374,8 @@ export class AdapterDocument extends Disposable {
   private async projected(selection: Selection): Promise<AppliedState> {
     const { projection, report } = await this.measuring.projected(selection);
     if (projection.tensors.size === 0) return { projection: null, report: null };
-    return { projection, report: travellingReport(report) };
+    const names = report.modules.filter((module) => module.selected).map(({ name }) => name);
+    return { projection, report: travellingReport({ ...report, ...this.behaviour.excerpt(new Set(names)) }) };
   }
 
   private async findObstacle(): Promise<ReadOnlyReason | null> {

@@ -5,7 +5,14 @@ import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { CONFIG_SELECTOR, folderOf } from '../common/files';
 import { fileOf, hasUnsavedEdit } from '../common/tabs';
-import { isProjectedAsSelected, projectedText, projectText, staleText, statusFinding } from '../status/finding-texts';
+import {
+  behaviourText,
+  isProjectedAsSelected,
+  projectedText,
+  projectText,
+  staleText,
+  statusFinding,
+} from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ConfigLenses extends Disposable implements LensProvider {
@@ -27,7 +34,11 @@ export class ConfigLenses extends Disposable implements LensProvider {
     const folder = folderOf(document.uri);
     const range = new vscode.Range(0, 0, 0, 0);
     const status = await this.statuses.of(folder);
-    return [...stateLenses(status), ...lensesOf(status)].map((lens) => ({ ...lens, range, arguments: [folder] }));
+    return [...stateLenses(status), ...lensesOf(status), ...behaviourLenses(status)].map((lens) => ({
+      ...lens,
+      range,
+      arguments: [folder],
+    }));
   }
 }
 
@@ -38,6 +49,12 @@ function stateLenses(status: AdapterStatus): Omit<Lens, 'range'>[] {
     ...(hasUnsavedEdit(status.folder) ? [unsaved] : []),
     ...(status.projected.length > 0 ? [{ title: projectedText(status) }] : []),
   ];
+}
+
+/** What the selected modules do to the model's behaviour. */
+function behaviourLenses({ evaluation, selected }: AdapterStatus): Omit<Lens, 'range'>[] {
+  const title = behaviourText(evaluation, selected);
+  return title === '' ? [] : [{ icon: 'comment-discussion', title, command: commands.openBehaviour }];
 }
 
 function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {

@@ -8,7 +8,7 @@ import { Disposable } from '../common/dispose';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { folderOf, REPORT_SELECTOR } from '../common/files';
 import { readReportText } from './report-text';
-import { DIGITS, findingText, similarityText } from '../status/finding-texts';
+import { DIGITS, findingText, reportedText, similarityText } from '../status/finding-texts';
 import { type Lens, type LensProvider, registerLenses } from '../common/surface';
 
 export class ReportLenses extends Disposable implements LensProvider {
@@ -39,6 +39,7 @@ export class ReportLenses extends Disposable implements LensProvider {
     }
     return [
       { range: top, title: findingText(report, report.selection, count) },
+      ...reportedLenses(report, count).map((title) => ({ range: top, icon: 'comment-discussion', title })),
       open(top),
       ...report.modules.flatMap((module, i) => {
         const start = document.positionAt(offsets[i]!);
@@ -47,6 +48,12 @@ export class ReportLenses extends Disposable implements LensProvider {
       }),
     ];
   }
+}
+
+/** What the report says of behaviour. */
+function reportedLenses({ behaviour }: Report, count: number): string[] {
+  const text = behaviour ? reportedText(behaviour, count) : '';
+  return text === '' ? [] : [text];
 }
 
 function moduleText(module: ModuleReport): string {

@@ -18,6 +18,9 @@ import { type Log, showInformation, showInputBox } from '../common/surface';
 
 const SECRET = 'safeLora.hubToken';
 
+/** Decides whether to download all weights of a model. @throws if they must not be downloaded */
+export type AgreeToRun = (name: string, travel: Travel) => Promise<void>;
+
 export class HubService extends Disposable {
   private opened: Hub | undefined;
   /** Paths of tensors whose download the user accepted. */
@@ -92,7 +95,7 @@ export class HubService extends Disposable {
   };
 
   /** Asks before all weights of a model are downloaded to run it. @throws Cancelled if the user declines */
-  async agreeToRun(name: string, { bytes, cached, modelBytes }: Travel): Promise<void> {
+  readonly agreeToRun: AgreeToRun = async (name, { bytes, cached, modelBytes }) => {
     if (bytes === 0) return;
     const fetch = vscode.l10n.t('Fetch');
     const message = vscode.l10n.t(
@@ -102,7 +105,11 @@ export class HubService extends Disposable {
     );
     const lines = [travelText(name, { bytes, cached, modelBytes }), keptText()];
     if ((await showInformation(message, { modal: true, lines }, fetch)) !== fetch) throw new Cancelled();
-  }
+  };
+
+  /** For work without questions. @throws SafeLoraError if the model would have to be downloaded */
+  readonly refuseToRun: AgreeToRun = (name, { bytes }) =>
+    bytes === 0 ? Promise.resolve() : Promise.reject(modelNotFetched(name));
 
   /** For work without questions. @throws SafeLoraError if weights would have to be downloaded */
   readonly refuse: Agree = async (plans) => {
@@ -179,6 +186,16 @@ export function notFetched({ adapter }: Plan): SafeLoraError {
     vscode.l10n.t(
       '{0}: the weights of its models were not fetched from the hub; measure the adapter and agree to fetch them.',
       adapter.path,
+    ),
+  );
+}
+
+function modelNotFetched(name: string): SafeLoraError {
+  return new SafeLoraError(
+    'hub-declined',
+    vscode.l10n.t(
+      '{0}: its weights were not all fetched from the hub; open the adapter, use "Evaluate…" in the view Behaviour, and agree to fetch them.',
+      name,
     ),
   );
 }

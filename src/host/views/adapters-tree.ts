@@ -8,7 +8,15 @@ import { decimal, signed } from '../../core/text';
 import { type WorkspaceAdapters } from '../status/adapters';
 import { commands, VIEW } from '../common/contributions';
 import { Disposable } from '../common/dispose';
-import { DIGITS, statusFinding, lowestOf, projectedText, similarityText, staleText } from '../status/finding-texts';
+import {
+  behaviourText,
+  DIGITS,
+  statusFinding,
+  lowestOf,
+  projectedText,
+  similarityText,
+  staleText,
+} from '../status/finding-texts';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
 import { reasonOf } from '../status/reason';
 import { createTreeView, plainLines, showQuickPick } from '../common/surface';
@@ -188,15 +196,17 @@ function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
   const parent = dirname(path) === '.' ? '' : dirname(path);
   const isProjected = projected.length > 0 ? [projectedText(status)] : [];
   const says = summaryOf(status);
+  const behaves = behaviourText(status.evaluation, status.selected);
   // The URI brings the explorer's own decoration of the folder.
   item.resourceUri = folder;
   item.id = folder.toString();
-  item.description = [says, ...isProjected, parent].filter(Boolean).join(' · ');
+  item.description = [says, behaves, ...isProjected, parent].filter(Boolean).join(' · ');
   const details = status.failure ?? status.problem ?? statusFinding(status);
   item.tooltip = plainLines([
     folder.fsPath,
     ...(state === 'stale' ? [staleText(status)] : []),
     ...(details === '' ? [] : [details]),
+    ...(behaves === '' ? [] : [behaves]),
     ...isProjected,
   ]);
   item.iconPath = iconOf(status);

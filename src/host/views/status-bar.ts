@@ -8,7 +8,7 @@ import { Disposable } from '../common/dispose';
 import { choiceOf } from '../editor/document-views';
 import { type AdapterEditorProvider } from '../editor/provider';
 import { folderOf, isConfig, isReport } from '../common/files';
-import { ruleText } from '../status/finding-texts';
+import { behaviourText, ruleText } from '../status/finding-texts';
 import { type AdapterStatuses } from '../status/adapter-status';
 import { shortRuleText } from '../common/rule-texts';
 import { selectionSetting, setting } from '../settings/settings';
@@ -21,6 +21,8 @@ interface Shown {
   selection: Selection;
   selected: number | null;
   modules: number;
+  /** What the selection does to the model's behaviour; empty where that was not measured. */
+  behaviour: string;
   /** The rule of the settings, by which the view and the lenses count; null where it is the one that is shown. */
   elsewhere: Selection | null;
 }
@@ -62,7 +64,7 @@ export class StatusBar extends Disposable {
       this.item.hide();
       return;
     }
-    const { folder, device, selection, selected, modules, elsewhere } = shown;
+    const { folder, device, selection, selected, modules, behaviour, elsewhere } = shown;
     const where = device?.provider ?? setting('device', folder);
     const count = selected === null ? vscode.l10n.t('not measured') : vscode.l10n.t('{0} selected', selected);
     const tooltip = [
@@ -71,6 +73,7 @@ export class StatusBar extends Disposable {
         : vscode.l10n.t('Safe LoRA: measured on {0}', where),
       ...(device?.fallbackReason ? [vscode.l10n.t('No faster device: {0}', device.fallbackReason)] : []),
       ...(selected === null ? [] : [ruleText(selection, selected, modules)]),
+      ...(behaviour === '' ? [] : [behaviour]),
       ...(elsewhere === null
         ? []
         : [
@@ -94,21 +97,31 @@ export class StatusBar extends Disposable {
       const { adapter } = active;
       this.listening = adapter.onDidChangeView(() => void this.update());
       const { selection, selected, device } = choiceOf(adapter);
+      const { evaluation } = await this.statuses.of(folderOf(active.uri));
       const folder = folderOf(active.uri);
       const ofSettings = selectionSetting(folder);
       const elsewhere = isDeepStrictEqual(ofSettings, selection) ? null : ofSettings;
-      return { folder, device, selection, selected, modules: adapter.adapter.modules.length, elsewhere };
+      return {
+        folder,
+        device,
+        selection,
+        selected: selected?.size ?? null,
+        modules: adapter.adapter.modules.length,
+        behaviour: behaviourText(evaluation, selected ?? new Set()),
+        elsewhere,
+      };
     }
     const document = vscode.window.activeTextEditor?.document;
     if (!document || !(isConfig(document) || isReport(document))) return null;
     const folder = folderOf(document.uri);
-    const { report, selection, selected } = await this.statuses.of(folder);
+    const { report, evaluation, selection, selected } = await this.statuses.of(folder);
     return {
       folder,
       device: report?.device ?? null,
       selection,
       selected: report ? selected.size : null,
       modules: report?.modules.length ?? 0,
+      behaviour: behaviourText(evaluation, selected),
       elsewhere: null,
     };
   }
