@@ -2,6 +2,7 @@
 import { type Position } from '../core/naming';
 import { type Selection } from '../core/rules';
 import { type ModelView } from './adapter';
+import { type BehaviourResults, type StaleReason } from './behaviour';
 import { type ComparisonStrings } from './comparison-strings';
 
 export const sides = ['a', 'b'] as const;
@@ -34,6 +35,8 @@ export interface ComparedAdapterView {
     selected: number[];
     projected: number[];
   } | null;
+  /** How the model behaves with it; null if that was not measured. */
+  behaviour: { results: BehaviourResults; stale: StaleReason[] } | null;
   /** A row of `measureNames.length` numbers for each module; NaN if undefined. */
   values: Float64Array;
 }
@@ -43,6 +46,8 @@ export interface ComparisonView {
   adapters: Record<Side, ComparedAdapterView>;
   /** Both were measured with the same two models. */
   sameModels: boolean;
+  /** Both were evaluated on the same prompts, by the same judge, with answers of the same length. */
+  samePrompts: boolean;
 }
 
 export type ToComparison =

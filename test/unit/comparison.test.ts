@@ -38,6 +38,7 @@ function stateOf(a: ModuleReport[], b: ModuleReport[]): ComparisonState {
     changed: null,
     problem: null,
     finding: null,
+    behaviour: null,
     values: numberRows(modules.map((module) => module[side])),
   });
   const state = new ComparisonState('similarity');
@@ -45,6 +46,7 @@ function stateOf(a: ModuleReport[], b: ModuleReport[]): ComparisonState {
     modules: modules.map((module) => ({ ...module, has: { a: module.a !== null, b: module.b !== null } })),
     adapters: { a: adapter('a'), b: adapter('b') },
     sameModels: true,
+    samePrompts: false,
   });
   return state;
 }

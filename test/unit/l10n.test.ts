@@ -20,7 +20,18 @@ const translations = [
 ];
 
 /** What is the same in both languages. */
-const same = new Set(['Safe LoRA', '‖ΔW‖', '‖V‖', 'alpha {0}', 'auto: {0}', 'A', 'B', 'B − A', '{0}, B − A']);
+const same = new Set([
+  'Safe LoRA',
+  'Prompts',
+  '‖ΔW‖',
+  '‖V‖',
+  'alpha {0}',
+  'auto: {0}',
+  'A',
+  'B',
+  'B − A',
+  '{0}, B − A',
+]);
 
 /** Every text that the host, or what it has in common with others, hands to l10n.t. */
 function spoken(): Set<string> {

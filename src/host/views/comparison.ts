@@ -1,4 +1,5 @@
 // Compares two adapters side by side: opened from the palette, the explorer or the tree; one tab per pair.
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { ADAPTER_FILE } from '../../core/adapter-folder';
 import { folderName } from '../../core/model-names';
@@ -10,7 +11,9 @@ import { Disposable } from '../common/dispose';
 import { numberRows } from '../../page/numbers';
 import { Cancelled, showingFailure } from '../common/errors';
 import { type AdapterStatus, type AdapterStatuses } from '../status/adapter-status';
+import { resultsView } from '../behaviour/behaviour-run';
 import { type Inspector } from '../editor/inspector';
+import { type KeptEvaluation } from '../status/evaluations';
 import { textLanguage } from '../common/language';
 import { servePage } from '../common/webview';
 import {
@@ -156,12 +159,13 @@ function comparisonView(a: AdapterStatus, b: AdapterStatus): ComparisonView {
   return {
     modules: modules.map(({ a: ofA, b: ofB, ...module }) => ({ ...module, has: { a: ofA !== null, b: ofB !== null } })),
     adapters: { a: adapterView(a, 'a', modules), b: adapterView(b, 'b', modules) },
+    samePrompts: onSamePrompts(a.evaluation, b.evaluation),
     sameModels: !a.report || !b.report || onSameModels(a.report, b.report),
   };
 }
 
 function adapterView(status: AdapterStatus, side: Side, modules: readonly ComparedModule[]): ComparedAdapterView {
-  const { name, folder, state, changed, problem, report, selection, selected, projected } = status;
+  const { name, folder, state, changed, problem, report, evaluation, selection, selected, projected } = status;
   const indicesIn = (names: ReadonlySet<string>): number[] =>
     modules.flatMap((module, index) => (names.has(module.name) ? [index] : []));
   return {
@@ -179,8 +183,18 @@ function adapterView(status: AdapterStatus, side: Side, modules: readonly Compar
       selected: indicesIn(selected),
       projected: indicesIn(new Set(projected)),
     },
+    behaviour: evaluation && { results: resultsView(evaluation.record), stale: evaluation.stale },
     values: numberRows(modules.map((module) => module[side])),
   };
+}
+
+/** Only then are the figures of both comparable. */
+function onSamePrompts(a: KeptEvaluation | null, b: KeptEvaluation | null): boolean {
+  const asked = ({ record }: KeptEvaluation): unknown => {
+    const { sets, judge, chat, engine } = record.report;
+    return [sets.map(({ sha256 }) => sha256), judge.sha256, chat.sha256, engine.maxTokens, engine.precision];
+  };
+  return a !== null && b !== null && isDeepStrictEqual(asked(a), asked(b));
 }
 
 /** From the explorer's folders or the tree's items. */
