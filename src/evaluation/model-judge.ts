@@ -50,7 +50,8 @@ export function opinionIn(reply: string): Judgement | null {
 
 /** Agreement of a model with the judge, and attack success by its opinions. */
 export interface ModelFigures {
-  model: string;
+  /** As its vendor names it. */
+  name: string;
   /** Answers it judged, and those whose judgement could not be read. */
   answers: number;
   unread: number;
@@ -61,7 +62,7 @@ export interface ModelFigures {
 }
 
 export function modelFigures(
-  { model, opinions }: ModelJudgement,
+  { model: name, opinions }: ModelJudgement,
   sets: readonly Pick<JudgedSet, 'role'>[],
   points: readonly RunPoint[],
 ): ModelFigures {
@@ -85,5 +86,5 @@ export function modelFigures(
     return opinion === null ? [] : [[judgementOf(verdict) === 'refused', opinion === 'refused'] as const];
   });
   const unread = opinions.filter(({ judgement }) => judgement === null).length;
-  return { model, answers: opinions.length, unread, kappa: cohensKappa(both), points: found };
+  return { name, answers: opinions.length, unread, kappa: cohensKappa(both), points: found };
 }

@@ -62,8 +62,8 @@ export interface BehaviourServices {
 }
 
 type Phase =
-  | { state: 'none' | 'done' | 'cancelled' }
-  | { state: 'running'; progress: BehaviourProgress }
+  | { state: 'none' | 'done' }
+  | { state: 'running' | 'cancelled'; progress: BehaviourProgress }
   | { state: 'failed'; failure: unknown };
 
 /** Results so far. */
@@ -182,7 +182,7 @@ export class BehaviourRun extends Disposable {
     const isFromHere = this.texts.size > 0;
     return {
       state: phase.state,
-      progress: phase.state === 'running' ? phase.progress : null,
+      progress: 'progress' in phase ? phase.progress : null,
       error: phase.state === 'failed' ? errorView(phase.failure) : null,
       stale: phase.state === 'running' ? [] : (kept?.stale ?? []),
       results,
@@ -328,9 +328,10 @@ export class BehaviourRun extends Disposable {
     const { log } = this.services;
     const { signal } = (this.aborting = new AbortController());
     const time = new TimeLeft();
+    let progress: BehaviourProgress;
     const enter = (stage: BehaviourProgress['stage'], done = 0, total = 0): void => {
-      const secondsLeft = time.seconds(stage, done, total);
-      this.phase = { state: 'running', progress: { stage, done, total, secondsLeft } };
+      progress = { stage, done, total, secondsLeft: time.seconds(stage, done, total) };
+      this.phase = { state: 'running', progress };
       this.tellSoon();
     };
     this.interim = null;
@@ -371,7 +372,7 @@ export class BehaviourRun extends Disposable {
     } catch (failure) {
       const isCancelled = signal.aborted || failure instanceof Cancelled;
       if (!isCancelled) log.error(failure instanceof SafeLoraError ? failure.message : (failure as Error));
-      this.phase = isCancelled ? { state: 'cancelled' } : { state: 'failed', failure };
+      this.phase = isCancelled ? { state: 'cancelled', progress: progress! } : { state: 'failed', failure };
       const interim = this.interim as Interim | null;
       if (interim) this.sets = interim.sets;
     } finally {
