@@ -45,7 +45,8 @@ export class Commands extends Disposable {
       const document = await this.target(resource, vscode.l10n.t('Measure the behaviour of which adapter?'));
       document.showBehaviour();
       if (document.failure !== undefined) return;
-      await this.actions.askForModels(document.adapter);
+      await this.actions.measure(document.adapter);
+      document.adapter.measuring.requireDone();
       await this.behaviour.evaluate(document.adapter);
     });
     this.add(commands.openBehaviour, async (resource) => {

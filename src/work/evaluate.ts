@@ -8,7 +8,7 @@ import { buildReport, refuseOverflow, type Report, selectable } from '../core/re
 import { isCandidate } from '../core/rules';
 import { decimal } from '../core/text';
 import { type Device } from '../engine/providers';
-import { measuredOf } from '../engine/run';
+import { measuredOf, type MeasureOptions } from '../engine/run';
 import { alwaysMet, demandText } from '../evaluation/choice';
 import { figuresOf } from '../evaluation/figures';
 import { type AnswerLine, Journal } from '../evaluation/journal';
@@ -65,7 +65,8 @@ const USUAL_SHARE = 0.5;
 /** Milliseconds between two interim results. */
 const INTERIM_MS = 1000;
 
-export interface EvaluatePorts extends Ports, FetchPorts, Omit<BehaviourPorts, 'signal'> {
+export interface EvaluatePorts
+  extends Ports, FetchPorts, Omit<BehaviourPorts, 'signal'>, Pick<MeasureOptions, 'known'> {
   /** The model is being loaded. */
   onLoad?: (precision: ChosenPrecision) => void;
   /** Results so far, about once a second. @param order as in the report */

@@ -88,6 +88,7 @@ describe('the first adapter of a workspace', () => {
         'Open Heatmap',
         'Measure Adapter',
         'Project Adapter',
+        'Measure Behaviour…',
         // Adapters are compared by their folders.
         ...(path === 'adapters/benign' ? ['Compare Adapters'] : []),
         'Choose Models…',

@@ -12,10 +12,20 @@ import { htmlPage } from '../../html/page';
 import { type LanguageServices } from '../../work/services';
 import { type ModelPair } from '../common/contributions';
 import { Cancelled } from '../common/errors';
-import { showBriefly, showInformation, showInputBox, showSaveDialog } from '../common/surface';
+import {
+  type Progress,
+  showBriefly,
+  showInformation,
+  showInputBox,
+  showSaveDialog,
+  withProgress,
+} from '../common/surface';
 import { askForEvaluation } from './ask';
 import { type BehaviourRun } from './behaviour-run';
 import { askModelToJudge } from './model-judge';
+
+/** A run shorter than this shows no notification; the page shows it anyway. */
+const NOTIFY_AFTER_MS = 800;
 
 /** What was asked for last, until the user asks for something else. */
 const DEMANDS_KEY = 'demands';
@@ -46,7 +56,12 @@ export class BehaviourActions {
     const { lastRequest: earlier } = behaviour;
     const asked = { adapter, aligned, earlier, services: this.services, slower: this.slower };
     const { request, seconds } = await askForEvaluation(asked);
-    await this.timed(seconds, () => behaviour.evaluate(request), behaviour);
+    await visibly(adapter.name, behaviour, () => this.timed(seconds, () => behaviour.evaluate(request), behaviour));
+  }
+
+  /** Goes on where it was cancelled, or tries once more. */
+  async resume({ adapter, behaviour }: BehaviourSubject): Promise<void> {
+    await visibly(adapter.name, behaviour, () => behaviour.resume());
   }
 
   /** @returns the selection that meets the demands, or comes nearest */
@@ -108,6 +123,36 @@ export class BehaviourActions {
     const slower = (this.slower * took) / seconds;
     await this.memory.update(SLOWER_KEY, Math.min(20, Math.max(0.05, slower)));
   }
+}
+
+/** Runs with a notification where it takes a while; its Cancel is the page's. */
+async function visibly(name: string, behaviour: BehaviourRun, evaluate: () => Promise<void>): Promise<void> {
+  const run = evaluate();
+  const quick = new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false));
+  if (await Promise.race([run.then(() => true), quick])) return;
+  const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
+    let shown = 0;
+    const tell = (): void => {
+      const { done = 0, total = 0, stage } = behaviour.view().progress ?? {};
+      if (!behaviour.isRunning || total === 0) return;
+      // The scores come first, and the answers take longer: each stage has the whole bar.
+      const share = (100 * done) / total;
+      const message =
+        stage === 'answers'
+          ? vscode.l10n.t('{0} of {1} answers', done, total)
+          : stage === 'scores'
+            ? vscode.l10n.t('{0} of {1} refusal scores', done, total)
+            : undefined;
+      progress.report({ ...(message === undefined ? {} : { message }), increment: Math.max(0, share - shown) });
+      shown = share;
+    };
+    const listening = behaviour.onDidChange(tell);
+    token.onCancellationRequested(() => void behaviour.stop());
+    await run.finally(() => {
+      listening.dispose();
+    });
+  };
+  await withProgress(vscode.l10n.t('Safe LoRA: evaluating {0}', name), show, true);
 }
 
 /** Answers are readable only by the user. */

@@ -1,6 +1,5 @@
 // Evaluates one adapter: streamed, cancellable, resumable; its figures are kept, its answers stay in memory.
 import * as vscode from 'vscode';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
@@ -8,7 +7,7 @@ import { type FileStamp, stampOf } from '../../core/files';
 import { checkpointStamps } from '../../core/identity';
 import { hashBytes, hashFile } from '../../core/safetensors';
 import { SafeLoraError } from '../../core/errors';
-import { type Report } from '../../core/report';
+import { type ModuleFinding, type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
 import {
   answerKey,
@@ -48,6 +47,8 @@ export interface Evaluated {
   readonly models: () => Partial<ModelPair>;
   /** The present one. */
   readonly selection: () => Selection;
+  /** Measured modules that need not be measured again. */
+  readonly known: () => Promise<ReadonlyMap<string, ModuleFinding>>;
 }
 
 /** What decides whether weights are downloaded. */
@@ -339,9 +340,10 @@ export class BehaviourRun extends Disposable {
     this.tell();
     try {
       const { base, aligned } = this.requireModels();
-      const asked = await this.asked(request, base, aligned);
+      const asked = this.asked(request, base, aligned);
       const evaluated = await evaluate(asked, this.services.language, {
         signal,
+        known: await this.subject.known(),
         agree,
         onModel: agreeToRun,
         onProgress: ({ bytesDone, bytesTotal }) => {
@@ -382,9 +384,8 @@ export class BehaviourRun extends Disposable {
     }
   }
 
-  private async asked(request: EvaluationRequest, base: string, aligned: string): Promise<EvaluateRequest> {
+  private asked(request: EvaluationRequest, base: string, aligned: string): EvaluateRequest {
     const { evaluations } = this.services;
-    await mkdir(dirname(evaluations.journalPath('')), { recursive: true });
     return {
       ...request,
       adapter: this.subject.adapter(),

@@ -104,6 +104,7 @@ export class AdapterDocument extends Disposable {
           adapter: () => this.opened,
           models: () => this.measuring.models,
           selection: () => this.draft ?? this.firstSelection,
+          known: () => this.measuring.knownProjections(),
         },
         { ...services, language: services.work },
       ),

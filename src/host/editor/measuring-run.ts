@@ -206,6 +206,12 @@ export class MeasuringRun extends Disposable {
     }
   }
 
+  /** The projections of this run, which another walk over the same models need not compute. */
+  async knownProjections(): Promise<ReadonlyMap<string, ModuleFinding>> {
+    if (!(await this.modelsHold())) return new Map();
+    return new Map([...this.results].filter(([, { projected }]) => projected?.bytes));
+  }
+
   /** Measures every module once more, as after a change of the device. What was known stays known where that fails. */
   async repeat(): Promise<void> {
     this.requireDone();

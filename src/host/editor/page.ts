@@ -52,7 +52,7 @@ export class AdapterPage extends Disposable {
     copyText: (text) => vscode.env.clipboard.writeText(text),
     listTensors: () => this.listTensors(),
     evaluate: () => this.evaluate(),
-    resumeEvaluation: () => this.adapter.behaviour.resume(),
+    resumeEvaluation: () => this.behaviour.resume(this.adapter),
     cancelEvaluation: () => this.adapter.behaviour.stop(),
     chooseByTarget: async () => {
       const selection = await this.behaviour.chooseByTarget(this.adapter);
@@ -216,7 +216,9 @@ export class AdapterPage extends Disposable {
   }
 
   private async evaluate(): Promise<void> {
-    await this.actions.askForModels(this.adapter);
+    // The selection needs the numbers.
+    await this.actions.measure(this.adapter);
+    this.adapter.measuring.requireDone();
     await this.behaviour.evaluate(this.adapter);
   }
 

@@ -85,6 +85,7 @@ export class EvaluationStore extends Disposable {
     await write(this.file(folder), JSON.stringify({ version: SAFE_LORA_VERSION, folder, request, record, entry }));
     this.changed.fire(folder);
     await prune(dirname(this.file(folder)));
+    await prune(dirname(this.journalPath(''))).catch(() => undefined);
   }
 
   /** The same evaluation of the same original weights in a file that was written since. */
