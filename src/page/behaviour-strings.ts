@@ -95,7 +95,7 @@ export function behaviourStrings(l10n: Translation) {
         harmless: l10n.t('{0} harmless'),
         utility: l10n.t('{0} utility'),
       },
-      prompts: l10n.t('{0} prompts'),
+      prompts: l10n.t('Evaluated on {0} prompts'),
       judge: l10n.t('judged by {0}, version {1}'),
       engine: l10n.t('greedy answers of at most {0} tokens'),
       device: l10n.t('{0} on {1}'),

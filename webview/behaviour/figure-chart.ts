@@ -38,6 +38,8 @@ export interface ChartPorts {
 const AXIS_WIDTH = 44;
 /** Width of a threshold at the upper axis, in CSS pixels. */
 const THRESHOLD_WIDTH = 44;
+/** Width of a count and the gap beside it. */
+const COUNT_WIDTH = 56;
 
 export class FigureChart {
   readonly root: HTMLElement;
@@ -178,9 +180,9 @@ export class FigureChart {
       type: 'linear',
       ...rangeOf(most),
       afterBuildTicks: (axis: Scale) => {
-        axis.ticks = axis.ticks.filter(({ value }) => value >= 0 && value <= most && Number.isInteger(value));
+        axis.ticks = countTicks(most, axis.chart.width).map((value) => ({ value }));
       },
-      ticks: { display: isLast, color: theme.foreground, precision: 0, maxRotation: 0 },
+      ticks: { display: isLast, color: theme.foreground, autoSkip: false, maxRotation: 0 },
       grid: { color: theme.grid, display: !theme.highContrast, tickLength: isLast ? 6 : 0 },
       border: { color: theme.grid },
       title: { display: isLast, text: this.strings.behaviour.charts.projected, color: theme.foreground },
@@ -274,6 +276,15 @@ function thresholdAxis({ results, theme, room }: Frame): NonNullable<ChartOption
 function rangeOf(most: number): { min: number; max: number } {
   const inset = 0.03 * most;
   return { min: -inset, max: most + inset };
+}
+
+/** Round numbers from 0 to the most, with room for each. */
+function countTicks(most: number, width: number): number[] {
+  const fit = width / COUNT_WIDTH;
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((candidate) => most / candidate <= fit) ?? most;
+  const round = Array.from({ length: Math.ceil(most / step) }, (_, i) => i * step);
+  // The last round number gives way to the most, if they are close.
+  return [...round.filter((count) => most - count >= 0.6 * step), most];
 }
 
 function mostOf({ order, points }: BehaviourResults): number {

@@ -2,8 +2,9 @@
 import { decimal } from '../../src/core/text';
 import { type Choice } from '../../src/evaluation/choice';
 import { measures } from '../../src/evaluation/figures';
+import { type ModelFigures } from '../../src/evaluation/model-judge';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type BehaviourResults, type ModelJudgeView } from '../../src/page/behaviour';
+import { type BehaviourResults } from '../../src/page/behaviour';
 import { modulesText } from '../shared/modules-text';
 import { element, format } from '../shared/ui';
 import { figureText } from './texts';
@@ -33,9 +34,11 @@ export class Summary {
     });
     const method = [
       format(summary.prompts, roles.join(', ')),
-      format(summary.judge, judge.name, judge.version),
-      format(summary.engine, engine.maxTokens),
-      format(summary.device, engine.precision, engine.provider),
+      // Not known before the first answers.
+      ...(judge ? [format(summary.judge, judge.name, judge.version)] : []),
+      ...(engine
+        ? [format(summary.engine, engine.maxTokens), format(summary.device, engine.precision, engine.provider)]
+        : []),
     ].join(' · ');
     const corrections = corrected === 1 ? summary.correctedOne : format(summary.corrected, corrected);
     return corrected > 0 ? `${method}. ${corrections}` : `${method}.`;
@@ -54,7 +57,7 @@ export class Summary {
     return `${found} ${format(summary.halves, chosenOn, reportedOn, onOthers.join(', '))}`;
   }
 
-  private judgeText({ kappa, name, answers, unread }: ModelJudgeView): string {
+  private judgeText({ kappa, name, answers, unread }: ModelFigures): string {
     return format(this.strings.behaviour.summary.modelJudge, decimal(kappa, 2), name, answers, unread);
   }
 }

@@ -152,11 +152,15 @@ export class TradeOff {
         paint.save();
         paint.font = `11px ${Chart.defaults.font.family ?? 'sans-serif'}`;
         paint.textBaseline = 'middle';
-        paint.fillStyle = this.theme.foreground;
         paint.strokeStyle = this.theme.foreground;
-        const taken: Box[] = [];
         const marks = chart.data.datasets.flatMap(({ data }) => data as unknown as Mark[]);
-        for (const group of groupsOf(chart, marks)) {
+        const groups = groupsOf(chart, marks);
+        const taken = groups.map(({ x, y }) => ({
+          left: x - LABEL_GAP,
+          top: y - LABEL_HEIGHT / 2,
+          width: 2 * LABEL_GAP,
+        }));
+        for (const group of groups) {
           if (group.marks.some(({ point }) => point.count === this.source.selectedNames.size)) {
             paint.beginPath();
             paint.arc(group.x, group.y, LABEL_GAP, 0, 2 * Math.PI);
@@ -165,6 +169,9 @@ export class TradeOff {
           const text = group.marks.map(({ label }) => label).join(', ');
           const place = freePlace(group, paint.measureText(text).width, chart.width, taken);
           taken.push(place);
+          paint.fillStyle = this.theme.background;
+          paint.fillRect(place.left - 2, place.top, place.width + 4, LABEL_HEIGHT);
+          paint.fillStyle = this.theme.foreground;
           paintText(paint, text, place.left, place.top + LABEL_HEIGHT / 2);
         }
         paint.restore();
@@ -202,17 +209,19 @@ function groupsOf({ scales }: Pick<Chart, 'scales'>, marks: readonly Mark[]): Gr
 function freePlace({ x, y }: Group, width: number, chartWidth: number, taken: readonly Box[]): Box {
   const level = y - LABEL_HEIGHT / 2;
   const places: Box[] = [
-    { left: x + LABEL_GAP + 2, top: level, width },
-    { left: x - LABEL_GAP - 2 - width, top: level, width },
-    { left: x - width / 2, top: y - LABEL_GAP - LABEL_HEIGHT, width },
-    { left: x - width / 2, top: y + LABEL_GAP, width },
+    { left: x + LABEL_GAP + 4, top: level, width },
+    { left: x - LABEL_GAP - 4 - width, top: level, width },
+    { left: x - width / 2, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
+    { left: x - width / 2, top: y + LABEL_GAP + 2, width },
+    { left: x - LABEL_GAP, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
+    { left: x + LABEL_GAP - width, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
   ];
   const isFree = ({ left, top }: Box): boolean =>
     left >= 0 &&
     left + width <= chartWidth &&
     taken.every(
       (other) =>
-        left + width < other.left || other.left + other.width < left || Math.abs(top - other.top) > LABEL_HEIGHT,
+        left + width < other.left || other.left + other.width < left || Math.abs(top - other.top) >= LABEL_HEIGHT,
     );
   return places.find(isFree) ?? places[1]!;
 }
