@@ -1,5 +1,6 @@
 // All texts of the editor's page.
 import { type Translation } from '../core/text';
+import { behaviourStrings } from './behaviour-strings';
 import { sharedStrings } from './strings';
 
 export type PageStrings = ReturnType<typeof pageStrings>;
@@ -97,14 +98,12 @@ export function pageStrings(l10n: Translation) {
     },
     advice: {
       select: l10n.t(
-        'A selection is not a verdict. Compare the model’s answers with the original and with the projected adapter.',
+        'A selection is not a verdict. Measure how the model answers with the original and with the projected adapter.',
       ),
       save: l10n.t(
         'Next: Save writes this to the adapter’s file. The original weights are kept, and Restore Originals brings them back.',
       ),
-      compare: l10n.t(
-        'Next: compare the answers of the model with the original and the projected adapter. In a terminal, safe-lora evaluate does it.',
-      ),
+      compare: l10n.t('Next: measure how the model answers with the original and with the projected adapter.'),
     },
     histogram: l10n.t('Number of modules by similarity'),
     byHand: l10n.t('By hand: {0} added, {1} removed'),
@@ -183,6 +182,7 @@ export function pageStrings(l10n: Translation) {
       read: l10n.t('{0} of weights read in {1} s'),
     },
     notices: l10n.t('Notices'),
+    behaviour: behaviourStrings(l10n),
     oneModule: l10n.t('1 module'),
     manyModules: l10n.t('{0} modules'),
   };

@@ -2,9 +2,9 @@
 import { type Call } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type Button, button, element, format, menuButton, setText, show } from '../shared/ui';
-import { adviceText } from './advice';
+import { Advice } from './advice';
 import { appliedText } from './applied-text';
-import { asking } from './asking';
+import { asking } from '../shared/asking';
 import { type PageState } from './state';
 
 type ActionName = 'run' | 'cancel' | 'apply' | 'save' | 'saveAs' | 'restore';
@@ -25,7 +25,7 @@ export class ActionButtons {
   private readonly ofResults: HTMLElement;
   private isOffered = false;
   private readonly appliedText = element('span', { class: 'applied' });
-  private readonly advice = element('p', { class: 'advice', 'aria-live': 'polite' });
+  private readonly advice: Advice;
 
   constructor(
     private readonly state: PageState,
@@ -34,8 +34,9 @@ export class ActionButtons {
   ) {
     this.buttons = this.makeButtons(ports.call);
     const { run, cancel, apply, save, saveAs, restore } = this.buttons;
+    this.advice = new Advice(state, strings);
     this.ofResults = element('div', { class: 'group' }, ...this.resultButtons(ports));
-    this.apply = element('div', { class: 'apply' }, apply, this.appliedText, this.advice);
+    this.apply = element('div', { class: 'apply' }, apply, this.appliedText, this.advice.root);
     this.toolbar = element(
       'div',
       { class: 'toolbar', role: 'toolbar', 'aria-label': strings.toolbar },
@@ -71,7 +72,7 @@ export class ActionButtons {
     for (const part of [save, saveAs, restore, this.ofResults]) show(part, usable);
     for (const control of this.ofResults.querySelectorAll<Button>('vscode-button')) control.disabled = !done;
     setText(this.appliedText, appliedText(applied ?? { modules: [], dirty: false }, this.strings));
-    setText(this.advice, adviceText(this.state, this.strings));
+    this.advice.update();
     if (!this.isOffered || !done) return;
     this.isOffered = false;
     apply.scrollIntoView({ block: 'nearest' });

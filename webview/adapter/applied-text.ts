@@ -1,11 +1,8 @@
 // Texts about the applied projection.
 import { type AppliedView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
+import { modulesText } from '../shared/modules-text';
 import { format } from '../shared/ui';
-
-export function modulesText(count: number, { oneModule, manyModules }: PageStrings): string {
-  return count === 1 ? oneModule : format(manyModules, count);
-}
 
 export function appliedText({ modules, dirty }: Pick<AppliedView, 'modules' | 'dirty'>, strings: PageStrings): string {
   const count = modules.length;

@@ -3,8 +3,9 @@ import { type ErrorCode } from '../../src/core/errors';
 import { type Call, type ModelRole, type ModelView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { banner, element, format } from '../shared/ui';
-import { appliedText, modulesText } from './applied-text';
-import { asking } from './asking';
+import { appliedText } from './applied-text';
+import { asking } from '../shared/asking';
+import { modulesText } from '../shared/modules-text';
 import { runText } from './run-text';
 import { type PageState } from './state';
 

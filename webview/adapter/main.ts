@@ -1,5 +1,6 @@
 // The page of one adapter: receives the host's messages, shows them, and sends the user's requests.
 import '../shared/page.css';
+import '../behaviour/behaviour.css';
 import {
   BarController,
   BarElement,
@@ -10,6 +11,7 @@ import {
   LineController,
   LineElement,
   PointElement,
+  ScatterController,
   Tooltip,
 } from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
@@ -29,6 +31,7 @@ Chart.register(
   MatrixController,
   MatrixElement,
   PointElement,
+  ScatterController,
   Tooltip,
 );
 
@@ -96,6 +99,18 @@ function receive(message: ToPage): void {
     case 'applied':
       state.setApplied(message.applied);
       if (message.followSelection && message.applied.selection) state.setDraft(message.applied.selection);
+      break;
+    case 'behaviour':
+      state.setBehaviour(message.behaviour);
+      break;
+    case 'answers':
+      state.setAnswers(message.answers);
+      break;
+    case 'select':
+      state.setDraft(message.selection);
+      break;
+    case 'showBehaviour':
+      state.setView('behaviour');
       break;
     case 'tensors':
       page?.showTensors(message.tensors);

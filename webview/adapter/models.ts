@@ -4,7 +4,7 @@ import { type Call, type ModelRole, type RunView } from '../../src/page/adapter'
 import { localised } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { element, format, linkButton, setTitle, show } from '../shared/ui';
-import { asking } from './asking';
+import { asking } from '../shared/asking';
 import { type PageState } from './state';
 
 export class ModelList {

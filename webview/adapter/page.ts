@@ -1,6 +1,7 @@
 // The whole page: its parts, and the ones that each change affects.
 import { type Call, type TensorView } from '../../src/page/adapter';
 import { type PageStrings } from '../../src/page/adapter-strings';
+import { BehaviourPanel } from '../behaviour/panel';
 import { ActionButtons } from './action-buttons';
 import { Banners } from './banners';
 import { AdapterHeatmapSource } from './heatmap-source';
@@ -14,9 +15,10 @@ import { ProgressBar } from './progress';
 import { headlineText } from './headline';
 import { Sweep } from './sweep';
 import { findingText, SelectionPanel } from './selection';
-import { type Colouring, colourings, type Kept, type PageState } from './state';
+import { type Colouring, colourings, type Kept, type PageState, type ViewName } from './state';
 import { ModuleTable } from './table';
 import { TensorList } from './tensors';
+import { Tabs } from '../shared/tabs';
 import { onThemeChange } from '../shared/theme';
 import { dropdown, element, format, radioGroup, setText, setTitle, show } from '../shared/ui';
 
@@ -26,7 +28,11 @@ export class Page {
   private readonly title = element('h1');
   private readonly meta = element('p', { class: 'meta' });
   private readonly headline = element('p', { class: 'headline' });
-  private readonly content = element('div', { class: 'content' });
+  private readonly content = element('div', { class: 'content', id: 'view' });
+  private readonly tabs: Tabs<ViewName>;
+  private readonly behaviour: BehaviourPanel;
+  /** Shown in the first view only. */
+  private readonly weights: HTMLElement[];
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly measure;
   private readonly colours;
@@ -80,6 +86,9 @@ export class Page {
       copyPicture: () => void this.copyPicture(),
     });
     this.selection = new SelectionPanel(state, strings, this.actions.apply);
+    this.behaviour = new BehaviourPanel(state, strings, call);
+    const views = (['weights', 'behaviour'] as const).map((id) => ({ id, label: strings.behaviour.tabs[id] }));
+    this.tabs = new Tabs(strings.behaviour.tabs.label, views, this.content, (view) => state.setView(view));
     const choices = measureIds.map((id) => ({ value: id, label: strings.measures[id] }));
     this.measure = dropdown(strings.measure, choices, (value) => {
       state.measure = value as MeasureId;
@@ -97,13 +106,16 @@ export class Page {
       this.viewChanged();
       if (state.showsAfter && !state.hasAfter) void this.measureProjection();
     });
-    this.build();
+    this.weights = this.build();
     state.onChange((change) => {
       if (change === 'document') this.documentChanged();
       if (change === 'run') this.runChanged();
       if (change === 'measured') this.measuredChanged();
       if (change === 'selection') this.selectionChanged();
       if (change === 'applied') this.appliedChanged();
+      if (change === 'tab') this.tabChanged();
+      if (change === 'behaviour') this.behaviourChanged();
+      if (change === 'answers') this.behaviour.answersChanged();
       this.remember();
     });
     onThemeChange(() => {
@@ -111,6 +123,7 @@ export class Page {
       this.profile.update();
       this.sweep.update();
       this.selection.redraw();
+      this.behaviour.update();
     });
   }
 
@@ -126,13 +139,15 @@ export class Page {
     this.table.reveal(name);
   }
 
-  private build(): void {
+  /** @returns what the first view alone shows */
+  private build(): HTMLElement[] {
     const head = element(
       'header',
       {},
       element('div', { class: 'title' }, this.title, this.meta),
       this.actions.toolbar,
       this.headline,
+      this.tabs.root,
       this.progress.root,
     );
     const map = element(
@@ -143,20 +158,25 @@ export class Page {
       this.details.root,
       this.sweep.root,
     );
+    // It hides itself where the adapter has a single layer.
+    const profile = element('div', {}, this.profile.root);
     this.content.append(
       element(
         'div',
         { class: 'columns' },
         map,
-        element('div', { class: 'side' }, this.selection.root, this.profile.root),
+        this.behaviour.main,
+        element('div', { class: 'side' }, this.selection.root, profile, this.behaviour.side),
       ),
       this.table.root,
+      this.behaviour.below,
     );
     this.root.append(
       head,
       element('main', {}, this.models.root, this.banners.root, this.notices.root, this.content, this.tensors.root),
       this.live,
     );
+    return [map, profile, this.table.root, this.tensors.root];
   }
 
   private get pictureTitle(): string {
@@ -187,7 +207,8 @@ export class Page {
     const { document: shown, failure } = this.state;
     const broken = failure !== undefined;
     this.tensors.clear();
-    for (const part of [this.content, this.models.root]) show(part, !broken && shown !== undefined);
+    for (const part of [this.content, this.models.root, this.tabs.root]) show(part, !broken && shown !== undefined);
+    this.tabChanged();
     if (broken) {
       setText(this.title, failure.path.split(/[\\/]/).slice(-2).join('/'));
       setText(this.meta, '');
@@ -260,7 +281,23 @@ export class Page {
     this.profile.moveThreshold();
     this.sweep.moveThreshold();
     this.table.remark();
+    this.behaviour.remark();
     this.drawHeadline();
+    this.actions.update();
+  }
+
+  private behaviourChanged(): void {
+    this.behaviour.update();
+    this.actions.update();
+  }
+
+  private tabChanged(): void {
+    // The tensors of a file that cannot be read are all there is to show.
+    const isBehaviour = this.state.view === 'behaviour' && this.state.failure === undefined;
+    for (const part of this.weights) show(part, !isBehaviour);
+    this.content.classList.toggle('of-behaviour', isBehaviour);
+    this.tabs.select(this.state.view);
+    this.behaviour.show(isBehaviour);
     this.actions.update();
   }
 
@@ -303,7 +340,7 @@ export class Page {
   }
 
   private remember(): void {
-    const { document: shown, draft, measure, colours, filter, layers } = this.state;
-    if (shown) this.keep({ path: shown.adapter.path, draft, measure, colours, filter, layers });
+    const { document: shown, draft, measure, colours, filter, layers, view } = this.state;
+    if (shown) this.keep({ path: shown.adapter.path, draft, measure, colours, filter, layers, view });
   }
 }

@@ -8,10 +8,15 @@ import {
   type RunView,
   type ToPage,
 } from '../../src/page/adapter';
+import { type AnswersView, type BehaviourView } from '../../src/page/behaviour';
 import { type MeasureId, type Numbers } from '../shared/measures';
 import { measuresIn } from '../../src/page/numbers';
 
-export type Change = 'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view';
+export type Change =
+  'document' | 'run' | 'measured' | 'selection' | 'applied' | 'view' | 'tab' | 'behaviour' | 'answers';
+
+/** The page's two views. */
+export type ViewName = 'weights' | 'behaviour';
 
 /** Colour scale of similarities: from the lowest to the highest, around the threshold, or from 0 to 1. */
 export const colourings = ['fit', 'threshold', 'whole'] as const;
@@ -26,6 +31,7 @@ export interface Kept {
   colours: Colouring;
   filter: string;
   layers: string;
+  view: ViewName;
 }
 
 export class PageState {
@@ -33,6 +39,9 @@ export class PageState {
   failure: FailureView | undefined;
   run: RunView | undefined;
   applied: AppliedView | undefined;
+  behaviour: BehaviourView | null = null;
+  answers: AnswersView | null = null;
+  view: ViewName = 'weights';
   draft: Selection = selectionBy(ruleOf(DEFAULT_MODE));
   measure: MeasureId = 'similarity';
   colours: Colouring = 'fit';
@@ -46,6 +55,8 @@ export class PageState {
   /** Indices of the selected modules. */
   selected: ReadonlySet<number> = new Set();
 
+  selectedNames: ReadonlySet<string> = new Set();
+
   /** Names of modules added or removed by hand. */
   byHand: ReadonlySet<string> = new Set();
 
@@ -58,11 +69,12 @@ export class PageState {
   private readonly listeners: ((change: Change) => void)[] = [];
 
   /** The state kept by an earlier page, possibly of an earlier version. */
-  takeUp({ measure, colours, filter, layers }: Partial<Kept>): void {
+  takeUp({ measure, colours, filter, layers, view }: Partial<Kept>): void {
     this.measure = measure ?? this.measure;
     this.colours = colours ?? this.colours;
     this.filter = filter ?? '';
     this.layers = layers ?? '';
+    this.view = view ?? this.view;
   }
 
   onChange(listener: (change: Change) => void): void {
@@ -115,6 +127,22 @@ export class PageState {
     this.emit('applied');
   }
 
+  setBehaviour(behaviour: BehaviourView): void {
+    this.behaviour = behaviour;
+    this.emit('behaviour');
+  }
+
+  setAnswers(answers: AnswersView | null): void {
+    this.answers = answers;
+    this.emit('answers');
+  }
+
+  setView(view: ViewName): void {
+    if (view === this.view) return;
+    this.view = view;
+    this.emit('tab');
+  }
+
   setDraft(draft: Selection): void {
     this.draft = draft;
     this.selectAgain();
@@ -159,7 +187,7 @@ export class PageState {
     const names = new Set(possible.map((module) => this.document!.modules[module]!.name));
     const without = (listed: string[]): string[] => listed.filter((name) => !names.has(name));
     const overrides = { added: without(this.draft.overrides.added), removed: without(this.draft.overrides.removed) };
-    const ruled = this.selectedBy({ ...this.draft, overrides });
+    const ruled = this.indicesOf(select(this.modules, { ...this.draft, overrides }));
     for (const module of possible) {
       if (wanted !== ruled.has(module))
         overrides[wanted ? 'added' : 'removed'].push(this.document!.modules[module]!.name);
@@ -188,10 +216,11 @@ export class PageState {
   private selectAgain(): void {
     const { added, removed } = this.draft.overrides;
     this.byHand = new Set([...added, ...removed]);
-    this.selected = this.selectedBy(this.draft);
+    this.selectedNames = select(this.modules, this.draft);
+    this.selected = this.indicesOf(this.selectedNames);
   }
 
-  private selectedBy(selection: Selection): Set<number> {
-    return new Set([...select(this.modules, selection)].map((name) => this.indexOf.get(name)!));
+  private indicesOf(names: ReadonlySet<string>): Set<number> {
+    return new Set([...names].map((name) => this.indexOf.get(name)!));
   }
 }

@@ -16,7 +16,7 @@ import {
   vsCodeRadioGroup,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
-import { elided, visible } from '../../src/core/text';
+import { elided, visible, visibleLines } from '../../src/core/text';
 
 provideVSCodeDesignSystem().register(
   vsCodeButton(),
@@ -41,6 +41,9 @@ const CUT_LABEL_LETTERS = 8;
 function shown(text: string): string {
   return visible(elided(text, MOST_LETTERS));
 }
+
+/** Longer than an answer of any usual length. */
+const MOST_ANSWER_LETTERS = 40_000;
 
 /** A name in a chart. */
 export function chartLabel(text: string): string {
@@ -103,6 +106,17 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** An element with a text of several lines, such as an answer of a model. */
+export function linesOf<K extends 'div' | 'span'>(
+  tag: K,
+  text: string,
+  attributes: Attributes = {},
+): HTMLElementTagNameMap[K] {
+  const made = element(tag, attributes);
+  made.textContent = visibleLines(elided(text, MOST_ANSWER_LETTERS));
+  return made;
+}
+
 /** Shows or hides with as little movement of its surroundings as possible. */
 export function show(target: HTMLElement, visible: boolean): void {
   target.hidden = !visible;
@@ -138,6 +152,26 @@ export function dropdown(
     'vscode-dropdown',
     { 'aria-label': label },
     ...options.map((option) => element('vscode-option', { value: option.value }, option.label)),
+  );
+  made.addEventListener('change', () => {
+    onChange(made.value);
+  });
+  return made;
+}
+
+/** A small list, light enough for hundreds on one page. */
+export function select(
+  label: string,
+  options: readonly { value: string; label: string }[],
+  value: string,
+  onChange: (value: string) => void,
+): HTMLSelectElement {
+  const made = element(
+    'select',
+    { 'aria-label': label },
+    ...options.map((option) =>
+      element('option', { value: option.value, selected: option.value === value }, option.label),
+    ),
   );
   made.addEventListener('change', () => {
     onChange(made.value);
