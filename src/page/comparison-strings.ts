@@ -1,11 +1,13 @@
 // All texts of a comparison's page.
 import { type Translation } from '../core/text';
+import { behaviourStrings } from './behaviour-strings';
 import { sharedStrings } from './strings';
 
 export type ComparisonStrings = ReturnType<typeof comparisonStrings>;
 
 export function comparisonStrings(l10n: Translation) {
   const shared = sharedStrings(l10n);
+  const behaviour = behaviourStrings(l10n);
   return {
     ...shared,
     legend: { ...shared.legend, pending: l10n.t('not there, or not measured') },
@@ -32,6 +34,21 @@ export function comparisonStrings(l10n: Translation) {
       '{0} experts: the lowest of each adapter, and the difference furthest from zero. Click or press Enter to open them.',
     ),
     nearNullNote: l10n.t('at chance level'),
+    behaviour: {
+      title: l10n.t('Behaviour'),
+      figures: behaviour.figures,
+      same: l10n.t('Both were evaluated on the same prompts, with the same judge. Bars are 95 % intervals.'),
+      otherPrompts: l10n.t(
+        'They were evaluated on different prompts or in different ways, so their figures are not comparable.',
+      ),
+      lacking: l10n.t('The behaviour of {0} is not measured; open it, and choose Evaluate… in its view Behaviour.'),
+      stale: l10n.t('Changed since: {0}.'),
+      chart: l10n.t('{0} of both adapters by number of projected modules. The table below has the same numbers.'),
+      table: l10n.t('Behaviour of both adapters at each measured point, with 95 % intervals in brackets'),
+      projected: l10n.t('projected modules'),
+      original: behaviour.point.original,
+      at: l10n.t('{0} projected'),
+    },
     states: {
       loading: l10n.t('Reading…'),
       nothing: l10n.t('Neither adapter has numbers to compare.'),

@@ -5,7 +5,6 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { Locator } from 'playwright-core';
 import { type EvaluationReport } from '../../src/evaluation/report';
 import { cli, sample, temporaryFolder } from '../fixtures/make';
 import { violations } from './accessibility';
@@ -53,18 +52,33 @@ async function evaluate(session: Session, tab: AdapterTab, points: string): Prom
 
 const done = (tab: AdapterTab): Promise<void> => tab.within('.figures-table tr[data-count="0"]').waitFor();
 
-/** The points of a chart of the page: what it draws. */
-async function chartPoints(tab: AdapterTab, figure: string): Promise<Map<number, number>> {
-  const canvas: Locator = tab.within(`canvas[data-figure=${figure}]`);
-  const points = await canvas.evaluate((element, name) => {
+interface Drawn {
+  data: { datasets: [{ data: { x: number; y: number }[] }] };
+  getDatasetMeta: (index: number) => { data: { x: number; y: number }[] };
+}
+
+/** The charts that the page draws, as far as they are looked at here. */
+interface PageHandle {
+  behaviour: { charts: { charts: Record<string, { chart: Drawn }> } };
+}
+
+/** The points of a chart, by count: what it draws, and where. */
+async function chartPoints(tab: AdapterTab, figure: string): Promise<Map<number, { value: number; at: Position }>> {
+  const points = await tab.within('body').evaluate((_, name) => {
     const { behaviour } = (window as unknown as { safeLoraPage: PageHandle }).safeLoraPage;
-    return behaviour.points(name);
+    const { chart } = behaviour.charts.charts[name]!;
+    const places = chart.getDatasetMeta(0).data;
+    return chart.data.datasets[0].data.map(({ x, y }, i): [number, { value: number; at: Position }] => {
+      const { x: left, y: top } = places[i]!;
+      return [x, { value: y, at: { x: left, y: top } }];
+    });
   }, figure);
   return new Map(points);
 }
 
-interface PageHandle {
-  behaviour: { points: (figure: string) => [count: number, value: number][] };
+interface Position {
+  x: number;
+  y: number;
 }
 
 describe('behaviour', () => {
@@ -100,8 +114,8 @@ describe('behaviour', () => {
       assert.equal(three(valueIn(found['Attack success'])), asr, `attack success at ${count}`);
       assert.equal(three(valueIn(found.Utility)), utility, `utility at ${count}`);
       if (count === null) continue;
-      assert.equal(three(charts.asr.get(count)!), asr, `chart at ${count}`);
-      assert.equal(three(charts.utility.get(count)!), utility, `chart at ${count}`);
+      assert.equal(three(charts.asr.get(count)!.value), asr, `chart at ${count}`);
+      assert.equal(three(charts.utility.get(count)!.value), utility, `chart at ${count}`);
     }
     for (const theme of themes) {
       await session.workbench.setTheme(theme);
@@ -116,7 +130,7 @@ describe('behaviour', () => {
     const known = await cliAnswer();
     await tab.button('Show Answers').click();
     await tab.within('.answer-row').first().waitFor();
-    await tab.within('.behaviour-below').filter({ hasText: known }).waitFor();
+    await tab.within('.answer-text').filter({ hasText: known }).first().waitFor();
     await session.workbench.screenshot('behaviour answers');
     assert.deepEqual(await violations(tab.within('body')), []);
     await session.workbench.command('Safe LoRA: Show Log');
@@ -127,7 +141,7 @@ describe('behaviour', () => {
 
   it('has both figures once a judgement is corrected', async () => {
     const before = valueIn((await figuresAt(tab, 0))['Attack success']);
-    const cell = tab.within('.answer-row[data-role=harmful] [data-point=adapter] select').first();
+    const cell = tab.within('.answer-row[data-key^="0-"]').first().locator('.answer-cell').nth(1).locator('select');
     await cell.selectOption('refused');
     await tab.within('.behaviour-figures').filter({ hasText: 'corrected by hand' }).waitFor();
     const afterwards = valueIn((await figuresAt(tab, 0))['Attack success']);
@@ -325,13 +339,5 @@ async function exportAs(session: Session, tab: AdapterTab, format: string, path:
 async function clickPoint(tab: AdapterTab, figure: string, count: number): Promise<void> {
   const canvas = tab.within(`canvas[data-figure=${figure}]`);
   await canvas.scrollIntoViewIfNeeded();
-  const position = await canvas.evaluate((_, [name, wanted]) => {
-    const { behaviour } = (window as unknown as { safeLoraPage: { behaviour: PixelHandle } }).safeLoraPage;
-    return behaviour.pixel(name, wanted);
-  }, [figure, count] as const); // prettier-ignore
-  await canvas.click({ position });
-}
-
-interface PixelHandle {
-  pixel: (figure: string, count: number) => { x: number; y: number };
+  await canvas.click({ position: (await chartPoints(tab, figure)).get(count)!.at });
 }

@@ -56,6 +56,7 @@ export class FigureChart {
     private readonly strings: PageStrings,
     private readonly ports: ChartPorts,
   ) {
+    this.canvas.setAttribute('data-figure', measure);
     this.root = element(
       'div',
       { class: 'figure-chart' },

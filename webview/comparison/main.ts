@@ -2,14 +2,33 @@
 import '../shared/page.css';
 import './comparison.css';
 import { writeFiguresIn } from '../../src/core/text';
-import { CategoryScale, Chart } from 'chart.js';
+import {
+  CategoryScale,
+  Chart,
+  Legend,
+  LinearScale,
+  LineController,
+  LineElement,
+  PointElement,
+  Tooltip,
+} from 'chart.js';
 import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
 import { type FromComparison, type ToComparison } from '../../src/page/comparison';
 import { ComparisonPage } from './page';
 import { ComparisonState } from './state';
 import { type MeasureId } from '../shared/measures';
 
-Chart.register(CategoryScale, MatrixController, MatrixElement);
+Chart.register(
+  CategoryScale,
+  Legend,
+  LinearScale,
+  LineController,
+  LineElement,
+  MatrixController,
+  MatrixElement,
+  PointElement,
+  Tooltip,
+);
 Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
 declare global {
@@ -31,6 +50,7 @@ addEventListener('message', ({ data: message }: MessageEvent<ToComparison>) => {
   switch (message.type) {
     case 'strings':
       writeFiguresIn(message.language);
+      Chart.defaults.locale = message.language;
       page = new ComparisonPage(state, message.strings, send, (measure) => host.setState({ measure }));
       window.safeLoraComparison = page;
       document.body.replaceChildren(page.root);

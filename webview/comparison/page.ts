@@ -7,6 +7,7 @@ import { type OpenLayer } from '../heatmap/layout';
 import { ComparisonTooltip } from './tooltip';
 import { type Actions, DifferenceSource, SideSource } from './heatmap-sources';
 import { type ComparisonState } from './state';
+import { ComparedBehaviour } from './behaviour';
 import { ComparisonTable } from './table';
 import { Heatmap } from '../heatmap/heatmap';
 import { keysLegend } from '../heatmap/legend';
@@ -28,6 +29,7 @@ export class ComparisonPage {
   private readonly live = element('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly tooltip: ComparisonTooltip;
   private readonly table: ComparisonTable;
+  private readonly behaviour: ComparedBehaviour;
 
   constructor(
     readonly state: ComparisonState,
@@ -37,6 +39,7 @@ export class ComparisonPage {
   ) {
     this.tooltip = new ComparisonTooltip(state, strings);
     this.table = new ComparisonTable(state, strings);
+    this.behaviour = new ComparedBehaviour(state, strings);
     const announce = (text: string): void => {
       setText(this.live, text);
     };
@@ -64,6 +67,7 @@ export class ComparisonPage {
     this.build(measure);
     onThemeChange(() => {
       for (const map of Object.values(this.maps)) map.recolour();
+      this.behaviour.update();
     });
   }
 
@@ -87,6 +91,7 @@ export class ComparisonPage {
     if (!hasNumbers) return;
     for (const map of Object.values(this.maps)) map.rebuild();
     this.table.rebuild();
+    this.behaviour.update();
   }
 
   private build(measure: HTMLElement): void {
@@ -96,6 +101,7 @@ export class ComparisonPage {
     const keys = keysLegend(['selected', 'projected', 'nearNull', 'pending'], this.strings);
     this.content.append(
       element('section', { class: 'maps' }, measure, element('div', { class: 'panels' }, ...panels), keys),
+      this.behaviour.root,
       this.table.root,
       element('p', { class: 'disclaimer' }, this.strings.disclaimer),
     );
