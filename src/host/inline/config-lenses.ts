@@ -34,7 +34,7 @@ export class ConfigLenses extends Disposable implements LensProvider {
     const folder = folderOf(document.uri);
     const range = new vscode.Range(0, 0, 0, 0);
     const status = await this.statuses.of(folder);
-    return [...stateLenses(status), ...lensesOf(status), ...behaviourLenses(status)].map((lens) => ({
+    return [...stateLenses(status), ...behaviourLenses(status), ...lensesOf(status)].map((lens) => ({
       ...lens,
       range,
       arguments: [folder],
@@ -93,8 +93,9 @@ function lensesOf(status: AdapterStatus): Omit<Lens, 'range'>[] {
       };
       const finding = { title: statusFinding(status), command: commands.openReport };
       const actions = [...(selected.size > 0 && !isProjectedAsSelected(status) ? [project] : []), open, ...restore];
-      // After the state both do not fit: Restore is the remaining action.
-      return status.projected.length > 0 ? [...actions, finding] : [finding, ...actions];
+      // After the state or the behaviour both do not fit: the finding comes last.
+      const isLast = status.projected.length > 0 || status.evaluation !== null;
+      return isLast ? [...actions, finding] : [finding, ...actions];
     }
   }
 }
