@@ -98,6 +98,30 @@ describe('a German editor', () => {
     assert.ok(!(await overflows(tab)));
   });
 
+  it('measures the behaviour', async () => {
+    const { workbench } = session;
+    const tab = await session.openAdapter('harmful');
+    await tab.button('Messen').click();
+    await tab.measured();
+    await tab.within('[role=tab]').filter({ hasText: 'Verhalten' }).click();
+    await tab.button('Auswerten…').click();
+    await workbench.asked('Safe LoRA: Mit welchen Prompts auswerten?');
+    await workbench.pick('Die Prompts des Beispiels');
+    await workbench.asked('Safe LoRA: harmful mit 148 Prompts auswerten');
+    await workbench.screenshot('german points');
+    await workbench.pick('Kurve und Antworten');
+    const row = tab.within('.figures-table tr[data-count="0"]');
+    await row.filter({ hasText: /ursprünglicher Adapter\s+–\s+1,000 \[0,93/ }).waitFor();
+    await tab.button('Antworten anzeigen').click();
+    await tab.within('.answer-row').first().waitFor();
+    await workbench.screenshot('german behaviour');
+    assert.ok(!(await overflows(tab)));
+    await workbench.window.setViewportSize({ width: 800, height: 1000 });
+    await workbench.screenshot('german behaviour narrow');
+    assert.ok(!(await overflows(tab)));
+    await workbench.window.setViewportSize({ width: 1400, height: 1000 });
+  });
+
   it('leads through the walkthrough', async () => {
     const { workbench } = session;
     await workbench.command('Welcome: Open Walkthrough...');

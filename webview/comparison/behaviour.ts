@@ -28,17 +28,21 @@ export class ComparedBehaviour {
   readonly root: HTMLElement;
   private readonly note = element('p', { class: 'definition' });
   private readonly figures = element('div', { class: 'compared-figures' });
-  private readonly table = element('div', { class: 'table-box compared-points' });
+  private readonly table: HTMLElement;
   private readonly charts = new Map<Measure, { box: HTMLElement; chart: Chart<'line', Dot[]>; canvas: HTMLElement }>();
 
   constructor(
     private readonly state: ComparisonState,
     private readonly strings: ComparisonStrings,
   ) {
+    const { title, table } = strings.behaviour;
+    // A region that scrolls needs the focus to be scrolled from the keyboard.
+    const region = { role: 'region', tabindex: 0, 'aria-label': table };
+    this.table = element('div', { class: 'table-box compared-points', ...region });
     this.root = element(
       'section',
       { class: 'compared-behaviour' },
-      element('h2', {}, strings.behaviour.title),
+      element('h2', {}, title),
       this.note,
       this.figures,
       this.table,
