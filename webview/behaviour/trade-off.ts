@@ -106,7 +106,7 @@ export class TradeOff {
         ...(fits ? { maxTicksLimit: 5 } : { stepSize: 0.25, callback: (value: number) => decimal(value, 2) }),
       },
       grid: { color: grid, display: !highContrast },
-      border: { color: grid },
+      border: { color: grid, display: highContrast },
       title: { display: true, text, color: foreground },
     });
     return {
@@ -167,7 +167,9 @@ export class TradeOff {
             paint.stroke();
           }
           const text = group.marks.map(({ label }) => label).join(', ');
-          const place = freePlace(group, paint.measureText(text).width, chart.width, taken);
+          const place = freePlace(group, paint.measureText(text).width, chart, taken);
+          // Its tooltip and the table still name it.
+          if (!place) continue;
           taken.push(place);
           paint.fillStyle = this.theme.background;
           paint.fillRect(place.left - 2, place.top, place.width + 4, LABEL_HEIGHT);
@@ -205,8 +207,13 @@ function groupsOf({ scales }: Pick<Chart, 'scales'>, marks: readonly Mark[]): Gr
   return groups;
 }
 
-/** Beside the mark, else above or below it: where no other label is. */
-function freePlace({ x, y }: Group, width: number, chartWidth: number, taken: readonly Box[]): Box {
+/** Beside the mark, else above or below it: where no other mark or label is. Null if there is no such place. */
+function freePlace(
+  { x, y }: Group,
+  width: number,
+  { chartArea, width: end }: Pick<Chart, 'chartArea' | 'width'>,
+  taken: readonly Box[],
+): Box | null {
   const level = y - LABEL_HEIGHT / 2;
   const places: Box[] = [
     { left: x + LABEL_GAP + 4, top: level, width },
@@ -217,11 +224,12 @@ function freePlace({ x, y }: Group, width: number, chartWidth: number, taken: re
     { left: x + LABEL_GAP - width, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
   ];
   const isFree = ({ left, top }: Box): boolean =>
-    left >= 0 &&
-    left + width <= chartWidth &&
+    left >= chartArea.left + 2 &&
+    left + width <= end &&
+    top + LABEL_HEIGHT <= chartArea.bottom &&
     taken.every(
       (other) =>
         left + width < other.left || other.left + other.width < left || Math.abs(top - other.top) >= LABEL_HEIGHT,
     );
-  return places.find(isFree) ?? places[1]!;
+  return places.find(isFree) ?? null;
 }
