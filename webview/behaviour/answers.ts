@@ -5,7 +5,7 @@ import { type AnswersView, type BehaviourView } from '../../src/page/behaviour';
 import { asking } from '../shared/asking';
 import { button, element, format, setText, show } from '../shared/ui';
 import { AnswerList } from './answer-list';
-import { comparedPoint } from './curve';
+import { comparedPoint, isOnCurve } from './curve';
 import { type BehaviourSource } from './source';
 import { pointText } from './texts';
 
@@ -90,9 +90,11 @@ export class Answers {
   }
 
   private drawNearest(): void {
+    const { answers, behaviour, selectedNames } = this.source;
     const point = this.compared();
-    const isOther = point !== null && point.count !== this.source.selectedNames.size;
-    show(this.nearest, this.source.answers !== null && isOther);
+    const isSelection =
+      point?.count === selectedNames.size && behaviour?.results && isOnCurve(behaviour.results, selectedNames);
+    show(this.nearest, answers !== null && point !== null && !isSelection);
     if (point) setText(this.nearest, format(this.strings.behaviour.answers.nearest, pointText(point, this.strings)));
   }
 

@@ -77,9 +77,7 @@ export class FigureChart {
       data: { datasets: [] },
       plugins: [
         selectionMark(() => this.frame && { selected: this.ports.selected(), theme: this.frame.theme }),
-        levelLines(
-          () => this.frame && { levels: levelsOf(this.measure, this.frame, this.strings), theme: this.frame.theme },
-        ),
+        levelLines(() => this.frame && { ...this.frame, levels: levelsOf(this.measure, this.frame, this.strings) }),
         errorBars,
       ],
     });

@@ -5,7 +5,7 @@ import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
 import { readTheme, type Theme } from '../shared/theme';
 import { element, paintText, setLabel, show } from '../shared/ui';
-import { alignedPoint, answeredPoints, isShare, selectionOf } from './curve';
+import { alignedPoint, answeredPoints, isOnCurve, isShare, selectionOf } from './curve';
 import { type BehaviourSource } from './source';
 import { figureText, pointTitle } from './texts';
 
@@ -160,8 +160,10 @@ export class TradeOff {
           top: y - LABEL_HEIGHT / 2,
           width: 2 * LABEL_GAP,
         }));
+        const { behaviour, selectedNames } = this.source;
+        const current = behaviour?.results && isOnCurve(behaviour.results, selectedNames) ? selectedNames.size : null;
         for (const group of groups) {
-          if (group.marks.some(({ point }) => point.count === this.source.selectedNames.size)) {
+          if (group.marks.some(({ point }) => current !== null && point.count === current)) {
             paint.beginPath();
             paint.arc(group.x, group.y, LABEL_GAP, 0, 2 * Math.PI);
             paint.stroke();
@@ -220,6 +222,7 @@ function freePlace(
     { left: x - LABEL_GAP - 4 - width, top: level, width },
     { left: x - width / 2, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x - width / 2, top: y + LABEL_GAP + 2, width },
+    { left: x + 4, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x - LABEL_GAP, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x + LABEL_GAP - width, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
   ];
