@@ -5,7 +5,7 @@ import { type AnswersView, type BehaviourView } from '../../src/page/behaviour';
 import { asking } from '../shared/asking';
 import { button, element, format, setText, show } from '../shared/ui';
 import { AnswerList } from './answer-list';
-import { comparedPoint, isOnCurve } from './curve';
+import { comparedPoint, type CurvePoint, isOnCurve } from './curve';
 import { type BehaviourSource } from './source';
 import { pointText } from './texts';
 
@@ -91,14 +91,14 @@ export class Answers {
 
   private drawNearest(): void {
     const { answers, behaviour, selectedNames } = this.source;
-    const point = this.compared();
-    const isSelection =
-      point?.count === selectedNames.size && behaviour?.results && isOnCurve(behaviour.results, selectedNames);
-    show(this.nearest, answers !== null && point !== null && !isSelection);
-    if (point) setText(this.nearest, format(this.strings.behaviour.answers.nearest, pointText(point, this.strings)));
+    const results = behaviour?.results;
+    const isSelection = answers?.count === selectedNames.size && results && isOnCurve(results, selectedNames);
+    show(this.nearest, answers !== null && !isSelection);
+    if (answers)
+      setText(this.nearest, format(this.strings.behaviour.answers.nearest, pointText(answers, this.strings)));
   }
 
-  private compared(): ReturnType<typeof comparedPoint> {
+  private compared(): CurvePoint | null {
     const results = this.source.behaviour?.results;
     return results ? comparedPoint(results, this.source.selectedNames.size) : null;
   }

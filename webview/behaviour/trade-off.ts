@@ -18,6 +18,8 @@ interface Mark {
 
 type Marks = ChartDataset<'scatter', Mark[]>;
 
+/** Width of a mark. */
+const MARK = 12;
 const LABEL_HEIGHT = 12;
 /** From a mark's centre to its label. */
 const LABEL_GAP = 10;
@@ -156,9 +158,9 @@ export class TradeOff {
         const marks = chart.data.datasets.flatMap(({ data }) => data as unknown as Mark[]);
         const groups = groupsOf(chart, marks);
         const taken = groups.map(({ x, y }) => ({
-          left: x - LABEL_GAP,
+          left: x - MARK / 2,
           top: y - LABEL_HEIGHT / 2,
-          width: 2 * LABEL_GAP,
+          width: MARK,
         }));
         const { behaviour, selectedNames } = this.source;
         const current = behaviour?.results && isOnCurve(behaviour.results, selectedNames) ? selectedNames.size : null;
@@ -232,7 +234,9 @@ function freePlace(
     top + LABEL_HEIGHT <= chartArea.bottom &&
     taken.every(
       (other) =>
-        left + width < other.left || other.left + other.width < left || Math.abs(top - other.top) >= LABEL_HEIGHT,
+        left + width + 6 < other.left ||
+        other.left + other.width + 6 < left ||
+        Math.abs(top - other.top) >= LABEL_HEIGHT,
     );
   return places.find(isFree) ?? null;
 }
