@@ -1,5 +1,5 @@
 // Utility against attack success, as in figure 3 of the paper (arXiv 2405.16833): a mark for each answered point.
-import { Chart, type ChartDataset, type Plugin } from 'chart.js';
+import { Chart, type ChartDataset, type Plugin, type Scale } from 'chart.js';
 import { decimal } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
@@ -18,6 +18,14 @@ interface Mark {
 
 type Marks = ChartDataset<'scatter', Mark[]>;
 
+/** A little more than 0 to 1, so that marks at the ends have room for their names. */
+const SHARES = {
+  min: -0.06,
+  max: 1.03,
+  afterBuildTicks: (axis: Scale) => {
+    axis.ticks = [0, 0.25, 0.5, 0.75, 1].map((value) => ({ value }));
+  },
+};
 /** Width of a mark. */
 const MARK = 12;
 const LABEL_HEIGHT = 12;
@@ -102,10 +110,10 @@ export class TradeOff {
     const { figures } = this.strings.behaviour;
     const share = isShare(results, 'utility');
     const axis = (text: string, fits: boolean): object => ({
-      ...(fits ? { grace: '15%' } : { min: 0, max: 1 }),
+      ...(fits ? { grace: '15%' } : SHARES),
       ticks: {
         color: foreground,
-        ...(fits ? { maxTicksLimit: 5 } : { stepSize: 0.25, callback: (value: number) => decimal(value, 2) }),
+        ...(fits ? { maxTicksLimit: 5 } : { callback: (value: number) => decimal(value, 2) }),
       },
       grid: { color: grid, display: !highContrast },
       border: { color: grid, display: highContrast },
