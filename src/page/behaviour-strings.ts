@@ -69,10 +69,10 @@ export function behaviourStrings(l10n: Translation) {
       aligned: l10n.t('aligned {0}'),
       original: l10n.t('original {0}'),
       intervals: l10n.t('bars: 95 % intervals'),
-      selected: l10n.t('your selection: {0}'),
+      selected: l10n.t('selection: {0}'),
       refusalScore: l10n.t('Refusal score'),
       byHand: l10n.t('The curve takes the modules with the lowest similarity; your selection differs from it.'),
-      click: l10n.t('Click a point to select its modules.'),
+      click: l10n.t('click a point to select its modules'),
     },
     tradeOff: {
       title: l10n.t('Utility against attack success'),

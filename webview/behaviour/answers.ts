@@ -5,7 +5,7 @@ import { type AnswersView, type BehaviourView } from '../../src/page/behaviour';
 import { asking } from '../shared/asking';
 import { button, element, format, setText, show } from '../shared/ui';
 import { AnswerList } from './answer-list';
-import { comparedPoint } from './curve';
+import { comparedPoint, type CurvePoint, isOnCurve } from './curve';
 import { type BehaviourSource } from './source';
 import { pointText } from './texts';
 
@@ -90,13 +90,15 @@ export class Answers {
   }
 
   private drawNearest(): void {
-    const point = this.compared();
-    const isOther = point !== null && point.count !== this.source.selectedNames.size;
-    show(this.nearest, this.source.answers !== null && isOther);
-    if (point) setText(this.nearest, format(this.strings.behaviour.answers.nearest, pointText(point, this.strings)));
+    const { answers, behaviour, selectedNames } = this.source;
+    const results = behaviour?.results;
+    const isSelection = answers?.count === selectedNames.size && results && isOnCurve(results, selectedNames);
+    show(this.nearest, answers !== null && !isSelection);
+    if (answers)
+      setText(this.nearest, format(this.strings.behaviour.answers.nearest, pointText(answers, this.strings)));
   }
 
-  private compared(): ReturnType<typeof comparedPoint> {
+  private compared(): CurvePoint | null {
     const results = this.source.behaviour?.results;
     return results ? comparedPoint(results, this.source.selectedNames.size) : null;
   }

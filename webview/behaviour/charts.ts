@@ -16,6 +16,8 @@ export class CurveCharts {
   private readonly ofAnswers = element('span', { class: 'key' });
   private readonly byHand = element('p', { class: 'curve-differs' });
   private readonly withScore;
+  /** Names the line where the checkbox does not. */
+  private readonly ofScore: HTMLElement;
 
   constructor(
     private readonly source: BehaviourSource,
@@ -31,6 +33,12 @@ export class CurveCharts {
     this.withScore = checkbox(texts.refusalScore, () => {
       this.update();
     });
+    this.ofScore = element(
+      'span',
+      { class: 'key', title: strings.behaviour.definitions.refusalScore },
+      element('span', { class: 'score-key', 'aria-hidden': 'true' }),
+      texts.refusalScore,
+    );
     setText(this.ofAnswers, `${texts.intervals} · ${texts.click}`);
     setText(this.byHand, texts.byHand);
     const mark = element('span', { class: 'selection-key', 'aria-hidden': 'true' });
@@ -43,6 +51,7 @@ export class CurveCharts {
         { class: 'keys' },
         element('span', { class: 'key' }, mark, this.selected),
         this.ofAnswers,
+        this.ofScore,
         this.withScore,
       ),
       this.byHand,
@@ -60,6 +69,7 @@ export class CurveCharts {
     const showsScore = canScore && (isPartial || this.withScore.checked);
     show(this.withScore, canScore && !isPartial);
     show(this.ofAnswers, isAnswered);
+    show(this.ofScore, canScore && isAnswered && isPartial);
     const shown: Measure[] = isAnswered ? measuredFigures(results) : ['asr'];
     const levels = shown.flatMap((measure) => levelsOf(measure, { results }, this.strings));
     const frame: Frame = { results, theme: readTheme(), room: levels.length > 0 ? roomFor(levels) : 12, showsScore };

@@ -44,7 +44,7 @@ const COUNT_WIDTH = 56;
 export class FigureChart {
   readonly root: HTMLElement;
   private readonly sign = element('span', { class: 'figure-sign', 'aria-hidden': 'true' });
-  private readonly name = element('h3');
+  private readonly name = element('h2');
   private readonly definition = element('span', { class: 'definition' });
   private readonly canvas = element('canvas', { role: 'img' });
   private readonly box = element('div', { class: 'figure-box' }, this.canvas);
@@ -77,9 +77,7 @@ export class FigureChart {
       data: { datasets: [] },
       plugins: [
         selectionMark(() => this.frame && { selected: this.ports.selected(), theme: this.frame.theme }),
-        levelLines(
-          () => this.frame && { levels: levelsOf(this.measure, this.frame, this.strings), theme: this.frame.theme },
-        ),
+        levelLines(() => this.frame && { ...this.frame, levels: levelsOf(this.measure, this.frame, this.strings) }),
         errorBars,
       ],
     });
@@ -185,7 +183,7 @@ export class FigureChart {
       },
       ticks: { display: isLast, color: theme.foreground, autoSkip: false, maxRotation: 0 },
       grid: { color: theme.grid, display: !theme.highContrast, tickLength: isLast ? 6 : 0 },
-      border: { color: theme.grid },
+      border: { color: theme.grid, display: theme.highContrast },
       title: { display: isLast, text: this.strings.behaviour.charts.projected, color: theme.foreground },
     };
   }
@@ -203,7 +201,7 @@ export class FigureChart {
         ...(share ? { stepSize: 0.25, callback: hundredths } : { maxTicksLimit: 5 }),
       },
       grid: { color: theme.grid, display: !theme.highContrast },
-      border: { color: theme.grid },
+      border: { color: theme.grid, display: theme.highContrast },
     };
   }
 

@@ -40,8 +40,8 @@ export class FiguresTable {
     const { projected, select } = this.strings.behaviour.table;
     this.head.replaceChildren(
       element('th', { scope: 'col' }, projected),
-      ...titles,
       element('th', { scope: 'col' }, element('span', { class: 'visually-hidden' }, select)),
+      ...titles,
     );
     const aligned = alignedPoint(results);
     const points = [...(aligned?.degenerate ? [aligned] : []), ...answeredPoints(results)];
@@ -103,8 +103,9 @@ export class FiguresTable {
       'tr',
       { 'data-count': String(point.count) },
       element('th', { scope: 'row' }, name),
-      ...columns.map(({ text }) => element('td', { class: 'number' }, text(point))),
+      // Second, so that a narrow tab shows it, too.
       element('td', {}, ...this.selectCell(point, name)),
+      ...columns.map(({ text }) => element('td', { class: 'number' }, text(point))),
     );
   }
 

@@ -22,7 +22,9 @@ export function roomFor(levels: readonly Level[]): number {
 }
 
 /** @param shown asked at each drawing */
-export function levelLines(shown: () => { levels: readonly Level[]; theme: Theme } | null): Plugin<'line'> {
+export function levelLines(
+  shown: () => { levels: readonly Level[]; theme: Theme; room: number } | null,
+): Plugin<'line'> {
   return {
     id: 'levels',
     beforeDatasetsDraw: (chart) => {
@@ -31,7 +33,7 @@ export function levelLines(shown: () => { levels: readonly Level[]; theme: Theme
       if (!found || !y) return;
       const { left, right, top, bottom } = chart.chartArea;
       const paint = chart.ctx;
-      const labelled = Math.max(right, ...Object.values(chart.scales).map((scale) => scale.right)) + GAP;
+      const labelled = chart.width - found.room + GAP;
       const levels = found.levels.map((level) => ({ ...level, at: y.getPixelForValue(level.value) }));
       const places = apart(
         levels.map(({ at }) => at),

@@ -1,11 +1,11 @@
 // Utility against attack success, as in figure 3 of the paper (arXiv 2405.16833): a mark for each answered point.
-import { Chart, type ChartDataset, type Plugin } from 'chart.js';
+import { Chart, type ChartDataset, type Plugin, type Scale } from 'chart.js';
 import { decimal } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
 import { readTheme, type Theme } from '../shared/theme';
 import { element, paintText, setLabel, show } from '../shared/ui';
-import { alignedPoint, answeredPoints, isShare, selectionOf } from './curve';
+import { alignedPoint, answeredPoints, isOnCurve, isShare, selectionOf } from './curve';
 import { type BehaviourSource } from './source';
 import { figureText, pointTitle } from './texts';
 
@@ -18,6 +18,16 @@ interface Mark {
 
 type Marks = ChartDataset<'scatter', Mark[]>;
 
+/** A little more than 0 to 1, so that marks at the ends have room for their names. */
+const SHARES = {
+  min: -0.06,
+  max: 1.03,
+  afterBuildTicks: (axis: Scale) => {
+    axis.ticks = [0, 0.25, 0.5, 0.75, 1].map((value) => ({ value }));
+  },
+};
+/** Width of a mark. */
+const MARK = 12;
 const LABEL_HEIGHT = 12;
 /** From a mark's centre to its label. */
 const LABEL_GAP = 10;
@@ -100,13 +110,13 @@ export class TradeOff {
     const { figures } = this.strings.behaviour;
     const share = isShare(results, 'utility');
     const axis = (text: string, fits: boolean): object => ({
-      ...(fits ? { grace: '15%' } : { min: 0, max: 1 }),
+      ...(fits ? { grace: '15%' } : SHARES),
       ticks: {
         color: foreground,
-        ...(fits ? { maxTicksLimit: 5 } : { stepSize: 0.25, callback: (value: number) => decimal(value, 2) }),
+        ...(fits ? { maxTicksLimit: 5 } : { callback: (value: number) => decimal(value, 2) }),
       },
       grid: { color: grid, display: !highContrast },
-      border: { color: grid },
+      border: { color: grid, display: highContrast },
       title: { display: true, text, color: foreground },
     });
     return {
@@ -156,18 +166,22 @@ export class TradeOff {
         const marks = chart.data.datasets.flatMap(({ data }) => data as unknown as Mark[]);
         const groups = groupsOf(chart, marks);
         const taken = groups.map(({ x, y }) => ({
-          left: x - LABEL_GAP,
+          left: x - MARK / 2,
           top: y - LABEL_HEIGHT / 2,
-          width: 2 * LABEL_GAP,
+          width: MARK,
         }));
+        const { behaviour, selectedNames } = this.source;
+        const current = behaviour?.results && isOnCurve(behaviour.results, selectedNames) ? selectedNames.size : null;
         for (const group of groups) {
-          if (group.marks.some(({ point }) => point.count === this.source.selectedNames.size)) {
+          if (group.marks.some(({ point }) => current !== null && point.count === current)) {
             paint.beginPath();
             paint.arc(group.x, group.y, LABEL_GAP, 0, 2 * Math.PI);
             paint.stroke();
           }
           const text = group.marks.map(({ label }) => label).join(', ');
-          const place = freePlace(group, paint.measureText(text).width, chart.width, taken);
+          const place = freePlace(group, paint.measureText(text).width, chart, taken);
+          // Its tooltip and the table still name it.
+          if (!place) continue;
           taken.push(place);
           paint.fillStyle = this.theme.background;
           paint.fillRect(place.left - 2, place.top, place.width + 4, LABEL_HEIGHT);
@@ -205,23 +219,32 @@ function groupsOf({ scales }: Pick<Chart, 'scales'>, marks: readonly Mark[]): Gr
   return groups;
 }
 
-/** Beside the mark, else above or below it: where no other label is. */
-function freePlace({ x, y }: Group, width: number, chartWidth: number, taken: readonly Box[]): Box {
+/** Beside the mark, else above or below it: where no other mark or label is. Null if there is no such place. */
+function freePlace(
+  { x, y }: Group,
+  width: number,
+  { chartArea, width: end }: Pick<Chart, 'chartArea' | 'width'>,
+  taken: readonly Box[],
+): Box | null {
   const level = y - LABEL_HEIGHT / 2;
   const places: Box[] = [
     { left: x + LABEL_GAP + 4, top: level, width },
     { left: x - LABEL_GAP - 4 - width, top: level, width },
     { left: x - width / 2, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x - width / 2, top: y + LABEL_GAP + 2, width },
+    { left: x + 4, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x - LABEL_GAP, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
     { left: x + LABEL_GAP - width, top: y - LABEL_GAP - LABEL_HEIGHT - 2, width },
   ];
   const isFree = ({ left, top }: Box): boolean =>
-    left >= 0 &&
-    left + width <= chartWidth &&
+    left >= chartArea.left + 2 &&
+    left + width <= end &&
+    top + LABEL_HEIGHT <= chartArea.bottom &&
     taken.every(
       (other) =>
-        left + width < other.left || other.left + other.width < left || Math.abs(top - other.top) >= LABEL_HEIGHT,
+        left + width + 6 < other.left ||
+        other.left + other.width + 6 < left ||
+        Math.abs(top - other.top) >= LABEL_HEIGHT,
     );
-  return places.find(isFree) ?? places[1]!;
+  return places.find(isFree) ?? null;
 }
