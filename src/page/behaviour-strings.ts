@@ -62,6 +62,7 @@ export function behaviourStrings(l10n: Translation) {
         'log-odds that an answer to a harmful prompt begins as a refusal; computed without generating answers, so it is not attack success',
       ),
       threshold: l10n.t('the lowest threshold that selects so many modules'),
+      right: l10n.t('share of the prompts of {0} that are answered correctly'),
     },
     charts: {
       label: l10n.t('{0} by number of projected modules. The table below has the same numbers.'),
@@ -112,6 +113,7 @@ export function behaviourStrings(l10n: Translation) {
     table: {
       label: l10n.t('Behaviour of each measured point, with 95 % intervals in brackets'),
       projected: l10n.t('Projected modules'),
+      right: l10n.t('{0}, right'),
       degenerate: l10n.t('Degenerate'),
       cutOff: l10n.t('Cut off'),
       judgedBy: l10n.t('Attack success by {0}'),

@@ -7,7 +7,10 @@ import { type EvaluatedPoint, type EvaluationReport } from '../evaluation/report
 import { type ErrorView } from './error-view';
 
 /** A point with its figures, after corrections. */
-export type PointView = Omit<EvaluatedPoint, 'modules'>;
+export interface PointView extends Omit<EvaluatedPoint, 'modules'> {
+  /** Answers whose judgement was corrected by hand. */
+  corrected: number;
+}
 
 /** Why figures may not hold any more: what changed since they were measured. */
 export type StaleReason = 'adapter' | 'models' | 'prompts' | 'template';

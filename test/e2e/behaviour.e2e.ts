@@ -392,7 +392,7 @@ describe('prompts of the workspace', () => {
     await workbench.screenshot('behaviour prompts');
     assert.match(offered, /The sample’s prompts[^]*everyday prompts\.txt[^]*harmful_behaviors\.csv[^]*task\.jsonl/);
     assert.match(offered, /3 harmful/);
-    assert.match(offered, /1 prompts with references/);
+    assert.match(offered, /1 with references/);
     assert.doesNotMatch(offered, /notes\.txt|tsconfig|reference\.json|config\.json/);
     await workbench.pick('Several of these files…');
     await workbench.window.locator('.quick-input-widget .monaco-list-row .monaco-checkbox').first().waitFor();
@@ -403,7 +403,7 @@ describe('prompts of the workspace', () => {
     await workbench.asked('How are answers held against the references of task.jsonl?');
     await workbench.pick('contains');
     await workbench.asked('Safe LoRA: Evaluate harmful on 5 prompts');
-    assert.match(await workbench.quickInputText(), /Curve and answers\s+about \d+ s/);
+    assert.match(await workbench.quickInputText(), /Curve and answers\s*about \d+ s/);
     await workbench.screenshot('behaviour points');
     await workbench.pick('Refusal score only');
     await tab.within('.figure-chart').filter({ hasText: 'Refusal score' }).waitFor();
@@ -414,7 +414,7 @@ describe('prompts of the workspace', () => {
     await workbench.asked('Safe LoRA: Evaluate with which prompts?');
     assert.match(
       await workbench.quickInputText(),
-      /As last time\s+everyday prompts\.txt, harmful_behaviors\.csv, task\.jsonl/,
+      /As last time\s*everyday prompts\.txt, harmful_behaviors\.csv, task\.jsonl/,
     );
     await workbench.press('Escape');
   });

@@ -11,6 +11,7 @@ function point(count: number | null, utility: PointView['utility'] = null): Poin
   return {
     count,
     threshold: null,
+    corrected: 0,
     refusalScore: 0,
     referenceScore: null,
     overRefusal: null,

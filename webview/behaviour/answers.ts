@@ -59,8 +59,13 @@ export class Answers {
     show(this.showButton, answers === null && behaviour.answers !== 'gone' && behaviour.answers !== 'none');
     show(this.hideButton, answers !== null);
     show(this.list.root, answers !== null);
-    if (answers) this.showAnswers(answers, behaviour);
-    else this.asked = null;
+    if (answers) {
+      this.showAnswers(answers, behaviour);
+      // The selection may have moved while they were on their way.
+      this.remark();
+      return;
+    }
+    this.asked = null;
     this.drawNearest();
   }
 

@@ -11,6 +11,7 @@ import { type Dot, errorBars, type FigureLine } from './error-bars';
 import { figureColor, figureLooks } from './figure-look';
 import { type Level, levelLines } from './levels';
 import { selectionMark } from './selection-mark';
+import { countRange, countTicks, hundredths } from './axes';
 import { pointTitle } from './texts';
 import { tooltipLines } from './tooltip-text';
 
@@ -38,8 +39,6 @@ export interface ChartPorts {
 const AXIS_WIDTH = 44;
 /** Width of a threshold at the upper axis, in CSS pixels. */
 const THRESHOLD_WIDTH = 44;
-/** Width of a count and the gap beside it. */
-const COUNT_WIDTH = 56;
 
 export class FigureChart {
   readonly root: HTMLElement;
@@ -177,7 +176,7 @@ export class FigureChart {
     const most = mostOf(results);
     return {
       type: 'linear',
-      ...rangeOf(most),
+      ...countRange(most),
       afterBuildTicks: (axis: Scale) => {
         axis.ticks = countTicks(most, axis.chart.width).map((value) => ({ value }));
       },
@@ -209,7 +208,7 @@ export class FigureChart {
     const { point, interval } = dotOf(item);
     const { charts } = this.strings.behaviour;
     if (!interval) return [`${charts.refusalScore} ${signed(point.refusalScore, 1)}`];
-    return tooltipLines(this.measure, point, this.frame!.results, this.strings);
+    return tooltipLines(this.measure, point, this.strings);
   }
 }
 
@@ -238,7 +237,7 @@ function scoreAxis({ foreground, grid }: Theme): NonNullable<ChartOptions<'line'
 /** Thresholds of the answered points, at their counts; a label that would cover its neighbour is left out. */
 function thresholdAxis({ results, theme, room }: Frame): NonNullable<ChartOptions<'line'>['scales']>[string] {
   const most = mostOf(results);
-  const { min, max } = rangeOf(most);
+  const { min, max } = countRange(most);
   const labelled = answeredPoints(results).filter(({ threshold }) => threshold !== null);
   return {
     type: 'linear',
@@ -271,21 +270,6 @@ function thresholdAxis({ results, theme, room }: Frame): NonNullable<ChartOption
   };
 }
 
-/** Half a step more than the counts, so that the outer points do not touch the frame. */
-function rangeOf(most: number): { min: number; max: number } {
-  const inset = 0.03 * most;
-  return { min: -inset, max: most + inset };
-}
-
-/** Round numbers from 0 to the most, with room for each. */
-function countTicks(most: number, width: number): number[] {
-  const fit = width / COUNT_WIDTH;
-  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((candidate) => most / candidate <= fit) ?? most;
-  const round = Array.from({ length: Math.ceil(most / step) }, (_, i) => i * step);
-  // The last round number gives way to the most, if they are close.
-  return [...round.filter((count) => most - count >= 0.6 * step), most];
-}
-
 function mostOf({ order, points }: BehaviourResults): number {
   return Math.max(1, order.length, ...points.map(({ count }) => count ?? 0));
 }
@@ -293,10 +277,6 @@ function mostOf({ order, points }: BehaviourResults): number {
 /** Equal in all charts, so that their counts lie one above the other. */
 function fixedWidth(axis: Scale): void {
   axis.width = AXIS_WIDTH;
-}
-
-function hundredths(value: number | string): string {
-  return decimal(Number(value), 2);
 }
 
 function dotOf({ raw }: TooltipItem<'line'>): Dot {

@@ -2,7 +2,7 @@
 import { decimal, percent, signed } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
-import { element, format, linkButton, setText } from '../shared/ui';
+import { element, format, linkButton, setText, show } from '../shared/ui';
 import { alignedPoint, answeredPoints, isOnCurve, measuredFigures, selectionOf } from './curve';
 import { type BehaviourSource } from './source';
 import { figureText, pointText } from './texts';
@@ -61,6 +61,7 @@ export class FiguresTable {
       row.toggleAttribute('aria-current', isCurrent);
       if (isCurrent) row.setAttribute('aria-current', 'true');
       setText(row.querySelector('.current-mark')!, isCurrent ? `✓ ${current}` : '');
+      show(row.querySelector<HTMLElement>('.link')!, !isCurrent);
     }
   }
 
@@ -73,6 +74,11 @@ export class FiguresTable {
         title: figures[measure],
         definition: definitions[measure],
         text: (point: PointView) => figureText(point[measure]),
+      })),
+      ...besideSets(results).map((name) => ({
+        title: format(table.right, name),
+        definition: format(definitions.right, name),
+        text: ({ sets }: PointView) => figureText(sets.find((set) => set.name === name)?.utility ?? null),
       })),
       ...(modelJudge
         ? [
@@ -117,4 +123,9 @@ export class FiguresTable {
     const choose = linkButton(select, () => this.source.setDraft(selectionOf(count)), format(selectPoint, name));
     return [choose, mark];
   }
+}
+
+/** Sets with references and a role other than utility: how many are answered correctly is a figure of its own. */
+function besideSets({ sets }: BehaviourResults): string[] {
+  return sets.filter(({ role, metric }) => metric !== null && role !== 'utility').map(({ name }) => name);
 }

@@ -84,7 +84,7 @@ export class BehaviourPanel {
     const view = behaviour ?? NEVER;
     this.toolbar.update(view);
     this.status.update(view);
-    show(this.empty, view.results === null && view.state !== 'running');
+    show(this.empty, view.state === 'none');
     this.updateResults(view);
     this.answers.update();
   }

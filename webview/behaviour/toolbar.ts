@@ -37,15 +37,16 @@ export class BehaviourToolbar {
   }
 
   update({ state, results, answers, canAskModel }: BehaviourView): void {
-    const isMeasured = results?.points.some(({ degenerate }) => degenerate !== null) ?? false;
+    const isMeasured = results?.judge != null && results.points.some(({ degenerate }) => degenerate !== null);
     const running = state === 'running';
     const inMemory = answers === 'hidden' || answers === 'shown';
-    show(this.root, isMeasured);
+    show(this.root, state !== 'none');
+    show(this.chooseByTarget, isMeasured);
     this.evaluate.disabled = running;
     this.chooseByTarget.disabled = running;
     this.askModel.disabled = running;
-    show(this.exports, !inMemory);
-    show(this.exportsWithAnswers, inMemory);
+    show(this.exports, isMeasured && !inMemory);
+    show(this.exportsWithAnswers, isMeasured && inMemory);
     show(this.askModel, canAskModel && inMemory);
   }
 

@@ -1,17 +1,12 @@
 // The lines of a point's tooltip.
 import { type Measure } from '../../src/evaluation/figures';
 import { type PageStrings } from '../../src/page/adapter-strings';
-import { type BehaviourResults } from '../../src/page/behaviour';
 import { type CurvePoint } from './curve';
 import { format } from '../shared/ui';
 import { countedText, figureText, qualityText } from './texts';
 
-export function tooltipLines(
-  measure: Measure,
-  point: CurvePoint,
-  { corrected }: Pick<BehaviourResults, 'corrected'>,
-  strings: PageStrings,
-): string[] {
+export function tooltipLines(measure: Measure, point: CurvePoint, strings: PageStrings): string[] {
+  const { corrected } = point;
   const figure = point[measure];
   const { figures, point: texts } = strings.behaviour;
   return [

@@ -6,6 +6,7 @@ import { type BehaviourResults } from '../../src/page/behaviour';
 import { type Side, sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { answeredPoints, type CurvePoint, isShare, measuredFigures } from '../behaviour/curve';
+import { countRange, countTicks, hundredths } from '../behaviour/axes';
 import { type Dot, errorBars } from '../behaviour/error-bars';
 import { figureText } from '../behaviour/texts';
 import { readTheme, type Theme } from '../shared/theme';
@@ -146,16 +147,20 @@ export class ComparedBehaviour {
       scales: {
         x: {
           type: 'linear',
-          min: -0.03 * most,
-          max: 1.03 * most,
+          ...countRange(most),
           afterBuildTicks: (scale) => {
-            scale.ticks = scale.ticks.filter(({ value }) => Number.isInteger(value) && value >= 0 && value <= most);
+            scale.ticks = countTicks(most, scale.chart.width).map((value) => ({ value }));
           },
-          ticks: { color: foreground, precision: 0 },
+          ticks: { color: foreground, autoSkip: false, maxRotation: 0 },
           title: { display: true, text: this.strings.behaviour.projected, color: foreground },
           ...axis,
         },
-        y: { type: 'linear', ...(share ? { min: 0, max: 1 } : {}), ticks: { color: foreground }, ...axis },
+        y: {
+          type: 'linear',
+          ...(share ? { min: 0, max: 1 } : {}),
+          ticks: { color: foreground, ...(share ? { stepSize: 0.25, callback: hundredths } : {}) },
+          ...axis,
+        },
       },
     };
   }

@@ -124,8 +124,8 @@ function contentText({ sets, lacks }: FoundPrompts): string {
   const count = (role: Role): number =>
     sets.filter((set) => set.role === role).reduce((sum, { prompts }) => sum + prompts.length, 0);
   const total = sets.reduce((sum, { prompts }) => sum + prompts.length, 0);
-  if (lacks === 'role') return vscode.l10n.t('{0} prompts; you are asked for their role', total);
-  if (lacks === 'metric') return vscode.l10n.t('{0} prompts with references', total);
+  if (lacks === 'role') return vscode.l10n.t('{0}; you are asked whether harmful or harmless', total);
+  if (lacks === 'metric') return vscode.l10n.t('{0} with references', total);
   return [
     ...(count('harmful') > 0 ? [vscode.l10n.t('{0} harmful', count('harmful'))] : []),
     ...(count('harmless') > 0 ? [vscode.l10n.t('{0} harmless', count('harmless'))] : []),

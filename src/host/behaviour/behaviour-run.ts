@@ -17,7 +17,7 @@ import {
   judgementOf,
   withCorrection,
 } from '../../evaluation/corrections';
-import { type Verdict } from '../../evaluation/figures';
+import { type Verdict, type Verdicts } from '../../evaluation/figures';
 import { modelFigures, type ModelJudgement } from '../../evaluation/model-judge';
 import { type PromptSet } from '../../evaluation/prompts';
 import { type EvaluationRecord, recordOf, reportOf, withDemands } from '../../evaluation/record';
@@ -477,7 +477,7 @@ export class BehaviourRun extends Disposable {
     const { interim } = this;
     if (!interim) return null;
     this.results ??= {
-      points: resultsOf(interim.sets, interim.points, null).points.map(pointView),
+      points: resultsOf(interim.sets, interim.points, null).points.map((point) => pointView(point, null)),
       order: [...interim.order],
       sets: interim.sets.map(({ name, role, metric, prompts }) => ({ name, role, metric, n: prompts.length })),
       judge: null,
@@ -507,7 +507,7 @@ export function resultsView(record: EvaluationRecord): BehaviourResults {
   const found = corrected ?? report;
   const marked = correct(points, corrections);
   return {
-    points: found.points.map(pointView),
+    points: found.points.map((point, i) => pointView(point, marked[i]!.verdicts)),
     order,
     sets: report.sets.map(({ name, role, metric, n }) => ({ name, role, metric, n })),
     judge: { name: judge.name, version: judge.version },
@@ -519,8 +519,8 @@ export function resultsView(record: EvaluationRecord): BehaviourResults {
   };
 }
 
-function pointView({ modules: _, ...point }: EvaluationReport['points'][number]): PointView {
-  return point;
+function pointView({ modules: _, ...point }: EvaluationReport['points'][number], verdicts: Verdicts | null): PointView {
+  return { ...point, corrected: verdicts ? correctedAnswers(verdicts) : 0 };
 }
 
 /** On the hub the commit fixes them. */
