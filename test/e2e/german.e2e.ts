@@ -101,8 +101,6 @@ describe('a German editor', () => {
   it('measures the behaviour', async () => {
     const { workbench } = session;
     const tab = await session.openAdapter('harmful');
-    await tab.button('Messen').click();
-    await tab.measured();
     await tab.within('[role=tab]').filter({ hasText: 'Verhalten' }).click();
     await tab.button('Auswerten…').click();
     await workbench.asked('Safe LoRA: Mit welchen Prompts auswerten?');
