@@ -10,7 +10,7 @@ import {
   setUtility,
 } from '../evaluation/texts';
 import { type Mean, type Measure, measures, type Share } from '../evaluation/figures';
-import { decimal, signed, UNDEFINED } from '../core/text';
+import { decimal, interval, signed, UNDEFINED } from '../core/text';
 import { styled, table } from './table';
 import { type Line } from './terminal';
 
@@ -84,7 +84,7 @@ function meanings(report: EvaluationReport): string[] {
 
 function figure(value: Share | Mean | null): string {
   if (value === null) return UNDEFINED;
-  return `${decimal(value.value)} [${decimal(value.low, 2)}, ${decimal(value.high, 2)}]`;
+  return `${decimal(value.value)} ${interval(value)}`;
 }
 
 /** A bar for each number of modules, or for a sample of many. */

@@ -48,6 +48,11 @@ export function decimal(value: number | null, digits = 3): string {
   return value === null || Number.isNaN(value) ? UNDEFINED : localised(value.toFixed(digits));
 }
 
+/** “[0.12, 0.34]”; a comma that is the decimal sign separates nothing. */
+export function interval({ low, high }: { low: number; high: number }, write = decimal): string {
+  return `[${write(low, 2)}${decimalSign === ',' ? ';' : ','} ${write(high, 2)}]`;
+}
+
 /** A fraction in percent, with two significant digits below 10 %. */
 export function percent(fraction: number | null): string {
   if (fraction === null || Number.isNaN(fraction)) return UNDEFINED;

@@ -1,7 +1,7 @@
 // A report as a self-contained page: no script, no external resources, so that it can be sent to a reviewer and printed.
 import { noticeText, type Report } from '../core/report';
 import { englishFindingTexts, findingSum } from '../core/rules';
-import { decimal, percent, signed, UNDEFINED } from '../core/text';
+import { decimal, interval, percent, signed, UNDEFINED } from '../core/text';
 import { type Mean, type Share } from '../evaluation/figures';
 import { type EvaluationReport } from '../evaluation/report';
 import { answeredPoints, choiceText, figureNames, namesBeside, pointName, setUtility } from '../evaluation/texts';
@@ -138,8 +138,7 @@ function pointTable(evaluation: EvaluationReport): Markup {
 function figure(value: Share | Mean | null): Markup | string {
   if (value === null) return UNDEFINED;
   const of = value.k === undefined ? null : html`<span class="of">${value.k} of ${value.n}</span>`;
-  return html`${decimal(value.value)}
-    <span class="of">[${decimal(value.low, 2)}, ${decimal(value.high, 2)}]</span> ${of}`;
+  return html`${decimal(value.value)} <span class="of">${interval(value)}</span> ${of}`;
 }
 
 function chosen(choice: NonNullable<EvaluationReport['choice']>): Markup {
@@ -177,7 +176,7 @@ function differences({ paired }: EvaluationReport): Markup | null {
                 <th scope="row">${pointName({ count: from })}</th>
                 <td>${pointName({ count: to })}</td>
                 <td>${figureNames[metric]}</td>
-                <td>${signed(difference)} <span class="of">[${signed(low, 2)}, ${signed(high, 2)}]</span></td>
+                <td>${signed(difference)} <span class="of">${interval({ low, high }, signed)}</span></td>
                 <td>${b}</td>
                 <td>${c}</td>
                 <td>${p === null ? UNDEFINED : p < 0.0001 ? '< 0.0001' : decimal(p, 4)}</td>

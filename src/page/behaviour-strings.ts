@@ -165,7 +165,8 @@ export function behaviourStrings(l10n: Translation) {
     },
     advice: {
       measure: l10n.t('Measure Behaviour'),
-      found: l10n.t('Attack success {0} → {1} at {2}, {3} prompts.'),
+      found: l10n.t('Attack success {0} → {1} at {2} modules, {3} prompts.'),
+      foundOne: l10n.t('Attack success {0} → {1} at {2} module, {3} prompts.'),
     },
   };
 }

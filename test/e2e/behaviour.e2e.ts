@@ -189,6 +189,11 @@ describe('behaviour', () => {
     await workbench.screenshot('behaviour lens');
     await workbench.openFile('adapters/harmful/safe_lora_report.json');
     await workbench.lens(line).waitFor();
+    await workbench.window.locator(`.statusbar-item [aria-label*="${line}"]`).waitFor();
+    await workbench.command('View: Show Safe LoRA');
+    await workbench.treeRow('harmful').filter({ hasText: line }).waitFor();
+    await workbench.screenshot('behaviour tree');
+    await workbench.command('View: Show Explorer');
     await workbench.openFile(`adapters/harmful/${MODEL_FILE}`);
   });
 

@@ -109,7 +109,7 @@ describe('a German editor', () => {
     await workbench.screenshot('german points');
     await workbench.pick('Kurve und Antworten');
     const row = tab.within('.figures-table tr[data-count="0"]');
-    await row.filter({ hasText: /ursprünglicher Adapter[^]*1,000 \[0,93/ }).waitFor();
+    await row.filter({ hasText: /ursprünglicher Adapter[^]*1,000 \[0,93; 1,00\]/ }).waitFor();
     await tab.button('Antworten anzeigen').click();
     await tab.within('.answer-row').first().waitFor();
     await workbench.screenshot('german behaviour');

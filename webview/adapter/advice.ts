@@ -2,7 +2,6 @@
 import { decimal } from '../../src/core/text';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { isOnCurve, pointAt } from '../behaviour/curve';
-import { modulesText } from '../shared/modules-text';
 import { element, format, linkButton, setText, show } from '../shared/ui';
 import { type PageState } from './state';
 
@@ -44,8 +43,8 @@ export class Advice {
     if (!isOnCurve(results, selectedNames)) return null;
     const [before, after] = [pointAt(results, 0)?.asr, pointAt(results, selectedNames.size)?.asr];
     if (!before || !after) return null;
-    const modules = modulesText(selectedNames.size, this.strings);
-    const { found } = this.strings.behaviour.advice;
-    return format(found, decimal(before.value, 2), decimal(after.value, 2), modules, after.n);
+    const { found, foundOne } = this.strings.behaviour.advice;
+    const { size } = selectedNames;
+    return format(size === 1 ? foundOne : found, decimal(before.value, 2), decimal(after.value, 2), size, after.n);
   }
 }

@@ -1,5 +1,5 @@
 // Names of points and texts of figures, in the language of the page.
-import { decimal, percent } from '../../src/core/text';
+import { decimal, interval, percent } from '../../src/core/text';
 import { type Mean, type Share } from '../../src/evaluation/figures';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type PointView } from '../../src/page/behaviour';
@@ -24,7 +24,7 @@ export function pointTitle(point: PointView, strings: PageStrings): string {
 /** “0.208 [0.12, 0.34]” */
 export function figureText(figure: Pick<Share, 'value' | 'low' | 'high'> | null): string {
   if (figure === null) return decimal(null);
-  return `${decimal(figure.value)} [${decimal(figure.low, 2)}, ${decimal(figure.high, 2)}]`;
+  return `${decimal(figure.value)} ${interval(figure)}`;
 }
 
 /** “10 of 48”, empty for a mean. */

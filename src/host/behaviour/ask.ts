@@ -249,7 +249,7 @@ async function askForPoints(
   const total = sets.reduce((sum, { prompts }) => sum + prompts.length, 0);
   const chosen = await showQuickPick<PickItem>([...items, own], {
     title: vscode.l10n.t('Safe LoRA: Evaluate {0} on {1} prompts', asked.adapter.name, total),
-    placeHolder: vscode.l10n.t('The times are estimates for answers as long as they may be. You can cancel and go on later.'),
+    placeHolder: vscode.l10n.t('Estimated times, for long answers. You can cancel and go on later.'),
     ignoreFocusOut: true,
   }); // prettier-ignore
   if (!chosen) throw new Cancelled();

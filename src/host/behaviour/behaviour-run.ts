@@ -180,7 +180,8 @@ export class BehaviourRun extends Disposable {
   view(): BehaviourView {
     const { phase, kept } = this;
     const results = this.phase.state === 'done' ? this.keptResults() : (this.interimResults() ?? this.keptResults());
-    const isFromHere = this.texts.size > 0;
+    const isAnswered = results?.points.some(({ degenerate }) => degenerate !== null) ?? false;
+    const isFromHere = this.texts.size > 0 && isAnswered;
     return {
       state: phase.state,
       progress: 'progress' in phase ? phase.progress : null,
