@@ -161,7 +161,7 @@ describe('at real size', () => {
     await workbench.command('View: Close All Editors');
     await workbench.command('View: Toggle Primary Side Bar Visibility');
     await workbench.command('Safe LoRA: Project Adapter');
-    await workbench.asked('Safe LoRA: Project Adapter');
+    await workbench.asked('Project which adapter?');
     await workbench.pick('deep');
     const tab = new AdapterTab(workbench);
     await tab.title.filter({ hasText: 'deep' }).waitFor();
