@@ -162,8 +162,10 @@ async function fromDialog(title: string): Promise<PromptFile[]> {
 async function fromHub(title: string): Promise<PromptFile> {
   const path = await showInputBox({
     title,
-    prompt: vscode.l10n.t('The file is downloaded and cached; nothing else is sent.'),
-    placeHolder: 'hf://datasets/walledai/AdvBench/data/harmful_behaviors.csv',
+    prompt: vscode.l10n.t(
+      'Such as {0}. The file is downloaded and cached; nothing else is sent.',
+      'hf://datasets/JailbreakBench/JBB-Behaviors/data/harmful-behaviors.csv',
+    ),
     value: 'hf://datasets/',
     valueSelection: [14, 14],
     validateInput: (text) =>

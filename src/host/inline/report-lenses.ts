@@ -38,8 +38,8 @@ export class ReportLenses extends Disposable implements LensProvider {
       return [{ range: top, icon: 'warning', title: vscode.l10n.t('This report is not about the adapter beside it') }];
     }
     return [
-      { range: top, title: findingText(report, report.selection, count) },
       ...reportedLenses(report, count).map((title) => ({ range: top, icon: 'comment-discussion', title })),
+      { range: top, title: findingText(report, report.selection, count) },
       open(top),
       ...report.modules.flatMap((module, i) => {
         const start = document.positionAt(offsets[i]!);

@@ -200,7 +200,8 @@ function adapterItem({ folder, status }: AdapterNode): vscode.TreeItem {
   // The URI brings the explorer's own decoration of the folder.
   item.resourceUri = folder;
   item.id = folder.toString();
-  item.description = [says, behaves, ...isProjected, parent].filter(Boolean).join(' · ');
+  // What does not fit is cut off: behaviour says more than similarity.
+  item.description = [behaves, says, ...isProjected, parent].filter(Boolean).join(' · ');
   const details = status.failure ?? status.problem ?? statusFinding(status);
   item.tooltip = plainLines([
     folder.fsPath,
