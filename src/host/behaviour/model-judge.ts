@@ -61,12 +61,17 @@ async function judge(
   token: vscode.CancellationToken,
 ): Promise<ModelOpinion[]> {
   const opinions: ModelOpinion[] = [];
-  const queue = [...answers];
+  let queue = [...answers];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next; next = queue.shift()) {
       if (token.isCancellationRequested) throw new Cancelled();
       const { set, prompt, sha256 } = next;
-      opinions.push({ set, prompt, sha256, judgement: opinionIn(await replyOf(model, questionFor(next), token)) });
+      const reply = await replyOf(model, questionFor(next), token).catch((error: unknown) => {
+        // After a failure nothing more is sent.
+        queue = [];
+        throw error;
+      });
+      opinions.push({ set, prompt, sha256, judgement: opinionIn(reply) });
       progress.report({
         message: vscode.l10n.t('{0} of {1}', opinions.length, answers.length),
         increment: 100 / answers.length,

@@ -230,6 +230,7 @@ export class AdapterDocument extends Disposable {
 
   async setModels(pair: Partial<ModelPair>): Promise<void> {
     await this.measuring.setModels(pair);
+    void this.behaviour.recall();
     await this.services.models.remember(this.opened, this.uri, pair).catch((error: unknown) => {
       this.services.log.warn(`The models are not remembered: ${(error as Error).message}`);
     });
@@ -348,6 +349,7 @@ export class AdapterDocument extends Disposable {
         return { adapter, same };
       });
       await this.takeUp();
+      await this.behaviour.recall();
       this.reopened.fire();
       this.moved.fire('moved');
     });
@@ -438,7 +440,8 @@ export class AdapterDocument extends Disposable {
 
   private async diskChanged(): Promise<void> {
     this.viewChanged.fire();
-    if (this.isOutdated) await this.measuring.stop();
+    if (this.isOutdated) await Promise.all([this.measuring.stop(), this.behaviour.stop()]);
+    void this.behaviour.recall();
     this.reopened.fire();
   }
 }

@@ -226,7 +226,8 @@ export class AdapterPage extends Disposable {
     const { behaviour } = this.document.adapter;
     this.send({ type: 'behaviour', behaviour: behaviour.view() });
     if (!behaviour.isShown) this.answersAt = null;
-    if (!behaviour.isRunning) this.sendAnswers();
+    // Hidden ones leave the page at once, also during a run.
+    if (!behaviour.isRunning || this.answersAt === null) this.sendAnswers();
   }
 
   private showAnswers(count: number): void {

@@ -192,7 +192,13 @@ function adapterView(status: AdapterStatus, side: Side, modules: readonly Compar
 function onSamePrompts(a: KeptEvaluation | null, b: KeptEvaluation | null): boolean {
   const asked = ({ record }: KeptEvaluation): unknown => {
     const { sets, judge, chat, engine } = record.report;
-    return [sets.map(({ sha256 }) => sha256), judge.sha256, chat.sha256, engine.maxTokens, engine.precision];
+    return [
+      sets.map(({ sha256, role, metric }) => [sha256, role, metric]),
+      judge.sha256,
+      chat.sha256,
+      engine.maxTokens,
+      engine.precision,
+    ];
   };
   return a !== null && b !== null && isDeepStrictEqual(asked(a), asked(b));
 }
