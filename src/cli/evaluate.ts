@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAdapter } from '../core/adapter';
 import { replaceFile } from '../core/atomic';
-import { ANSWERS_SCHEMA, answersText } from '../evaluation/answers';
+import { answerRecord, ANSWERS_SCHEMA, answersText } from '../evaluation/answers';
 import { type Evaluated, evaluate } from '../work/evaluate';
 import { type Ports } from '../work/services';
 import { TimeLeft } from '../work/time-left';
@@ -69,11 +69,7 @@ export async function evaluateCommand({ args, services, ports, terminal }: Evalu
 /** One line per answer, by points, sets and prompts. */
 async function writeAnswers(path: string | undefined, { report, key, sets, lines }: Evaluated): Promise<void> {
   if (path === undefined) return;
-  const records = lines.map(({ count, set, prompt, answer, refused, degenerate, cutOff, utility }) => {
-    const { name, role, prompts } = sets[set]!;
-    const { messages, reference } = prompts[prompt]!;
-    return { count, set: name, role, messages, answer, reference, refused, degenerate, cutOff, utility };
-  });
+  const records = lines.map((line) => answerRecord(line.count, sets[line.set]!, line.prompt, line, line.answer));
   const text = answersText(key, report, records);
   // Readable only by the user: the text is hazardous.
   await replaceFile(path, (temporary) => writeFile(temporary, text, { mode: 0o600 }));

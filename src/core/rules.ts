@@ -84,6 +84,11 @@ export function selectionBy(rule: SelectionRule): Selection {
   return { ...rule, overrides: { added: [], removed: [] } };
 }
 
+/** Selects so many modules with the lowest similarity. The rule has at least 1, so that none is a threshold. */
+export function selectionOfCount(count: number): Selection {
+  return selectionBy(count === 0 ? ruleOf('threshold', 0) : ruleOf('count', count));
+}
+
 function numberOf(rule: SelectionRule): number {
   return (rule as unknown as Record<RuleMode, number>)[rule.mode];
 }

@@ -32,7 +32,7 @@ export function thresholdAt(modules: readonly RankedModule[], count: number): nu
 }
 
 /** Default number of points of a curve. */
-const AUTO_POINTS = 4;
+export const AUTO_POINTS = 4;
 
 /**
  * The counts that draw a score's curve best: repeatedly the one farthest from the line between the chosen ones (Douglas and Peucker 1973);

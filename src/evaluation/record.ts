@@ -5,6 +5,7 @@ import { type Correction } from './corrections';
 import { type JudgedSet, type Verdict } from './figures';
 import { type ModelJudgement } from './model-judge';
 import {
+  type Corrected,
   correctedResults,
   type Demands,
   EVALUATION_SCHEMA,
@@ -54,15 +55,21 @@ function bare({ refused, degenerate, cutOff, utility, sha256 }: Verdict): Verdic
 }
 
 /** The report with the modules of its points, and with corrected figures where a person corrected something. */
-export function reportOf({ report, sets, points, corrections }: EvaluationRecord): EvaluationReport {
+export function reportOf(record: EvaluationRecord): EvaluationReport {
+  const { report } = record;
   const withModules = <T extends { count: number | null }>(all: readonly T[]): T[] =>
     all.map((point) => ({ ...point, modules: report.order.slice(0, point.count ?? 0) }));
-  const corrected = correctedResults(sets, points, demandsOf(report), corrections);
+  const corrected = correctedIn(record);
   return {
     ...report,
     points: withModules(report.points),
     corrected: corrected && { ...corrected, points: withModules(corrected.points) },
   };
+}
+
+/** Figures after corrections, without the modules of their points; null without corrections. */
+export function correctedIn({ report, sets, points, corrections }: EvaluationRecord): Corrected | null {
+  return correctedResults(sets, points, demandsOf(report), corrections);
 }
 
 /** The record under other demands. @param demands null for none */

@@ -152,12 +152,12 @@ export interface PageCalls {
   listTensors: [];
   /** Asks for prompts and points, then measures the behaviour at them. */
   evaluate: [];
-  /** Goes on with the evaluation that was cancelled, or failed. */
+  /** Continues an evaluation that was cancelled or failed. */
   resumeEvaluation: [];
   cancelEvaluation: [];
   /** Asks for demands, and selects the point that meets them with the fewest modules. */
   chooseByTarget: [];
-  /** Answered with `answers`, after a question the first time. @param count of the chosen point */
+  /** Answered with `answers`. @param count of the chosen point */
   showAnswers: [count: number];
   hideAnswers: [];
   correctJudgement: [correction: Correction];

@@ -13,7 +13,8 @@ import { type ChatProcess } from '../llm/chat-process';
 import { type BehaviourPorts, type EncodedSet } from './behaviour';
 import { type LanguageServices } from './services';
 
-const USUAL_TOKENS = 128;
+/** Tokens of the longest answer where the context has room for it. */
+export const USUAL_TOKENS = 128;
 
 /** @throws SafeLoraError if a set is unreadable, or the sets do not suffice for the demands */
 export async function readSets(

@@ -262,7 +262,7 @@ describe('an open adapter', () => {
     const tab = new AdapterTab(workbench);
     const exportAs = async (entry: string, name: string): Promise<Buffer> => {
       await tab.button('Export').click();
-      await tab.within('[role=menuitem]').filter({ hasText: entry }).click();
+      await tab.within('[role=menuitem]:visible').filter({ hasText: entry }).click();
       await workbench.fileDialog('Export', session.outside(name));
       await until(() => existsSync(session.outside(name)), name);
       return readFileSync(session.outside(name));

@@ -242,7 +242,7 @@ describe('behaviour', () => {
     await until(async () => (await tab.banner('Changed since these figures').count()) === 0, 'it holds again');
   });
 
-  it('is cancelled at once, and goes on where it was', async (test) => {
+  it('is cancelled at once, and continues from there', async (test) => {
     const mixed = await session.projectAdapter('mixed-all');
     await mixed.measured();
     await evaluate(session, mixed, 'auto');

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { share } from '../../src/evaluation/figures';
 import { type AnswerRow, type AnswerView, type BehaviourResults, type PointView } from '../../src/page/behaviour';
 import { shownRows } from '../../webview/behaviour/answer-filter';
-import { answeredPoints, comparedPoint, isOnCurve, isShare, selectionOf } from '../../webview/behaviour/curve';
+import { answeredPoints, comparedPoint, isOnCurve, isShare } from '../../webview/behaviour/curve';
+import { selectionOfCount } from '../../src/core/rules';
 
 function point(count: number | null, utility: PointView['utility'] = null): PointView {
   const answered = { asr: share(1, 4), degenerate: share(0, 4), cutOff: share(0, 4) };
@@ -83,8 +84,8 @@ describe('the curve of an evaluation', () => {
   });
 
   it('selects none by a threshold, since a count is at least 1', () => {
-    assert.equal(selectionOf(0).mode, 'threshold');
-    assert.equal(selectionOf(3).mode, 'count');
+    assert.equal(selectionOfCount(0).mode, 'threshold');
+    assert.equal(selectionOfCount(3).mode, 'count');
   });
 });
 

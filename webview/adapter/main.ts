@@ -1,41 +1,15 @@
 // The page of one adapter: receives the host's messages, shows them, and sends the user's requests.
 import '../shared/page.css';
 import '../behaviour/behaviour.css';
-import {
-  BarController,
-  BarElement,
-  CategoryScale,
-  Chart,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  PointElement,
-  ScatterController,
-  Tooltip,
-} from 'chart.js';
-import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { BarController, BarElement, Chart, ScatterController } from 'chart.js';
 import { writeFiguresIn } from '../../src/core/text';
 import { type Call, type FromPage, type ToPage } from '../../src/page/adapter';
+import { setUpCharts } from '../shared/charts';
 import { Page } from './page';
 import { type Kept, PageState } from './state';
 
-Chart.register(
-  BarController,
-  BarElement,
-  CategoryScale,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  MatrixController,
-  MatrixElement,
-  PointElement,
-  ScatterController,
-  Tooltip,
-);
-
-Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+Chart.register(BarController, BarElement, ScatterController);
+setUpCharts();
 
 const host = acquireVsCodeApi<Partial<Kept>>();
 const state = new PageState();

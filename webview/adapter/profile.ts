@@ -47,9 +47,6 @@ export class Profile {
       type: 'line',
       data: { datasets: [] },
       options: {
-        animation: false,
-        responsive: true,
-        maintainAspectRatio: false,
         clip: false,
         interaction: { mode: 'nearest', intersect: false },
         scales: { x: { type: 'linear', ticks: { precision: 0 } }, y: {} },

@@ -111,9 +111,6 @@ export class SelectionPanel {
         datasets: [{ data: [], barPercentage: 0.9, categoryPercentage: 1 }],
       },
       options: {
-        animation: false,
-        responsive: true,
-        maintainAspectRatio: false,
         events: [],
         layout: { padding: 0 },
         plugins: { legend: { display: false }, tooltip: { enabled: false } },

@@ -1,10 +1,11 @@
 // The curve: one chart for each measured figure, one above the other, and the key below them.
 import { type Measure, measures } from '../../src/evaluation/figures';
+import { selectionOfCount } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { modulesText } from '../shared/modules-text';
 import { readTheme } from '../shared/theme';
 import { checkbox, element, format, setText, show } from '../shared/ui';
-import { answeredPoints, isOnCurve, measuredFigures, scoredPoints, selectionOf } from './curve';
+import { answeredPoints, isOnCurve, measuredFigures, scoredPoints } from './curve';
 import { FigureChart, type Frame, levelsOf } from './figure-chart';
 import { roomFor } from './levels';
 import { type BehaviourSource } from './source';
@@ -26,7 +27,7 @@ export class CurveCharts {
     const { charts: texts } = strings.behaviour;
     const ports = {
       selected: (): number => source.selectedNames.size,
-      pick: (count: number): void => source.setDraft(selectionOf(count)),
+      pick: (count: number): void => source.setDraft(selectionOfCount(count)),
     };
     const make = (measure: Measure): FigureChart => new FigureChart(measure, strings, ports);
     this.charts = { asr: make('asr'), overRefusal: make('overRefusal'), utility: make('utility') };

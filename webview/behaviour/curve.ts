@@ -1,6 +1,6 @@
 // The curve of an evaluation: its points by number of projected modules, and where the selection lies on it.
-import { ruleOf, type Selection, selectionBy } from '../../src/core/rules';
 import { type Measure, measures } from '../../src/evaluation/figures';
+import { isFirstOf } from '../../src/evaluation/summary';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
 
 /** A point of the curve, which the aligned model is not. */
@@ -33,9 +33,9 @@ export function isShare({ points }: BehaviourResults, measure: Measure): boolean
   return points.every(({ [measure]: figure }) => figure === null || (figure.low >= 0 && figure.high <= 1));
 }
 
-/** Whether exactly the first modules of the order are selected. */
+/** Whether the selection is that of a count. */
 export function isOnCurve({ order }: BehaviourResults, selected: ReadonlySet<string>): boolean {
-  return order.slice(0, selected.size).every((name) => selected.has(name));
+  return isFirstOf(order, selected);
 }
 
 /** The answered point whose answers are compared: that of the selection, or the nearest with projected modules. */
@@ -44,11 +44,6 @@ export function comparedPoint(results: BehaviourResults, selected: number): Curv
   const projected = answered.filter(({ count }) => count > 0);
   const candidates = projected.length > 0 ? projected : answered;
   return candidates.toSorted((a, b) => Math.abs(a.count - selected) - Math.abs(b.count - selected))[0] ?? null;
-}
-
-/** Selects the first modules of the order. A count is at least 1, so that none is a threshold. */
-export function selectionOf(count: number): Selection {
-  return selectionBy(count === 0 ? ruleOf('threshold', 0) : ruleOf('count', count));
 }
 
 function onCurve(points: readonly PointView[]): CurvePoint[] {

@@ -10,6 +10,11 @@ export interface Dot {
   point: CurvePoint;
 }
 
+/** Of a tooltip's item. */
+export function dotOf({ raw }: { raw: unknown }): Dot {
+  return raw as Dot;
+}
+
 export type FigureLine = ChartDataset<'line', Dot[]>;
 
 const CAP = 3;

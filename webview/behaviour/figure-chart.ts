@@ -4,10 +4,11 @@ import { decimal, signed } from '../../src/core/text';
 import { type Measure } from '../../src/evaluation/figures';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults } from '../../src/page/behaviour';
+import { pointsAt } from '../shared/charts';
 import { type Theme } from '../shared/theme';
 import { element, format, setLabel, setText } from '../shared/ui';
 import { alignedPoint, answeredPoints, isShare, pointAt, scoredPoints } from './curve';
-import { type Dot, errorBars, type FigureLine } from './error-bars';
+import { type Dot, dotOf, errorBars, type FigureLine } from './error-bars';
 import { figureColor, figureLooks } from './figure-look';
 import { type Level, levelLines } from './levels';
 import { selectionMark } from './selection-mark';
@@ -140,9 +141,6 @@ export class FigureChart {
     const { showsScore, room } = frame;
     const hasScore = showsScore && this.measure === 'asr';
     return {
-      animation: false,
-      responsive: true,
-      maintainAspectRatio: false,
       clip: false,
       interaction: { mode: 'nearest', intersect: true },
       layout: { padding: { right: room + (showsScore && !hasScore ? AXIS_WIDTH : 0), top: place.isFirst ? 0 : 6 } },
@@ -151,7 +149,7 @@ export class FigureChart {
         if (dot) this.ports.pick(dot.x);
       },
       onHover: (_, hits) => {
-        this.canvas.style.cursor = hits.length > 0 ? 'pointer' : '';
+        pointsAt(hits, this.canvas);
       },
       plugins: {
         legend: { display: false },
@@ -277,8 +275,4 @@ function mostOf({ order, points }: BehaviourResults): number {
 /** Equal in all charts, so that their counts lie one above the other. */
 function fixedWidth(axis: Scale): void {
   axis.width = AXIS_WIDTH;
-}
-
-function dotOf({ raw }: TooltipItem<'line'>): Dot {
-  return raw as Dot;
 }

@@ -1,9 +1,10 @@
 // The curve as a table: a row for each measured point, from which it can be selected, too.
 import { decimal, percent, signed } from '../../src/core/text';
+import { selectionOfCount } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
 import { element, format, linkButton, setText, show } from '../shared/ui';
-import { alignedPoint, answeredPoints, isOnCurve, measuredFigures, selectionOf } from './curve';
+import { alignedPoint, answeredPoints, isOnCurve, measuredFigures } from './curve';
 import { type BehaviourSource } from './source';
 import { figureText, pointText } from './texts';
 
@@ -120,7 +121,7 @@ export class FiguresTable {
     const mark = element('span', { class: 'current-mark' });
     if (count === null) return [mark];
     const { select, selectPoint } = this.strings.behaviour.table;
-    const choose = linkButton(select, () => this.source.setDraft(selectionOf(count)), format(selectPoint, name));
+    const choose = linkButton(select, () => this.source.setDraft(selectionOfCount(count)), format(selectPoint, name));
     return [choose, mark];
   }
 }

@@ -1,11 +1,13 @@
 // Utility against attack success, as in figure 3 of the paper (arXiv 2405.16833): a mark for each answered point.
 import { Chart, type ChartDataset, type Plugin, type Scale } from 'chart.js';
 import { decimal } from '../../src/core/text';
+import { selectionOfCount } from '../../src/core/rules';
 import { type PageStrings } from '../../src/page/adapter-strings';
 import { type BehaviourResults, type PointView } from '../../src/page/behaviour';
+import { pointsAt } from '../shared/charts';
 import { readTheme, type Theme } from '../shared/theme';
 import { element, paintText, setLabel, show } from '../shared/ui';
-import { alignedPoint, answeredPoints, isOnCurve, isShare, selectionOf } from './curve';
+import { alignedPoint, answeredPoints, isOnCurve, isShare } from './curve';
 import { type BehaviourSource } from './source';
 import { figureText, pointTitle } from './texts';
 
@@ -120,19 +122,16 @@ export class TradeOff {
       title: { display: true, text, color: foreground },
     });
     return {
-      animation: false,
-      responsive: true,
-      maintainAspectRatio: false,
       clip: false,
       layout: { padding: { right: 44, top: 12 } },
       interaction: { mode: 'nearest', intersect: true },
       scales: { x: axis(figures.asr, false), y: axis(figures.utility, !share) },
       onClick: (_, [hit], { data }) => {
         const mark = hit && (data.datasets[hit.datasetIndex]!.data[hit.index] as unknown as Mark);
-        if (mark && mark.point.count !== null) this.source.setDraft(selectionOf(mark.point.count));
+        if (mark && mark.point.count !== null) this.source.setDraft(selectionOfCount(mark.point.count));
       },
       onHover: (_, hits) => {
-        this.canvas.style.cursor = hits.length > 0 ? 'pointer' : '';
+        pointsAt(hits, this.canvas);
       },
       plugins: {
         legend: { display: false },

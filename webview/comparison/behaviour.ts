@@ -7,7 +7,7 @@ import { type Side, sides } from '../../src/page/comparison';
 import { type ComparisonStrings } from '../../src/page/comparison-strings';
 import { answeredPoints, type CurvePoint, isShare, measuredFigures } from '../behaviour/curve';
 import { countRange, countTicks, hundredths } from '../behaviour/axes';
-import { type Dot, errorBars } from '../behaviour/error-bars';
+import { type Dot, dotOf, errorBars } from '../behaviour/error-bars';
 import { figureText } from '../behaviour/texts';
 import { readTheme, type Theme } from '../shared/theme';
 import { chartLabel, element, format, setLabel, setText, show } from '../shared/ui';
@@ -30,7 +30,7 @@ export class ComparedBehaviour {
   private readonly note = element('p', { class: 'definition' });
   private readonly figures = element('div', { class: 'compared-figures' });
   private readonly table: HTMLElement;
-  private readonly charts = new Map<Measure, { box: HTMLElement; chart: Chart<'line', Dot[]>; canvas: HTMLElement }>();
+  private readonly charts = new Map<Measure, { box: HTMLElement; chart: Chart<'line', Dot[]> }>();
 
   constructor(
     private readonly state: ComparisonState,
@@ -102,7 +102,7 @@ export class ComparedBehaviour {
     const box = element('div', { class: 'panel' }, element('h3', {}, name), element('div', { class: 'figure-box' }, canvas)); // prettier-ignore
     this.figures.append(box);
     const chart = new Chart<'line', Dot[]>(canvas, { type: 'line', data: { datasets: [] }, plugins: [errorBars] });
-    const made = { box, chart, canvas };
+    const made = { box, chart };
     this.charts.set(measure, made);
     return made;
   }
@@ -131,9 +131,6 @@ export class ComparedBehaviour {
     const most = mostOf(both);
     const axis = { grid: { color: grid, display: !highContrast }, border: { color: grid } };
     return {
-      animation: false,
-      responsive: true,
-      maintainAspectRatio: false,
       clip: false,
       plugins: {
         legend: { position: 'bottom', labels: { color: foreground, usePointStyle: true, boxHeight: 7 } },
@@ -196,10 +193,6 @@ export class ComparedBehaviour {
     const { behaviour: texts } = this.strings;
     return count === 0 ? texts.original : format(texts.at, count);
   }
-}
-
-function dotOf({ raw }: { raw: unknown }): Dot {
-  return raw as Dot;
 }
 
 function mostOf(both: Both): number {

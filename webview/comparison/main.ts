@@ -2,34 +2,14 @@
 import '../shared/page.css';
 import './comparison.css';
 import { writeFiguresIn } from '../../src/core/text';
-import {
-  CategoryScale,
-  Chart,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  PointElement,
-  Tooltip,
-} from 'chart.js';
-import { MatrixController, MatrixElement } from 'chartjs-chart-matrix';
+import { Chart } from 'chart.js';
 import { type FromComparison, type ToComparison } from '../../src/page/comparison';
+import { setUpCharts } from '../shared/charts';
 import { ComparisonPage } from './page';
 import { ComparisonState } from './state';
 import { type MeasureId } from '../shared/measures';
 
-Chart.register(
-  CategoryScale,
-  Legend,
-  LinearScale,
-  LineController,
-  LineElement,
-  MatrixController,
-  MatrixElement,
-  PointElement,
-  Tooltip,
-);
-Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+setUpCharts();
 
 declare global {
   interface Window {

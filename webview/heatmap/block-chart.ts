@@ -113,9 +113,6 @@ export class BlockChart {
         ],
       },
       options: {
-        animation: false,
-        responsive: true,
-        maintainAspectRatio: false,
         events: [],
         plugins: { legend: { display: false }, tooltip: { enabled: false } },
         scales: {

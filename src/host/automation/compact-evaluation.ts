@@ -2,6 +2,7 @@
 import { type Mean, type Share } from '../../evaluation/figures';
 import { type EvaluationReport } from '../../evaluation/report';
 import { answeredPoints } from '../../evaluation/texts';
+import { rounded } from './compact-report';
 
 const COLUMNS = ['projected', 'threshold', 'attackSuccess', 'overRefusal', 'utility', 'degenerate'] as const;
 const NOTE =
@@ -30,7 +31,7 @@ export function compactEvaluation(adapter: string, report: EvaluationReport): Co
     columns: COLUMNS,
     points: answeredPoints(corrected ?? report).map((point) => [
       point.count,
-      point.threshold === null ? null : rounded(point.threshold),
+      rounded(point.threshold),
       figure(point.asr),
       figure(point.overRefusal),
       figure(point.utility),
@@ -43,8 +44,4 @@ export function compactEvaluation(adapter: string, report: EvaluationReport): Co
 
 function figure(value: Share | Mean | null): [number, number, number] | null {
   return value && [rounded(value.value), rounded(value.low), rounded(value.high)];
-}
-
-function rounded(value: number): number {
-  return Number(value.toPrecision(4));
 }

@@ -86,6 +86,6 @@ function row(module: ModuleReport, selected: boolean): (string | number | boolea
 }
 
 /** To four digits: more than two devices agree on. */
-function rounded(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(4));
+export function rounded<T extends number | null>(value: T): T {
+  return (value === null ? null : Number(value.toPrecision(4))) as T;
 }

@@ -1,7 +1,6 @@
 // The language model tool that measures behaviour: figures only, after the user has agreed to its prompts and its time.
 import { isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
-import { SafeLoraError } from '../../core/errors';
 import { parsePoints, type PointRequest } from '../../evaluation/points';
 import { type PromptFile, promptFileOf, type PromptSet } from '../../evaluation/prompts';
 import { type EvaluationReport } from '../../evaluation/report';
@@ -16,6 +15,7 @@ import { isOnHub, type HubService } from '../models/hub-service';
 import { type EvaluationRequest } from '../status/evaluations';
 import { type Announcement } from '../common/surface';
 import { compactEvaluation } from './compact-evaluation';
+import { wrongInput } from './wrong-input';
 
 export interface EvaluateInput {
   adapter?: unknown;
@@ -123,8 +123,4 @@ function pointsIn(input: unknown): PointRequest | undefined {
   throw wrongInput(
     vscode.l10n.t('points: {0} is not a list of points, such as 0,4,8 or tau:0.2,0.35.', JSON.stringify(input)),
   );
-}
-
-function wrongInput(message: string): SafeLoraError {
-  return new SafeLoraError('wrong-input', message);
 }

@@ -22,6 +22,7 @@ import { takenText } from '../common/rule-texts';
 import { checkSetting } from '../settings/setting-rules';
 import { wantedText } from '../settings/settings';
 import { type Announcement, registerTool } from '../common/surface';
+import { wrongInput } from './wrong-input';
 
 /** A model's input, for which the schema is only a request. */
 interface InspectInput extends Partial<Record<RuleMode, unknown>> {
@@ -281,10 +282,6 @@ function selectionOf(input: InspectInput, otherwise: Selection): Selection {
 
 function nameOf(folder: vscode.Uri): string {
   return vscode.workspace.asRelativePath(folder);
-}
-
-function wrongInput(message: string): SafeLoraError {
-  return new SafeLoraError('wrong-input', message);
 }
 
 function unsavedEdits(path: string): SafeLoraError {

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { replaceFile } from '../../core/atomic';
 import { type Report, reportText } from '../../core/report';
-import { ruleOf, type Selection, selectionBy } from '../../core/rules';
+import { type Selection, selectionOfCount } from '../../core/rules';
 import { answersText } from '../../evaluation/answers';
 import { parseDemands, unmeasurable } from '../../evaluation/choice';
 import { type JudgedSet } from '../../evaluation/figures';
@@ -12,20 +12,11 @@ import { htmlPage } from '../../html/page';
 import { type LanguageServices } from '../../work/services';
 import { type ModelPair } from '../common/contributions';
 import { Cancelled } from '../common/errors';
-import {
-  type Progress,
-  showBriefly,
-  showInformation,
-  showInputBox,
-  showSaveDialog,
-  withProgress,
-} from '../common/surface';
+import { runVisibly } from '../common/run-visibly';
+import { showBriefly, showInformation, showInputBox, showSaveDialog } from '../common/surface';
 import { askForEvaluation } from './ask';
 import { type BehaviourRun } from './behaviour-run';
 import { askModelToJudge } from './model-judge';
-
-/** A run shorter than this shows no notification; the page shows it anyway. */
-const NOTIFY_AFTER_MS = 800;
 
 /** What was asked for last, until the user asks for something else. */
 const DEMANDS_KEY = 'demands';
@@ -59,7 +50,7 @@ export class BehaviourActions {
     await visibly(adapter.name, behaviour, () => this.timed(seconds, () => behaviour.evaluate(request), behaviour));
   }
 
-  /** Goes on where it was cancelled, or tries once more. */
+  /** Continues a cancelled evaluation, or tries once more. */
   async resume({ adapter, behaviour }: BehaviourSubject): Promise<void> {
     await visibly(adapter.name, behaviour, () => behaviour.resume());
   }
@@ -79,7 +70,7 @@ export class BehaviourActions {
     if (text === undefined || !demands) throw new Cancelled();
     await this.memory.update(DEMANDS_KEY, text);
     const count = await behaviour.choose({ text: text.trim(), demands });
-    return selectionBy(count === 0 || count === null ? ruleOf('threshold', 0) : ruleOf('count', count));
+    return selectionOfCount(count ?? 0);
   }
 
   async askModelToJudge({ behaviour }: BehaviourSubject): Promise<void> {
@@ -125,34 +116,19 @@ export class BehaviourActions {
   }
 }
 
-/** Runs with a notification where it takes a while; its Cancel is the page's. */
-async function visibly(name: string, behaviour: BehaviourRun, evaluate: () => Promise<void>): Promise<void> {
-  const run = evaluate();
-  const quick = new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false));
-  if (await Promise.race([run.then(() => true), quick])) return;
-  const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
-    let shown = 0;
-    const tell = (): void => {
-      const { done = 0, total = 0, stage } = behaviour.view().progress ?? {};
-      if (!behaviour.isRunning || total === 0) return;
-      // The scores come first, and the answers take longer: each stage has the whole bar.
-      const share = (100 * done) / total;
-      const message =
-        stage === 'answers'
-          ? vscode.l10n.t('{0} of {1} answers', done, total)
-          : stage === 'scores'
-            ? vscode.l10n.t('{0} of {1} refusal scores', done, total)
-            : undefined;
-      progress.report({ ...(message === undefined ? {} : { message }), increment: Math.max(0, share - shown) });
-      shown = share;
-    };
-    const listening = behaviour.onDidChange(tell);
-    token.onCancellationRequested(() => void behaviour.stop());
-    await run.finally(() => {
-      listening.dispose();
-    });
+/** Runs with a notification where it takes a while. */
+function visibly(name: string, behaviour: BehaviourRun, evaluate: () => Promise<void>): Promise<void> {
+  const look = (): { share: number; message?: string } | null => {
+    const { done = 0, total = 0, stage } = behaviour.view().progress ?? {};
+    if (!behaviour.isRunning || total === 0) return null;
+    const share = (100 * done) / total;
+    if (stage === 'answers') return { share, message: vscode.l10n.t('{0} of {1} answers', done, total) };
+    if (stage === 'scores') return { share, message: vscode.l10n.t('{0} of {1} refusal scores', done, total) };
+    return { share };
   };
-  await withProgress(vscode.l10n.t('Safe LoRA: evaluating {0}', name), show, true);
+  const title = vscode.l10n.t('Safe LoRA: evaluating {0}', name);
+  const { onDidChange } = behaviour;
+  return runVisibly({ title, onDidChange, look, stop: () => behaviour.stop() }, evaluate());
 }
 
 /** Answers are readable only by the user. */

@@ -4,25 +4,22 @@ import * as vscode from 'vscode';
 import { type Adapter } from '../../core/adapter';
 import { type Checkpoint } from '../../core/checkpoint';
 import { metrics, type Metric } from '../../evaluation/judge';
-import { parsePoints, type PointRequest } from '../../evaluation/points';
+import { AUTO_POINTS, parsePoints, type PointRequest } from '../../evaluation/points';
 import { type PromptFile, type PromptSet, type Role } from '../../evaluation/prompts';
 import { readArchitecture } from '../../llm/architecture';
 import { estimateSeconds } from '../../work/estimate';
-import { readSets, samplePrompts } from '../../work/evaluation-prompts';
+import { readSets, samplePrompts, USUAL_TOKENS } from '../../work/evaluation-prompts';
 import { type LanguageServices } from '../../work/services';
 import { Cancelled } from '../common/errors';
 import { type PickItem, showInputBox, showOpenDialog, showQuickPick, showQuickPickMany } from '../common/surface';
 import { type EvaluationRequest } from '../status/evaluations';
 import { findPrompts, type FoundPrompts, lookInto } from './prompt-files';
 
-/** Points with answers of `auto`: the aligned model, the adapter, the selection, and four more. */
-const AUTO_ANSWERED = 7;
+/** Points that always have answers: the aligned model, the adapter and the selection. */
+const FIXED_POINTS = 3;
 
 /** Few enough to answer at every one. */
 const MOST_EVERY = 64;
-
-/** The longest answer where the context has room for it. */
-const USUAL_TOKENS = 128;
 
 export interface Asked {
   adapter: Adapter;
@@ -59,8 +56,8 @@ export function estimateOf(
   const answered = scoreOnly
     ? 1
     : 'auto' in points
-      ? AUTO_ANSWERED
-      : points.counts.length + points.thresholds.length + 3;
+      ? FIXED_POINTS + AUTO_POINTS
+      : FIXED_POINTS + points.counts.length + points.thresholds.length;
   const maxTokens = Math.min(USUAL_TOKENS, architecture.positions / 2);
   const scored = counts + 1;
   return estimateSeconds({ architecture, sets, scored, answered: Math.min(answered, scored), maxTokens }, slower);

@@ -9,6 +9,7 @@ import { hashBytes, hashFile } from '../../core/safetensors';
 import { SafeLoraError } from '../../core/errors';
 import { type ModuleFinding, type Report } from '../../core/report';
 import { type Selection } from '../../core/rules';
+import { answerRecord } from '../../evaluation/answers';
 import {
   answerKey,
   correct,
@@ -20,7 +21,7 @@ import {
 import { type Verdict, type Verdicts } from '../../evaluation/figures';
 import { modelFigures, type ModelJudgement } from '../../evaluation/model-judge';
 import { type PromptSet } from '../../evaluation/prompts';
-import { type EvaluationRecord, recordOf, reportOf, withDemands } from '../../evaluation/record';
+import { correctedIn, type EvaluationRecord, recordOf, reportOf, withDemands } from '../../evaluation/record';
 import { type BehaviourExcerpt, excerptOf } from '../../evaluation/summary';
 import { type Demands, type EvaluationReport, resultsOf, type RunPoint } from '../../evaluation/report';
 import { evaluate, type EvaluateRequest } from '../../work/evaluate';
@@ -154,7 +155,7 @@ export class BehaviourRun extends Disposable {
     return this.current;
   }
 
-  /** Goes on where it was cancelled, or tries once more. @throws SafeLoraError if nothing was asked */
+  /** Continues a cancelled evaluation, or tries once more. @throws SafeLoraError if nothing was asked */
   async resume(): Promise<void> {
     const request = this.lastRequest;
     if (!request) throw notEvaluated(this.subject.adapter().path);
@@ -224,7 +225,7 @@ export class BehaviourRun extends Disposable {
   async choose(demands: Demands): Promise<number | null> {
     const record = withDemands(this.requireRecord(), demands);
     await this.change(record);
-    const { choice } = reportOf(record).corrected ?? record.report;
+    const { choice } = correctedIn(record) ?? record.report;
     return choice ? (choice.count ?? choice.nearest) : null;
   }
 
@@ -296,13 +297,10 @@ export class BehaviourRun extends Disposable {
   /** Every answer in memory, with its prompt. */
   answerLines(): object[] {
     return (this.currentPoints() ?? []).flatMap(({ count, verdicts }) =>
-      this.sets.flatMap(({ name, role, prompts }, set) =>
-        (verdicts?.[set] ?? []).map((verdict, prompt) => {
-          const { messages, reference } = prompts[prompt]!;
-          const { refused, degenerate, cutOff, utility } = verdict;
-          const answer = this.textOf(count, set, prompt, verdict);
-          return { count, set: name, role, messages, answer, reference, refused, degenerate, cutOff, utility };
-        }),
+      this.sets.flatMap((ofSet, set) =>
+        (verdicts?.[set] ?? []).map((verdict, prompt) =>
+          answerRecord(count, ofSet, prompt, verdict, this.textOf(count, set, prompt, verdict)),
+        ),
       ),
     );
   }
@@ -504,7 +502,8 @@ export class BehaviourRun extends Disposable {
 /** The figures after corrections. */
 export function resultsView(record: EvaluationRecord): BehaviourResults {
   const { report, sets, points, corrections, modelJudgement } = record;
-  const { corrected, order, judge, engine, notices } = reportOf(record);
+  const { order, judge, engine, notices } = report;
+  const corrected = correctedIn(record);
   const found = corrected ?? report;
   const marked = correct(points, corrections);
   return {
@@ -513,7 +512,7 @@ export function resultsView(record: EvaluationRecord): BehaviourResults {
     sets: report.sets.map(({ name, role, metric, n }) => ({ name, role, metric, n })),
     judge: { name: judge.name, version: judge.version },
     engine: { precision: engine.precision, provider: engine.device.provider, maxTokens: engine.maxTokens },
-    corrected: marked.reduce((sum, { verdicts }) => sum + (verdicts ? correctedAnswers(verdicts) : 0), 0),
+    corrected: corrected?.answers ?? 0,
     choice: found.choice,
     modelJudge: modelJudgement && modelFigures(modelJudgement, sets, points),
     notices,

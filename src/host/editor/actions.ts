@@ -11,10 +11,8 @@ import { folderOf } from '../common/files';
 import { type MeasuringFailures } from '../status/failures';
 import { type ModelPairs } from '../models/models';
 import { type Proposals } from '../../models/propose';
-import { type Progress, showInformation, showWarning, withProgress } from '../common/surface';
-
-/** A run shorter than this shows no notification; the page shows it anyway. */
-const NOTIFY_AFTER_MS = 800;
+import { runVisibly } from '../common/run-visibly';
+import { showInformation, showWarning } from '../common/surface';
 
 export class EditorActions {
   constructor(
@@ -31,7 +29,7 @@ export class EditorActions {
 
   /** Measures once more what is measured already. */
   async measureAgain(adapter: AdapterDocument): Promise<void> {
-    await runVisibly(adapter, () => adapter.measuring.repeat());
+    await measureVisibly(adapter, () => adapter.measuring.repeat());
   }
 
   /** Asks for models and, once both are known, measures. */
@@ -43,7 +41,7 @@ export class EditorActions {
 
   /** The adapter's tab shows why it cannot be measured, and the other surfaces keep the reason. */
   private async run(adapter: AdapterDocument): Promise<void> {
-    await runVisibly(adapter, () => adapter.measuring.run());
+    await measureVisibly(adapter, () => adapter.measuring.run());
     const { failure } = adapter.measuring;
     if (failure !== undefined) await this.failures.keep(folderOf(adapter.uri), failure);
   }
@@ -192,35 +190,20 @@ async function askAboutGoneOriginals(adapter: AdapterDocument): Promise<void> {
   if (chosen !== goOn) throw new Cancelled();
 }
 
-/** Runs with a notification where it takes a while; its Cancel is the page's. */
-async function runVisibly(adapter: AdapterDocument, measure: () => Promise<void>): Promise<void> {
+/** Runs with a notification where it takes a while. */
+function measureVisibly(adapter: AdapterDocument, measure: () => Promise<void>): Promise<void> {
   const { measuring } = adapter;
-  const run = measure();
-  const quick = await Promise.race([
-    run.then(() => true),
-    new Promise<false>((resolve) => setTimeout(resolve, NOTIFY_AFTER_MS, false)),
-  ]);
-  if (quick) return;
-  const title = vscode.l10n.t('Safe LoRA: measuring {0}', adapter.adapter.name);
-  const show = async (progress: Progress, token: vscode.CancellationToken): Promise<void> => {
-    let shown = 0;
-    const tell = (): void => {
-      if (!measuring.isRunning) return;
-      const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measuring.view(adapter.firstSelection);
-      const travels = fetched !== null && fetched.bytesFetched < fetched.bytesToFetch;
-      const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];
-      const share = total > 0 ? (100 * done) / total : 0;
-      const message = travels
-        ? vscode.l10n.t('{0} of {1} fetched from the hub', bytesText(done), bytesText(total))
-        : vscode.l10n.t('{0} of {1} modules, {2} of {3}', modulesDone, modulesTotal, bytesText(done), bytesText(total));
-      progress.report({ message, increment: share - shown });
-      shown = share;
-    };
-    const listening = measuring.onDidChange(tell);
-    token.onCancellationRequested(() => void measuring.stop());
-    await run.finally(() => {
-      listening.dispose();
-    });
+  const look = (): { share: number; message: string } | null => {
+    if (!measuring.isRunning) return null;
+    const { bytesDone, bytesTotal, modulesDone, modulesTotal, fetched } = measuring.view(adapter.firstSelection);
+    const travels = fetched !== null && fetched.bytesFetched < fetched.bytesToFetch;
+    const [done, total] = travels ? [fetched.bytesFetched, fetched.bytesToFetch] : [bytesDone, bytesTotal];
+    const message = travels
+      ? vscode.l10n.t('{0} of {1} fetched from the hub', bytesText(done), bytesText(total))
+      : vscode.l10n.t('{0} of {1} modules, {2} of {3}', modulesDone, modulesTotal, bytesText(done), bytesText(total));
+    return { share: total > 0 ? (100 * done) / total : 0, message };
   };
-  await withProgress(title, show, true);
+  const title = vscode.l10n.t('Safe LoRA: measuring {0}', adapter.adapter.name);
+  const { onDidChange } = measuring;
+  return runVisibly({ title, onDidChange, look, stop: () => measuring.stop() }, measure());
 }

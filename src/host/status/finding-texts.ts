@@ -99,7 +99,7 @@ export function reportedText({ points, sets }: ReportedBehaviour, count: number)
   if (measure === undefined) return '';
   const prompts = sets.filter(({ role }) => role === measureRoles[measure]).reduce((sum, { n }) => sum + n, 0);
   const [before, after] = [figure(0, measure)!, figure(count, measure)];
-  return summaryText({ measure, before, after, count, prompts, corrected: 0 });
+  return summaryText({ measure, before, after, count, prompts });
 }
 
 function summaryText({ measure, before, after, count, prompts }: Summary): string {
